@@ -1,0 +1,78 @@
+# What can be done here; `make` alone lists it. Needs Python 3.11 or newer, git and make, and no root.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP_LOG := $(VENV)/pip.log
+PROGRESS := $(shell test -t 2 && echo on || echo off)
+PIP := $(BIN)/python -m pip install --quiet --progress-bar $(PROGRESS) --disable-pip-version-check \
+  --log $(PIP_LOG) -c constraints.txt
+ARGS ?=
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast check format clean
+
+help:
+	@echo 'make setup      create $(VENV) and install claf-tui with all it needs'
+	@echo 'make demo       set up, then train on drawn shapes in the live console'
+	@echo 'make test       set up, then run all tests'
+	@echo 'make test-fast  the same without the slow ones'
+	@echo 'make check      formatting, lint, types and import contracts'
+	@echo 'make format     rewrite the sources as the formatter wants them'
+	@echo 'make clean      remove $(VENV) and caches; runs stay'
+	@echo
+	@echo 'PYTHON=/path/to/python3 chooses the interpreter, ARGS="..." is handed on to claf-tui train or pytest.'
+
+setup: $(STAMP)
+	@echo 'setup: ready; . $(BIN)/activate puts claf-tui on the path'
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v '$(PYTHON)' >/dev/null 2>&1 || { \
+	  echo 'error: $(PYTHON) was not found; install Python 3.11 or newer, or run make PYTHON=/path/to/python3' >&2; exit 1; }
+	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "error: $(PYTHON) is $$('$(PYTHON)' -V 2>&1), but Python 3.11 or newer is needed;" \
+	    'run make PYTHON=/path/to/python3' >&2; exit 1; }
+	@'$(PYTHON)' -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo 'error: $(PYTHON) has no venv module; install it (Debian and Ubuntu: the package python3-venv)' >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
+	  echo 'setup: creating $(VENV)'; '$(PYTHON)' -m venv --clear $(VENV); } || { \
+	  echo 'error: cannot create $(VENV) here; see above' >&2; exit 1; }
+	@echo 'setup 1/2: installing torch, which is large: minutes the first time, seconds afterwards'
+	@$(PIP) torch torchvision || { \
+	  echo 'error: torch could not be installed: no network, a full disk, or no wheel for this Python;' \
+	    'details are in $(PIP_LOG)' >&2; exit 1; }
+	@echo 'setup 2/2: installing claf-tui and its tools'
+	@$(PIP) -e '.[dev]' || { \
+	  echo 'error: claf-tui could not be installed; details are in $(PIP_LOG)' >&2; exit 1; }
+	@touch $(STAMP)
+
+demo: $(STAMP)
+	@$(BIN)/claf-tui train $(ARGS)
+
+test: $(STAMP)
+	@echo 'test: the whole suite; make test-fast leaves the slow tests out'
+	@$(BIN)/pytest $(ARGS)
+
+test-fast: $(STAMP)
+	@$(BIN)/pytest -m 'not slow' $(ARGS)
+
+check: $(STAMP)
+	@echo 'check 1/4: formatting'
+	@$(BIN)/ruff format --check
+	@echo 'check 2/4: lint'
+	@$(BIN)/ruff check
+	@echo 'check 3/4: types'
+	@$(BIN)/mypy
+	@echo 'check 4/4: import contracts'
+	@$(BIN)/lint-imports
+
+format: $(STAMP)
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+clean:
+	@echo 'clean: removing $(VENV), caches and build leftovers'
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
+	@find claf_engine claf_tui tests -name __pycache__ -type d -prune -exec rm -rf {} +

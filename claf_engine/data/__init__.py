@@ -1,0 +1,6 @@
+"""Image sources, resident as uint8, split into train, validation and test."""
+
+from claf_engine.data.dataset import Dataset, Split, to_pixels
+from claf_engine.data.loading import dataset_steps, load_dataset
+
+__all__ = ["Dataset", "Split", "dataset_steps", "load_dataset", "to_pixels"]

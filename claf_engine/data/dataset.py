@@ -1,0 +1,146 @@
+"""What every image source becomes: three splits of uint8 images, resident on the device.
+
+A dataset of 32x32 images is small (CIFAR-10: 180 MB as uint8), so it lives where the network lives and a batch is an
+index operation: no workers, no queues, no decoding inside the training loop.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from claf_engine.config import DataConfig
+from claf_engine.device import make_generator
+from claf_engine.errors import DataError
+from claf_engine.seeding import derive_seed
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images and their labels, in an order of which every prefix holds the classes in proportion.
+
+    Attributes:
+        images: (N, 3, H, W) uint8, on the device.
+        labels: (N,) int64 in [0, number of classes), on the device.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One source, split: fit on `train`, select on `validation`, report on `test`.
+
+    Attributes:
+        name: the source as the settings name it.
+        class_names: one name per label, in the order of the labels.
+        train: images to fit on.
+        validation: images held out of the training pool.
+        test: images of the source's own test split.
+        notices: a sentence for each thing that was skipped, resized, rebuilt or could not be kept.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    train: Split
+    validation: Split
+    test: Split
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a source delivers before it is split; tensors are on the CPU.
+
+    Attributes:
+        name: the source as the settings name it.
+        class_names: one name per label, in the order of the labels.
+        pool: what train and validation are taken from.
+        test: the source's own test split.
+        notices: see `Dataset`.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    pool: Split
+    test: Split
+    notices: tuple[str, ...] = ()
+
+
+def to_pixels(images: Tensor) -> Tensor:
+    """Map uint8 images of any shape to fp32 pixels in [0, 1]: value / 255."""
+    return images.float().div_(255)
+
+
+def stratified_order(labels: Tensor, generator: torch.Generator) -> Tensor:
+    """A random order of which every prefix holds the classes in proportion, to within about one image.
+
+    Args:
+        labels: (N,) int64, on the CPU.
+        generator: on the CPU; consumed the same amount for a given N.
+
+    Returns:
+        (N,) int64, a permutation of the indices.
+    """
+    shuffled = torch.randperm(len(labels), generator=generator)
+    by_class = shuffled[torch.argsort(labels[shuffled], stable=True)]
+    sizes = torch.bincount(labels)
+    firsts = torch.cumsum(sizes, 0) - sizes
+    rank = torch.empty_like(shuffled)
+    rank[by_class] = torch.arange(len(labels)) - firsts[labels[by_class]]
+    progress = (rank.double() + 0.5) / sizes[labels]
+    return shuffled[torch.argsort(progress[shuffled], stable=True)]
+
+
+def split_source(source: Source, config: DataConfig, device: torch.device) -> Dataset:
+    """Hold out a validation split, take the subsets that were asked for, and move all to the device.
+
+    The choice depends on the labels and `config.seed` alone: the validation images are the same for every `num_train`,
+    and a smaller `num_train` or `num_test` takes a subset of a larger one.
+
+    Raises:
+        DataError: more images are asked for than there are, or none are left to train on.
+    """
+    _require_sizes(source, config)
+    order = stratified_order(source.pool.labels, _order_generator(config, "split"))
+    held_out, rest = order[: config.num_validation], order[config.num_validation :]
+    test_order = stratified_order(source.test.labels, _order_generator(config, "test"))
+    return Dataset(
+        name=source.name,
+        class_names=source.class_names,
+        train=_take(source.pool, rest[: config.num_train], device),
+        validation=_take(source.pool, held_out, device),
+        test=_take(source.test, test_order[: config.num_test], device),
+        notices=source.notices,
+    )
+
+
+def _require_sizes(source: Source, config: DataConfig) -> None:
+    there, left = len(source.pool), len(source.pool) - config.num_validation
+    if left < 1:
+        raise DataError(
+            f"num_validation={config.num_validation} leaves nothing to train on, because {source.name} has {there} "
+            f"training images; set data.num_validation below {there}"
+        )
+    if config.num_train is not None and config.num_train > left:
+        raise DataError(
+            f"num_train={config.num_train} and num_validation={config.num_validation} together ask for more than the "
+            f"{there} training images of {source.name}; set data.num_train to {left} or less"
+        )
+    if config.num_test is not None and config.num_test > len(source.test):
+        raise DataError(
+            f"num_test={config.num_test} asks for more than the {len(source.test)} test images of {source.name}; set "
+            f"data.num_test to {len(source.test)} or less"
+        )
+
+
+def _order_generator(config: DataConfig, purpose: str) -> torch.Generator:
+    return make_generator(torch.device("cpu"), derive_seed(config.seed, "data", purpose))
+
+
+def _take(split: Split, indices: Tensor, device: torch.device) -> Split:
+    return Split(split.images[indices].to(device), split.labels[indices].to(device))

@@ -1,0 +1,50 @@
+"""From settings to a dataset, with pulses on the way so that a screen can show progress."""
+
+from collections.abc import Generator
+
+import torch
+
+from claf_engine.config import DataConfig
+from claf_engine.data.dataset import Dataset, Source, split_source
+from claf_engine.data.folder import PREFIX, folder_source
+from claf_engine.data.shapes import shapes_source
+from claf_engine.ticks import Pulse
+
+
+def dataset_steps(config: DataConfig, device: torch.device) -> Generator[Pulse, None, Dataset]:
+    """Build, download or decode the source, split it and move it to the device.
+
+    Yields:
+        Pulses with what is being done and how far it is.
+
+    Raises:
+        DataError: the source is missing, unreadable, or smaller than what is asked for.
+    """
+    source = yield from _source_steps(config)
+    return split_source(source, config, device)
+
+
+def load_dataset(config: DataConfig, device: torch.device) -> Dataset:
+    """`dataset_steps` without the pulses.
+
+    Raises:
+        DataError: see `dataset_steps`.
+    """
+    steps = dataset_steps(config, device)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            dataset: Dataset = stop.value
+            return dataset
+
+
+def _source_steps(config: DataConfig) -> Generator[Pulse, None, Source]:
+    if config.source.startswith(PREFIX):
+        return folder_source(config)
+    if config.source == "cifar10":
+        # Imported here, because torchvision takes a second to import and the other sources need none of it.
+        from claf_engine.data.cifar10 import cifar10_source
+
+        return cifar10_source(config)
+    return shapes_source(config)

@@ -1,0 +1,51 @@
+"""Files that survive a crash: written whole or not at all, and on the disk before we say so."""
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+TEMPORARY_PREFIX = ".tmp-"
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that a reader, or a crash at any moment, sees the old content or the new, never a mixture.
+
+    Temporary name in the same folder, fsync, rename, fsync of the folder.
+
+    Raises:
+        OSError: the disk is full, the folder is read-only, ...; the old file is untouched and nothing is left behind.
+    """
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames and deletions inside a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_leftovers(folder: Path) -> int:
+    """Delete temporary files that a killed process left in a folder; call it only while holding the run's lock.
+
+    Returns:
+        How many were deleted.
+    """
+    leftovers = list(folder.glob(f"{TEMPORARY_PREFIX}*"))
+    for leftover in leftovers:
+        leftover.unlink(missing_ok=True)
+    return len(leftovers)

@@ -1,0 +1,60 @@
+"""Everything a user can cause, as one exception tree.
+
+ClafError
+├── ConfigError       a preset, TOML file, flag or value is wrong
+├── DataError         images are missing, unreadable or out of range
+├── DeviceError       the asked-for device or precision is not here, or ran out of memory
+├── CheckpointError   a checkpoint is missing, damaged, foreign, or cannot be written
+├── RunError          a run directory cannot be found, created, written or resumed
+│   └── RunLocked     another process owns the run directory
+└── NonFiniteLoss     training diverged: the loss is NaN or infinite
+
+Each message is one sentence that names the culprit and the fix. Each class carries the process exit code that the
+command line uses for it, so the table of exit codes has a single source.
+"""
+
+
+class ClafError(Exception):
+    """Base of all errors that a user can cause."""
+
+    exit_code = 1
+
+
+class ConfigError(ClafError):
+    """A preset, TOML file, flag or value is wrong."""
+
+    exit_code = 2
+
+
+class DataError(ClafError):
+    """Images are missing, unreadable or out of range."""
+
+    exit_code = 3
+
+
+class CheckpointError(ClafError):
+    """A checkpoint is missing, damaged, foreign, or cannot be written."""
+
+    exit_code = 3
+
+
+class RunError(ClafError):
+    """A run directory cannot be found, created, written or resumed."""
+
+    exit_code = 3
+
+
+class RunLocked(RunError):
+    """Another process owns the run directory."""
+
+
+class NonFiniteLoss(ClafError):
+    """Training diverged: the loss is NaN or infinite; nothing was stepped with it."""
+
+    exit_code = 4
+
+
+class DeviceError(ClafError):
+    """The asked-for device or precision is not here, or it ran out of memory."""
+
+    exit_code = 5

@@ -1,0 +1,68 @@
+"""Which checkpoints are written, and which are kept: the newest few, the best, and those a person asked for."""
+
+import time
+
+from claf_engine.checkpoint import Description, checkpoint_path, save_checkpoint
+from claf_engine.durable import sync_folder
+from claf_engine.events import CheckpointSaved
+from claf_engine.methods import Phase
+from claf_engine.models import ATTACK
+from claf_engine.runs import CheckpointEntry, RunDirectory, list_checkpoints, to_plain, versions
+from claf_engine.session import Session
+
+
+def describe(
+    session: Session, directory: RunDirectory, phase: Phase, num_records: int, *, requested: bool
+) -> Description:
+    """What a checkpoint of this moment says of itself."""
+    compute = session.compute
+    classifier = phase.classifier or ATTACK
+    figures = session.state.ledger.validation.get(classifier, {})
+    return Description(
+        run=directory.path.name,
+        config=to_plain(session.config),
+        phase=phase.title,
+        metrics={f"validation_{name}": value for name, value in figures.items()},
+        classifier=classifier,
+        class_names=session.data.class_names,
+        num_records=num_records,
+        compute={"device": compute.device.type, "precision": compute.precision, "threads": compute.threads},
+        versions=versions(),
+        requested=requested,
+    )
+
+
+def save(
+    session: Session, directory: RunDirectory, phase: Phase, num_records: int, *, requested: bool
+) -> CheckpointSaved:
+    """Write a checkpoint of this moment, then delete those that need not be kept.
+
+    Raises:
+        CheckpointError: it cannot be written; nothing was deleted.
+        NonFiniteLoss: a weight is not finite; nothing was written.
+    """
+    started = time.monotonic()
+    description = describe(session, directory, phase, num_records, requested=requested)
+    path = checkpoint_path(directory.checkpoints, session.state.cursor.step)
+    num_bytes = save_checkpoint(path, session.state, description)
+    entries = list_checkpoints(directory.path)
+    delete_surplus(entries, session.config.checkpoint.keep_last)
+    kept_as = next((entry.kept_as for entry in entries if entry.path == path), ())
+    seconds = time.monotonic() - started
+    cursor = session.state.cursor
+    return CheckpointSaved(cursor.step, cursor.phase, str(path), num_bytes, kept_as, seconds)
+
+
+def delete_surplus(entries: list[CheckpointEntry], keep_last: int) -> list[CheckpointEntry]:
+    """Delete all but the newest `keep_last`, the best and the requested ones; unreadable files are left alone.
+
+    Returns:
+        What was deleted.
+    """
+    readable = [entry for entry in entries if entry.info is not None]
+    surplus = [entry for entry in readable[keep_last:] if not set(entry.kept_as) & {"best", "requested"}]
+    for entry in surplus:
+        entry.path.unlink(missing_ok=True)
+    if surplus:
+        sync_folder(surplus[0].path.parent)
+    return surplus

@@ -1,0 +1,1 @@
+"""One generator per kind of phase, one visible loop each."""

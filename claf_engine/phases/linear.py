@@ -1,0 +1,80 @@
+"""Stage 3: linear evaluation on the frozen encoder (paper, section 3 and Table 4)."""
+
+from collections.abc import Generator, Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from claf_engine.attacks import attack_steps, from_config
+from claf_engine.data import Split, to_pixels
+from claf_engine.device import Compute, channels_last, exact_fp32
+from claf_engine.folding import fold_encoder
+from claf_engine.models import ADVERSARIAL, ATTACK, NATURAL, Pipeline
+from claf_engine.modes import evaluating
+from claf_engine.phases.adversarial import classify_frozen
+from claf_engine.seeding import ATTACK as ATTACK_STREAM
+from claf_engine.session import Session
+from claf_engine.state import FEATURES
+from claf_engine.ticks import PartEnd, Pulse, Tick
+
+FEATURE_BATCH = 500
+
+
+def linear_evaluation(session: Session) -> Iterator[Tick]:
+    """Fit the natural classifier on the features of the unchanged training images.
+
+    The encoder is frozen and the images are not augmented, so the features are computed once, in fp32, and reused: the
+    same numbers as computing them in every epoch.
+    """
+    session.drop_optimizer(FEATURES)
+    cursor, epochs = session.state.cursor, session.config.linear_evaluation.epochs
+    network, train = session.state.network, session.data.train
+    if cursor.epoch < epochs:
+        features = yield from feature_steps(network.encoder, train, session.compute)
+    while cursor.epoch < epochs:
+        for rows in session.batches():
+            placed = rows.to(features.device)
+            loss = F.cross_entropy(network.classifiers[NATURAL](features[placed]), train.labels[placed])
+            done = cursor.epoch * session.steps_per_sweep + cursor.batch
+            rate = session.step_optimizer(NATURAL, loss, done, epochs * session.steps_per_sweep)
+            yield session.finish_step("natural", "classifier", loss, rate, len(rows))
+        cursor.end_epoch()
+        yield PartEnd(epoch_ended=True)
+    session.drop_optimizer(NATURAL)
+
+
+def adversarial_linear_evaluation(session: Session) -> Iterator[Tick]:
+    """Fit a second classifier on attacked images, beginning with the weights of the attack classifier."""
+    state, config = session.state, session.config
+    cursor, epochs = state.cursor, config.linear_evaluation.adversarial_epochs
+    classifiers = state.network.classifiers
+    if cursor.epoch == 0 and cursor.batch == 0:
+        classifiers[ADVERSARIAL].load_state_dict(classifiers[ATTACK].state_dict())
+    model = Pipeline(fold_encoder(state.network.encoder), classifiers[ADVERSARIAL])
+    attack = from_config(config.attack, steps=config.linear_evaluation.adversarial_steps)
+    while cursor.epoch < epochs:
+        for rows in session.batches():
+            images, labels = session.training_batch(rows)
+            stream = state.generators[ATTACK_STREAM]
+            attacked = yield from attack_steps(model, images, labels, attack, stream, session.compute)
+            loss = F.cross_entropy(classify_frozen(session, model, attacked), labels)
+            done = cursor.epoch * session.steps_per_sweep + cursor.batch
+            rate = session.step_optimizer(ADVERSARIAL, loss, done, epochs * session.steps_per_sweep)
+            yield session.finish_step("adversarial", "classifier", loss, rate, len(rows))
+        cursor.end_epoch()
+        yield PartEnd(epoch_ended=True)
+    session.drop_optimizer(ADVERSARIAL)
+
+
+def feature_steps(encoder: nn.Module, split: Split, compute: Compute) -> Generator[Pulse, None, Tensor]:
+    """Features (N, D) of a split in fp32, from the encoder in eval mode."""
+    compute = exact_fp32(compute)
+    num_batches = -(-len(split) // FEATURE_BATCH)
+    parts: list[Tensor] = []
+    for batch in range(num_batches):
+        yield Pulse("features of the training images", batch, num_batches, abandonable=True)
+        images = to_pixels(split.images[batch * FEATURE_BATCH : (batch + 1) * FEATURE_BATCH])
+        with torch.no_grad(), evaluating(encoder), compute.autocast():
+            parts.append(encoder(channels_last(images)))
+    return torch.cat(parts)

@@ -1,0 +1,46 @@
+"""Distances in pixel space, where an image lies in [0, 1].
+
+They are exact fractions, so that "8/255" survives a round trip through TOML, JSON and the screen as "8/255".
+"""
+
+import math
+import re
+from fractions import Fraction
+
+DISTANCE = re.compile(r"[+-]?(\d{1,40} ?/ ?\d{1,40}|(\d{1,40}\.?\d{0,40}|\.\d{1,40})([eE][+-]?\d{1,2})?)", re.ASCII)
+"""A fraction or a decimal; bounded, because an exponent of a million digits is no distance."""
+
+
+def parse_distance(value: object) -> Fraction:
+    """Read an epsilon or a step size: "8/255", "0.03", 0.03 or a Fraction.
+
+    Returns:
+        An exact fraction in [0, 1].
+
+    Raises:
+        ValueError: the value is not a number, not finite, negative, or above 1 (with "did you mean 16/255?").
+    """
+    text = value.strip() if isinstance(value, str) else str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{text} is not a finite distance; write a fraction such as 8/255")
+    try:
+        if not DISTANCE.fullmatch(text):
+            raise ValueError(text)
+        distance = Fraction(text.replace(" ", ""))
+    except (ValueError, ZeroDivisionError) as error:
+        raise ValueError(f"{text!r} is not a distance; write a fraction such as 8/255 or a number in [0, 1]") from error
+    if distance < 0:
+        raise ValueError(f"{text} is negative; a distance lies in [0, 1], such as 8/255")
+    if distance > 1:
+        hint = f"; did you mean {distance}/255?" if distance.denominator == 1 and distance <= 255 else ""
+        raise ValueError(f"{text} is above 1, and images lie in [0, 1]{hint}")
+    return distance
+
+
+def format_distance(distance: Fraction) -> str:
+    """Write a distance the way the field does: "8/255" or a short decimal where that is exact, else as a fraction."""
+    levels = distance * 255
+    if levels.denominator == 1:
+        return f"{levels.numerator}/255"
+    decimal = f"{float(distance):g}"
+    return decimal if Fraction(decimal) == distance else str(distance)

@@ -1,0 +1,126 @@
+"""What a phase works with: settings, device, images and state, and the few moves that all loops share."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from claf_engine.config import RunConfig
+from claf_engine.data import Dataset, Split, to_pixels
+from claf_engine.device import Compute
+from claf_engine.errors import NonFiniteLoss
+from claf_engine.schedules import learning_rate, set_learning_rate
+from claf_engine.seeding import ORDER
+from claf_engine.state import FEATURES, TrainState, make_optimizer, optimizer_config
+from claf_engine.ticks import Boundary
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run in one process. Only `state` changes."""
+
+    config: RunConfig
+    compute: Compute
+    data: Dataset
+    state: TrainState
+
+    @property
+    def steps_per_sweep(self) -> int:
+        """Optimiser steps of one pass over the training images; the last batch may be smaller."""
+        return -(-len(self.data.train) // self.config.batch_size)
+
+    def optimizer(self, name: str) -> torch.optim.Optimizer:
+        """The optimiser of this name, made on first use."""
+        state = self.state
+        if name not in state.optimizers:
+            state.optimizers[name] = make_optimizer(self.config, state.network, name)
+        return state.optimizers[name]
+
+    def renew_optimizer(self, name: str) -> None:
+        """Begin again with an optimiser that remembers nothing."""
+        self.state.optimizers[name] = make_optimizer(self.config, self.state.network, name)
+
+    def drop_optimizer(self, name: str) -> None:
+        """Forget an optimiser that no later phase uses, so that checkpoints need not hold it."""
+        self.state.optimizers.pop(name, None)
+
+    def batches(self) -> Iterator[Tensor]:
+        """One pass over the training images in random order, from wherever the cursor stands.
+
+        Yields row indices (B,) on the CPU; the caller ends each batch with `finish_step`.
+        """
+        state, cursor, size = self.state, self.state.cursor, self.config.batch_size
+        if cursor.batch == 0:
+            state.order = torch.randperm(len(self.data.train), generator=state.generators[ORDER])
+        while cursor.batch < self.steps_per_sweep:
+            batch = cursor.batch
+            yield state.order[batch * size : (batch + 1) * size]
+            assert cursor.batch == batch + 1, "a batch must end with finish_step"
+
+    def training_batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (B, 3, H, W) in [0, 1] and labels (B,) of the given training rows."""
+        return self.take(self.data.train, rows)
+
+    def take(self, split: Split, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (B, 3, H, W) in [0, 1] and labels (B,) of the given rows of a split."""
+        rows = rows.to(self.compute.device, non_blocking=True)
+        return to_pixels(split.images[rows]), split.labels[rows]
+
+    def step_optimizer(self, name: str, loss: Tensor, step: int, total_steps: int, *, is_edited: bool = True) -> float:
+        """Take one optimiser step on a loss.
+
+        Args:
+            name: the optimiser.
+            loss: 0-d, with its graph.
+            step: steps the schedule has seen before.
+            total_steps: steps the schedule has in all.
+            is_edited: whether a live edit of the learning rate is meant for this optimiser.
+
+        Returns:
+            The learning rate of this step.
+
+        Raises:
+            NonFiniteLoss: the loss is NaN or infinite; nothing was stepped. An accelerator is asked only where a loss
+                is logged or a checkpoint saved, because asking makes it wait.
+        """
+        if self.compute.device.type == "cpu":
+            self.require_finite(float(loss.detach()))
+        rate = learning_rate(optimizer_config(self.config, name), step, total_steps, self.steps_per_sweep)
+        if is_edited:
+            rate *= self.state.ledger.learning_rate_factor
+        optimizer = self.optimizer(name)
+        set_learning_rate(optimizer, rate)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        return rate
+
+    def require_finite(self, loss: float) -> None:
+        """Refuse a loss that is NaN or infinite.
+
+        Raises:
+            NonFiniteLoss: with the step and what to try.
+        """
+        if not -float("inf") < loss < float("inf"):
+            raise NonFiniteLoss(
+                f"training diverged: the loss of step {self.state.cursor.step + 1} is {loss}; resume from the last "
+                "checkpoint with a lower learning rate, or start again with another optimiser"
+            )
+
+    def finish_step(self, part: str, loss_name: str, loss: Tensor, rate: float, num_images: int) -> Boundary:
+        """Move the cursor past one optimiser step."""
+        state = self.state
+        state.cursor.batch += 1
+        state.cursor.step += 1
+        state.loss_sum += loss.detach()
+        state.loss_count += 1
+        return Boundary(part, loss_name, loss.detach(), rate, num_images)
+
+    def feature_step(self, loss: Tensor) -> float:
+        """Step encoder and projection head, whose schedule runs across stages 1 and 2."""
+        epochs = self.config.contrastive.epochs + self.config.adversarial.epochs
+        cursor = self.state.cursor
+        rate = self.step_optimizer(FEATURES, loss, cursor.feature_steps, epochs * self.steps_per_sweep)
+        cursor.feature_steps += 1
+        return rate

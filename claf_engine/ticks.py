@@ -1,0 +1,56 @@
+"""What phases yield besides events: the places where a run may be paused, measured, saved or left.
+
+A phase never blocks and never looks at the clock. It yields a `Pulse` wherever it is alive inside a step (a person may
+pause there), and a `Boundary` wherever its state is consistent (it may also be probed, saved or left there).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from claf_engine.events import ClassifierRetrained, DissociationMeasured
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """Alive inside a step or an evaluation: may be paused here, must not be saved.
+
+    Attributes:
+        activity: what is being done, for the screen, such as "PGD-10 at 8/255".
+        done: units done so far out of `total`.
+        abandonable: whether a stop may leave right here because nothing of the state has changed yet.
+    """
+
+    activity: str
+    done: int = 0
+    total: int = 0
+    abandonable: bool = False
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """One optimiser step is complete and the state is consistent.
+
+    Attributes:
+        part: which loop the step belongs to, such as "encoder" or "retrain".
+        loss_name: the name under which `loss` is logged.
+        loss: a detached 0-d tensor, read from the device only when it is logged.
+        learning_rate: of the step just taken.
+        num_images: source images the step consumed.
+    """
+
+    part: str
+    loss_name: str
+    loss: Any
+    learning_rate: float
+    num_images: int
+
+
+@dataclass(frozen=True)
+class PartEnd:
+    """One part of an epoch is complete and the cursor has moved past it; the state is consistent."""
+
+    epoch_ended: bool = False
+
+
+Tick = Pulse | Boundary | PartEnd | ClassifierRetrained | DissociationMeasured
+"""Everything that a phase yields: places to pause, consistent places, and what it measured."""

@@ -1,0 +1,218 @@
+"""Random augmentation in batches, on the device; every image draws its own parameters.
+
+The recipe is SimCLR's and SupContrast's: random resized crop, horizontal flip, colour jitter, grayscale. Single
+operations agree with `torchvision.transforms.v2.functional`, whose random transforms draw one set of parameters for a
+whole batch and therefore cannot be used here.
+
+All randomness is drawn up front, as many numbers as the shape and the settings say, so that streams stay aligned
+between runs whatever the images hold. Nothing here is differentiated.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from claf_engine.config import ViewsConfig
+
+RATIOS = (3 / 4, 4 / 3)
+"""Width / height of a crop before it is stretched back; the range of `torchvision.transforms.RandomResizedCrop`."""
+LUMA = (0.2989, 0.587, 0.114)
+"""Red, green and blue in a gray, as torchvision weighs them."""
+
+_CROP_DRAWS, _COLOUR_DRAWS = 5, 9
+_NUM_JITTERS = 4
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """Colour parameters, one row per image.
+
+    Attributes:
+        factors: (N, 3) of brightness, contrast and saturation; 1 leaves the image alone.
+        order: (N, 3) a permutation of (0, 1, 2) per image: which of these three comes first, second, third.
+        turns: (N,) hue shift in turns, in [-0.5, 0.5]; 0 leaves the image alone.
+    """
+
+    factors: Tensor
+    order: Tensor
+    turns: Tensor
+
+    def __getitem__(self, rows: slice) -> "Jitter":
+        return Jitter(self.factors[rows], self.order[rows], self.turns[rows])
+
+
+@torch.no_grad()
+def make_views(images: Tensor, config: ViewsConfig, num_views: int, generator: torch.Generator) -> Tensor:
+    """Augment every image several times, independently.
+
+    The order of the four colour operations is random per image. For speed the place of hue, the costly one, is dealt
+    out evenly: each quarter of a random permutation of the batch has it first, second, third or last, so that one image
+    has it anywhere with equal odds while no image pays for it more than once.
+
+    Args:
+        images: (B, 3, H, W) fp32 in [0, 1]; not modified.
+        config: ranges and probabilities.
+        num_views: V, views of each image.
+        generator: on the images' device; the number of draws depends on the shape and the settings alone.
+
+    Returns:
+        (B, V, 3, H, W) in [0, 1].
+    """
+    count = len(images) * num_views
+    deal = torch.randperm(count, generator=generator, device=images.device)
+    draws = torch.rand((count, _CROP_DRAWS + _COLOUR_DRAWS), generator=generator, device=images.device)
+    boxes, flips = _draw_crops(draws[:, :_CROP_DRAWS], config, images.shape)
+    jitter, gray = _draw_colours(draws[:, _CROP_DRAWS:], config)
+    # The views are built in dealt order, where images with hue in the same place are neighbours.
+    dealt = resample(images[deal // num_views], boxes, flips)
+    for place in range(_NUM_JITTERS):
+        rows = slice(count * place // _NUM_JITTERS, count * (place + 1) // _NUM_JITTERS)
+        part = apply_jitter(dealt[rows], jitter[rows], place) if config.jitter else dealt[rows]
+        dealt[rows] = drop_colour(part, gray[rows]) if config.grayscale else part
+    views = torch.empty_like(dealt)
+    views[deal] = dealt
+    return views.view(len(images), num_views, *images.shape[1:])
+
+
+@torch.no_grad()
+def crop_and_flip(images: Tensor, config: ViewsConfig, generator: torch.Generator) -> Tensor:
+    """Random resized crop and horizontal flip only.
+
+    Args:
+        images: (B, 3, H, W) fp32 in [0, 1]; not modified.
+        config: crop scale and flip probability.
+        generator: on the images' device; the number of draws depends on B alone.
+
+    Returns:
+        (B, 3, H, W) in [0, 1].
+    """
+    draws = torch.rand((len(images), _CROP_DRAWS), generator=generator, device=images.device)
+    boxes, flips = _draw_crops(draws, config, images.shape)
+    return resample(images, boxes, flips)
+
+
+def resample(images: Tensor, boxes: Tensor, flips: Tensor) -> Tensor:
+    """Cut a box out of each image and stretch it, bilinearly, over the whole frame; mirror it where asked.
+
+    Args:
+        images: (N, 3, H, W).
+        boxes: (N, 4) left, top, width, height as fractions of the frame, inside [0, 1]; not rounded to pixels.
+        flips: (N,) bool.
+
+    Returns:
+        (N, 3, H, W), every value a convex combination of pixels.
+    """
+    left, top, width, height = boxes.unbind(1)
+    zero = torch.zeros_like(width)
+    across = torch.stack((torch.where(flips, -width, width), zero, 2 * left + width - 1), 1)
+    down = torch.stack((zero, height, 2 * top + height - 1), 1)
+    grid = F.affine_grid(torch.stack((across, down), 1), list(images.shape), align_corners=False)
+    stretched = F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return stretched.clamp_(0, 1)
+
+
+def apply_jitter(images: Tensor, jitter: Jitter, hue_place: int) -> Tensor:
+    """Brightness, contrast, saturation and hue, in an order of its own for each image except for the place of hue.
+
+    Args:
+        images: (N, 3, H, W) in [0, 1].
+        jitter: N rows of parameters.
+        hue_place: 0 to 3, after how many of the other operations hue comes.
+
+    Returns:
+        (N, 3, H, W) in [0, 1].
+    """
+    for step in range(_NUM_JITTERS - 1):
+        if step == hue_place:
+            images = shift_hue(images, jitter.turns)
+        operation = jitter.order[:, step]
+        images = scale_colour(images, jitter.factors.gather(1, operation[:, None])[:, 0], operation)
+    return shift_hue(images, jitter.turns) if hue_place == _NUM_JITTERS - 1 else images
+
+
+def scale_colour(images: Tensor, factors: Tensor, operation: Tensor) -> Tensor:
+    """Blend each image with black (brightness), its mean gray (contrast) or its own gray (saturation).
+
+    All three are `factor * image + (1 - factor) * other`, clamped, so one pass serves a mixed batch.
+
+    Args:
+        images: (N, 3, H, W) in [0, 1].
+        factors: (N,) nonnegative; 1 leaves the image alone.
+        operation: (N,) int64, 0 brightness, 1 contrast, 2 saturation.
+
+    Returns:
+        (N, 3, H, W) in [0, 1].
+    """
+    gray = to_gray(images)
+    rest = (1 - factors).view(-1, 1, 1, 1)
+    is_contrast, is_saturation = ((operation == number).view(-1, 1, 1, 1) for number in (1, 2))
+    other = (gray * (rest * is_saturation)).add_(gray.mean((2, 3), keepdim=True) * (rest * is_contrast))
+    return torch.addcmul(other, images, factors.view(-1, 1, 1, 1)).clamp_(0, 1)
+
+
+def shift_hue(images: Tensor, turns: Tensor) -> Tensor:
+    """Turn the hue of each image in HSV space, keeping saturation and value.
+
+    Args:
+        images: (N, 3, H, W) in [0, 1].
+        turns: (N,) in [-0.5, 0.5]; a third of a turn takes red to green.
+
+    Returns:
+        (N, 3, H, W) in [0, 1].
+    """
+    red, green, blue = images.unbind(1)
+    value = images.amax(1)
+    chroma = value - images.amin(1)
+    scale = torch.where(chroma > 0, chroma, 1).reciprocal_()
+    # Hue in sixths of a turn, by which channel is the greatest; gray pixels have no chroma, so theirs does not matter.
+    of_rest = torch.where(value == green, (blue - red).mul_(scale).add_(2), (red - green).mul_(scale).add_(4))
+    hue = torch.where(value == red, (green - blue).mul_(scale), of_rest).add_(turns.view(-1, 1, 1) * 6)
+    # A channel falls from the value to the minimum with its distance from its own place on the wheel.
+    shifted = torch.empty_like(images)
+    for channel, place in enumerate((5, 3, 1)):
+        around = hue + place
+        around.sub_(around.div(6).floor_(), alpha=6)
+        fall = around.sub_(2).abs_().neg_().add_(2).clamp_(0, 1)
+        torch.addcmul(value, fall, chroma, value=-1, out=shifted[:, channel])
+    return shifted.clamp_(0, 1)
+
+
+def to_gray(images: Tensor) -> Tensor:
+    """Map (N, 3, H, W) to the luma (N, 1, H, W)."""
+    red, green, blue = images.unbind(1)
+    luma: Tensor = (red * LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2])
+    return luma.unsqueeze(1)
+
+
+def drop_colour(images: Tensor, chosen: Tensor) -> Tensor:
+    """Replace all three channels by the luma where chosen, (N,) bool; shape (N, 3, H, W) and range kept."""
+    return torch.where(chosen.view(-1, 1, 1, 1), to_gray(images), images)
+
+
+def _draw_crops(draws: Tensor, config: ViewsConfig, shape: torch.Size) -> tuple[Tensor, Tensor]:
+    """Boxes (N, 4) and flips (N,) from uniform numbers (N, 5).
+
+    torchvision draws area and ratio until the crop fits; here the ratio is drawn from the part of its range that fits
+    the area, which needs a fixed number of draws and keeps the area exact.
+    """
+    aspect = shape[-1] / shape[-2]
+    area = config.crop_scale[0] + draws[:, 0] * (config.crop_scale[1] - config.crop_scale[0])
+    high = (aspect / area).log().clamp(max=math.log(RATIOS[1]))
+    low = (aspect * area).log().clamp(min=math.log(RATIOS[0]))
+    ratio = (low + draws[:, 1] * (high - low)).exp() / aspect
+    width, height = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
+    left, top = draws[:, 2] * (1 - width), draws[:, 3] * (1 - height)
+    return torch.stack((left, top, width, height), 1), draws[:, 4] < config.flip
+
+
+def _draw_colours(draws: Tensor, config: ViewsConfig) -> tuple[Jitter, Tensor]:
+    """Jitter parameters and who loses colour (N,) from uniform numbers (N, 9)."""
+    jittered = draws[:, 0] < config.jitter
+    strengths = (config.brightness, config.contrast, config.saturation)
+    changes = [(draws[:, 1 + column] * 2 - 1) * strength for column, strength in enumerate(strengths)]
+    factors = torch.where(jittered[:, None], 1 + torch.stack(changes, 1), 1.0)
+    turns = torch.where(jittered, (draws[:, 4] * 2 - 1) * config.hue, 0.0)
+    return Jitter(factors, draws[:, 5:8].argsort(1), turns), draws[:, 8] < config.grayscale

@@ -1,0 +1,54 @@
+"""The checkpoint browser as a program of its own: `claf-tui checkpoint browse RUN`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from claf_tui.screens.checkpoint_actions import EvaluateCommand, ListEntries, ResumeRequest, list_entries
+from claf_tui.screens.checkpoints import CheckpointBrowser
+from claf_tui.screens.help import HelpScreen
+from claf_tui.theme import THEME
+
+
+class BrowserApp(App[ResumeRequest]):
+    """Browses the checkpoints of one run; ends with a `ResumeRequest` when the person asked to resume.
+
+    Args:
+        directory: the run's folder.
+        is_live: whether another process is training this run.
+        entries: lists the checkpoints, newest first.
+        command: makes the command that evaluates a checkpoint.
+    """
+
+    TITLE = "claf-tui checkpoints"
+    CSS_PATH = "console.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q", "quit", "quit"),
+        Binding("ctrl+c", "quit", "quit", show=False, priority=True),
+        Binding("question_mark,f1", "help", "help"),
+    ]
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        is_live: Callable[[], bool] = lambda: False,
+        entries: ListEntries = list_entries,
+        command: EvaluateCommand | None = None,
+    ) -> None:
+        super().__init__()
+        self._browser = CheckpointBrowser(directory, is_live=is_live, entries=entries, command=command)
+
+    def on_mount(self) -> None:
+        """Open the browser."""
+        self.register_theme(THEME)
+        self.theme = THEME.name
+        self.push_screen(self._browser)
+
+    def action_help(self) -> None:
+        """Show the help page."""
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen())

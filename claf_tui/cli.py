@@ -1,0 +1,93 @@
+"""The command line: what can be asked, and how every mistake ends as one sentence and an exit code.
+
+Nothing here imports torch or Textual; a command loads what it needs when it runs, so that help comes at once.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+from typer.main import get_command
+
+from claf_engine.errors import ClafError
+from claf_tui import exit_codes, output
+from claf_tui.commands import checkpoint, config, evaluate, runs, train, watch
+from claf_tui.signals import leaving_signals
+
+DEBUG_VARIABLE = "CLAF_DEBUG"
+
+app = typer.Typer(
+    name="claf-tui",
+    help="Train adversarially robust image classifiers with CLAF, watch the run live, and measure honestly.",
+    epilog=exit_codes.epilog(),
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command("train")(train.train)
+app.command("eval")(evaluate.evaluate)
+app.command("runs")(runs.runs)
+app.command("watch")(watch.watch)
+app.add_typer(checkpoint.app, name="checkpoint")
+app.add_typer(config.app, name="config")
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        output.text(f"claf-tui {_version()}")
+        raise typer.Exit
+
+
+def _version() -> str:
+    from importlib import metadata
+
+    try:
+        return metadata.version("claf-tui")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    _is_version_asked: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        context.get_help()
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and leave with its exit code."""
+    with leaving_signals():
+        sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line and give its exit code."""
+    try:
+        result = get_command(app).main(list(arguments), prog_name="claf-tui", standalone_mode=False)
+    except typer.TyperException as error:
+        if not error.format_message():  # help has been shown in place of a missing command
+            return exit_codes.OK
+        output.error(error.format_message())
+        return error.exit_code
+    except ClafError as error:
+        output.error(str(error))
+        return error.exit_code
+    except typer.Abort:
+        return exit_codes.UNEXPECTED
+    except Exception as error:
+        if os.environ.get(DEBUG_VARIABLE) == "1":
+            raise
+        output.error(_unexpected(error))
+        return exit_codes.UNEXPECTED
+    return result if isinstance(result, int) else exit_codes.OK
+
+
+def _unexpected(error: Exception) -> str:
+    where = "; ".join(getattr(error, "__notes__", [])) or f"{DEBUG_VARIABLE}=1 shows the traceback"
+    return f"unexpected {type(error).__name__}: {error} ({where})"

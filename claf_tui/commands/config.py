@@ -1,0 +1,27 @@
+"""`claf-tui config show` and `claf-tui config presets`."""
+
+import typer
+
+from claf_tui import exit_codes, output
+from claf_tui.commands import options
+
+app = typer.Typer(help="Settings: what they are, and what presets make of them.", no_args_is_help=True)
+
+
+@app.command()
+def show(preset: options.Preset = None, config_file: options.ConfigFile = None, values: options.Values = None) -> int:
+    """Print the resolved settings as TOML, each with what it means."""
+    from claf_tui.config_text import annotated_toml
+
+    output.text(annotated_toml(options.resolve(preset, config_file, values)))
+    return exit_codes.OK
+
+
+@app.command()
+def presets() -> int:
+    """List the presets."""
+    from claf_engine.presets import preset_names, preset_summary
+
+    width = max(map(len, preset_names()))
+    output.text("\n".join(f"{name:{width}}  {preset_summary(name)}" for name in preset_names()))
+    return exit_codes.OK

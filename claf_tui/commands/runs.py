@@ -1,0 +1,19 @@
+"""`claf-tui runs`."""
+
+from claf_tui import exit_codes, output
+from claf_tui.commands import options
+
+
+def runs(json: options.Json = False) -> int:
+    """List the runs, newest first, with where they are or how they ended."""
+    from claf_engine.runs import list_runs, runs_root
+    from claf_tui import reports
+
+    found = list_runs(runs_root())
+    if json:
+        output.record(reports.run_records(found))
+    elif found:
+        output.show(reports.runs_table(found))
+    else:
+        output.note(f"there are no runs in {runs_root()} yet; `claf-tui train` starts one")
+    return exit_codes.OK

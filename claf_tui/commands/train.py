@@ -1,0 +1,82 @@
+"""`claf-tui train`."""
+
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import typer
+
+from claf_engine.errors import ConfigError
+from claf_tui.commands import options
+
+Data = Annotated[
+    str | None, typer.Option(help="shapes, cifar10 or folder:PATH.", metavar="SOURCE", rich_help_panel="Settings")
+]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed of everything random.", rich_help_panel="Settings")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel="Settings")]
+Method = Annotated[
+    Literal["claf", "natural"] | None,
+    typer.Option(help="claf, or natural: ordinary supervised training.", rich_help_panel="Settings"),
+]
+Resume = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RUN|CHECKPOINT",
+        help="Go on with a run that was stopped, or begin a new one at an older checkpoint.",
+        autocompletion=options.complete_runs,
+        rich_help_panel="Run",
+    ),
+]
+Name = Annotated[str | None, typer.Option(help="Name of the run's folder, after its date.", rich_help_panel="Run")]
+Ui = Annotated[
+    Literal["auto", "tui", "plain", "jsonl"],
+    typer.Option(help="Live console, lines, or JSON lines; auto: the console in a terminal.", rich_help_panel="Run"),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print the settings and the plan; write nothing.", rich_help_panel="Run")
+]
+
+
+def train(  # noqa: PLR0913 (Typer declares one parameter per option)
+    preset: options.Preset = None,
+    config_file: options.ConfigFile = None,
+    data: Data = None,
+    values: options.Values = None,
+    seed: Seed = None,
+    device: Device = None,
+    method: Method = None,
+    resume: Resume = None,
+    name: Name = None,
+    ui: Ui = "auto",
+    dry_run: DryRun = False,
+) -> int:
+    """Train a classifier in three stages and show it live.
+
+    Settings come from the preset (demo unless told otherwise), then --config, then --set and the other options.
+    """
+    from claf_tui import training
+
+    flags = {"--data": data, "--seed": seed, "--device": device, "--method": method}
+    if resume is not None:
+        others = {"--preset": preset, "--config": config_file, "--set": values, "--name": name, "--dry-run": dry_run}
+        refuse_changes({**others, **flags})
+        return training.train_in(lambda: training.reopen(resume, sys.argv), ui)
+    config = options.resolve(preset, config_file, values, flags)
+    run_name = name or preset or (training.folder_name(config_file.stem) if config_file else None)
+    if dry_run:
+        return training.dry_run(config, run_name)
+    return training.train_in(lambda: training.begin(config, run_name, sys.argv), ui)
+
+
+def refuse_changes(options_given: Mapping[str, object]) -> None:
+    """Refuse to resume a run under other settings.
+
+    Raises:
+        ConfigError: an option beside --resume was given.
+    """
+    given = [flag for flag, value in options_given.items() if value is not None and value is not False]
+    if given:
+        raise ConfigError(
+            f"--resume cannot be combined with {', '.join(given)}: a resumed run keeps its configuration; "
+            "learning rate and probe interval can be edited in the console (key e)"
+        )

@@ -1,0 +1,27 @@
+"""`claf-tui watch`."""
+
+import os
+from pathlib import Path
+
+from claf_engine.control import Control
+from claf_tui import exit_codes, printers
+from claf_tui.commands import options
+from claf_tui.ui_mode import choose_ui
+
+
+def watch(run: options.Run = "latest") -> int:
+    """Watch a run that another process trains; nothing can be changed from here."""
+    from claf_engine.runs import find_run, runs_root
+    from claf_tui.watching import Follower
+
+    directory = find_run(run, runs_root())
+    follower = Follower(directory)
+    if choose_ui("auto") == "tui":
+        from claf_tui.console import run_console
+
+        code = run_console(follower, Control(), log_path=Path(os.devnull), read_only=True).return_code
+        return code if code > exit_codes.SIGNAL_BASE else exit_codes.OK
+    show = printers.PlainPrinter()
+    for event in follower(Control()):
+        show(event)
+    return exit_codes.OK

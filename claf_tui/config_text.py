@@ -1,0 +1,43 @@
+"""A configuration as TOML with a comment for each setting; the file can be edited and used again."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import tomli_w
+from pydantic import BaseModel
+
+from claf_engine.config import RunConfig
+
+
+def annotated_toml(config: RunConfig) -> str:
+    """Write a configuration as TOML; each setting's description stands above it."""
+    return "\n".join(_lines(config, ())).strip() + "\n"
+
+
+def _lines(group: BaseModel, path: tuple[str, ...]) -> Iterator[str]:
+    plain = group.model_dump(mode="json")
+    fields = type(group).model_fields
+    groups = {name: value for name, value in group if isinstance(value, BaseModel)}
+    for name, field in fields.items():
+        if name in groups:
+            continue
+        if field.description:
+            yield f"# {field.description}"
+        value = plain[name]
+        yield f"# {name} = (not set)" if value is None else f"{name} = {_value(value)}"
+    for name, inner in groups.items():
+        yield ""
+        yield f"# {fields[name].description or _summary(inner)}"
+        yield f"[{'.'.join((*path, name))}]"
+        yield from _lines(inner, (*path, name))
+
+
+def _value(value: Any) -> str:
+    """Write a value as TOML on one line; what TOML writes over several lines are only our lists."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
+    return tomli_w.dumps({"value": value}).removeprefix("value = ").rstrip("\n")
+
+
+def _summary(group: BaseModel) -> str:
+    return (type(group).__doc__ or "").partition("\n")[0]

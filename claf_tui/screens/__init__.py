@@ -1,0 +1,1 @@
+"""Screens: dashboard, checkpoint browser, help and the small questions."""

@@ -1,0 +1,155 @@
+"""What may be done with a checkpoint: the rules and the words, without any screen."""
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from textual.content import Content
+
+from claf_engine.inspect import CheckpointInfo, TensorInfo
+from claf_tui import figures
+from claf_tui.safe_text import safe
+from claf_tui.widgets.chart import PALETTE, robust_color
+from claf_tui.widgets.tables import Cell, table
+
+
+class Entry(Protocol):
+    """One file of a run's checkpoints folder; `info` is None when it cannot be read, and `error` says why."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    @property
+    def info(self) -> CheckpointInfo | None:
+        """What its header says."""
+
+    @property
+    def error(self) -> str:
+        """Why it cannot be read."""
+
+    @property
+    def kept_as(self) -> tuple[str, ...]:
+        """Why it is kept."""
+
+
+ListEntries = Callable[[Path], Sequence[Entry]]
+EvaluateCommand = Callable[[Path], Sequence[str]]
+
+
+@dataclass(frozen=True)
+class ResumeRequest:
+    """The person asked to resume from this checkpoint; the command line acts on it."""
+
+    path: Path
+
+
+def list_entries(directory: Path) -> Sequence[Entry]:
+    """List the checkpoints of a run, newest first."""
+    from claf_engine.runs import list_checkpoints
+
+    return list_checkpoints(directory)
+
+
+def refusal_to_delete(entry: Entry, entries: Sequence[Entry], directory: Path, *, is_live: bool) -> str:
+    """Say why a checkpoint must stay, or give an empty string.
+
+    Args:
+        entry: the one to delete.
+        entries: all of the run, newest first.
+        directory: the run's folder.
+        is_live: whether the run is going on.
+    """
+    if entry.path.parent.resolve() != (directory / "checkpoints").resolve() or entry.path.suffix != ".safetensors":
+        return "the file does not lie in the checkpoints folder of this run"
+    readable = [item.path for item in entries if item.info is not None]
+    if readable == [entry.path]:
+        return "it is the only checkpoint of this run"
+    if is_live and readable and readable[0] == entry.path:
+        return "it is the newest checkpoint of a live run, which would resume from it"
+    return ""
+
+
+def evaluate_command(path: Path) -> list[str]:
+    """The command that evaluates a checkpoint and writes JSON."""
+    return [sys.executable, "-m", "claf_tui", "eval", str(path), "--json"]
+
+
+def typed_command(path: Path) -> str:
+    """The same command as a person types it."""
+    return f"claf-tui eval {shlex.quote(str(path))}"
+
+
+def figure_lines(output: str, width: int) -> list[Content]:
+    """Write the figures that an evaluation printed as JSON.
+
+    Raises:
+        ValueError: the output is not what an evaluation prints.
+    """
+    try:
+        record: dict[str, Any] = json.loads(output)
+        rows: list[list[Cell]] = [[(name, "$foreground 60%") for name in ("epsilon", "accuracy", "attack")]]
+        natural = figures.percent(float(record["natural_accuracy"]))
+        rows.append([("natural", PALETTE[0]), (natural, f"bold {PALETTE[0]}"), ("none", "")])
+        for index, item in enumerate(record["robust"]):
+            color = robust_color(index)
+            accuracy = figures.percent(float(item["robust_accuracy"]))
+            attack = f"{safe(item.get('attack', ''), 20)}-{safe(item.get('steps', ''), 6)}"
+            rows.append([(safe(item["epsilon"], 12), color), (accuracy, f"bold {color}"), (attack, "")])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"the evaluation printed no figures ({type(error).__name__})") from error
+    return table(rows, width)
+
+
+def last_sentence(text: str) -> str:
+    """The last line that is not empty: what a failed command had to say."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return safe(lines[-1], 300) if lines else "the command failed without saying why"
+
+
+ENTRY_COLUMNS = (
+    ("step", 9),
+    ("natural", 7),
+    ("robust", 6),
+    ("kept as", 11),
+    ("phase", 16),
+    ("epoch", 5),
+    ("size", 9),
+)
+"""Name and width of what `entry_cells` gives; together they fit into 80 cells."""
+
+
+def entry_cells(entry: Entry) -> list[str]:
+    """Write one checkpoint as table cells."""
+    info = entry.info
+    if info is None:
+        return [safe(entry.path.name, 9), figures.UNKNOWN, figures.UNKNOWN, "", "cannot be read", "", ""]
+    return [
+        figures.count(info.step),
+        figures.percent(info.metrics.get("validation_natural")),
+        figures.percent(info.metrics.get("validation_robust")),
+        safe(", ".join(entry.kept_as), 11),
+        safe(info.phase, 16),
+        str(info.epoch),
+        figures.size(info.num_bytes),
+    ]
+
+
+def tensor_columns(room: int) -> list[tuple[str, int]]:
+    """Share `room` cells among the columns of the list of tensors; the type goes first when there is little."""
+    if room < 50:
+        return [("name", max(12, room - 16)), ("shape", 12)]
+    return [("name", room - 28), ("shape", 16), ("type", 6)]
+
+
+def tensor_cells(tensor: TensorInfo, columns: Sequence[tuple[str, int]]) -> list[str]:
+    """Write one tensor as table cells; a long name loses its beginning, because its end tells it apart."""
+    name = safe(tensor.name, 400)
+    width = columns[0][1]
+    name = name if len(name) <= width else f"…{name[1 - width :]}"
+    shape = "x".join(map(str, tensor.shape)) or "scalar"
+    return [name, safe(shape, columns[1][1]), safe(tensor.dtype, 6)][: len(columns)]

@@ -1,0 +1,280 @@
+"""The dashboard: phases, key figures, three charts and the log, fitted to the size of the terminal."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical
+from textual.content import Content
+from textual.events import Resize
+from textual.screen import Screen
+
+from claf_engine.control import Control
+from claf_tui.screens.confirm import CANCEL, Answer, ConfirmScreen
+from claf_tui.screens.edit import PROBE_EVERY, EditScreen
+from claf_tui.state import RunState, status_word
+from claf_tui.widgets.chart import Chart
+from claf_tui.widgets.curves import LOSS_NAMES, LOSS_TITLES, classifier_lines, loss_lines, probe_lines, shown_loss_name
+from claf_tui.widgets.key_bar import Hint, KeyBar
+from claf_tui.widgets.key_figures import KeyFigures
+from claf_tui.widgets.log_panel import LogPanel
+from claf_tui.widgets.outcome import Outcome
+from claf_tui.widgets.phase_strip import Moment, PhaseStrip
+from claf_tui.widgets.plot import ChartOptions
+from claf_tui.widgets.status_bar import StatusBar
+from claf_tui.widgets.tables import ProbeTable
+
+PANELS = ("loss", "classifier", "probe", "log")
+LIVE_HINTS: tuple[Hint, ...] = (
+    ("space", "pause", "screen.toggle_pause"),
+    ("p", "probe", "screen.probe"),
+    ("c", "save", "screen.checkpoint"),
+    ("e", "edit", "screen.edit"),
+    ("s", "stop", "screen.stop"),
+    ("b", "browse", "app.checkpoints"),
+    ("1-4", "view", "screen.next_panel"),
+    ("l", "log scale", "screen.log_scale"),
+    ("q", "quit", "app.quit"),
+    ("?", "help", "app.help"),
+)
+
+
+POLLS_PER_CHART = 4
+"""Charts are drawn on every fourth poll only: they are most of the console's work, and nobody reads faster."""
+STEERING_KEYS = {"space", "p", "c", "e", "s"}
+
+
+def is_compact(width: int, height: int) -> bool:
+    """Whether there is room for one panel only."""
+    return width < 100 or height < 28
+
+
+def key_hints(width: int, *, can_steer: bool, is_waiting: bool) -> list[Hint]:
+    """Choose the key hints that matter now and fit."""
+    hidden = set() if can_steer else STEERING_KEYS
+    hidden = hidden | ({"l"} if width < 100 else set())
+    hints = [hint for hint in LIVE_HINTS if hint[0] not in hidden]
+    if is_waiting and can_steer:
+        hints[0] = ("space", "go on", "screen.toggle_pause")
+    return hints
+
+
+class Dashboard(Screen[None]):
+    """Draws a `RunState` and turns keys into requests to `Control`."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "toggle_pause", "pause / go on"),
+        Binding("p", "probe", "probe now"),
+        Binding("c", "checkpoint", "checkpoint now"),
+        Binding("e", "edit", "edit live values"),
+        Binding("s", "stop", "stop after this step"),
+        *(Binding(str(number), f"panel('{name}')", f"panel {name}") for number, name in enumerate(PANELS, 1)),
+        Binding("tab", "next_panel", "next panel"),
+        Binding("shift+tab", "next_panel(-1)", "panel before"),
+        Binding("l", "log_scale", "logarithmic loss axis"),
+        Binding("o", "other_loss", "another loss"),
+        Binding("pageup", "scroll_log(-1)", show=False),
+        Binding("pagedown", "scroll_log(1)", show=False),
+        Binding("escape", "restore", show=False),
+    ]
+
+    def __init__(self, control: Control, *, read_only: bool = False) -> None:
+        super().__init__()
+        self._control = control
+        self._read_only = read_only
+        self._state = RunState()
+        self._panel = PANELS[0]
+        self._loss_name: str | None = None
+        self._titles: dict[str, str] = {}
+        self._num_shown = 0
+
+    def compose(self) -> ComposeResult:
+        """Lay out all panels; the stylesheet decides which of them a size shows."""
+        yield StatusBar(read_only=self._read_only, id="status")
+        yield PhaseStrip(id="phases")
+        yield KeyFigures(id="figures")
+        yield Outcome(id="outcome")
+        with Container(id="body"):
+            with Vertical(id="panel-loss", classes="panel"):
+                yield Chart("no loss logged yet", ChartOptions(is_smoothed=True), id="loss")
+            with Vertical(id="panel-classifier", classes="panel"):
+                yield Chart("the first retraining comes with stage 2", ChartOptions(is_percent=True), id="classifier")
+            with Vertical(id="panel-probe", classes="panel"):
+                yield Chart("no probe yet · p asks for one now", ChartOptions(is_percent=True), id="probe")
+                yield ProbeTable(id="probe-table")
+            with Vertical(id="panel-log", classes="panel"):
+                yield LogPanel(id="log")
+        yield KeyBar(LIVE_HINTS, id="keys")
+
+    def on_mount(self) -> None:
+        """Name the panels and choose the first."""
+        for name, title in (
+            ("classifier", "attack classifier, adversarial accuracy"),
+            ("probe", "probe"),
+            ("log", "log"),
+        ):
+            self._set_title(name, title)
+        self._set_title("loss", LOSS_TITLES["supcon"])
+        self._select(self._panel)
+
+    def on_resize(self, event: Resize) -> None:
+        """Choose the layout that the size has room for."""
+        self._fit(event.size.width, event.size.height)
+
+    def show(self, state: RunState, moment: Moment) -> None:
+        """Draw this state; cheap where nothing changed, and nothing while the screen is not up."""
+        if not self.children or not self.is_running:
+            return
+        had_ended = self._state.finished is not None
+        self._state = state
+        self.query_one(StatusBar).show(state, moment.word)
+        self.query_one(PhaseStrip).show(state, moment)
+        self.query_one(KeyFigures).show(state)
+        self.query_one(Outcome).show(state)
+        self.query_one(LogPanel).show(state)
+        self.query_one(ProbeTable).show(state)
+        has_ended = state.finished is not None
+        if self._num_shown % POLLS_PER_CHART == 0 or had_ended != has_ended:
+            self._show_charts()
+        self._num_shown += 1
+        self._show_keys()
+        if had_ended != has_ended:
+            self._fit(*self.size)
+
+    def action_toggle_pause(self) -> None:
+        """Pause the run, or let it go on; the status word changes with the key press."""
+        if not self._may_steer():
+            return
+        if self._control.status in {"paused", "pausing"}:
+            self._control.resume()
+        else:
+            self._control.pause()
+        self._show_word()
+
+    def action_probe(self) -> None:
+        """Ask for a probe."""
+        if self._may_steer():
+            self._control.probe_now()
+            self._tell("a probe comes after this step")
+
+    def action_checkpoint(self) -> None:
+        """Ask for a checkpoint."""
+        if self._may_steer():
+            self._control.checkpoint_now()
+            self._tell("a checkpoint comes after this step")
+
+    def action_edit(self) -> None:
+        """Open the form for live values."""
+        if self._may_steer():
+            form = EditScreen(self._state.learning_rate, self._state.values.get(PROBE_EVERY))
+            self.app.push_screen(form, self._apply_edits)
+
+    def action_stop(self) -> None:
+        """Ask whether to stop the run."""
+        if not self._may_steer():
+            return
+        answers = [Answer("y", "stop and save", "stop", "warning"), CANCEL]
+        text = "The run finishes its step, saves a checkpoint and ends. It can go on later from there."
+        self.app.push_screen(ConfirmScreen("stop the run?", text, answers), self._on_stop_answer)
+
+    def action_panel(self, name: str) -> None:
+        """Choose a panel; choosing it again shows it alone, and once more restores the others."""
+        self.toggle_class("-maximised") if name == self._panel else self.remove_class("-maximised")
+        self._select(name)
+        self._fit(*self.size)
+
+    def action_next_panel(self, step: int = 1) -> None:
+        """Choose the next panel."""
+        self._select(PANELS[(PANELS.index(self._panel) + step) % len(PANELS)])
+
+    def action_restore(self) -> None:
+        """Show all panels again."""
+        self.remove_class("-maximised")
+        self._fit(*self.size)
+
+    def action_log_scale(self) -> None:
+        """Switch the loss chart between linear and logarithmic."""
+        chart = self.query_one("#loss", Chart)
+        chart.is_log = not chart.is_log
+        self._show_charts()
+
+    def action_other_loss(self) -> None:
+        """Show the next of the losses that the run has logged."""
+        logged = {key.loss_name for key in self._state.losses}
+        names = [name for name in LOSS_NAMES if name in logged]
+        if names:
+            current = self._loss_name or shown_loss_name(self._state)
+            self._loss_name = names[(names.index(current) + 1) % len(names)] if current in names else names[0]
+            self._show_charts()
+
+    def action_scroll_log(self, pages: int) -> None:
+        """Scroll the log by pages."""
+        panel = self.query_one(LogPanel)
+        panel.scroll_relative(y=pages * max(1, panel.size.height - 1), animate=False)
+
+    def _show_charts(self) -> None:
+        name = self._loss_name or shown_loss_name(self._state)
+        loss = self.query_one("#loss", Chart)
+        loss.show(loss_lines(self._state, name))
+        self._set_title("loss", LOSS_TITLES.get(name, "loss") + (", log scale" if loss.is_log else ""))
+        classifier = self.query_one("#classifier", Chart)
+        classifier.show(classifier_lines(self._state))
+        if self._state.run is not None and self._state.run.method == "natural":
+            classifier.show_empty("ordinary training has no attack classifier")
+        self.query_one("#probe", Chart).show(probe_lines(self._state))
+
+    def _show_keys(self) -> None:
+        can_steer = self._state.finished is None and not self._read_only
+        is_waiting = can_steer and self._control.status in {"paused", "pausing"}
+        self.query_one(KeyBar).show(key_hints(self.size.width, can_steer=can_steer, is_waiting=is_waiting))
+
+    def _show_word(self) -> None:
+        self._show_keys()
+        self.query_one(StatusBar).word = status_word(self._state, None if self._read_only else self._control.status)
+
+    def _fit(self, width: int, height: int) -> None:
+        compact = is_compact(width, height)
+        self.set_class(compact or (self._state.finished is not None and height < 38), "-compact")
+        self.set_class(width >= 120 and height >= 38, "-large")
+        strip = self.query_one(PhaseStrip)
+        strip.is_compact = compact or self.has_class("-maximised") or width < 96
+        strip.display = not (compact and self._state.finished is not None)
+        strip.refresh(layout=True)
+        self._show_keys()
+
+    def _select(self, name: str) -> None:
+        self._panel = name
+        for panel in PANELS:
+            self.query_one(f"#panel-{panel}").set_class(panel == name, "-selected")
+
+    def _set_title(self, name: str, title: str) -> None:
+        if self._titles.get(name) != title:
+            self._titles[name] = title
+            text = Content.assemble((f"{PANELS.index(name) + 1} ", "bold $accent"), (title, "$foreground"))
+            self.query_one(f"#panel-{name}").border_title = text
+
+    def _may_steer(self) -> bool:
+        if self._read_only:
+            self._tell("this console only watches: the run belongs to another process")
+        elif self._state.finished is not None:
+            self._tell("the run has ended")
+        elif self._control.stop_requested:
+            self._tell("the run is already stopping")
+        else:
+            return True
+        return False
+
+    def _on_stop_answer(self, answer: str | None) -> None:
+        if answer == "stop":
+            self._control.stop()
+            self._show_word()
+
+    def _apply_edits(self, edits: object) -> None:
+        if isinstance(edits, dict):
+            for name, value in edits.items():
+                self._control.edit(name, value)
+            if edits:
+                self._tell("the edit takes effect after this step")
+
+    def _tell(self, text: str) -> None:
+        self.notify(text, markup=False, timeout=3)

@@ -1,0 +1,103 @@
+"""The help screen: every key, and what each figure means."""
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+KEYS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
+    (
+        "Steer the run",
+        (
+            ("space", "pause, and go on"),
+            ("p", "probe natural and robust accuracy now"),
+            ("c", "save a checkpoint now"),
+            ("e", "edit learning rate and probe interval"),
+            ("s", "stop after this step, saved"),
+        ),
+    ),
+    (
+        "Look",
+        (
+            ("1 2 3 4", "loss, classifier, probe, log; again: full size"),
+            ("tab", "next panel"),
+            ("l", "logarithmic loss axis, and back"),
+            ("o", "another loss: SupCon, classifier"),
+            ("page up/down", "scroll the log"),
+            ("b", "checkpoint browser"),
+        ),
+    ),
+    (
+        "Checkpoint browser",
+        (
+            ("tab", "next pane"),
+            ("/", "filter tensors by name"),
+            ("v", "evaluate the checkpoint on test images"),
+            ("r", "resume from it, when no run is live"),
+            ("d", "delete it"),
+            ("escape", "back"),
+        ),
+    ),
+    (
+        "Leave",
+        (
+            ("q", "leave; a live run is asked to stop and save first"),
+            ("ctrl+c", "the same; once more offers to leave without saving"),
+            ("ctrl+p", "all commands, themes, screenshot"),
+            ("?", "this page"),
+        ),
+    ),
+)
+
+FIGURES: tuple[tuple[str, str], ...] = (
+    ("natural accuracy", "The share of unchanged images that the classifier gets right."),
+    (
+        "robust accuracy",
+        "The share it still gets right after an attacker has moved every pixel by up to epsilon; "
+        "an upper bound, because a stronger attack can only lower it.",
+    ),
+    ("epsilon", "The largest change of one pixel value, where black is 0 and white is 1; 8/255 is hard to see."),
+    (
+        "dissociation",
+        "How much adversarial accuracy the classifier loses when the encoder moves on by one epoch without it.",
+    ),
+    ("before, after", "Adversarial accuracy of the attack classifier before and after it is retrained in an epoch."),
+    ("SupCon loss", "How far images of one class are from each other, compared with all others; lower is better."),
+    ("probe", "A quick look at both accuracies on a fixed set of validation images; test images are never probed."),
+)
+
+
+class HelpScreen(ModalScreen[None]):
+    """All keys and figures on one page."""
+
+    BINDINGS = [
+        Binding("escape,question_mark,f1,q", "dismiss(None)", "close"),
+        Binding("down,j", "scroll(1)", show=False),
+        Binding("up,k", "scroll(-1)", show=False),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """Lay out the page."""
+        with VerticalScroll(classes="page") as page:
+            page.border_title = Content("help")
+            page.border_subtitle = Content("escape closes · arrows scroll")
+            yield Static(help_text())
+
+    def action_scroll(self, lines: int) -> None:
+        """Scroll the page."""
+        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+
+
+def help_text() -> Content:
+    """Write the page."""
+    lines: list[Content] = []
+    for title, keys in KEYS:
+        lines.append(Content.styled(title, "bold $primary"))
+        lines += [Content.assemble((f"  {key:<13} ", "bold $accent"), (text, "$foreground")) for key, text in keys]
+        lines.append(Content(""))
+    lines.append(Content.styled("What the figures mean", "bold $primary"))
+    for name, text in FIGURES:
+        lines.append(Content.assemble((f"  {name}: ", "bold"), (text, "$foreground 60%")))
+    return Content("\n").join(lines)

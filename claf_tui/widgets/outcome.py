@@ -1,0 +1,87 @@
+"""How the run ended, and what to do next. Hidden while the run goes on."""
+
+import textwrap
+
+from textual.content import Content
+from textual.widget import Widget
+
+from claf_engine.events import RunFinished
+from claf_tui import figures
+from claf_tui.safe_text import safe
+from claf_tui.state import RunState
+from claf_tui.widgets.tables import results_table
+
+NEXT_COMMAND = {
+    "finished": "claf-tui eval latest --eps 16/255",
+    "stopped": "claf-tui train --resume latest",
+    "failed": "claf-tui runs",
+}
+MAX_REASON_LINES = 5
+
+
+class Outcome(Widget):
+    """The result summary of a finished run, or the reason of a failed one."""
+
+    def __init__(self, *, read_only: bool = False, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._read_only = read_only
+        self._state = RunState()
+        self.display = False
+
+    def show(self, state: RunState) -> None:
+        """Appear when the run has ended."""
+        if state.finished is self._state.finished:
+            return
+        self._state = state
+        self.display = state.finished is not None
+        if state.finished is not None:
+            self.border_title = Content.styled(state.finished.status.upper(), "bold")
+            self.set_class(state.finished.status == "failed", "-failed")
+            self.set_class(state.finished.status == "stopped", "-stopped")
+        self.refresh(layout=True)
+
+    def get_content_height(self, _container: object, _viewport: object, width: int) -> int:
+        """As many lines as the summary has."""
+        return len(outcome_lines(self._state, width))
+
+    def render(self) -> Content:
+        """Draw the summary."""
+        return Content("\n").join(outcome_lines(self._state, self.size.width))
+
+
+def outcome_lines(state: RunState, width: int) -> list[Content]:
+    """Write how the run ended as lines of at most `width` cells."""
+    if state.finished is None:
+        return []
+    finished = state.finished
+    lines = _reason_lines(finished, width)
+    if finished.results:
+        selected = f" · ★ chosen by {safe(finished.selected_on, 60)}" if finished.selected_on else ""
+        lines.append(_plain(f" accuracy on test images{selected}", width))
+        lines += results_table(finished.results, width)
+    if finished.status == "stopped":
+        lines.append(_plain(f" saved at step {figures.count(finished.step)}; the run can go on from there", width))
+    lines.append(next_line(finished, width))
+    return lines
+
+
+def next_line(finished: RunFinished, width: int) -> Content:
+    """Name the next command, and the keys that matter now."""
+    command = NEXT_COMMAND.get(finished.status, NEXT_COMMAND["failed"])
+    line = Content.assemble((" next: ", "$foreground 60%"), (command, "bold $accent"))
+    keys = Content.styled("   b checkpoints · q leaves", "$foreground 60%")
+    both = Content.assemble(line, keys)
+    return both if both.cell_length <= width else line.truncate(width, ellipsis=True)
+
+
+def _reason_lines(finished: RunFinished, width: int) -> list[Content]:
+    if not finished.reason:
+        return []
+    style = "bold $error" if finished.status == "failed" else "$foreground"
+    wrapped = textwrap.wrap(safe(finished.reason, 600), max(20, width - 2))
+    shown = wrapped[:MAX_REASON_LINES]
+    return [Content.styled(f" {line}", style).truncate(width, ellipsis=True) for line in shown]
+
+
+def _plain(text: str, width: int) -> Content:
+    return Content.styled(text, "$foreground 60%").truncate(width, ellipsis=True)

@@ -1,0 +1,158 @@
+"""Where the run is: every phase, the whole run, and what is being done right now."""
+
+from dataclasses import dataclass
+
+from textual.content import Content
+from textual.widget import Widget
+
+from claf_engine.events import Progressed
+from claf_tui import figures
+from claf_tui.safe_text import safe
+from claf_tui.state import PhaseState, RunState
+from claf_tui.widgets.glyphs import PHASE_GLYPHS, bar, fit, spinner, spread
+
+WIDE = 96
+"""Cells from which on every phase gets a line of its own."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What the strip needs besides the state: the status word, the picture of the spinner, the wall clock."""
+
+    word: str = "STARTING"
+    frame: int = 0
+    waited: float = 0.0
+
+
+class PhaseStrip(Widget):
+    """The phases of the run; one line each on a wide screen, all in one line on a narrow one."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._state = RunState()
+        self._moment = Moment()
+        self.is_compact = False
+
+    def show(self, state: RunState, moment: Moment) -> None:
+        """Show this state from now on; the height follows the number of phases."""
+        if (state.phases and len(state.phases)) != len(self._state.phases):
+            self._state = state
+            self.refresh(layout=True)
+        self._state, self._moment = state, moment
+        self.refresh()
+
+    def get_content_height(self, *_: object) -> int:
+        """Three lines, or two and one for each phase."""
+        return 3 if self.is_compact or not self._state.phases else len(self._state.phases) + 2
+
+    def render(self) -> Content:
+        """Draw the strip."""
+        lines = strip_lines(self._state, self._moment, self.size.width, is_compact=self.is_compact)
+        return Content("\n").join(lines)
+
+
+def strip_lines(state: RunState, moment: Moment, width: int, *, is_compact: bool) -> list[Content]:
+    """Draw the whole strip as lines of at most `width` cells."""
+    if not state.phases:
+        return starting_lines(moment, width, state.progress)
+    if is_compact:
+        phases = [phases_in_a_row(state.phases, width)]
+    else:
+        room = max(len(safe(phase.plan.title, 40)) for phase in state.phases)
+        phases = [phase_line(phase, max(room, 14), width) for phase in state.phases]
+        return [*phases, run_line(state, max(room, 14), width), activity_line(state, moment, width)]
+    return [*phases, run_line(state, 9, width, is_compact=True), activity_line(state, moment, width)]
+
+
+def starting_lines(moment: Moment, width: int, loading: Progressed | None = None) -> list[Content]:
+    """Say that the run is being set up, and move while doing so; show how far the images are once that is known."""
+    room = max(8, min(40, width - 4))
+    head = moment.frame % (room + 8)
+    track = "".join("━" if head - 8 <= column < head else "─" for column in range(room))
+    if moment.word not in {"STARTING", "PAUSING"}:
+        return [Content(" "), Content.styled(" the run left before it began", "$foreground 60%"), Content(" ")]
+    doing = safe(loading.activity, 60) if loading else "loading torch and building the data"
+    text = f" {spinner(moment.frame)} starting: {doing} · {moment.waited:.0f} s"
+    drawn = bar(loading.activity_fraction, room) if loading else Content.styled(track, "$accent")
+    return [Content(" "), Content.styled(text, "$foreground").truncate(width, ellipsis=True), Content("   ") + drawn]
+
+
+def phases_in_a_row(phases: tuple[PhaseState, ...], width: int) -> Content:
+    """Name all phases in one line; when there is little room, only the glyphs of those not going on."""
+
+    def short(phase: PhaseState, *, is_named: bool) -> Content:
+        glyph, style = PHASE_GLYPHS[phase.status]
+        if not is_named:
+            return Content.styled(f" {glyph}", style)
+        name = safe(phase.plan.name, 30).replace("_", " ")
+        epochs = f" {phase.epoch}/{phase.plan.epochs}" if phase.status not in {"waiting", "done"} else ""
+        name_style = "$foreground" if phase.status != "waiting" else "$foreground 60%"
+        return Content.assemble((f" {glyph} ", style), (f"{name}{epochs} ", name_style))
+
+    full = Content.assemble(*(short(phase, is_named=True) for phase in phases))
+    some = Content.assemble(*(short(phase, is_named=phase.status not in {"waiting", "done"}) for phase in phases))
+    return fit([full, some], width)
+
+
+def phase_line(phase: PhaseState, room: int, width: int) -> Content:
+    """One phase: glyph, title, epochs, bar, share done, elapsed and remaining time."""
+    glyph, style = PHASE_GLYPHS[phase.status]
+    title = safe(phase.plan.title, room).ljust(room)
+    epochs = f"{phase.epoch}/{phase.plan.epochs}" if phase.plan.epochs else ""
+    bright = "$foreground" if phase.status not in {"waiting", "done"} else "$foreground 60%"
+    bar_style = "$accent" if phase.status == "active" else style
+    left = Content.assemble((f" {glyph} ", style), (f"{title} ", bright), (f"{epochs:>9} ", bright))
+    right = _times(phase.fraction, phase.elapsed, phase.remaining)
+    return _with_bar(left, right, phase.fraction, width, bar_style)
+
+
+def run_line(state: RunState, room: int, width: int, *, is_compact: bool = False) -> Content:
+    """The whole run: bar, share done, elapsed and remaining time."""
+    fraction = run_fraction(state)
+    remaining = state.progress.run_remaining if state.progress and state.finished is None else None
+    name = "whole run".ljust(room)
+    left = Content.styled(f" {name} " if is_compact else f"   {name} {'':>9} ", "bold")
+    return _with_bar(left, _times(fraction, state.elapsed, remaining), fraction, width, "$primary")
+
+
+def activity_line(state: RunState, moment: Moment, width: int) -> Content:
+    """What is being done right now."""
+    if moment.word in {"FINISHED", "STOPPED", "FAILED"}:
+        return Content.styled(f"   {moment.word.lower()} at step {figures.count(state.step)}", "$foreground 60%")
+    progress = state.progress
+    step = Content.styled(f"step {figures.count(state.step)} ", "$foreground 60%")
+    if moment.word == "PAUSED":
+        return spread(Content.styled(" ‖ paused · space goes on, nothing is lost", "bold $warning"), step, width)
+    doing = safe(progress.activity, 60) if progress and progress.activity else "training"
+    waiting = {"PAUSING": "pausing: ", "STOPPING": "stopping after this step: "}.get(moment.word, "")
+    left = Content.assemble(
+        (f" {spinner(moment.frame)} ", "$accent"), (waiting, "bold $warning"), (doing, "$foreground")
+    )
+    if progress and width - left.cell_length - step.cell_length >= 20:
+        share = progress.activity_fraction
+        left = Content.assemble(left, "  ", bar(share, 12, "$secondary"), (f" {100 * share:.0f}%", "$foreground 60%"))
+    return spread(left, step, width)
+
+
+def run_fraction(state: RunState) -> float:
+    """How far the run is: as the engine says, or by the planned steps of its phases."""
+    if state.finished is not None and state.finished.status == "finished":
+        return 1.0
+    if state.progress is not None:
+        return state.progress.run_fraction
+    planned = sum(phase.plan.steps for phase in state.phases)
+    return sum(phase.plan.steps * phase.fraction for phase in state.phases) / planned if planned else 0.0
+
+
+def _times(fraction: float, elapsed: float, remaining: float | None) -> Content:
+    left = f"~{figures.duration(remaining)} left" if remaining is not None else ""
+    return Content.assemble(
+        (f" {100 * fraction:3.0f}% ", "$foreground"), (f"{figures.duration(elapsed):>8} {left:>14} ", "$foreground 60%")
+    )
+
+
+def _with_bar(left: Content, right: Content, fraction: float, width: int, style: str) -> Content:
+    room = width - left.cell_length - right.cell_length
+    if room < 4:
+        return spread(left, right, width)
+    return Content.assemble(left, bar(fraction, room, style), right)

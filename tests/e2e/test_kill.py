@@ -1,0 +1,40 @@
+"""The promise of `docs/reliability.md`: killed at any moment, a run goes on as if nothing had happened."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.processes import SETTINGS, claf, metrics, train_until
+
+KILLS_PER_STAGE = 5
+STAGE_STEPS = {"contrastive": (0, 20), "adversarial": (20, 56), "linear evaluation": (56, 304)}
+"""First and last step of each stage under `SETTINGS`: four batches a pass."""
+
+
+def weights(folder: Path, run: str) -> str:
+    shown = claf(folder, "checkpoint", "show", run, "--checkpoint", "last", "--json")
+    return str(json.loads(shown.stdout)["weights_sha256"])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_run_killed_five_times_in_each_stage_ends_bit_identical(tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(SETTINGS)
+    started = ["--config", str(tmp_path / "tiny.toml")]
+    assert train_until(tmp_path, [*started, "--name", "whole"], None)[0] == 0
+    seed = random.SystemRandom().randrange(2**32)
+    choose = random.Random(seed)
+    arguments = [*started, "--name", "killed"]
+    codes = []
+    for first, last in STAGE_STEPS.values():
+        margin = (last - first) // 5
+        for step in sorted(choose.sample(range(first + 1, last - margin), KILLS_PER_STAGE)):
+            codes.append(train_until(tmp_path, arguments, step)[0])
+            arguments = ["--resume", "killed"]
+    assert codes == [-9] * 15, f"not every process was killed (seed {seed}): {codes}"
+    assert train_until(tmp_path, arguments, None)[0] == 0
+    whole, killed = ((next((tmp_path / "runs").glob(f"*-{name}"))) for name in ("whole", "killed"))
+    assert metrics(killed) == metrics(whole), f"seed {seed}"
+    assert weights(tmp_path, "killed") == weights(tmp_path, "whole"), f"seed {seed}"

@@ -1,0 +1,116 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from claf_engine.config import DataConfig
+from claf_engine.data.dataset import Dataset, Source, Split, split_source, stratified_order, to_pixels
+from claf_engine.errors import DataError
+
+CPU = torch.device("cpu")
+
+
+def labelled(labels: list[int]) -> Split:
+    """Images that carry their own index, so that a test can see where they went."""
+    count = len(labels)
+    images = torch.arange(count, dtype=torch.uint8).view(-1, 1, 1, 1).expand(count, 3, 2, 2)
+    return Split(images, torch.tensor(labels))
+
+
+def source(pool: list[int], test: list[int]) -> Source:
+    return Source("tiny", ("a", "b", "c"), labelled(pool), labelled(test), ("Something was skipped.",))
+
+
+def identities(split: Split) -> list[int]:
+    indices: list[int] = split.images[:, 0, 0, 0].tolist()
+    return indices
+
+
+def split(
+    num_train: int | None = None, num_validation: int = 12, num_test: int | None = None, seed: int = 0
+) -> Dataset:
+    config = DataConfig(seed=seed, num_train=num_train, num_validation=num_validation, num_test=num_test)
+    return split_source(source([0] * 20 + [1] * 20 + [2] * 20, [0, 1, 2] * 6), config, CPU)
+
+
+def test_pixels_are_the_levels_divided_by_255() -> None:
+    pixels = to_pixels(torch.tensor([0, 51, 255], dtype=torch.uint8))
+    assert pixels.dtype == torch.float32
+    assert pixels.tolist() == pytest.approx([0.0, 0.2, 1.0])
+
+
+def test_train_and_validation_share_the_pool_without_overlap() -> None:
+    dataset = split()
+    assert sorted(identities(dataset.train) + identities(dataset.validation)) == list(range(60))
+
+
+def test_all_that_is_not_held_out_is_trained_on_by_default() -> None:
+    dataset = split()
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (48, 12, 18)
+
+
+def test_images_keep_their_labels() -> None:
+    dataset = split()
+    assert [index // 20 for index in identities(dataset.train)] == dataset.train.labels.tolist()
+
+
+def test_validation_holds_every_class_in_proportion() -> None:
+    assert torch.bincount(split().validation.labels).tolist() == [4, 4, 4]
+
+
+def test_a_subset_for_training_holds_every_class_in_proportion() -> None:
+    assert torch.bincount(split(num_train=9).train.labels).tolist() == [3, 3, 3]
+
+
+def test_the_validation_images_do_not_depend_on_the_number_of_training_images() -> None:
+    assert identities(split(num_train=9).validation) == identities(split().validation)
+
+
+def test_a_smaller_training_subset_is_part_of_a_larger_one() -> None:
+    assert identities(split(num_train=9).train) == identities(split(num_train=30).train)[:9]
+
+
+def test_a_test_subset_holds_every_class_in_proportion() -> None:
+    assert torch.bincount(split(num_test=6).test.labels).tolist() == [2, 2, 2]
+
+
+def test_the_same_seed_splits_the_same_way() -> None:
+    assert identities(split(seed=7).validation) == identities(split(seed=7).validation)
+
+
+def test_another_seed_splits_another_way() -> None:
+    assert identities(split(seed=7).validation) != identities(split(seed=8).validation)
+
+
+def test_name_classes_and_notices_are_passed_on() -> None:
+    dataset = split()
+    assert (dataset.name, dataset.class_names) == ("tiny", ("a", "b", "c"))
+    assert dataset.notices == ("Something was skipped.",)
+
+
+@settings(derandomize=True, deadline=None, max_examples=50)
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=80), st.integers(0, 2**31))
+def test_every_prefix_of_the_stratified_order_is_in_proportion(labels: list[int], seed: int) -> None:
+    classes = torch.tensor(labels)
+    order = stratified_order(classes, torch.Generator().manual_seed(seed))
+    assert sorted(order.tolist()) == list(range(len(labels)))
+    share = torch.bincount(classes, minlength=4).double() / len(labels)
+    for count in range(1, len(labels) + 1):
+        found = torch.bincount(classes[order[:count]], minlength=4)
+        assert (found - share * count).abs().max() <= 2.0
+
+
+@pytest.mark.parametrize(
+    ("sizes", "culprit", "remedy"),
+    [
+        ({"num_validation": 60}, "num_validation=60", "below 60"),
+        ({"num_train": 49}, "num_train=49", "48 or less"),
+        ({"num_test": 19}, "num_test=19", "18 or less"),
+    ],
+)
+def test_asking_for_more_than_there_is_names_the_setting_and_the_limit(
+    sizes: dict[str, int], culprit: str, remedy: str
+) -> None:
+    with pytest.raises(DataError, match=culprit) as caught:
+        split(**sizes)
+    assert remedy in str(caught.value)

@@ -1,0 +1,246 @@
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import claf_engine.device
+from claf_engine.config import RuntimeConfig
+from claf_engine.device import (
+    Compute,
+    channels_last,
+    choose_compute,
+    exact_fp32,
+    is_out_of_memory,
+    make_generator,
+)
+from claf_engine.errors import DeviceError
+
+CPU = torch.device("cpu")
+ROOT = Path(claf_engine.device.__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _threads_are_put_back() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def no_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.fixture
+def two_accelerators(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+
+def test_the_cpu_can_always_be_chosen() -> None:
+    assert choose_compute(RuntimeConfig(device="cpu")).device == CPU
+
+
+@pytest.mark.usefixtures("no_accelerator")
+def test_without_an_accelerator_auto_is_the_cpu() -> None:
+    assert choose_compute(RuntimeConfig(device="auto")).device == CPU
+
+
+@pytest.mark.usefixtures("two_accelerators")
+def test_the_cpu_is_chosen_where_it_is_asked_for_beside_an_accelerator() -> None:
+    assert choose_compute(RuntimeConfig(device="cpu")).device == CPU
+
+
+@pytest.mark.usefixtures("no_accelerator")
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", "cuda:1"])
+def test_an_accelerator_that_is_not_here_is_an_error_that_names_the_way_out(device: str) -> None:
+    with pytest.raises(DeviceError, match=f"{device} was asked for.*use --device cpu or auto"):
+        choose_compute(RuntimeConfig(device=device))
+
+
+@pytest.mark.usefixtures("two_accelerators")
+def test_an_accelerator_with_too_high_an_index_is_an_error_that_names_it() -> None:
+    with pytest.raises(DeviceError, match="device cuda:2 was asked for"):
+        choose_compute(RuntimeConfig(device="cuda:2"))
+
+
+@pytest.mark.usefixtures("two_accelerators")
+def test_an_accelerator_with_too_high_an_index_is_an_error_that_names_the_way_out() -> None:
+    with pytest.raises(DeviceError, match=r"use .*(cuda:1|cpu|auto)"):
+        choose_compute(RuntimeConfig(device="cuda:2"))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_asked_for_threads_are_used(threads: int) -> None:
+    assert choose_compute(RuntimeConfig(device="cpu", threads=threads)).threads == threads
+    assert torch.get_num_threads() == threads
+
+
+def test_the_reported_threads_are_those_that_compute() -> None:
+    assert choose_compute(RuntimeConfig(device="cpu")).threads == torch.get_num_threads()
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+def test_the_asked_for_precision_is_kept(precision: str) -> None:
+    config = RuntimeConfig.model_validate({"device": "cpu", "precision": precision})
+    assert choose_compute(config).precision == precision
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "precision"),
+    [({}, "fp32"), ({"avx512": True}, "fp32"), ({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16")],
+)
+def test_auto_precision_is_bf16_where_the_processor_has_it(
+    capabilities: dict[str, bool], precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert choose_compute(RuntimeConfig(device="cpu")).precision == precision
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("bf16", torch.bfloat16), ("fp32", torch.float32)])
+def test_autocast_computes_in_the_training_precision(precision: str, dtype: torch.dtype) -> None:
+    with Compute(CPU, precision, 1).autocast():
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+
+
+def test_a_measurement_in_fp32_leaves_a_surrounding_autocast() -> None:
+    training = Compute(CPU, "bf16", 1)
+    with training.autocast(), exact_fp32(training).autocast():
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+def test_exact_fp32_changes_the_precision_alone() -> None:
+    assert exact_fp32(Compute(CPU, "bf16", 3)) == Compute(CPU, "fp32", 3)
+
+
+def test_placing_a_module_keeps_its_weights() -> None:
+    module = nn.Conv2d(3, 4, 3)
+    before = module.weight.detach().clone()
+    Compute(CPU, "fp32", 1).place(module)
+    assert torch.equal(module.weight, before)
+
+
+def test_a_placed_convolution_takes_channels_last() -> None:
+    module = nn.Conv2d(3, 4, 3)
+    Compute(CPU, "fp32", 1).place(module)
+    assert module.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_channels_last_changes_the_layout() -> None:
+    assert channels_last(torch.rand(2, 3, 4, 5)).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_channels_last_keeps_the_values() -> None:
+    images = torch.rand(2, 3, 4, 5)
+    assert torch.equal(channels_last(images), images)
+
+
+def test_memory_in_use_grows_with_what_is_held() -> None:
+    compute = Compute(CPU, "fp32", 1)
+    before = compute.memory_bytes()
+    held = torch.ones(64 * 2**20, dtype=torch.uint8)
+    assert compute.memory_bytes() - before > 32 * 2**20
+    assert held.numel() == 64 * 2**20
+
+
+def test_a_cpu_is_described_with_its_threads() -> None:
+    assert Compute(CPU, "fp32", 2).describe() == "cpu (2 threads)"
+
+
+def test_generators_of_one_seed_draw_the_same() -> None:
+    one, other = (torch.rand(9, generator=make_generator(CPU, 7)) for _ in range(2))
+    assert torch.equal(one, other)
+
+
+def test_making_a_generator_leaves_the_global_randomness_as_it_was() -> None:
+    before = torch.get_rng_state()
+    make_generator(CPU, 7)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+    ],
+)
+def test_an_allocation_that_failed_is_out_of_memory(error: Exception) -> None:
+    assert is_out_of_memory(error)
+
+
+def test_what_torch_raises_when_the_memory_of_the_host_runs_out_is_out_of_memory() -> None:
+    with pytest.raises(RuntimeError) as failure:
+        torch.empty(2**50, dtype=torch.uint8)
+    assert is_out_of_memory(failure.value)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("mat1 and mat2 shapes cannot be multiplied"), ValueError("memory"), KeyboardInterrupt()]
+)
+def test_another_failure_is_not_out_of_memory(error: BaseException) -> None:
+    assert not is_out_of_memory(error)
+
+
+def accelerator_names(source: str) -> list[str]:
+    """Where code asks for an accelerator: an attribute `cuda`, or a string that names a device."""
+    return [
+        f"line {node.lineno}"
+        for node in ast.walk(ast.parse(source))
+        if (isinstance(node, ast.Attribute) and node.attr == "cuda")
+        or (isinstance(node, ast.Constant) and re.fullmatch(r"cuda(:.*)?", str(node.value)))
+        or (isinstance(node, ast.ImportFrom) and (node.module or "").startswith("torch.cuda"))
+    ]
+
+
+def pickle_users(source: str) -> list[str]:
+    """Where code could write or read a pickle: the module itself, and torch's own files."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found += [name.name for name in node.names if name.name in {"pickle", "dill", "joblib", "shelve"}]
+        elif isinstance(node, ast.ImportFrom):
+            names = {name.name for name in node.names}
+            found += (
+                [node.module]
+                if node.module == "pickle" or (node.module == "torch" and names & {"load", "save"})
+                else []
+            )
+        elif isinstance(node, ast.Attribute) and node.attr in {"load", "save"}:
+            found += [ast.unparse(node)] if ast.unparse(node.value) == "torch" else []
+    return [str(name) for name in found]
+
+
+def sources(package: str) -> dict[str, str]:
+    return {str(path.relative_to(ROOT)): path.read_text() for path in sorted((ROOT / package).rglob("*.py"))}
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["x.cuda()", "torch.cuda.synchronize()", "x.to('cuda')", "device = 'cuda:1'", "from torch.cuda import amp"],
+)
+def test_code_that_asks_for_an_accelerator_is_found(source: str) -> None:
+    assert accelerator_names(source)
+
+
+def test_only_the_device_module_asks_for_an_accelerator() -> None:
+    found = {path: accelerator_names(source) for path, source in sources("claf_engine").items()}
+    assert [path for path, lines in found.items() if lines] == ["claf_engine/device.py"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["import pickle", "from pickle import loads", "torch.load(path)", "torch.save(x, path)", "from torch import load"],
+)
+def test_code_that_uses_pickle_is_found(source: str) -> None:
+    assert pickle_users(source)
+
+
+@pytest.mark.parametrize("package", ["claf_engine", "claf_tui"])
+def test_no_module_reads_or_writes_a_pickle(package: str) -> None:
+    assert {path: users for path, source in sources(package).items() if (users := pickle_users(source))} == {}

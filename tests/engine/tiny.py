@@ -1,0 +1,128 @@
+"""A run so small that a test can afford it: 4 classes of 8x8 images, one residual block."""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
+
+import pytest
+import torch
+
+from claf_engine import events as ev
+from claf_engine.checkpoint import hash_tensors, state_tensors
+from claf_engine.config import RunConfig
+from claf_engine.control import Control
+from claf_engine.data import Dataset, Split
+from claf_engine.device import Compute
+from claf_engine.run import run
+from claf_engine.runs import RunDirectory
+from claf_engine.session import Session
+from claf_engine.state import TrainState, begin
+from claf_engine.ticks import Pulse
+
+CPU = torch.device("cpu")
+FP32 = Compute(CPU, "fp32", 1)
+
+Result = TypeVar("Result")
+React = Callable[[ev.Event, Control], None]
+
+
+def tiny_config(**changes: Any) -> RunConfig:
+    """The configuration of a tiny run; `changes` replace whole sections or single settings by dotted key."""
+    plain: dict[str, Any] = {
+        "batch_size": 8,
+        "data": {"num_train": 24, "num_validation": 16, "num_test": 16},
+        "model": {"width": 4, "blocks": [1], "projection_hidden": 8, "projection_dim": 4},
+        "features_optimizer": {"learning_rate": 0.05},
+        "attack": {"steps": 2},
+        "contrastive": {"epochs": 2, "temperature": 0.2},
+        "adversarial": {"epochs": 2, "classifier_epochs": 1},
+        "linear_evaluation": {"epochs": 2, "adversarial_epochs": 1, "adversarial_steps": 2},
+        "supervised": {"epochs": 2},
+        "probe": {"every_epochs": 1, "num_examples": 8, "steps": 2, "fit_epochs": 1},
+        "evaluation": {"steps": 2},
+        "checkpoint": {"min_seconds": 0},
+        "runtime": {"threads": 1, "precision": "fp32", "log_every": 1},
+    }
+    for key, value in changes.items():
+        *sections, last = key.split("__")
+        place = plain
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[last] = value
+    return RunConfig.model_validate(plain)
+
+
+def tiny_data(num_train: int = 24, num_other: int = 16, side: int = 8, num_classes: int = 4) -> Dataset:
+    """Random images, each tinted by its class."""
+    generator = torch.Generator().manual_seed(3)
+
+    def split(count: int) -> Split:
+        labels = torch.arange(count) % num_classes
+        images = torch.randint(0, 128, (count, 3, side, side), generator=generator)
+        images[torch.arange(count), labels % 3] += 30 * (1 + labels // 3).view(-1, 1, 1)
+        return Split(images.to(torch.uint8), labels)
+
+    names = tuple(f"class {index}" for index in range(num_classes))
+    return Dataset("tiny", names, split(num_train), split(num_other), split(num_other))
+
+
+def tiny_session(config: RunConfig | None = None, data: Dataset | None = None) -> Session:
+    """A session at its beginning, in one thread: more of them only wait for each other over work this small."""
+    torch.set_num_threads(FP32.threads)
+    config = config or tiny_config()
+    data = data or tiny_data()
+    return Session(config, FP32, data, begin(config, len(data.class_names), FP32))
+
+
+def exhaust(steps: Generator[Pulse, None, Result]) -> tuple[list[Pulse], Result]:
+    """All pulses of a measurement, and its result."""
+    pulses = []
+    while True:
+        try:
+            pulses.append(next(steps))
+        except StopIteration as stop:
+            return pulses, stop.value
+
+
+def state_sha256(state: TrainState) -> str:
+    """One hash of everything that training changes: tensors, generators, optimisers, position and ledger."""
+    plain = repr((state.loss_count, state.cursor, state.ledger, sorted(state.optimizers)))
+    return hashlib.sha256(hash_tensors(state_tensors(state)).encode() + plain.encode()).hexdigest()
+
+
+def tiny_steps(*_: object) -> Generator[Pulse, None, Dataset]:
+    """Stands in for `dataset_steps`: the tiny images, whatever is asked for."""
+    yield Pulse("drawing tiny images")
+    return tiny_data()
+
+
+def use_tiny_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give runs and evaluations the tiny images, and let a run tell of every single tick."""
+    monkeypatch.setattr("claf_engine.run.dataset_steps", tiny_steps)
+    monkeypatch.setattr("claf_engine.evaluate.dataset_steps", tiny_steps)
+    monkeypatch.setattr("claf_engine.conductor.PROGRESS_SECONDS", 0.0)
+
+
+def play(directory: RunDirectory, react: React | None = None) -> list[ev.Event]:
+    """Train in a run directory to the end and let go of it; `react` steers, called with each event as it comes."""
+    control, seen = Control(), []
+    try:
+        for event in run(directory, control):
+            seen.append(event)
+            if react is not None:
+                react(event, control)
+    finally:
+        directory.close()
+    return seen
+
+
+def without_clock(events: list[ev.Event], *kinds: type[Any]) -> list[ev.Event]:
+    """The events of some kinds, without what depends on the clock: two equal runs give equal lists."""
+    clocks = {"elapsed": 0.0, "seconds": 0.0, "images_per_second": None}
+    return [_stopped(event, clocks) for event in events if isinstance(event, kinds)]
+
+
+def _stopped(event: Any, clocks: dict[str, Any]) -> Any:
+    names = {field.name for field in dataclasses.fields(event)}
+    return dataclasses.replace(event, **{name: value for name, value in clocks.items() if name in names})

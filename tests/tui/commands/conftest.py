@@ -1,0 +1,46 @@
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from claf_engine import events as ev
+from claf_engine.control import Control
+from claf_engine.runs import RunDirectory
+from tests.tui.scripted import Script
+
+Run = Callable[[RunDirectory, Control], Iterator[ev.Event]]
+UseEngine = Callable[[Run], None]
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The runs folder of the test, named by the environment."""
+    monkeypatch.setenv("CLAF_RUNS_DIR", str(tmp_path / "runs"))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def use_engine(monkeypatch: pytest.MonkeyPatch) -> UseEngine:
+    """Puts another engine in place of the real one."""
+
+    def use(run: Run) -> None:
+        monkeypatch.setitem(sys.modules, "claf_engine.run", SimpleNamespace(run=run))
+
+    return use
+
+
+@pytest.fixture(autouse=True)
+def _engine_is_scripted(use_engine: UseEngine) -> None:
+    use_engine(scripted_run)
+
+
+def scripted_run(directory: RunDirectory, control: Control) -> Iterator[ev.Event]:
+    """Play a run and write its status as the real engine does."""
+    for event in Script(directory.path)(control):
+        if isinstance(event, ev.RunFinished):
+            directory.write_status({"method": "claf", "data": "shapes", **ev.to_record(event)})
+        yield event

@@ -1,0 +1,98 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from claf_engine.inspect import read_info
+from claf_tui import cli
+from claf_tui.screens.checkpoint_actions import ResumeRequest
+from tests.tui.hostile import EVERYTHING
+from tests.tui.scripted import write_checkpoint
+
+Shown = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def folder(root: Path) -> Path:
+    """A run with checkpoints of steps 10 (best) and 20 (last)."""
+    folder = root / "20260101-000000-old"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text("")
+    write_checkpoint(folder, 10, natural=0.9)
+    write_checkpoint(folder, 20, natural=0.5)
+    return folder
+
+
+def test_a_run_stands_for_its_best_checkpoint(folder: Path, capsys: Shown) -> None:
+    assert cli.run(["checkpoint", "show", "latest", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["step"], record["kept_as"]) == (10, ["best"])
+
+
+def test_json_has_what_a_program_needs_to_recognise_the_weights(folder: Path, capsys: Shown) -> None:
+    path = folder / "checkpoints" / "step-000000020.safetensors"
+    assert cli.run(["checkpoint", "show", str(path), "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    info = read_info(path)
+    assert record["weights_sha256"] == info.weights_sha256
+    assert record["metrics"] == info.metrics
+    assert (record["phase"], record["epoch"], record["run"], record["path"]) == (
+        "adversarial",
+        3,
+        folder.name,
+        str(path),
+    )
+    assert record["num_bytes"] == path.stat().st_size
+    assert {"name": "classifier.weight", "shape": [10, 64], "dtype": "F32"} in record["tensors"]
+
+
+def test_the_table_shows_figures_and_tensors(folder: Path, capsys: Shown) -> None:
+    assert cli.run(["checkpoint", "show", "old", "--checkpoint", "last"]) == 0
+    shown = capsys.readouterr().out
+    assert all(text in shown for text in ("step-000000020", "50.0%", "last", "classifier.weight", "10x64", "F32"))
+
+
+def test_a_checkpoint_outside_of_any_run_can_be_shown(tmp_path: Path, capsys: Shown) -> None:
+    path = write_checkpoint(tmp_path / "x", 10).rename(tmp_path / "alone.safetensors")
+    assert cli.run(["checkpoint", "show", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["kept_as"] == []
+
+
+def test_foreign_names_reach_the_terminal_only_cleaned(root: Path, capsys: Shown) -> None:
+    path = write_checkpoint(root / "x", 10, phase=EVERYTHING)
+    assert cli.run(["checkpoint", "show", str(path)]) == 0
+    assert not any(character in capsys.readouterr().out for character in "\x1b\x9b\x07\u202e\u200b")
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:200], lambda data: data[:-1], lambda data: b"", lambda data: b"PK" + data]
+)
+def test_a_damaged_file_is_one_sentence_and_exit_code_3(folder: Path, capsys: Shown, damage: object) -> None:
+    path = folder / "checkpoints" / "step-000000020.safetensors"
+    path.write_bytes(damage(path.read_bytes()))  # type: ignore[operator]
+    assert cli.run(["checkpoint", "show", str(path)]) == 3
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.count("\n") == 1
+
+
+def test_the_browser_without_a_terminal_is_refused(folder: Path, capsys: Shown) -> None:
+    assert cli.run(["checkpoint", "browse", "latest"]) == 2
+    assert "the checkpoint browser needs a terminal" in capsys.readouterr().err
+
+
+def test_resuming_from_the_browser_trains_from_that_checkpoint(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    newest = folder / "checkpoints" / "step-000000020.safetensors"
+    monkeypatch.setattr("claf_tui.ui_mode.choose_ui", lambda _: "tui")
+    monkeypatch.setattr("claf_tui.browser.BrowserApp.run", lambda _: ResumeRequest(newest))
+    assert cli.run(["checkpoint", "browse"]) == 0
+    assert f"folder: {folder}" in capsys.readouterr().out
+
+
+def test_leaving_the_browser_does_nothing_more(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown) -> None:
+    monkeypatch.setattr("claf_tui.ui_mode.choose_ui", lambda _: "tui")
+    monkeypatch.setattr("claf_tui.browser.BrowserApp.run", lambda _: None)
+    assert cli.run(["checkpoint", "browse"]) == 0
+    assert capsys.readouterr().out == ""

@@ -1,0 +1,50 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from claf_engine.config import RunConfig
+from claf_engine.presets import preset_names, resolve_config
+from claf_tui import cli
+
+Shown = pytest.CaptureFixture[str]
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_what_is_shown_is_the_configuration_again(preset: str, tmp_path: Path, capsys: Shown) -> None:
+    assert cli.run(["config", "show", "--preset", preset]) == 0
+    shown = capsys.readouterr().out
+    assert RunConfig.model_validate(tomllib.loads(shown)) == resolve_config(preset, None)
+    (tmp_path / "again.toml").write_text(shown)
+    assert resolve_config(None, tmp_path / "again.toml") == resolve_config(preset, None)
+
+
+def test_settings_carry_their_meaning_as_a_comment(capsys: Shown) -> None:
+    cli.run(["config", "show"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[lines.index("[data]") - 1] == "# Which images, and how they are split."
+    assert "shapes, cifar10" in lines[lines.index('source = "shapes"') - 1]
+
+
+def test_lists_stand_on_one_line_and_limits_that_are_not_set_are_comments(capsys: Shown) -> None:
+    cli.run(["config", "show", "--set", "data.num_train=none"])
+    lines = capsys.readouterr().out.splitlines()
+    assert 'epsilons = ["8/255", "16/255"]' in lines
+    assert "# num_train = (not set)" in lines
+
+
+def test_text_that_would_break_toml_is_escaped(capsys: Shown) -> None:
+    cli.run(["config", "show", "--set", 'data.source=folder:/a"b\\c'])
+    assert tomllib.loads(capsys.readouterr().out)["data"]["source"] == 'folder:/a"b\\c'
+
+
+def test_a_wrong_setting_is_refused_here_too(capsys: Shown) -> None:
+    assert cli.run(["config", "show", "--set", "sede=1"]) == 2
+    assert "did you mean seed?" in capsys.readouterr().err
+
+
+def test_presets_are_listed_with_what_they_are_for(capsys: Shown) -> None:
+    assert cli.run(["config", "presets"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(preset_names())
+    assert all(len(line.split()) > 4 for line in lines)

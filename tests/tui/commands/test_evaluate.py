@@ -1,0 +1,192 @@
+import json
+import sys
+from collections.abc import Generator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from claf_engine.ticks import Pulse
+from claf_tui import cli
+from tests.tui.hostile import EVERYTHING
+from tests.tui.scripted import write_checkpoint
+
+Shown = pytest.CaptureFixture[str]
+
+
+class Evaluation:
+    """Stands in for the engine's evaluation; keeps what it was asked for."""
+
+    def __init__(self, *robust: float) -> None:
+        self.robust = robust
+        self.request: Any = None
+
+    def steps(self, request: Any) -> Generator[Pulse, None, SimpleNamespace]:
+        self.request = request
+        yield Pulse("natural accuracy", 1, 2)
+        yield Pulse("PGD-10 at 8/255", 2, 2)
+        robust = [
+            {"epsilon": f"{8 * (index + 1)}/255", "robust_accuracy": accuracy, "attack": "pgd", "steps": 10}
+            for index, accuracy in enumerate(self.robust)
+        ]
+        record = {"natural_accuracy": 0.9, "robust": robust, "checkpoint": EVERYTHING, "weights_sha256": "abc"}
+        return SimpleNamespace(to_record=lambda: record)
+
+
+@pytest.fixture
+def evaluation(monkeypatch: pytest.MonkeyPatch) -> Evaluation:
+    fake = Evaluation(0.6, 0.3)
+
+    @dataclass(frozen=True)
+    class Request:
+        checkpoint: Path
+        epsilons: tuple[Fraction, ...]
+        steps: int
+        step_size: Fraction
+        restarts: int
+        num_examples: int | None
+        data: str | None
+        classifier: str | None
+        batch_size: int
+        seed: int
+        device: str
+
+    module = SimpleNamespace(EvaluationRequest=Request, evaluation_steps=fake.steps)
+    monkeypatch.setitem(sys.modules, "claf_engine.evaluate", module)
+    return fake
+
+
+@pytest.fixture
+def checkpoint(root: Path) -> Path:
+    folder = root / "20260101-000000-old"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text("")
+    write_checkpoint(folder, 10, natural=0.9)
+    return write_checkpoint(folder, 20, natural=0.5)
+
+
+def test_the_table_shows_natural_and_robust_accuracy(evaluation: Evaluation, checkpoint: Path, capsys: Shown) -> None:
+    assert cli.run(["eval", str(checkpoint)]) == 0
+    shown = capsys.readouterr()
+    assert all(text in shown.out for text in ("90.0%", "60.0%", "30.0%", "8/255", "weights_sha256 abc"))
+    assert "\x1b" not in shown.out
+    assert shown.err.startswith("an attack gives an upper bound")
+
+
+def test_json_goes_to_stdout_alone(evaluation: Evaluation, checkpoint: Path, capsys: Shown) -> None:
+    assert cli.run(["eval", str(checkpoint), "--json"]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["robust"][0]["robust_accuracy"] == 0.6
+    assert shown.err == ""
+
+
+def test_without_options_it_attacks_the_whole_test_split_at_two_radii(evaluation: Evaluation, checkpoint: Path) -> None:
+    cli.run(["eval", str(checkpoint)])
+    request = evaluation.request
+    assert request.epsilons == (Fraction(8, 255), Fraction(16, 255))
+    assert (request.steps, request.step_size, request.restarts) == (10, Fraction(2, 255), 1)
+    assert (request.num_examples, request.data, request.classifier) == (None, None, None)
+    assert (request.batch_size, request.seed, request.device) == (250, 0, "auto")
+
+
+def test_the_options_reach_the_request(evaluation: Evaluation, checkpoint: Path) -> None:
+    options = "--eps 0 --eps 0.5 --eps 4/255 --eps 4/255 --steps 20 --step-size 1/255 --restarts 3 --seed 5"
+    more = "--data folder:x --num-examples 7 --classifier natural --batch-size 9 --device cpu"
+    assert cli.run(["eval", str(checkpoint), *options.split(), *more.split()]) == 0
+    request = evaluation.request
+    assert request.epsilons == (Fraction(0), Fraction(1, 2), Fraction(4, 255))
+    assert (request.steps, request.step_size, request.restarts, request.seed) == (20, Fraction(1, 255), 3, 5)
+    assert (request.data, request.num_examples, request.classifier) == ("folder:x", 7, "natural")
+    assert (request.batch_size, request.device) == (9, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("options", "step"),
+    [([], 10), (["--checkpoint", "last"], 20), (["--checkpoint", "20"], 20), (["--checkpoint", "best"], 10)],
+)
+@pytest.mark.parametrize("run", ["latest", "old"])
+def test_a_run_stands_for_its_best_checkpoint_unless_told_otherwise(
+    evaluation: Evaluation, checkpoint: Path, options: list[str], step: int, run: str
+) -> None:
+    assert cli.run(["eval", run, *options]) == 0
+    assert evaluation.request.checkpoint == checkpoint.with_name(f"step-{step:09d}.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "sentence"),
+    [
+        ("16", "16 is above 1, and images lie in [0, 1]; did you mean 16/255?"),
+        ("-1", "-1 is negative; a distance lies in [0, 1], such as 8/255"),
+        ("nan", "'nan' is not a distance; write a fraction such as 8/255 or a number in [0, 1]"),
+        ("inf", "'inf' is not a distance; write a fraction such as 8/255 or a number in [0, 1]"),
+        ("8/0", "'8/0' is not a distance; write a fraction such as 8/255 or a number in [0, 1]"),
+        ("", "'' is not a distance; write a fraction such as 8/255 or a number in [0, 1]"),
+    ],
+)
+@pytest.mark.parametrize("option", ["--eps", "--step-size"])
+def test_a_distance_that_makes_no_sense_is_refused_with_a_hint(
+    evaluation: Evaluation, checkpoint: Path, capsys: Shown, option: str, epsilon: str, sentence: str
+) -> None:
+    assert cli.run(["eval", str(checkpoint), option, epsilon]) == 2
+    assert capsys.readouterr().err == f"error: Invalid value for '{option}': {sentence}\n"
+    assert evaluation.request is None
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--checkpoint", "newest"], "'newest' is neither best, last nor a step"),
+        (["--checkpoint", "21"], "has no checkpoint of step 21; it has 20, 10"),
+        (["--steps", "0"], "'--steps'"),
+        (["--restarts", "0"], "'--restarts'"),
+        (["--num-examples", "0"], "'--num-examples'"),
+        (["--classifier", "best"], "'--classifier'"),
+        (["--min-robust-accuracy", "60"], "'60' is not a fraction in [0, 1]"),
+    ],
+)
+def test_other_options_that_make_no_sense_are_named(
+    evaluation: Evaluation, checkpoint: Path, capsys: Shown, options: list[str], sentence: str
+) -> None:
+    assert cli.run(["eval", "latest", *options]) in (2, 3)
+    assert sentence in capsys.readouterr().err
+    assert evaluation.request is None
+
+
+@pytest.mark.parametrize(("required", "code"), [("0.3", 0), ("0.31", 6)])
+def test_the_lowest_robust_accuracy_must_reach_what_was_required(
+    evaluation: Evaluation, checkpoint: Path, capsys: Shown, required: str, code: int
+) -> None:
+    assert cli.run(["eval", str(checkpoint), "--json", "--min-robust-accuracy", required]) == code
+    told = "error: robust accuracy at 16/255 is 0.3000, below the required 0.31 (--min-robust-accuracy)\n"
+    assert capsys.readouterr().err == (told if code else "")
+
+
+@pytest.mark.parametrize(
+    ("reference", "sentence"), [("nope", "no run 'nope'"), ("latest", "there are no runs in"), (EVERYTHING, "no run ")]
+)
+def test_a_run_that_does_not_exist_is_named(capsys: Shown, reference: str, sentence: str) -> None:
+    assert cli.run(["eval", reference]) == 3
+    shown = capsys.readouterr().err
+    assert sentence in shown
+    assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("none.safetensors", None, "no checkpoint at none.safetensors; `claf-tui runs` lists the runs"),
+        ("none.pt", None, "no checkpoint at none.pt"),
+        ("model.pth", b"\x80\x02}q\x00.", "model.pth is a pickle, which can run code when opened"),
+        ("text.safetensors", b"hello, this is no checkpoint", "text.safetensors is damaged or not safetensors"),
+    ],
+)
+def test_a_file_that_is_no_checkpoint_is_refused(
+    tmp_path: Path, capsys: Shown, name: str, content: bytes | None, sentence: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    assert cli.run(["eval", name]) == 3
+    assert sentence in capsys.readouterr().err

@@ -1,0 +1,73 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from claf_tui import cli
+from tests.tui.hostile import EVERYTHING
+
+Shown = pytest.CaptureFixture[str]
+
+RESULT = {
+    "natural": 0.93,
+    "robust": [{"epsilon": "8/255", "accuracy": 0.61}],
+    "selected": True,
+}
+
+
+def run_folder(root: Path, name: str, **status: object) -> None:
+    folder = root / name
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text("")
+    (folder / "status.json").write_text(json.dumps(status))
+
+
+def test_without_runs_it_says_how_to_start_one_and_prints_no_data(root: Path, capsys: Shown) -> None:
+    assert cli.run(["runs"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == f"there are no runs in {root} yet; `claf-tui train` starts one\n"
+
+
+def test_a_finished_run_shows_its_selected_test_result(root: Path, capsys: Shown) -> None:
+    other = {**RESULT, "natural": 0.5, "selected": False}
+    run_folder(root, "1-a", status="finished", method="claf", data="shapes", results=[other, RESULT])
+    assert cli.run(["runs"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if "1-a" in line)
+    assert line.split() == ["1-a", "finished", "claf", "shapes", "93.0%", "61.0%", "at", "8/255", "test"]
+
+
+def test_a_run_on_its_way_shows_phase_epoch_and_validation_figures(root: Path, capsys: Shown) -> None:
+    validation = {"natural": {"natural": 0.7, "robust": 0.2}, "attack": {"natural": 0.8, "robust": 0.4}}
+    run_folder(root, "1-a", status="running", phase_title="2 · adversarial", epoch=3, validation=validation)
+    assert cli.run(["runs"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if "1-a" in line)
+    assert line.split() == ["1-a", "interrupted", "2", "·", "adversarial", "3", "80.0%", "40.0%", "validation"]
+
+
+def test_json_is_a_list_with_all_that_the_status_says(root: Path, capsys: Shown) -> None:
+    run_folder(root, "1-a", status="stopped", step=12)
+    run_folder(root, "2-b")
+    assert cli.run(["runs", "--json"]) == 0
+    newest, older = json.loads(capsys.readouterr().out)
+    assert older == {"name": "1-a", "directory": str(root / "1-a"), "status": "stopped", "step": 12}
+    assert newest["status"] == "interrupted"
+
+
+def test_json_of_no_runs_is_an_empty_list(capsys: Shown) -> None:
+    assert cli.run(["runs", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+@pytest.mark.parametrize("value", [EVERYTHING, 3, None, [1], {"a": 1}])
+def test_a_foreign_status_neither_breaks_the_table_nor_reaches_the_terminal_raw(
+    root: Path, capsys: Shown, value: object
+) -> None:
+    keys = ("status", "method", "data", "phase_title", "epoch", "results", "validation", "probe")
+    run_folder(root, "1-a", **dict.fromkeys(keys, value))
+    run_folder(root, "2-b", status="stopped", results=[{"selected": True, "natural": value, "robust": value}])
+    run_folder(root, "3-c", status="stopped", validation={"a": {"natural": value, "robust": value}})
+    assert cli.run(["runs"]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ("1-a", "2-b", "3-c"))
+    assert not any(character in shown for character in "\x1b\x9b\x07\u202e\u200b")

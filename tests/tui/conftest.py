@@ -1,0 +1,21 @@
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _waits_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take a process that is idle for half of 8 ms as idle: the console's clock never lets it rest for long."""
+    monkeypatch.setattr("textual._wait.SLEEP_GRANULARITY", 0.008)
+    monkeypatch.setattr("textual._wait.SLEEP_IDLE", 0.004)
+    monkeypatch.setattr("claf_tui.app.POLLS_PER_SECOND", 20)
+
+
+@pytest.fixture(autouse=True)
+def _no_engine_thread_survives() -> Iterator[None]:
+    yield
+    alive = [thread for thread in threading.enumerate() if thread.name == "engine"]
+    for thread in alive:
+        thread.join(5)
+    assert not any(thread.is_alive() for thread in alive)

@@ -1,0 +1,179 @@
+"""What holds for every command: help, exit codes, one sentence for every mistake."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+import typer
+
+from claf_engine.errors import ClafError
+from claf_tui import cli, exit_codes, output
+from claf_tui.commands import runs as runs_command
+
+
+def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in a process of its own, in no terminal."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "200", **environment},
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+def failing(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `claf-tui runs` fail."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("claf_engine.runs.list_runs", fail)
+
+
+def test_help_names_the_commands_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ("train", "eval", "runs", "watch", "checkpoint", "config"))
+    assert all(code in shown for code in exit_codes.MEANINGS)
+
+
+@pytest.mark.parametrize("arguments", [[], ["config"], ["checkpoint"]])
+def test_without_a_command_help_is_shown(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(arguments) == 0
+    shown = capsys.readouterr()
+    assert "Usage: claf-tui" in shown.out
+    assert shown.err == ""
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["train", "eval", "runs", "watch", "checkpoint show", "checkpoint browse", "config show", "config presets"],
+)
+def test_every_command_has_help_under_the_short_flag(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run([*command.split(), "-h"]) == 0
+    assert f"Usage: claf-tui {command}" in capsys.readouterr().out
+
+
+def test_help_loads_neither_torch_nor_textual_nor_the_engine() -> None:
+    code = (
+        "import sys; from claf_tui import cli; cli.run(['train', '--help'])\n"
+        "heavy = {'torch', 'textual', 'numpy', 'safetensors', 'claf_engine.config'}\n"
+        "sys.exit(f'loaded: {heavy & set(sys.modules)}' if heavy & set(sys.modules) else 0)"
+    )
+    assert python("-c", code).stderr == ""
+
+
+@pytest.mark.slow
+def test_help_comes_within_half_a_second() -> None:
+    seconds = []
+    for _ in range(5):
+        started = time.perf_counter()
+        python("-m", "claf_tui", "--help")
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 0.5
+
+
+def test_listing_runs_does_not_load_torch(tmp_path: object) -> None:
+    code = "import sys; from claf_tui import cli; cli.run(['runs']); sys.exit('torch' in sys.modules)"
+    assert python("-c", code, CLAF_RUNS_DIR=str(tmp_path)).returncode == 0
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("claf-tui ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["trian"], "No such command 'trian'. Did you mean 'train'?"),
+        (["train", "--sede", "3"], "No such option"),
+        (["eval"], "Missing argument 'RUN|CHECKPOINT'."),
+        (["train", "--seed", "x"], "Invalid value for '--seed'"),
+        (["train", "--seed", "-1"], "Invalid value for '--seed'"),
+        (["train", "--ui", "web"], "Invalid value for '--ui'"),
+    ],
+)
+def test_wrong_usage_is_one_sentence_on_stderr_and_exit_code_2(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(arguments) == exit_codes.USAGE
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith(f"error: {sentence}")
+    assert shown.err.count("\n") == 1
+
+
+def _error_classes(base: type[ClafError]) -> list[type[ClafError]]:
+    return [base, *(found for child in base.__subclasses__() for found in _error_classes(child))]
+
+
+@pytest.mark.parametrize("kind", _error_classes(ClafError))
+def test_an_error_of_ours_ends_with_its_sentence_and_its_documented_code(
+    kind: type[ClafError], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing(kind("the disk [/b] is \x1b[2J full"), monkeypatch)
+    assert cli.run(["runs"]) == kind.exit_code
+    assert capsys.readouterr().err == "error: the disk [/b] is \ufffd[2J full\n"
+    assert str(kind.exit_code) in exit_codes.MEANINGS
+
+
+def test_an_unexpected_error_is_one_sentence_with_its_class(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("CLAF_DEBUG", raising=False)
+    failing(ZeroDivisionError("division\nby zero"), monkeypatch)
+    assert cli.run(["runs"]) == exit_codes.UNEXPECTED
+    sentence = "error: unexpected ZeroDivisionError: division by zero (CLAF_DEBUG=1 shows the traceback)\n"
+    assert capsys.readouterr().err == sentence
+
+
+def test_an_unexpected_error_shows_its_traceback_when_debugging(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLAF_DEBUG", "1")
+    failing(ZeroDivisionError("x"), monkeypatch)
+    with pytest.raises(ZeroDivisionError):
+        cli.run(["runs"])
+
+
+def test_ctrl_c_in_a_short_command_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(KeyboardInterrupt(), monkeypatch)
+    assert cli.run(["runs"]) == 130
+
+
+def test_main_leaves_with_the_exit_code_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "run", lambda arguments: 7 if arguments == ["x"] else 0)
+    with pytest.raises(SystemExit) as left:
+        cli.main(["x"])
+    assert left.value.code == 7
+
+
+def test_the_module_is_the_same_as_the_command() -> None:
+    done = python("-m", "claf_tui", "nonsense")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: No such command 'nonsense'")
+
+
+def test_a_reader_that_leaves_early_causes_no_traceback() -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m claf_tui config show | head -1", shell=True, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.count("\n") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert output.console().no_color
+
+
+def test_commands_return_their_exit_code_to_typer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def leave(*_: object) -> None:
+        raise typer.Exit(5)
+
+    monkeypatch.setattr("claf_engine.runs.list_runs", leave)
+    assert cli.run(["runs"]) == 5
+    assert runs_command.runs.__doc__

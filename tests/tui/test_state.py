@@ -1,0 +1,137 @@
+import math
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from claf_engine import events as ev
+from claf_engine.control import Control
+from claf_tui.state import MAX_LOG_LINES, LossKey, RunState, reduce, status_word
+from tests.tui.hostile import EVERYTHING
+from tests.tui.scripted import Script, robust_figure, run_started
+
+
+def fold(*events: ev.Event, state: RunState | None = None) -> RunState:
+    state = state or RunState()
+    for event in events:
+        state = reduce(state, event)
+    return state
+
+
+def step(number: int, loss: float = 1.0, name: str = "supcon", phase: int = 0) -> ev.StepLogged:
+    return ev.StepLogged(number, phase, 1, "encoder", name, loss, 0.1, 800.0, number * 1.0)
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> RunState:
+    return fold(run_started(tmp_path), ev.PhaseStarted(0, "contrastive", 0))
+
+
+def test_a_whole_run_folds_into_its_results(tmp_path: Path) -> None:
+    state = fold(*Script(tmp_path)(Control()))
+    assert state.finished is not None
+    assert state.finished.status == "finished"
+    assert [phase.status for phase in state.phases] == ["done", "done", "done"]
+    assert len(state.natural.points) == 12
+    assert set(state.robust) == {"8/255", "16/255"}
+    assert state.checkpoints[-1].kept_as == ("last", "best")
+
+
+def test_folding_changes_nothing_of_the_state_before(started: RunState) -> None:
+    before = replace(started)
+    fold(step(1), ev.Notice("info", "x"), state=started)
+    assert started == before
+
+
+def test_losses_are_kept_apart_by_kind_and_phase(started: RunState) -> None:
+    state = fold(step(1), step(2, name="classifier"), step(3, phase=1), state=started)
+    assert set(state.losses) == {LossKey("supcon", 0), LossKey("classifier", 0), LossKey("supcon", 1)}
+
+
+def test_a_new_phase_completes_the_ones_before(started: RunState) -> None:
+    state = fold(ev.PhaseStarted(2, "linear_evaluation", 0), state=started)
+    assert [phase.status for phase in state.phases] == ["done", "done", "active"]
+    assert [phase.fraction for phase in state.phases] == [1.0, 1.0, 0.0]
+
+
+def test_a_watched_run_shows_progress_by_its_planned_steps(started: RunState) -> None:
+    state = fold(step(100), state=started)
+    assert state.phases[0].fraction == 0.25
+
+
+def test_a_resumed_run_takes_back_the_curves_after_its_checkpoint(started: RunState, tmp_path: Path) -> None:
+    state = fold(step(10), step(20), step(30), run_started(tmp_path, resumed_from_step=20), state=started)
+    assert [point.x for point in state.losses[LossKey("supcon", 0)].points] == [10, 20]
+    assert state.step == 20
+
+
+def test_a_failed_run_marks_the_phase_it_failed_in(started: RunState) -> None:
+    state = fold(ev.RunFinished("failed", 7, 1.0, reason="out of memory"), state=started)
+    assert state.phases[0].status == "failed"
+    assert state.log[-1].level == "error"
+
+
+def test_an_edit_changes_the_shown_value(started: RunState) -> None:
+    assert started.values["probe.every_epochs"] == 5
+    assert fold(ev.ValueEdited(3, "probe.every_epochs", 5, 2), state=started).values["probe.every_epochs"] == 2
+
+
+@pytest.mark.parametrize(
+    ("control", "word"),
+    [("running", "RUNNING"), ("pausing", "PAUSING"), ("paused", "PAUSED"), ("stopping", "STOPPING"), (None, "RUNNING")],
+)
+def test_the_word_follows_the_control(started: RunState, control: str | None, word: str) -> None:
+    assert status_word(started, control) == word
+
+
+def test_the_word_of_a_watched_run_follows_its_events(started: RunState) -> None:
+    assert status_word(RunState()) == "STARTING"
+    assert status_word(fold(ev.ControlChanged(1, "paused"), state=started)) == "PAUSED"
+    assert status_word(fold(ev.RunFinished("stopped", 1, 1.0), state=started), "stopping") == "STOPPED"
+
+
+def test_the_log_is_bounded_and_counts_on(started: RunState) -> None:
+    state = fold(*(ev.Notice("info", str(i)) for i in range(MAX_LOG_LINES + 50)), state=started)
+    assert len(state.log) == MAX_LOG_LINES
+    assert state.num_log_lines == MAX_LOG_LINES + 52
+
+
+def test_foreign_text_is_cleaned_on_its_way_into_the_state(started: RunState) -> None:
+    probe = ev.ProbeFinished(1, 0, 1, EVERYTHING, 0.5, (replace(robust_figure("8/255", 0.4), epsilon=EVERYTHING),), 1.0)
+    state = fold(ev.Notice("error", EVERYTHING), probe, state=started)
+    assert all(line.text.isprintable() for line in state.log)
+    assert all(name.isprintable() for name in state.robust)
+
+
+def test_a_hundred_thousand_steps_fold_in_bounded_time(started: RunState) -> None:
+    state = fold(*(step(i) for i in range(20_000)), state=started)
+    began = time.perf_counter()
+    fold(*(step(20_000 + i) for i in range(2000)), state=state)
+    assert time.perf_counter() - began < 1.0
+
+
+accuracies = st.floats(0, 1)
+steps = st.integers(0, 10_000)
+any_event = st.one_of(
+    st.builds(step, steps, st.floats(allow_nan=True), st.sampled_from(["supcon", "classifier"]), st.integers(0, 4)),
+    st.builds(ev.PhaseStarted, st.integers(0, 4), st.text(max_size=5), st.integers(0, 9)),
+    st.builds(ev.EpochFinished, steps, st.integers(0, 4), st.integers(1, 9), accuracies, accuracies),
+    st.builds(ev.ClassifierRetrained, steps, st.integers(1, 9), accuracies, accuracies, st.just(8)),
+    st.builds(ev.DissociationMeasured, steps, st.integers(1, 9), accuracies, accuracies, accuracies, st.just(8)),
+    st.builds(ev.Notice, st.sampled_from(["info", "warning", "error"]), st.text()),
+    st.builds(ev.ControlChanged, steps, st.sampled_from(["paused", "resumed", "stopping"])),
+    st.builds(ev.RunFinished, st.sampled_from(["finished", "stopped", "failed"]), steps, accuracies),
+)
+
+
+@settings(max_examples=50)
+@given(st.lists(any_event, max_size=40), st.booleans())
+def test_any_order_of_events_folds(events: list[ev.Event], is_started: bool) -> None:
+    first = [run_started(Path("runs/x"))] if is_started else []
+    state = fold(*first, *events)
+    assert all(0 <= phase.fraction <= 1 for phase in state.phases)
+    assert all(line.text.isprintable() for line in state.log)
+    assert not math.isnan(state.elapsed)

@@ -177,6 +177,13 @@ class Conductor:
             figures = {"natural": measured.natural, "robust": selection_figure(measured.robust)}
             state.ledger.validation[classifier] = figures
         cursor = state.cursor
+        robust = [{"epsilon": item.epsilon, "accuracy": item.accuracy} for item in measured.robust]
+        state.ledger.probe = {
+            "step": cursor.step,
+            "classifier": classifier,
+            "natural": measured.natural,
+            "robust": robust,
+        }
         epoch = cursor.epoch + (0 if cursor.batch == 0 and cursor.part == 0 else 1)
         seconds = self._pace.finish(PROBE)
         yield ev.ProbeFinished(

@@ -36,10 +36,10 @@ class Compute:
         return int(psutil.Process().memory_info().rss)
 
     def describe(self) -> str:
-        """Name of the device for a person, such as "cpu (2 threads)"."""
+        """Name of the device for a person, such as "cpu"."""
         if self.device.type == "cuda":
             return f"{self.device} ({torch.cuda.get_device_name(self.device)})"
-        return f"cpu ({self.threads} threads)"
+        return self.device.type
 
 
 def choose_compute(config: RuntimeConfig) -> Compute:

@@ -95,7 +95,7 @@ def _claf(config: RunConfig) -> tuple[Phase, ...]:
         ),
         Phase(
             "adversarial_linear_evaluation",
-            "3 · the same, adversarial",
+            "3 · adversarial linear eval",
             adversarial_linear_evaluation,
             evaluation.adversarial_epochs,
             (Part("adversarial", 1, 2 * evaluation.adversarial_steps + 1),),

@@ -93,6 +93,6 @@ class Pace:
             "method": session.config.method,
             "data": session.config.data.source,
             "phase_title": self._phases[index].title,
-            "validation": session.state.ledger.validation,
+            "probe": session.state.ledger.probe or None,
             **progressed,
         }

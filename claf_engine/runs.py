@@ -67,6 +67,7 @@ class RunDirectory:
     def __init__(self, path: Path, config: RunConfig) -> None:
         self.path = path
         self.config = config
+        self._status: dict[str, Any] = {}
         self._lock = FileLock(path / "run.lock", timeout=LOCK_PATIENCE)
         try:
             self._lock.acquire()
@@ -86,12 +87,13 @@ class RunDirectory:
         return self.path / "checkpoints"
 
     def write_status(self, record: dict[str, Any]) -> None:
-        """Replace the status, with a heartbeat.
+        """Replace the status, with a heartbeat; what `record` does not name stays as it was.
 
         Raises:
             RunError: the file cannot be written.
         """
-        _write(self.path / "status.json", {**record, "heartbeat": time.time()})
+        self._status |= {**record, "heartbeat": time.time()}
+        _write(self.path / "status.json", self._status)
 
     def close(self) -> None:
         """Let go of the lock."""

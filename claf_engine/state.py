@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 from itertools import chain
 
 import torch
@@ -67,6 +68,7 @@ class Ledger:
         fitted: the same when its last retraining ended.
         moved: the same after the encoder's next epoch.
         validation: the latest probe of each classifier in this state: {"natural": {"natural": .9, "robust": .5}}.
+        probe: the latest probe of any state, for the list of runs: step, classifier, natural and robust accuracies.
     """
 
     elapsed: float = 0.0
@@ -79,6 +81,7 @@ class Ledger:
     fitted: float | None = None
     moved: float | None = None
     validation: dict[str, dict[str, float]] = field(default_factory=dict)
+    probe: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass

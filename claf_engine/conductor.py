@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator
 from claf_engine import events as ev
 from claf_engine import keeper
 from claf_engine.accuracy import Accuracy, accuracy_steps, first, selection_figure
-from claf_engine.control import Control, LiveEdit
+from claf_engine.control import Control, LiveEdit, Requests
 from claf_engine.errors import CheckpointError
 from claf_engine.journal import Journal
 from claf_engine.methods import Phase
@@ -48,6 +48,8 @@ class Conductor:
         self._learning_rate: float | None = None
         self._saved_at = time.monotonic()
         self._is_paused = False
+        self._is_serving = False
+        self._has_pulsed = False
 
     def play(self) -> Iterator[ev.Event]:
         """Play all phases from wherever the cursor stands, then the test evaluation."""
@@ -56,6 +58,8 @@ class Conductor:
             while cursor.phase < len(self._phases):
                 phase = self._phases[cursor.phase]
                 yield ev.PhaseStarted(cursor.phase, phase.name, cursor.epoch)
+                if ledger.is_probe_owed:
+                    yield from self._end_epoch(phase)
                 for tick in phase.play(self._session):
                     yield from self._serve(phase, tick)
                 cursor.end_phase()
@@ -78,8 +82,11 @@ class Conductor:
                 yield tick
 
     def _pulse(self, pulse: Pulse) -> Iterator[ev.Event]:
-        self._pace.activity = pulse
+        self._pace.activity, self._has_pulsed = pulse, True
         yield from self._show()
+        if self._session.state.cursor.phase == len(self._phases) and self._control.take_requests() != Requests():
+            text = "training is over: there is nothing to edit, probe or save any more"
+            yield ev.Notice("warning", text, self._session.state.cursor.step)
         yield from self._wait()
         if pulse.abandonable and self._control.stop_requested:
             yield from self._leave()
@@ -91,6 +98,9 @@ class Conductor:
             state.ledger.validation.pop(phase.classifier, None)
         else:
             state.ledger.validation.clear()
+        if not self._has_pulsed:
+            self._pace.activity = Pulse("")
+        self._has_pulsed = False
         if tick.part != "retrain":
             self._learning_rate = tick.learning_rate
         if state.cursor.step % self._session.config.runtime.log_every == 0:
@@ -127,14 +137,21 @@ class Conductor:
         if tick.epoch_ended:
             every = state.ledger.probe_every
             every = config.probe.every_epochs if every is None else every
-            is_probed = is_probe_due(phase, epoch, every)
-            if is_probed:
-                yield from self._probe(phase)
-            state.ledger.epoch_elapsed = 0.0
-            is_recent = time.monotonic() - self._saved_at < config.checkpoint.min_seconds
-            if is_probed or epoch == phase.epochs or (epoch % config.checkpoint.every_epochs == 0 and not is_recent):
-                yield from self._save()
+            state.ledger.is_probe_owed = is_probe_due(phase, epoch, every)
+            yield from self._end_epoch(phase)
         yield from self._steer(phase)
+
+    def _end_epoch(self, phase: Phase) -> Iterator[ev.Event]:
+        """Probe and save where that is due; a stop may leave inside the probe, and then the resumed run begins here."""
+        state, config = self._session.state, self._session.config.checkpoint
+        epoch, is_probed = state.cursor.epoch, state.ledger.is_probe_owed
+        if is_probed:
+            yield from self._probe(phase)
+            state.ledger.is_probe_owed = False
+        state.ledger.epoch_elapsed = 0.0
+        is_recent = time.monotonic() - self._saved_at < config.min_seconds
+        if is_probed or epoch == phase.epochs or (epoch % config.every_epochs == 0 and not is_recent):
+            yield from self._save()
 
     def _steer(self, phase: Phase) -> Iterator[ev.Event]:
         """Serve what a person asked for, at a place where the state is consistent."""
@@ -142,6 +159,7 @@ class Conductor:
         while self._control.status in WAITING:
             yield from self._wait()
             yield from self._serve_requests(phase)
+        yield from self._wait()
         if self._control.stop_requested:
             yield from self._leave()
 
@@ -150,20 +168,22 @@ class Conductor:
         for edit in requests.edits:
             yield self._edit(edit)
         if requests.probe:
+            self._is_serving = True
             yield from self._probe(phase, requested=True)
+            self._is_serving = False
         if requests.checkpoint:
             yield from self._save(requested=True)
 
     def _edit(self, edit: LiveEdit) -> ev.Event:
         state = self._session.state
         step, ledger = state.cursor.step, state.ledger
-        if edit.name == "learning_rate":
-            if self._learning_rate is None or not 0 < edit.value < float("inf"):
+        if edit.name == "learning_rate" and 0 < edit.value < float("inf"):
+            if self._learning_rate is None:
                 return ev.Notice("warning", "the learning rate can be edited once the phase has taken a step", step)
             old, self._learning_rate = self._learning_rate, edit.value
             ledger.learning_rate_factor *= edit.value / max(old, 1e-12)
             return ev.ValueEdited(step, edit.name, old, edit.value)
-        if edit.name == "probe.every_epochs" and edit.value >= 0:
+        if edit.name == "probe.every_epochs" and 0 <= edit.value < float("inf"):
             before = self._session.config.probe.every_epochs if ledger.probe_every is None else ledger.probe_every
             ledger.probe_every = int(edit.value)
             return ev.ValueEdited(step, edit.name, before, ledger.probe_every)
@@ -207,7 +227,10 @@ class Conductor:
         cursor, config = session.state.cursor, session.config.evaluation
         yield ev.PhaseStarted(cursor.phase, "test", 0)
         split = first(session.data.test, config.num_examples)
-        found = candidates(session, self._phases, self._directory)
+        found, notices = candidates(session, self._phases, self._directory)
+        for text in notices:
+            yield ev.Notice("warning", text, cursor.step)
+        self._pace.plan(TEST, len(found))
         results: list[ev.TestResult] = []
         for candidate in found:
             steps = accuracy_steps(candidate.model, split, suite_of(config), session.compute)
@@ -233,7 +256,9 @@ class Conductor:
         phase = self._phases[min(self._session.state.cursor.phase, len(self._phases) - 1)]
         self._journal.sync()
         try:
-            yield keeper.save(self._session, self._directory, phase, self._journal.num_records, requested=requested)
+            # The record of the save itself is the next one, so it is counted among those to keep.
+            num_records = self._journal.num_records + 1
+            yield keeper.save(self._session, self._directory, phase, num_records, requested=requested)
         except CheckpointError as error:
             if is_needed:
                 raise
@@ -247,20 +272,18 @@ class Conductor:
             self._directory.write_status(self._pace.status("running"))
 
     def _wait(self) -> Iterator[ev.Event]:
-        """Wait while a person has paused the run, with a heartbeat."""
-        if self._control.status not in WAITING:
-            return
-        step = self._session.state.cursor.step
-        if not self._is_paused:
-            self._is_paused = True
-            yield self._pace.progressed()
-            yield ev.ControlChanged(step, "paused")
-        waited = 0.0
-        while seconds := self._control.wait_while_paused(STATUS_SECONDS):
-            waited += seconds
-            self._directory.write_status(self._pace.status("paused"))
-        self._pace.leave_out()
-        if self._control.status not in WAITING:
+        """Wait while a person has paused the run, with a heartbeat; what was asked for in a pause is served in it."""
+        step, waited = self._session.state.cursor.step, 0.0
+        if self._control.status in WAITING and not (self._is_paused and self._is_serving):
+            if not self._is_paused:
+                self._is_paused = True
+                yield self._pace.progressed()
+                yield ev.ControlChanged(step, "paused")
+            while seconds := self._control.wait_while_paused(STATUS_SECONDS):
+                waited += seconds
+                self._directory.write_status(self._pace.status("paused"))
+            self._pace.leave_out()
+        if self._is_paused and self._control.status not in WAITING:
             self._is_paused = False
             yield ev.ControlChanged(step, "resumed", waited)
 

@@ -132,7 +132,9 @@ def _data_config(config: RunConfig, request: EvaluationRequest) -> DataConfig:
     if request.data is None:
         return config.data
     try:
-        return DataConfig.model_validate({**config.data.model_dump(), "source": request.data, "num_test": None})
+        # Only the test split is looked at, and another source may have fewer images to train on.
+        sizes = {"num_train": 1, "num_validation": 1, "num_test": None}
+        return DataConfig.model_validate({**config.data.model_dump(), "source": request.data, **sizes})
     except ValueError as error:
         raise ConfigError(f"--data {request.data}: use shapes, cifar10 or folder:PATH") from error
 

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from claf_engine.errors import CheckpointError
+from claf_engine.errors import CheckpointError, RunError
 from claf_engine.inspect import read_info
 from claf_engine.journal import EVENTS, METRICS
 from claf_engine.runs import RunDirectory, create_run, read_config
@@ -22,8 +22,13 @@ def fork_run(checkpoint: Path, root: Path, command: list[str]) -> RunDirectory:
         raise CheckpointError(f"{checkpoint} does not lie in a run's checkpoints folder, so no run can go on from it")
     name = origin.name.split("-", 2)[-1][:48]
     directory = create_run(root, f"{name}-from-{info.step}", read_config(origin), command)
-    for file in (METRICS, EVENTS):
-        if (origin / file).exists():
-            shutil.copyfile(origin / file, directory.path / file)
-    shutil.copyfile(checkpoint, directory.checkpoints / checkpoint.name)
+    try:
+        for file in (METRICS, EVENTS):
+            if (origin / file).exists():
+                shutil.copyfile(origin / file, directory.path / file)
+        shutil.copyfile(checkpoint, directory.checkpoints / checkpoint.name)
+    except OSError as error:
+        directory.close()
+        shutil.rmtree(directory.path, ignore_errors=True)
+        raise RunError(f"cannot copy {checkpoint} to {root}: {error.strerror}") from error
     return directory

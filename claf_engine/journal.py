@@ -45,6 +45,7 @@ class Journal:
             RunError: a file cannot be read or written.
         """
         num_dropped = 0
+        self.close()
         self.num_records = 0
         for name, path in self._paths.items():
             try:
@@ -57,6 +58,11 @@ class Journal:
                 raise RunError(f"cannot write {path}: {error.strerror}") from error
             self.num_records = max([self.num_records, *(record["seq"] + 1 for record in kept)])
         return num_dropped
+
+    @property
+    def is_open(self) -> bool:
+        """Whether events can be appended."""
+        return self._files.keys() == self._paths.keys()
 
     def append(self, event: ev.Event) -> None:
         """Write one event as one line.

@@ -1,10 +1,13 @@
 """Which checkpoints are written, and which are kept: the newest few, the best, and those a person asked for."""
 
 import time
+from pathlib import Path
 
 from claf_engine.checkpoint import Description, checkpoint_path, save_checkpoint
 from claf_engine.durable import sync_folder
+from claf_engine.errors import CheckpointError
 from claf_engine.events import CheckpointSaved
+from claf_engine.inspect import read_info
 from claf_engine.methods import Phase
 from claf_engine.models import ATTACK
 from claf_engine.runs import CheckpointEntry, RunDirectory, list_checkpoints, to_plain, versions
@@ -15,9 +18,12 @@ def describe(
     session: Session, directory: RunDirectory, phase: Phase, num_records: int, *, requested: bool
 ) -> Description:
     """What a checkpoint of this moment says of itself."""
-    compute = session.compute
+    compute, validation = session.compute, session.state.ledger.validation
     classifier = phase.classifier or ATTACK
-    figures = session.state.ledger.validation.get(classifier, {})
+    if validation and classifier not in validation:
+        # A phase has begun whose classifier is not fitted yet; the one before it was measured on this same encoder.
+        classifier = list(validation)[-1]
+    figures = validation.get(classifier, {})
     return Description(
         run=directory.path.name,
         config=to_plain(session.config),
@@ -42,8 +48,8 @@ def save(
         NonFiniteLoss: a weight is not finite; nothing was written.
     """
     started = time.monotonic()
-    description = describe(session, directory, phase, num_records, requested=requested)
     path = checkpoint_path(directory.checkpoints, session.state.cursor.step)
+    description = describe(session, directory, phase, num_records, requested=requested or _was_requested(path))
     num_bytes = save_checkpoint(path, session.state, description)
     entries = list_checkpoints(directory.path)
     delete_surplus(entries, session.config.checkpoint.keep_last)
@@ -66,3 +72,11 @@ def delete_surplus(entries: list[CheckpointEntry], keep_last: int) -> list[Check
     if surplus:
         sync_folder(surplus[0].path.parent)
     return surplus
+
+
+def _was_requested(path: Path) -> bool:
+    """Whether a person asked for this step's checkpoint before the end of an epoch, or a stop, saves it once more."""
+    try:
+        return bool(read_info(path).metadata.get("claf.requested"))
+    except CheckpointError:
+        return False

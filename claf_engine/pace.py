@@ -53,6 +53,10 @@ class Pace:
             self.images_per_second = num_images / max(1e-9, self._progress.seconds_of(kind) or seconds)
         return seconds
 
+    def plan(self, kind: str, count: int) -> None:
+        """Correct how many units of a kind the current phase has."""
+        self._progress.plan(self._session.state.cursor.phase, kind, count)
+
     def is_due(self, what: str, interval: float) -> bool:
         """Whether something that happens every so many seconds is to happen now; then it is not for a while."""
         now = time.monotonic()

@@ -5,7 +5,7 @@ nominal cost in forward passes, and, once it was seen, a measured time; unseen k
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from claf_engine.config import RunConfig
 from claf_engine.methods import Phase
@@ -81,6 +81,12 @@ class Progress:
         self._measured[kind] = self._measured.get(kind, 0) + 1
         known = self._seconds.get(kind, seconds)
         self._seconds[kind] = known + (seconds - known) / min(MEMORY, self._measured[kind])
+
+    def plan(self, phase: int, kind: str, count: int) -> None:
+        """Correct how many units of a kind a phase has, once that is known."""
+        self._works = [
+            replace(work, count=count) if (work.phase, work.kind) == (phase, kind) else work for work in self._works
+        ]
 
     def seconds_of(self, kind: str) -> float | None:
         """Measured seconds of one unit of a kind, or None before the first."""

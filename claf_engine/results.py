@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from claf_engine.checkpoint import load_trained_network
-from claf_engine.device import Compute
+from claf_engine.errors import CheckpointError
 from claf_engine.events import TestResult
 from claf_engine.methods import Phase
 from claf_engine.runs import RunDirectory, list_checkpoints
@@ -22,25 +22,49 @@ class Candidate:
     validation: float
 
 
-def candidates(session: Session, phases: tuple[Phase, ...], directory: RunDirectory) -> list[Candidate]:
-    """The classifiers of the last state, and the best checkpoint's where that is another state.
+def candidates(
+    session: Session, phases: tuple[Phase, ...], directory: RunDirectory
+) -> tuple[list[Candidate], list[str]]:
+    """What a finished run reports on, and a sentence for a best checkpoint that cannot be read any more."""
+    found = last_candidates(session, phases)
+    try:
+        best = best_candidate(session, phases, directory)
+    except CheckpointError as error:
+        return found, [f"the best checkpoint is left out of the test: {error}"]
+    return (found if best is None else [*found, best]), []
 
-    Raises:
-        CheckpointError: the best checkpoint cannot be read.
-    """
+
+def last_candidates(session: Session, phases: tuple[Phase, ...]) -> list[Candidate]:
+    """The classifiers that were fitted last, on the last state."""
     validation = session.state.ledger.validation
     network = session.state.network
-    fitted_last = {phase.classifier for phase in phases if phase.is_frozen}
-    reported = fitted_last or {phase.classifier for phase in phases}
-    found = [
+    reported = _fitted_last(phases) or {phase.classifier for phase in phases}
+    return [
         Candidate("last", phase.classifier, network.with_classifier(phase.classifier), figures["robust"])
         for phase in phases
         if phase.classifier in reported
         and phase.classifier is not None
         and (figures := validation.get(phase.classifier)) is not None
     ]
-    best = _best(directory, session.compute, session.state.cursor.step, fitted_last)
-    return [*found, best] if best is not None else found
+
+
+def best_candidate(session: Session, phases: tuple[Phase, ...], directory: RunDirectory) -> Candidate | None:
+    """The best checkpoint, unless the last state holds the same encoder and classifier.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    for entry in list_checkpoints(directory.path):
+        info = entry.info
+        if info is None or "best" not in entry.kept_as:
+            continue
+        if info.step == session.state.cursor.step or info.classifier in _fitted_last(phases):
+            return None
+        _, _, network = load_trained_network(entry.path)
+        session.compute.place(network)
+        model = network.with_classifier(info.classifier)
+        return Candidate("best", info.classifier, model, info.metrics["validation_robust"])
+    return None
 
 
 def select(results: list[TestResult], found: list[Candidate]) -> tuple[TestResult, ...]:
@@ -49,16 +73,5 @@ def select(results: list[TestResult], found: list[Candidate]) -> tuple[TestResul
     return tuple(replace(result, selected=index == best) for index, result in enumerate(results))
 
 
-def _best(directory: RunDirectory, compute: Compute, last_step: int, fitted_last: set[str | None]) -> Candidate | None:
-    """The best checkpoint, unless the last state holds the same encoder and classifier."""
-    for entry in list_checkpoints(directory.path):
-        info = entry.info
-        if info is None or "best" not in entry.kept_as:
-            continue
-        if info.step == last_step or info.classifier in fitted_last:
-            return None
-        _, _, network = load_trained_network(entry.path)
-        compute.place(network)
-        model = network.with_classifier(info.classifier)
-        return Candidate("best", info.classifier, model, info.metrics["validation_robust"])
-    return None
+def _fitted_last(phases: tuple[Phase, ...]) -> set[str | None]:
+    return {phase.classifier for phase in phases if phase.is_frozen}

@@ -50,6 +50,8 @@ def run(directory: RunDirectory, control: Control) -> Iterator[ev.Event]:
         cause = _translate(error)
         failed = ev.RunFinished("failed", recorder.step, recorder.elapsed, reason=_sentence(cause))
         with contextlib.suppress(ClafError, OSError):
+            if not journal.is_open:
+                journal.open()
             recorder.record(failed)
         yield failed
         raise cause from (None if cause is error else error)
@@ -66,8 +68,9 @@ class _Recorder:
         self._journal = journal
 
     def record(self, event: ev.Event) -> None:
-        if isinstance(event, ev.Progressed):
+        if isinstance(event, ev.Progressed | ev.StepLogged):
             self.step, self.elapsed = event.step, event.elapsed
+        if isinstance(event, ev.Progressed):
             return
         self._journal.append(event)
         if isinstance(event, ev.RunFinished):
@@ -95,7 +98,7 @@ def _train(directory: RunDirectory, control: Control, journal: Journal) -> Itera
     for text in (*data.notices, *damaged, *notices):
         yield ev.Notice("warning", text, state.cursor.step)
     if num_dropped and start:
-        text = f"{num_dropped} records after step {start.step} were dropped; those steps are taken again"
+        text = f"{num_dropped} records after step {start.step} were dropped; the run goes on from its checkpoint"
         yield ev.Notice("info", text, start.step)
     yield from Conductor(session, phases, control, (directory, journal), pace).play()
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -62,6 +62,7 @@ class Ledger:
         phase_elapsed: the same for each phase.
         epoch_elapsed: the same for the current epoch.
         done: units of work done, by kind (see `progress`).
+        is_probe_owed: a stop came into the probe at the end of the last epoch, before it was done.
         learning_rate_factor: live edit of the current phase's learning rate, relative to its schedule.
         probe_every: live edit of the epochs between probes, or None.
         before: adversarial accuracy of the attack classifier when its current retraining began.
@@ -75,6 +76,7 @@ class Ledger:
     phase_elapsed: dict[str, float] = field(default_factory=dict)
     epoch_elapsed: float = 0.0
     done: dict[str, int] = field(default_factory=dict)
+    is_probe_owed: bool = False
     learning_rate_factor: float = 1.0
     probe_every: int | None = None
     before: float | None = None

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -32,10 +33,11 @@ class Outcome:
 
 
 class RunEngine:
-    """The engine of one run directory; `finished` tells afterwards how the run ended."""
+    """The engine of one run directory; `has_started` and `finished` tell afterwards how far it came."""
 
     def __init__(self, directory: runs.RunDirectory) -> None:
         self.directory = directory
+        self.has_started = False
         self.finished: ev.RunFinished | None = None
 
     def __call__(self, control: Control) -> Iterator[ev.Event]:
@@ -43,9 +45,17 @@ class RunEngine:
         from claf_engine.run import run
 
         for event in run(self.directory, control):
+            if isinstance(event, ev.RunStarted):
+                self.has_started = True
             if isinstance(event, ev.RunFinished):
                 self.finished = event
             yield event
+
+    def discard_unstarted(self) -> None:
+        """Remove the folder of a new run that failed before it began, such as for want of its images."""
+        failed = self.finished is not None and self.finished.status == "failed"
+        if failed and not self.has_started and not any(self.directory.checkpoints.iterdir()):
+            shutil.rmtree(self.directory.path)
 
 
 def begin(config: RunConfig, name: str | None, command: Sequence[str]) -> runs.RunDirectory:
@@ -108,8 +118,10 @@ def in_console(directory: runs.RunDirectory) -> Outcome:
     if result.resume is not None:
         return Outcome(result.return_code, result.resume)
     if result.reason and result.return_code != exit_codes.OK:
-        output.error(f"{result.reason} (more in {log_path})")
-    output.show(*reports.run_report(engine.finished, directory.path))
+        output.error(f"{result.reason} (more in {log_path})" if engine.has_started else result.reason)
+    if engine.has_started:
+        output.show(*reports.run_report(engine.finished, directory.path))
+    engine.discard_unstarted()
     return Outcome(result.return_code)
 
 
@@ -123,11 +135,12 @@ def in_lines(directory: runs.RunDirectory, ui: Ui) -> Outcome:
             _print_events(engine(control), show, control)
         except ClafError as error:
             output.error(str(error))
+            engine.discard_unstarted()
             code = error.exit_code
         except Exception as error:
             _keep_traceback(error, directory.path / "console.log")
             raise
-    if ui == "plain":
+    if ui == "plain" and engine.has_started:
         _tell_end(engine.finished, directory.path)
     return Outcome(code or received.exit_code)
 

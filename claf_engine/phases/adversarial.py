@@ -46,7 +46,7 @@ def retrain(session: Session) -> Iterator[Tick]:
     """Adversarial training of the attack classifier on the frozen encoder, N passes (Algorithm 1, first loop)."""
     state, num_sweeps = session.state, session.config.adversarial.classifier_epochs
     cursor, ledger = state.cursor, state.ledger
-    if cursor.sweep == 0 and cursor.batch == 0:
+    if ledger.before is None:
         ledger.before = (yield from adversarial_accuracy(session)) if ledger.moved is None else ledger.moved
         if session.config.adversarial.classifier_start == "reinitialise":
             reset_classifier(state.network, ATTACK, state.generators[INIT])

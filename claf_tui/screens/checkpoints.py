@@ -268,7 +268,8 @@ class CheckpointBrowser(Screen[None]):
         elif entry.info is None:
             self._say(entry.error)
         else:
-            self._tensors = [tensor for tensor in entry.info.tensors if wanted in tensor.name.casefold()]
+            found = [tensor for tensor in entry.info.tensors if wanted in tensor.name.casefold()]
+            self._tensors = sorted(found, key=lambda tensor: not tensor.name.startswith("network."))
             table.add_rows([[Text(c, no_wrap=True) for c in tensor_cells(tensor, widths)] for tensor in self._tensors])
             num_shown, total = len(self._tensors), len(entry.info.tensors)
             text = f"tensors, {num_shown} of {total}" if num_shown < total else f"{total} tensors"

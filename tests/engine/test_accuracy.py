@@ -271,7 +271,7 @@ def test_every_pulse_of_a_measurement_is_a_place_to_leave(trained: Session) -> N
 def test_a_measurement_says_what_it_does() -> None:
     pulses, _ = exhaust(accuracy_steps(Linear(), gray_images(10), suite(Fraction(1, 255), steps=2), FP32, 5))
     step = [("PGD-2 at 1/255", 0, 2), ("PGD-2 at 1/255", 1, 2)]
-    expected = [("natural accuracy", 0, 2), *step, ("natural accuracy", 1, 2), *step]
+    expected = [("natural accuracy", 0, 2), ("natural accuracy", 1, 2), *step]
     assert [(pulse.activity, pulse.done, pulse.total) for pulse in pulses] == expected
 
 

@@ -88,7 +88,7 @@ def test_a_probe_of_more_images_than_there_are_looks_at_all_of_them() -> None:
 
 @pytest.mark.parametrize("name", ["adversarial", "linear_evaluation", "adversarial_linear_evaluation", "supervised"])
 def test_a_phase_is_probed_with_its_own_classifier(name: str) -> None:
-    """One that always answers class 2 is right for a quarter of the images, attacked or not; the others are not asked."""
+    """One that always answers class 2 is right for a quarter of the images, attacked or not; no other is asked."""
     session, phase = tiny_session(), PHASES[name]
     for classifier in session.state.network.classifiers.values():
         torch.nn.init.constant_(classifier.weight, float("nan"))

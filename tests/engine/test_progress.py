@@ -104,10 +104,17 @@ def test_the_measured_seconds_follow_a_run_that_becomes_slower() -> None:
     assert progress.seconds_of("a") == pytest.approx(3.0, abs=0.05)
 
 
-def test_one_slow_unit_hardly_moves_the_estimate() -> None:
+def test_the_first_measured_seconds_are_averaged() -> None:
     progress = fresh()
-    progress.finish(0, "a", 1.0)
-    progress.finish(0, "a", 11.0)
+    for seconds in (1.0, 11.0, 3.0):
+        progress.finish(0, "a", seconds)
+    assert progress.seconds_of("a") == pytest.approx(5.0)
+
+
+def test_in_the_long_run_one_slow_unit_hardly_moves_the_estimate() -> None:
+    progress = fresh()
+    for seconds in (*[1.0] * 60, 11.0):
+        progress.finish(0, "a", seconds)
     assert progress.seconds_of("a") == pytest.approx(1.2)
 
 

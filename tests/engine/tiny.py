@@ -91,16 +91,15 @@ def state_sha256(state: TrainState) -> str:
     return hashlib.sha256(hash_tensors(state_tensors(state)).encode() + plain.encode()).hexdigest()
 
 
-def tiny_steps(*_: object) -> Generator[Pulse, None, Dataset]:
-    """Stands in for `dataset_steps`: the tiny images, whatever is asked for."""
-    yield Pulse("drawing tiny images")
-    return tiny_data()
-
-
-def use_tiny_data(monkeypatch: pytest.MonkeyPatch) -> None:
+def use_tiny_data(monkeypatch: pytest.MonkeyPatch, num_train: int = 24) -> None:
     """Give runs and evaluations the tiny images, and let a run tell of every single tick."""
-    monkeypatch.setattr("claf_engine.run.dataset_steps", tiny_steps)
-    monkeypatch.setattr("claf_engine.evaluate.dataset_steps", tiny_steps)
+
+    def steps(*_: object) -> Generator[Pulse, None, Dataset]:
+        yield Pulse("drawing tiny images")
+        return tiny_data(num_train)
+
+    monkeypatch.setattr("claf_engine.run.dataset_steps", steps)
+    monkeypatch.setattr("claf_engine.evaluate.dataset_steps", steps)
     monkeypatch.setattr("claf_engine.conductor.PROGRESS_SECONDS", 0.0)
 
 

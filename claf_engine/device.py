@@ -51,7 +51,7 @@ def choose_compute(config: RuntimeConfig) -> Compute:
         DeviceError: the asked-for device is not here.
     """
     device = _pick_device(config.device)
-    threads = config.threads or os.cpu_count() or 1
+    threads = config.threads or usable_cores()
     torch.set_num_threads(threads)
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = False
@@ -62,6 +62,13 @@ def choose_compute(config: RuntimeConfig) -> Compute:
     if precision == "auto":
         precision = "bf16" if _bf16_is_fast(device) else "fp32"
     return Compute(device, precision, torch.get_num_threads())
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on; more threads than that would wait for each other."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def exact_fp32(compute: Compute) -> Compute:

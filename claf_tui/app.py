@@ -25,7 +25,7 @@ from claf_tui.state import RunState, reduce, status_word
 from claf_tui.theme import THEME
 from claf_tui.widgets.phase_strip import Moment
 
-POLLS_PER_SECOND = 8
+POLLS_PER_SECOND = 6
 SWITCH_INTERVAL = 0.001
 """Seconds after which the engine's thread yields to the console's; the default of 5 ms makes keys feel slow."""
 MAX_TOLD = 3

@@ -50,6 +50,7 @@ def retrain(session: Session) -> Iterator[Tick]:
         ledger.before = (yield from adversarial_accuracy(session)) if ledger.moved is None else ledger.moved
         if session.config.adversarial.classifier_start == "reinitialise":
             reset_classifier(state.network, ATTACK, state.generators[INIT])
+            ledger.validation.clear()
         session.renew_optimizer(ATTACK)
     model = Pipeline(fold_encoder(state.network.encoder), state.network.classifiers[ATTACK])
     while cursor.sweep < num_sweeps:

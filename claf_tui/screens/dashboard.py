@@ -39,8 +39,8 @@ LIVE_HINTS: tuple[Hint, ...] = (
 )
 
 
-POLLS_PER_CHART = 4
-"""Charts are drawn on every fourth poll only: they are most of the console's work, and nobody reads faster."""
+POLLS_PER_CHART = 6
+"""Charts are drawn on every sixth poll only: they are most of the console's work, and nobody reads faster."""
 STEERING_KEYS = {"space", "p", "c", "e", "s"}
 
 

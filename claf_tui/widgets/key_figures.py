@@ -21,8 +21,10 @@ class KeyFigures(Widget):
 
     def show(self, state: RunState) -> None:
         """Show this state from now on."""
+        drawn = self._state
         self._state = state
-        self.refresh()
+        if _shown(drawn) != _shown(state):
+            self.refresh()
 
     def render(self) -> Content:
         """Draw both lines."""
@@ -71,6 +73,14 @@ def machine_line(state: RunState, width: int) -> Content:
         [Content.styled(" " + " · ".join(shown[:count]), "$foreground 60%") for count in range(len(shown), 0, -1)],
         width,
     )
+
+
+def _shown(state: RunState) -> tuple[object, ...]:
+    """What both lines depend on, as coarsely as they write it: the same again need not be drawn again."""
+    progress = state.progress
+    memory = progress.memory_bytes >> 20 if progress else 0
+    speed = round(state.images_per_second or 0)
+    return state.run, state.probe, state.learning_rate, state.step if state.losses else 0, speed, memory
 
 
 def _share(name: str, accuracy: float, color: str) -> Content:

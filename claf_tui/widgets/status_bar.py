@@ -33,8 +33,10 @@ class StatusBar(Widget):
 
     def show(self, state: RunState, word: str) -> None:
         """Show this state from now on."""
+        drawn = self._state
         self._state, self.word = state, word
-        self.refresh()
+        if (drawn.run, int(drawn.elapsed)) != (state.run, int(state.elapsed)):
+            self.refresh()
 
     def render(self) -> Content:
         """Draw the line."""

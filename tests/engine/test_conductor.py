@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from claf_engine import events as ev
+from claf_engine.config import RunConfig
 from claf_engine.control import Control
 from claf_engine.errors import CheckpointError
 from claf_engine.runs import RunDirectory, create_run, list_checkpoints, open_run
@@ -22,27 +23,36 @@ NewRun = Callable[..., RunDirectory]
 Hits = Callable[[ev.Event], bool]
 
 
-@pytest.fixture(autouse=True)
-def _tiny_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_tiny_data(monkeypatch, num_train=16)
+@pytest.fixture(autouse=True, scope="module")
+def _tiny_data() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        use_tiny_data(monkeypatch, num_train=16)
+        yield
+
+
+def short(**changes: Any) -> RunConfig:
+    """A run that is over in a moment: ten steps, two in a sweep."""
+    settings: dict[str, Any] = {
+        "attack__steps": 2,
+        "contrastive__epochs": 2,
+        "adversarial__epochs": 1,
+        "linear_evaluation": {"epochs": 1, "adversarial_epochs": 0},
+        "probe": {"every_epochs": 0, "num_examples": 4, "epsilons": ["8/255"], "steps": 1, "fit_epochs": 1},
+        "evaluation": {"epsilons": ["8/255"], "steps": 1, "num_examples": 4},
+    }
+    return tiny_config(**settings | changes)
 
 
 @pytest.fixture
 def new_run(tmp_path: Path) -> NewRun:
-    """Makes a run that is over in a moment: one epoch of each stage, two steps in a sweep."""
+    """Makes a short run."""
+    return lambda **changes: create_run(tmp_path, "tiny", short(**changes), [])
 
-    def make(**changes: Any) -> RunDirectory:
-        settings: dict[str, Any] = {
-            "attack__steps": 2,
-            "contrastive__epochs": 2,
-            "adversarial__epochs": 1,
-            "linear_evaluation": {"epochs": 1, "adversarial_epochs": 0},
-            "probe": {"every_epochs": 0, "num_examples": 4, "epsilons": ["8/255"], "steps": 1, "fit_epochs": 1},
-            "evaluation": {"epsilons": ["8/255"], "steps": 1, "num_examples": 4},
-        }
-        return create_run(tmp_path, "tiny", tiny_config(**settings | changes), [])
 
-    return make
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory) -> list[ev.Event]:
+    """The events of a short run that nobody steers."""
+    return play(create_run(tmp_path_factory.mktemp("calm"), "tiny", short(), []))
 
 
 def when(hits: Hits, act: Callable[[Control], None], number: int = 1) -> React:
@@ -104,15 +114,14 @@ def metrics(events: list[ev.Event]) -> list[ev.Event]:
     ],
 )
 def test_a_pause_inside_an_attack_or_a_measurement_does_not_change_the_run(
-    new_run: NewRun, activity: str, number: int
+    new_run: NewRun, calm: list[ev.Event], activity: str, number: int
 ) -> None:
     directory = new_run()
-    expected = play(new_run())
     pause = when(lambda event: isinstance(event, ev.Progressed) and event.activity == activity, Control.pause, number)
     events = play(directory, together(pause, when(is_paused, Control.resume)))
     assert [event.status for event in of(events, ev.ControlChanged)] == ["paused", "resumed"]
-    assert metrics(events) == metrics(expected)
-    assert events[-1].results == expected[-1].results  # type: ignore[union-attr]
+    assert metrics(events) == metrics(calm)
+    assert events[-1].results == calm[-1].results  # type: ignore[union-attr]
 
 
 def test_a_paused_run_waits_where_it_is_until_it_is_resumed(new_run: NewRun) -> None:
@@ -240,8 +249,8 @@ def test_a_requested_probe_is_answered_at_the_next_boundary(new_run: NewRun) -> 
     assert (answer.step, answer.phase, answer.epoch, answer.classifier) == (3, 0, 2, "quick fit")
 
 
-def test_a_requested_probe_does_not_change_the_run(new_run: NewRun) -> None:
-    expected = metrics(play(new_run()))
+def test_a_requested_probe_does_not_change_the_run(new_run: NewRun, calm: list[ev.Event]) -> None:
+    expected = metrics(calm)
     directory = new_run()
     events = play(directory, together(*(when(at_step(step), Control.probe_now) for step in (1, 5, 7, 9))))
     unasked = [event for event in metrics(events) if not getattr(event, "requested", False)]
@@ -273,8 +282,8 @@ def edit(name: str, value: float) -> Callable[[Control], None]:
     return lambda control: control.edit(name, value)
 
 
-def test_an_edited_learning_rate_scales_the_rest_of_the_phase(new_run: NewRun) -> None:
-    before = rates(play(new_run()))
+def test_an_edited_learning_rate_scales_the_rest_of_the_phase(new_run: NewRun, calm: list[ev.Event]) -> None:
+    before = rates(calm)
     events = play(new_run(), when(at_step(2), edit("learning_rate", before[2] / 4)))
     now = rates(events)
     assert of(events, ev.ValueEdited) == [ev.ValueEdited(2, "learning_rate", before[2], before[2] / 4)]
@@ -282,8 +291,8 @@ def test_an_edited_learning_rate_scales_the_rest_of_the_phase(new_run: NewRun) -
     assert [now[step] for step in (3, 4)] == pytest.approx([before[step] / 4 for step in (3, 4)])
 
 
-def test_the_next_phase_has_the_learning_rate_of_its_schedule_again(new_run: NewRun) -> None:
-    before = rates(play(new_run()))
+def test_the_next_phase_has_the_learning_rate_of_its_schedule_again(new_run: NewRun, calm: list[ev.Event]) -> None:
+    before = rates(calm)
     now = rates(play(new_run(), when(at_step(2), edit("learning_rate", 0.001))))
     assert [now[step] for step in range(5, 11)] == [before[step] for step in range(5, 11)]
 
@@ -296,12 +305,12 @@ def test_an_edited_learning_rate_is_not_meant_for_the_classifier_that_is_retrain
     assert [now[step] for step in (8, 11)] == pytest.approx([before[step] / 2 for step in (8, 11)])
 
 
-def test_two_edits_at_once_leave_the_second_value(new_run: NewRun) -> None:
+def test_two_edits_at_once_leave_the_second_value(new_run: NewRun, calm: list[ev.Event]) -> None:
     def both(control: Control) -> None:
         control.edit("learning_rate", 0.3)
         control.edit("learning_rate", 0.02)
 
-    before = rates(play(new_run()))
+    before = rates(calm)
     events = play(new_run(), when(at_step(2), both))
     assert [(event.old, event.new) for event in of(events, ev.ValueEdited)] == [(before[2], 0.3), (0.3, 0.02)]
     assert rates(events)[3] == pytest.approx(0.02 * before[3] / before[2])
@@ -355,14 +364,15 @@ NAN, INF = float("nan"), float("inf")
         ("", 1),
     ],
 )
-def test_an_edit_that_makes_no_sense_is_refused_with_a_warning(new_run: NewRun, name: str, value: float) -> None:
-    expected = metrics(play(new_run()))
+def test_an_edit_that_makes_no_sense_is_refused_with_a_warning(
+    new_run: NewRun, calm: list[ev.Event], name: str, value: float
+) -> None:
     events = play(new_run(), when(at_step(2), edit(name, value)))
     assert of(events, ev.Notice) == [
         ev.Notice("warning", f"{name} cannot be set to {value} while the run goes on", 2),
     ]
     assert of(events, ev.ValueEdited) == []
-    assert metrics(events) == expected
+    assert metrics(events) == metrics(calm)
 
 
 def test_a_learning_rate_cannot_be_edited_before_it_was_used(new_run: NewRun) -> None:
@@ -434,7 +444,6 @@ def test_a_damaged_best_checkpoint_does_not_keep_a_run_from_finishing(new_run: N
             data[-1] ^= 1
             entry.path.write_bytes(data)
 
-    # Every state of stage 2 was wrong on all images; a figure for the best needs one that is right on some.
     events = play(directory, when(at_phase("linear_evaluation"), damage))
     assert events[-1].status == "finished"  # type: ignore[union-attr]
     texts = [notice.text for notice in of(events, ev.Notice)]

@@ -55,7 +55,7 @@ VARIANTS = {
     "paper": {},
     "two passes": {"adversarial__classifier_epochs": 2, "checkpoint__every_steps": 2},
     "fresh classifiers": {"adversarial__classifier_start": "reinitialise", "adversarial__source": "crop"},
-    "no passes": {"adversarial__classifier_epochs": 0, "adversarial__classifier_start": "reinitialise"},
+    "no passes": {"adversarial__classifier_epochs": 0},
     "adam": {
         "features_optimizer": {"name": "adam", "learning_rate": 0.01},
         "adversarial__classifier_optimizer": {"name": "sgd", "learning_rate": 0.1, "schedule": "cosine"},
@@ -343,6 +343,20 @@ def test_a_stop_inside_the_probe_at_the_end_of_an_epoch_does_not_lose_the_probe(
     assert not any(event.phase == 3 for event in read_events(directory.path) if isinstance(event, ev.ProbeFinished))
     play(open_run(directory.path))
     assert outcome(directory.path) == whole.outcome
+
+
+def test_a_stop_after_a_classifier_was_reset_does_not_reset_it_again(new_run: NewRun) -> None:
+    changes = {"adversarial__classifier_epochs": 0, "adversarial__classifier_start": "reinitialise"}
+    whole, directory = new_run(**changes), new_run(**changes)
+    events = play(whole)
+    leave(
+        directory,
+        next(index for index, event in enumerate(events) if isinstance(event, ev.ClassifierRetrained)),
+        "stop",
+    )
+    play(open_run(directory.path))
+    assert outcome(directory.path).metrics == outcome(whole.path).metrics
+    assert outcome(directory.path).weights == outcome(whole.path).weights
 
 
 def stop_at_step(step: int) -> Callable[[ev.Event, Control], None]:

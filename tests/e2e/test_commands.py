@@ -1,4 +1,4 @@
-"""The command line as a user meets it: real processes, the smoke preset, every error that the issue of bad input names."""
+"""The command line as a user meets it: real processes, the smoke preset, and every kind of bad input."""
 
 import json
 import shutil

@@ -157,10 +157,12 @@ def refuse_pickle(path: Path) -> None:
         raise CheckpointError(f"no checkpoint at {path}; `claf-tui runs` lists the runs")
     try:
         with path.open("rb") as file:
-            start = file.read(4)
+            start = file.read(9)
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
-    if path.suffix in {".pt", ".pth", ".ckpt", ".pkl"} or start[:2] == b"PK" or start[:1] == b"\x80":
+    # Safetensors begin with the length of their header, which may look like a pickle, and then with a brace.
+    begins_like_pickle = start[:2] == b"PK" or start[:1] == b"\x80"
+    if path.suffix in {".pt", ".pth", ".ckpt", ".pkl"} or (begins_like_pickle and start[8:] != b"{"):
         raise CheckpointError(f"{path} is a pickle, which can run code when opened; only .safetensors files are read")
 
 

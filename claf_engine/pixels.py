@@ -7,7 +7,7 @@ import math
 import re
 from fractions import Fraction
 
-DISTANCE = re.compile(r"[+-]?(\d{1,40} ?/ ?\d{1,40}|(\d{1,40}\.?\d{0,40}|\.\d{1,40})([eE][+-]?\d{1,2})?)", re.ASCII)
+DISTANCE = re.compile(r"[+-]?(\d{1,40} ?/ ?\d{1,40}|(\d{1,40}\.?\d{0,40}|\.\d{1,40})([eE][+-]?\d{1,3})?)", re.ASCII)
 """A fraction or a decimal; bounded, because an exponent of a million digits is no distance."""
 
 

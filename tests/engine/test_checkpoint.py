@@ -295,6 +295,16 @@ def test_a_pickle_is_refused_whatever_its_name(tmp_path: Path, content: bytes) -
         load_checkpoint(tmp_path / "x.safetensors")
 
 
+@pytest.mark.parametrize(("start", "header_bytes"), [(b"\x80", 0x4080), (b"PK", 0x4B50)])
+def test_a_checkpoint_whose_header_has_a_length_like_the_first_bytes_of_a_pickle_is_none(
+    path: Path, data: bytes, start: bytes, header_bytes: int
+) -> None:
+    padding = header_bytes - (header_end(data) - 8)
+    save_checkpoint(path, busy_session().state, replace(DESCRIPTION, run=DESCRIPTION.run + padding * "x"))
+    assert path.read_bytes().startswith(start)
+    assert load_checkpoint(path)[0].step == 4
+
+
 @pytest.mark.parametrize("suffix", [".pt", ".pth", ".ckpt", ".pkl"])
 def test_a_file_named_like_a_pickle_is_refused(path: Path, suffix: str) -> None:
     with pytest.raises(CheckpointError, match="is a pickle"):

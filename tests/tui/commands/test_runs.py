@@ -38,11 +38,23 @@ def test_a_finished_run_shows_its_selected_test_result(root: Path, capsys: Shown
 
 
 def test_a_run_on_its_way_shows_phase_epoch_and_validation_figures(root: Path, capsys: Shown) -> None:
-    validation = {"natural": {"natural": 0.7, "robust": 0.2}, "attack": {"natural": 0.8, "robust": 0.4}}
-    run_folder(root, "1-a", status="running", phase_title="2 · adversarial", epoch=3, validation=validation)
+    probe = {"natural": 0.8, "robust": [{"epsilon": "8/255", "accuracy": 0.4}]}
+    run_folder(root, "1-a", status="running", phase_title="2 · adversarial", epoch=3, probe=probe)
     assert cli.run(["runs"]) == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if "1-a" in line)
-    assert line.split() == ["1-a", "interrupted", "2", "·", "adversarial", "3", "80.0%", "40.0%", "validation"]
+    assert line.split() == [
+        "1-a",
+        "interrupted",
+        "2",
+        "·",
+        "adversarial",
+        "3",
+        "80.0%",
+        "40.0%",
+        "at",
+        "8/255",
+        "validation",
+    ]
 
 
 def test_json_is_a_list_with_all_that_the_status_says(root: Path, capsys: Shown) -> None:

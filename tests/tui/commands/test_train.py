@@ -8,14 +8,14 @@ import pytest
 
 from claf_engine import events as ev
 from claf_engine.control import Control
-from claf_engine.errors import NonFiniteLoss
+from claf_engine.errors import DataError, NonFiniteLoss
 from claf_engine.presets import resolve_config
 from claf_engine.runs import RunDirectory, create_run, list_runs, open_run, read_config
 from claf_tui import cli, training
 from claf_tui.console import ConsoleResult
 from tests.tui.commands.conftest import UseEngine
 from tests.tui.hostile import EVERYTHING
-from tests.tui.scripted import write_checkpoint
+from tests.tui.scripted import run_started, write_checkpoint
 
 Shown = pytest.CaptureFixture[str]
 
@@ -213,6 +213,7 @@ def test_an_unknown_run_cannot_be_resumed(capsys: Shown) -> None:
 
 def test_an_error_of_the_engine_ends_with_its_sentence_and_code(use_engine: UseEngine, capsys: Shown) -> None:
     def diverge(directory: RunDirectory, control: Control) -> Iterator[ev.Event]:
+        yield run_started(directory.path)
         yield ev.RunFinished("failed", 3, 1.0, reason="training diverged")
         raise NonFiniteLoss("training diverged: the loss of step 3 is nan")
 
@@ -221,6 +222,21 @@ def test_an_error_of_the_engine_ends_with_its_sentence_and_code(use_engine: UseE
     shown = capsys.readouterr()
     assert shown.err.count("diverged") == 1
     assert "next:   claf-tui runs" in shown.out
+
+
+def test_a_run_that_fails_before_it_began_leaves_no_folder_and_no_summary(
+    root: Path, use_engine: UseEngine, capsys: Shown
+) -> None:
+    def refuse(directory: RunDirectory, control: Control) -> Iterator[ev.Event]:
+        yield ev.RunFinished("failed", 0, 0.0, reason="no images")
+        raise DataError("there are no images at x")
+
+    use_engine(refuse)
+    assert train() == 3
+    assert list_runs(root) == []
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == "error: there are no images at x\n"
 
 
 def test_an_unexpected_error_of_the_engine_leaves_its_traceback_in_the_run_s_log(

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from claf_engine.config import AttackConfig
@@ -70,11 +69,20 @@ def linf_project(adversarial: Tensor, images: Tensor, epsilon: float) -> Tensor:
 
 
 def loss_gradient(model: nn.Module, images: Tensor, labels: Tensor, compute: Compute) -> Tensor:
-    """Gradient of the summed cross-entropy with respect to the images, (N, C, H, W)."""
+    """Direction in which the cross-entropy of each image grows fastest, (N, C, H, W).
+
+    It is the gradient of the log-odds s = logsumexp_{j != y} z_j - z_y. Cross-entropy is log(1 + e^s), so its gradient
+    is sigmoid(s) times this one: the same direction, but that factor, and with it the term of z_y, vanishes in floating
+    point where a network is sure of itself. An attack on plain cross-entropy then finds nothing, and the network looks
+    robust.
+    """
     images = images.detach().requires_grad_(True)
     with torch.enable_grad(), compute.autocast():
-        loss = F.cross_entropy(model(channels_last(images)).float(), labels, reduction="sum")
-    return torch.autograd.grad(loss, images)[0]
+        logits = model(channels_last(images)).float()
+    with torch.enable_grad():
+        own = labels[:, None]
+        log_odds = logits.scatter(1, own, -torch.inf).logsumexp(1) - logits.gather(1, own)[:, 0]
+        return torch.autograd.grad(log_odds.sum(), images)[0]
 
 
 def attack_steps(

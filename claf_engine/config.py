@@ -105,6 +105,9 @@ class SupervisedConfig(Settings):
     """Ordinary cross-entropy training of encoder and classifier (method "natural")."""
 
     epochs: Count = 20
+    view: Literal["image", "shift", "crop"] = Field(
+        "shift", description="what is trained on: the image, shifted by up to 4 pixels and flipped, or a random crop"
+    )
     optimizer: OptimizerConfig = OptimizerConfig(weight_decay=5e-4)
 
 

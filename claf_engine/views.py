@@ -22,6 +22,7 @@ RATIOS = (3 / 4, 4 / 3)
 LUMA = (0.2989, 0.587, 0.114)
 """Red, green and blue in a gray, as torchvision weighs them."""
 
+_MAX_SHIFT = 4
 _CROP_DRAWS, _COLOUR_DRAWS = 5, 9
 _NUM_JITTERS = 4
 
@@ -92,6 +93,28 @@ def crop_and_flip(images: Tensor, config: ViewsConfig, generator: torch.Generato
     draws = torch.rand((len(images), _CROP_DRAWS), generator=generator, device=images.device)
     boxes, flips = _draw_crops(draws, config, images.shape)
     return resample(images, boxes, flips)
+
+
+def shift_and_flip(images: Tensor, config: ViewsConfig, generator: torch.Generator) -> Tensor:
+    """Move each image by up to four whole pixels, black moving in, and mirror it: the usual supervised view.
+
+    Args:
+        images: (B, 3, H, W) fp32 in [0, 1]; not modified.
+        config: flip probability.
+        generator: on the images' device; the number of draws depends on B alone.
+
+    Returns:
+        (B, 3, H, W), every value a pixel of the image or 0.
+    """
+    size, (height, width) = len(images), images.shape[-2:]
+    draws = torch.rand((size, 3), generator=generator, device=images.device)
+    down, right = (draws[:, :2] * (2 * _MAX_SHIFT + 1)).long().clamp(max=2 * _MAX_SHIFT).unbind(1)
+    rows = torch.arange(height, device=images.device) + down[:, None]
+    columns = torch.arange(width, device=images.device) + right[:, None]
+    columns = torch.where(draws[:, 2:] < config.flip, columns.flip(1), columns)
+    padded = F.pad(images, [_MAX_SHIFT] * 4)
+    image = torch.arange(size, device=images.device)
+    return padded[image[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
 def resample(images: Tensor, boxes: Tensor, flips: Tensor) -> Tensor:

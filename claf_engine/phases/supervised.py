@@ -11,18 +11,21 @@ from claf_engine.seeding import VIEWS
 from claf_engine.session import Session
 from claf_engine.state import SUPERVISED
 from claf_engine.ticks import PartEnd, Tick
-from claf_engine.views import crop_and_flip
+from claf_engine.views import crop_and_flip, shift_and_flip
+
+VIEW_OF = {"shift": shift_and_flip, "crop": crop_and_flip}
 
 
 def supervised(session: Session) -> Iterator[Tick]:
-    """Train encoder and natural classifier on randomly cropped and flipped images, epoch after epoch."""
+    """Train encoder and natural classifier on the configured view of every image, epoch after epoch."""
     state, config = session.state, session.config
     cursor, epochs = state.cursor, config.supervised.epochs
     model = state.network.with_classifier(NATURAL)
     while cursor.epoch < epochs:
         for rows in session.batches():
             images, labels = session.training_batch(rows)
-            images = crop_and_flip(images, config.views, state.generators[VIEWS])
+            if config.supervised.view != "image":
+                images = VIEW_OF[config.supervised.view](images, config.views, state.generators[VIEWS])
             with training(model), session.compute.autocast():
                 logits = model(channels_last(images))
             loss = F.cross_entropy(logits.float(), labels)

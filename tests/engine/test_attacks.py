@@ -382,3 +382,21 @@ def test_a_config_section_describes_an_attack() -> None:
 
 def test_an_attack_from_a_config_may_have_another_number_of_steps() -> None:
     assert from_config(AttackConfig(steps=7), steps=0).steps == 0
+
+
+class Confident(nn.Module):
+    """A linear two-class model whose logits differ by far more than fp32 cross-entropy can tell apart."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        score = 400 * (images.mean((1, 2, 3)) - 0.49)
+        return torch.stack([score, -score], 1) * 3
+
+
+def test_a_network_that_is_too_sure_of_itself_for_cross_entropy_is_attacked_all_the_same() -> None:
+    images, labels = torch.full((4, 3, 4, 4), 0.51), torch.zeros(4, dtype=torch.int64)
+    logits = Confident()(images.requires_grad_())
+    (vanished,) = torch.autograd.grad(torch.nn.functional.cross_entropy(logits, labels), images)
+    spec = LinfAttack(Fraction(8, 255), Fraction(2, 255), 10)
+    adversarial = attack(Confident(), images.detach(), labels, spec, torch.Generator().manual_seed(0), FP32)
+    assert float(vanished.abs().max()) < 1e-7
+    assert (Confident()(adversarial).argmax(1) == 1).all()

@@ -349,11 +349,8 @@ def test_a_stop_after_a_classifier_was_reset_does_not_reset_it_again(new_run: Ne
     changes = {"adversarial__classifier_epochs": 0, "adversarial__classifier_start": "reinitialise"}
     whole, directory = new_run(**changes), new_run(**changes)
     events = play(whole)
-    leave(
-        directory,
-        next(index for index, event in enumerate(events) if isinstance(event, ev.ClassifierRetrained)),
-        "stop",
-    )
+    retrained = next(index for index, event in enumerate(events) if isinstance(event, ev.ClassifierRetrained))
+    leave(directory, retrained - 1, "stop")
     play(open_run(directory.path))
     assert outcome(directory.path).metrics == outcome(whole.path).metrics
     assert outcome(directory.path).weights == outcome(whole.path).weights

@@ -19,6 +19,7 @@ from claf_engine.views import (
     make_views,
     resample,
     scale_colour,
+    shift_and_flip,
     shift_hue,
 )
 
@@ -281,3 +282,26 @@ def test_a_view_stays_with_its_image() -> None:
 
 def test_a_single_image_and_a_single_view_work() -> None:
     assert make_views(random_images(1), ViewsConfig(), 1, seeded()).shape == (1, 1, 3, 8, 8)
+
+
+def shifted(images: torch.Tensor, flip: float = 0.0, seed: int = 0) -> torch.Tensor:
+    return shift_and_flip(images, ViewsConfig(flip=flip), torch.Generator().manual_seed(seed))
+
+
+def test_a_shifted_image_is_the_image_moved_by_whole_pixels() -> None:
+    image = torch.rand(1, 3, 12, 12) + 0.1
+    padded = torch.nn.functional.pad(image, [4] * 4)
+    places = [padded[..., down : down + 12, right : right + 12] for down in range(9) for right in range(9)]
+    moved = [shifted(image, seed=seed) for seed in range(20)]
+    assert all(any(torch.equal(view, place) for place in places) for view in moved)
+    assert len({view.numpy().tobytes() for view in moved}) > 5
+
+
+def test_every_image_of_a_batch_is_shifted_by_itself() -> None:
+    views = shifted(torch.rand(1, 3, 12, 12).expand(16, -1, -1, -1))
+    assert len({view.numpy().tobytes() for view in views}) > 5
+
+
+def test_a_flip_mirrors_the_shifted_image() -> None:
+    image = torch.rand(1, 3, 12, 12)
+    assert torch.equal(shifted(image, flip=1.0), shifted(image).flip(3))

@@ -119,10 +119,11 @@ def test_an_epoch_ends_when_every_image_was_seen() -> None:
     assert kinds == [Boundary, Boundary, Boundary, PartEnd] * 2
 
 
-def test_the_phase_puts_the_training_flags_back() -> None:
+def test_the_phase_trains_in_train_mode_and_puts_the_flags_back() -> None:
     session = tiny_session()
     network = session.state.network.eval()
-    boundaries(session)
+    losses = [float(step.loss) for step in boundaries(session)]
+    assert losses == stage_1(tiny_session())[0]
     assert not any(module.training for module in network.modules())
 
 

@@ -10,7 +10,7 @@ from claf_engine.phases.supervised import supervised
 from claf_engine.schedules import learning_rate
 from claf_engine.session import Session
 from claf_engine.ticks import Boundary, PartEnd
-from claf_engine.views import crop_and_flip
+from claf_engine.views import shift_and_flip
 from tests.engine.tiny import tiny_config, tiny_data, tiny_session
 
 
@@ -31,7 +31,7 @@ def ordinary_training(session: Session) -> list[float]:
     for _ in range(epochs):
         order = torch.randperm(len(train), generator=state.generators["order"])
         for rows in order.split(config.batch_size):
-            images = crop_and_flip(to_pixels(train.images[rows]), config.views, state.generators["views"])
+            images = shift_and_flip(to_pixels(train.images[rows]), config.views, state.generators["views"])
             loss = F.cross_entropy(model(images), train.labels[rows])
             optimizer.param_groups[0]["lr"] = learning_rate(settings, len(losses), epochs * num_batches, num_batches)
             optimizer.zero_grad()

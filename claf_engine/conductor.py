@@ -66,7 +66,7 @@ class Conductor:
                 ledger.learning_rate_factor, self._learning_rate = 1.0, None
             yield from self._test()
         except Stopped:
-            yield ev.RunFinished("stopped", cursor.step, ledger.elapsed)
+            yield ev.RunFinished("stopped", cursor.step, ledger.elapsed, checkpoint=keeper.newest(self._directory))
 
     def _serve(self, phase: Phase, tick: Tick) -> Iterator[ev.Event]:
         self._pace.account()
@@ -249,6 +249,7 @@ class Conductor:
             session.state.ledger.elapsed,
             select(results, found),
             f"validation robust accuracy at {epsilon}" if epsilon else "",
+            checkpoint=keeper.newest(self._directory),
         )
 
     def _save(self, *, requested: bool = False, is_needed: bool = False) -> Iterator[ev.Event]:

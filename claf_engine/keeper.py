@@ -80,3 +80,8 @@ def _was_requested(path: Path) -> bool:
         return bool(read_info(path).metadata.get("claf.requested"))
     except CheckpointError:
         return False
+
+
+def newest(directory: RunDirectory) -> str | None:
+    """The file of the newest checkpoint that can be read, or None when there is none."""
+    return next((str(entry.path) for entry in list_checkpoints(directory.path) if entry.info is not None), None)

@@ -200,3 +200,10 @@ def test_a_checkpoint_says_what_made_it(session: Session, directory: RunDirector
     assert described.compute == {"device": "cpu", "precision": "fp32", "threads": 1}
     assert (described.num_records, described.requested) == (12, True)
     assert json.loads(json.dumps(described.config)) == described.config
+
+
+def test_the_newest_checkpoint_is_the_newest_that_can_be_read(session: Session, directory: RunDirectory) -> None:
+    assert keeper.newest(directory) is None
+    saved = keeper.save(session, directory, CONTRASTIVE, 0, requested=False)
+    (directory.checkpoints / "step-000000009.safetensors").write_bytes(b"damaged")
+    assert keeper.newest(directory) == saved.path

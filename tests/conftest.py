@@ -1,0 +1,17 @@
+"""What every test may rely on, wherever the suite is started from."""
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _signals_are_not_ignored() -> Iterator[None]:
+    """A suite started in the background or by nohup inherits ignored signals, and so would the processes it tests."""
+    ignored = [number for number in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)

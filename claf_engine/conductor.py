@@ -47,6 +47,7 @@ class Conductor:
         self._pace = pace
         self._learning_rate: float | None = None
         self._saved_at = time.monotonic()
+        self._is_unsaved = False
         self._is_paused = False
         self._is_serving = False
         self._has_pulsed = False
@@ -226,6 +227,8 @@ class Conductor:
         session = self._session
         cursor, config = session.state.cursor, session.config.evaluation
         yield ev.PhaseStarted(cursor.phase, "test", 0)
+        if self._is_unsaved:
+            yield from self._save(is_needed=True)
         split = first(session.data.test, config.num_examples)
         found, notices = candidates(session, self._phases, self._directory)
         for text in notices:
@@ -263,7 +266,10 @@ class Conductor:
         except CheckpointError as error:
             if is_needed:
                 raise
+            self._is_unsaved = True
             yield ev.Notice("error", f"{error}; training goes on", self._session.state.cursor.step)
+        else:
+            self._is_unsaved = False
         self._saved_at = time.monotonic()
 
     def _show(self) -> Iterator[ev.Event]:

@@ -409,19 +409,30 @@ def disk_is_full(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("disk_is_full")
-def test_a_save_that_fails_is_told_and_training_goes_on(new_run: NewRun) -> None:
-    events = play(new_run())
+def test_a_save_that_fails_is_told_and_training_goes_on(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = play(new_run(), when(at_phase("test"), lambda _: monkeypatch.undo()))
     notices = of(events, ev.Notice)
     assert {(notice.level, notice.text.partition(": ")[2]) for notice in notices} == {
         ("error", "No space left on device; older checkpoints are untouched; training goes on")
     }
     assert [notice.step for notice in notices] == [2, 4, 8, 10]
+    assert saved(events) == [10], "tried again before the test, because nothing else would keep the result"
     assert events[-1].status == "finished"  # type: ignore[union-attr]
 
 
 @pytest.mark.usefixtures("disk_is_full")
-def test_a_requested_save_that_fails_is_told_too(new_run: NewRun) -> None:
-    events = play(new_run(), when(at_step(3), Control.checkpoint_now))
+def test_a_run_whose_last_state_cannot_be_saved_is_a_failure(new_run: NewRun) -> None:
+    seen: list[ev.Event] = []
+    with pytest.raises(CheckpointError, match="No space left on device"):
+        play(new_run(), lambda event, _: seen.append(event))
+    assert isinstance(seen[-1], ev.RunFinished)
+    assert (seen[-1].status, seen[-1].results) == ("failed", ())
+
+
+@pytest.mark.usefixtures("disk_is_full")
+def test_a_requested_save_that_fails_is_told_too(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = when(at_phase("test"), lambda _: monkeypatch.undo())
+    events = play(new_run(), together(when(at_step(3), Control.checkpoint_now), free))
     assert 3 in [notice.step for notice in of(events, ev.Notice)]
 
 

@@ -16,7 +16,7 @@ from claf_engine.device import Compute, channels_last
 from claf_engine.errors import DataError
 from claf_engine.modes import frozen
 from claf_engine.pixels import format_distance
-from claf_engine.ticks import Pulse
+from claf_engine.ticks import Pulse, exhaust
 
 
 @dataclass(frozen=True)
@@ -130,10 +130,4 @@ def attack(
         DataError: the images do not lie in [0, 1].
     """
     require_pixels(images)
-    steps = attack_steps(model, images, labels, spec, generator, compute)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            adversarial: Tensor = stop.value
-            return adversarial
+    return exhaust(attack_steps(model, images, labels, spec, generator, compute))

@@ -16,7 +16,7 @@ from claf_engine.errors import CheckpointError, ConfigError, DataError
 from claf_engine.inspect import CheckpointInfo
 from claf_engine.models import CLASSIFIERS
 from claf_engine.runs import versions
-from claf_engine.ticks import Pulse
+from claf_engine.ticks import Pulse, exhaust
 
 
 @dataclass(frozen=True)
@@ -119,13 +119,7 @@ def evaluate(request: EvaluationRequest) -> EvaluationReport:
     Raises:
         ClafError: see `evaluation_steps`.
     """
-    steps = evaluation_steps(request)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            report: EvaluationReport = stop.value
-            return report
+    return exhaust(evaluation_steps(request))
 
 
 def _data_config(config: RunConfig, request: EvaluationRequest) -> DataConfig:

@@ -4,8 +4,9 @@ A phase never blocks and never looks at the clock. It yields a `Pulse` wherever 
 pause there), and a `Boundary` wherever its state is consistent (it may also be probed, saved or left there).
 """
 
+from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from claf_engine.events import ClassifierRetrained, DissociationMeasured
 
@@ -54,3 +55,15 @@ class PartEnd:
 
 Tick = Pulse | Boundary | PartEnd | ClassifierRetrained | DissociationMeasured
 """Everything that a phase yields: places to pause, consistent places, and what it measured."""
+
+Result = TypeVar("Result")
+
+
+def exhaust(steps: Generator[Pulse, None, Result]) -> Result:
+    """Run a generator of pulses to its end, without the pauses, and give what it returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result

@@ -8,7 +8,7 @@ from claf_engine.config import DataConfig
 from claf_engine.data.dataset import Dataset, Source, split_source
 from claf_engine.data.folder import PREFIX, folder_source
 from claf_engine.data.shapes import shapes_source
-from claf_engine.ticks import Pulse
+from claf_engine.ticks import Pulse, exhaust
 
 
 def dataset_steps(config: DataConfig, device: torch.device) -> Generator[Pulse, None, Dataset]:
@@ -30,13 +30,7 @@ def load_dataset(config: DataConfig, device: torch.device) -> Dataset:
     Raises:
         DataError: see `dataset_steps`.
     """
-    steps = dataset_steps(config, device)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            dataset: Dataset = stop.value
-            return dataset
+    return exhaust(dataset_steps(config, device))
 
 
 def _source_steps(config: DataConfig) -> Generator[Pulse, None, Source]:

@@ -11,36 +11,67 @@ from fractions import Fraction
 import torch
 from torch import Tensor, nn
 
-from claf_engine.attacks import LinfAttack, attack_steps, require_pixels
+from claf_engine.attacks import PIXEL, Attack, Space, attack_steps, make_attack, require_pixels
 from claf_engine.data import Split, to_pixels
 from claf_engine.device import Compute, channels_last, exact_fp32
 from claf_engine.errors import ClafError
 from claf_engine.events import RobustFigure
 from claf_engine.folding import fold
 from claf_engine.modes import evaluating
+from claf_engine.names import AttackName, Norm
 from claf_engine.pixels import format_distance
 from claf_engine.seeding import measurement_generator
 from claf_engine.ticks import Pulse
 
+ROUNDING = 1e-6
+"""How far beyond epsilon rounding may carry an attacked image."""
+
 
 @dataclass(frozen=True)
 class AttackSuite:
-    """One PGD attack at several radii.
+    """One attack at several radii.
 
     Attributes:
+        step_size: None is the attack's own (see `make_attack`).
         restarts: independent runs; an example counts as robust only if all of them fail.
         seed: of the random starts.
     """
 
     epsilons: tuple[Fraction, ...]
-    steps: int
-    step_size: Fraction
+    steps: int = 10
+    step_size: Fraction | None = Fraction(2, 255)
     restarts: int = 1
     seed: int = 0
+    name: AttackName = "pgd"
+    norm: Norm = "linf"
+    space: Space = PIXEL
 
-    def attack(self, epsilon: Fraction) -> LinfAttack:
+    def attack(self, epsilon: Fraction) -> Attack:
         """The attack at one radius."""
-        return LinfAttack(epsilon, self.step_size, self.steps)
+        return make_attack(
+            self.name, epsilon, steps=self.steps, step_size=self.step_size, norm=self.norm, space=self.space
+        )
+
+
+@dataclass
+class Distances:
+    """Linf distances in pixel space between attacked images and their originals, as they are met."""
+
+    largest: float = 0.0
+    total: float = 0.0
+    count: int = 0
+
+    def add(self, images: Tensor, adversarial: Tensor) -> None:
+        """Take note of a batch (N, C, H, W)."""
+        moved = (adversarial - images).abs().flatten(1).amax(1)
+        self.largest = max(self.largest, float(moved.max()))
+        self.total += float(moved.sum())
+        self.count += len(moved)
+
+    @property
+    def mean(self) -> float:
+        """Mean over all attacked images; 0 when there was none."""
+        return self.total / max(1, self.count)
 
 
 @dataclass(frozen=True)
@@ -65,33 +96,43 @@ def predict(model: nn.Module, images: Tensor, compute: Compute) -> Tensor:
 
 
 def accuracy_steps(
-    model: nn.Module, split: Split, suite: AttackSuite, compute: Compute, batch_size: int = 250
+    model: nn.Module,
+    split: Split,
+    suite: AttackSuite,
+    compute: Compute,
+    batch_size: int = 250,
+    target: nn.Module | None = None,
 ) -> Generator[Pulse, None, Accuracy]:
-    """Measure natural and robust accuracy in fp32; only correctly classified examples are attacked.
+    """Measure natural and robust accuracy in fp32.
+
+    In pixel space only correctly classified examples are attacked. In the released code's space all are, as there: its
+    clamp alone changes images, and may turn a wrong prediction into a right one.
 
     Args:
-        model: images in [0, 1] to logits.
+        model: images in [0, 1] to logits; whether an attack succeeded, it says.
         split: what to measure on.
-        suite: the attack; radius 0 is allowed and must give natural accuracy.
+        suite: the attack; radius 0 is allowed and must give natural accuracy in pixel space.
         compute: where; its precision is ignored.
         batch_size: examples attacked at once.
+        target: the model that gradients are taken from; by default `model` itself, folded.
 
     Raises:
         DataError: the images do not lie in [0, 1].
-        ClafError: an attack of radius 0 changed the accuracy, so the attack or the model is broken.
+        ClafError: an attack of radius 0 changed the accuracy, or an attacked image lies outside the ball, so the
+            attack or the model is broken.
     """
     compute = exact_fp32(compute)
-    models = model, fold(model)
+    models = model, fold(model) if target is None else target
     correct = yield from correct_steps(model, split, compute, batch_size)
+    attacked_rows = correct if suite.space.is_pixel else torch.arange(len(split), device=correct.device)
     robust = []
     for epsilon in suite.epsilons:
-        survivors = 0
-        for batch, rows in enumerate(torch.split(correct, batch_size) if len(correct) else ()):
+        survivors, distances = 0, Distances()
+        for batch, rows in enumerate(torch.split(attacked_rows, batch_size) if len(attacked_rows) else ()):
             attacked = to_pixels(split.images[rows]), split.labels[rows]
-            survivors += yield from survivor_steps(models, attacked, suite.attack(epsilon), suite, compute, batch)
-        if epsilon == 0 and survivors != len(correct):
-            raise ClafError("an attack of epsilon 0 changed predictions: the model's forward pass is not repeatable")
-        robust.append(_figure(suite, epsilon, survivors / len(split), len(split)))
+            survivors += yield from survivor_steps(models, attacked, (suite, epsilon, batch), compute, distances)
+        _require_ball(suite, epsilon, distances, survivors == len(correct))
+        robust.append(_figure(suite, epsilon, survivors / len(split), len(split), distances))
     return Accuracy(len(correct) / len(split), tuple(robust))
 
 
@@ -115,23 +156,29 @@ def correct_steps(model: nn.Module, split: Split, compute: Compute, batch_size: 
 def survivor_steps(
     models: tuple[nn.Module, nn.Module],
     attacked: tuple[Tensor, Tensor],
-    attack: LinfAttack,
-    suite: AttackSuite,
+    attack: tuple[AttackSuite, Fraction, int],
     compute: Compute,
-    batch: int,
+    distances: Distances,
 ) -> Generator[Pulse, None, int]:
     """Count the examples that every restart fails on; those that one restart broke are not tried again.
 
-    The attack takes its gradients from the second of `models`, a folded copy; whether it succeeded the first says.
+    Args:
+        models: whether an attack succeeded the first says; gradients come from the second.
+        attacked: images (N, C, H, W) and labels (N,).
+        attack: the suite, its radius, and the number of the batch, which the random starts depend on.
+        compute: where.
+        distances: takes note of how far the images were moved.
     """
     images, labels = attacked
-    model, folded = models
+    model, target = models
+    suite, epsilon, batch = attack
+    spec = suite.attack(epsilon)
     for restart in range(suite.restarts):
         if not len(images):
             return 0
-        generator = measurement_generator(suite.seed, f"{attack.name}, batch {batch}, {restart}", compute.device)
-        steps = attack_steps(folded, images, labels, attack, generator, compute)
-        adversarial = yield from abandonable(steps)
+        generator = measurement_generator(suite.seed, f"{spec.title}, batch {batch}, {restart}", compute.device)
+        adversarial = yield from abandonable(attack_steps(target, images, labels, spec, generator, compute))
+        distances.add(images, adversarial)
         survives = predict(model, adversarial, compute) == labels
         images, labels = images[survives], labels[survives]
     return len(images)
@@ -153,14 +200,31 @@ def selection_figure(robust: Sequence[RobustFigure]) -> float:
     return robust[0].accuracy if robust else 0.0
 
 
-def _figure(suite: AttackSuite, epsilon: Fraction, accuracy: float, num_examples: int) -> RobustFigure:
+def _require_ball(suite: AttackSuite, epsilon: Fraction, distances: Distances, is_unchanged: bool) -> None:
+    """In pixel space a figure is only worth something if the attacked images lie where it says."""
+    if not suite.space.is_pixel:
+        return
+    if epsilon == 0 and not is_unchanged:
+        raise ClafError("an attack of epsilon 0 changed predictions: the model's forward pass is not repeatable")
+    if distances.largest > epsilon + ROUNDING:
+        raise ClafError(f"an attacked image lies {distances.largest:.6f} away, beyond epsilon {float(epsilon):.6f}")
+
+
+def _figure(
+    suite: AttackSuite, epsilon: Fraction, accuracy: float, num_examples: int, distances: Distances
+) -> RobustFigure:
+    attack = suite.attack(epsilon)
     return RobustFigure(
         epsilon=format_distance(epsilon),
         accuracy=accuracy,
-        attack="pgd",
-        steps=suite.steps,
-        step_size=format_distance(suite.step_size),
+        attack=attack.name,
+        steps=attack.steps,
+        step_size=format_distance(attack.step_size),
         restarts=suite.restarts,
         num_examples=num_examples,
+        space=suite.space.name,
         seed=suite.seed,
+        norm=suite.norm,
+        largest_distance=round(distances.largest, 6),
+        mean_distance=round(distances.mean, 6),
     )

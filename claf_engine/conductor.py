@@ -138,7 +138,7 @@ class Conductor:
         if tick.epoch_ended:
             every = state.ledger.probe_every
             every = config.probe.every_epochs if every is None else every
-            state.ledger.is_probe_owed = is_probe_due(phase, epoch, every)
+            state.ledger.is_probe_owed = tick.phase_ended or is_probe_due(phase, epoch, every)
             yield from self._end_epoch(phase)
         yield from self._steer(phase)
 
@@ -236,7 +236,7 @@ class Conductor:
         self._pace.plan(TEST, len(found))
         results: list[ev.TestResult] = []
         for candidate in found:
-            steps = accuracy_steps(candidate.model, split, suite_of(config), session.compute)
+            steps = accuracy_steps(candidate.model, split, suite_of(config, session.config.model), session.compute)
             measured: Accuracy = yield from self._measure(steps)
             self._pace.finish(TEST)
             results.append(

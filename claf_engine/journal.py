@@ -13,6 +13,7 @@ from typing import Any
 from claf_engine import events as ev
 from claf_engine.durable import write_atomically
 from claf_engine.errors import RunError
+from claf_engine.records import from_record, to_record
 
 METRICS, EVENTS = "metrics.jsonl", "events.jsonl"
 _METRIC_EVENTS = (
@@ -71,7 +72,7 @@ class Journal:
             RunError: the disk is full, or the file cannot be written.
         """
         name = METRICS if isinstance(event, _METRIC_EVENTS) else EVENTS
-        line = json.dumps({"seq": self.num_records, **ev.to_record(event)}, allow_nan=False)
+        line = json.dumps({"seq": self.num_records, **to_record(event)}, allow_nan=False)
         try:
             _write_all(self._files[name], f"{line}\n".encode())
         except OSError as error:
@@ -131,7 +132,7 @@ def events_of(records: Iterable[Mapping[str, Any]]) -> list[ev.Event]:
     found: list[ev.Event] = []
     for record in sorted(records, key=lambda record: int(record["seq"])):
         try:
-            found.append(ev.from_record(record))
+            found.append(from_record(record))
         except ValueError:
             continue
     return found

@@ -1,6 +1,7 @@
-"""Contrastive losses as pure functions."""
+"""Losses as pure functions."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -46,3 +47,40 @@ def supcon_loss(projections: Tensor, labels: Tensor, temperature: float) -> Tens
     has_positive = num_positives > 0
     per_anchor = torch.where(has_positive, log_denominator - mean_positive_similarity, 0.0)
     return per_anchor.sum() / has_positive.sum().clamp(min=1)
+
+
+def nt_xent_loss(projections: Tensor, temperature: float) -> Tensor:
+    """Contrastive loss without labels (Chen et al. 2020, eq. 1): the positives of a view are its image's other views.
+
+    It is `supcon_loss` with every image a class of its own; with V > 2 views an anchor's V - 1 positives are averaged.
+
+    Args:
+        projections: (B, V, P): V views of B images.
+        temperature: tau > 0.
+
+    Returns:
+        A 0-d tensor.
+    """
+    return supcon_loss(projections, torch.arange(len(projections), device=projections.device), temperature)
+
+
+def kl_divergence(attacked: Tensor, natural: Tensor) -> Tensor:
+    """KL(natural || attacked) of the predicted distributions, for each example: the robustness term of TRADES.
+
+    Zhang et al. (2019), eq. 5 with the boundary loss that their code uses:
+
+        KL_i = sum_k p_ik (log p_ik - log q_ik),   p = softmax(natural_i), q = softmax(attacked_i)
+
+    Args:
+        attacked: logits (N, K).
+        natural: logits (N, K); gradients flow through both.
+
+    Returns:
+        (N,), not negative.
+    """
+    return F.kl_div(F.log_softmax(attacked, 1), F.log_softmax(natural, 1), reduction="none", log_target=True).sum(1)
+
+
+def logit_distance(attacked: Tensor, natural: Tensor) -> Tensor:
+    """Mean squared distance between paired logits (N, K), over examples and classes (Kannan et al. 2018, section 4)."""
+    return (attacked - natural).square().mean()

@@ -1,17 +1,29 @@
 """Which phases a method consists of, as a table: `METHODS[name]` gives the phases in order.
 
-A phase is a generator over a `Session` plus what the plan, the probe and the screen need to know about it.
+A phase is a generator over a `Session` plus what the plan, the probe and the screen need to know about it. Methods
+share phases: none has a trainer of its own.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from claf_engine.config import RunConfig
 from claf_engine.events import PhasePlan
 from claf_engine.models import ADVERSARIAL, ATTACK, NATURAL
+from claf_engine.names import Method
 from claf_engine.phases.adversarial import adversarial
 from claf_engine.phases.contrastive import contrastive
+from claf_engine.phases.instance import instance
 from claf_engine.phases.linear import adversarial_linear_evaluation, linear_evaluation
+from claf_engine.phases.objectives import (
+    Objective,
+    adversarial_loss,
+    alp_loss,
+    fgsm_loss,
+    natural_loss,
+    trades_loss,
+)
 from claf_engine.phases.supervised import supervised
 from claf_engine.session import Session
 from claf_engine.ticks import Tick
@@ -38,7 +50,8 @@ class Phase:
         epochs: how many, from the settings.
         parts: its loops.
         classifier: the one that probes ask; None fits one for each probe.
-        num_watches: measurements of the attack classifier in an epoch.
+        num_watches: measurements of its own that the phase makes in an epoch.
+        trains_features: it steps encoder and projection head by their common schedule.
         is_frozen: the encoder stands still, so that one probe at the end says all.
     """
 
@@ -49,6 +62,7 @@ class Phase:
     parts: tuple[Part, ...]
     classifier: str | None
     num_watches: int = 0
+    trains_features: bool = False
     is_frozen: bool = False
 
     def plan(self, steps_per_sweep: int) -> PhasePlan:
@@ -62,52 +76,128 @@ def phases_of(config: RunConfig) -> tuple[Phase, ...]:
     return tuple(phase for phase in METHODS[config.method](config) if phase.epochs > 0)
 
 
+def feature_epochs(phases: tuple[Phase, ...]) -> int:
+    """Epochs that encoder and projection head train for by their common schedule."""
+    return sum(phase.epochs for phase in phases if phase.trains_features)
+
+
 def _claf(config: RunConfig) -> tuple[Phase, ...]:
+    return (_contrastive(config, "1 · "), _adversarial(config), *_linear_evaluations(config, "3 · "))
+
+
+def _scl(config: RunConfig) -> tuple[Phase, ...]:
+    return (_contrastive(config, "1 · "), *_linear_evaluations(config, "2 · "))
+
+
+def _rocl(config: RunConfig) -> tuple[Phase, ...]:
+    cost = 2 * config.attack.steps + 10
+    parts = (Part("encoder", 1, cost),)
+    pretraining = Phase(
+        "instance", "1 · robust contrastive", instance, config.rocl.epochs, parts, None, trains_features=True
+    )
+    return (pretraining, _rocl_head(config))
+
+
+def _rocl_head(config: RunConfig) -> Phase:
+    match config.rocl.head:
+        case "linear":
+            return _linear_evaluation(config, "2 · ")
+        case "robust-linear":
+            return _adversarial_linear_evaluation(config, "2 · ")
+        case "fine-tune":
+            cost = 2 * config.attack.steps + 3
+            return _supervised(config, "2 · fine-tuning", adversarial_loss, "cross_entropy", cost)
+
+
+def _contrastive(config: RunConfig, number: str) -> Phase:
+    kind = "contrastive (SimCLR)" if config.contrastive.positives == "views" else "supervised contrastive"
+    parts = (Part("encoder", 1, 6),)
+    epochs = config.contrastive.epochs
+    return Phase("contrastive", f"{number}{kind}", contrastive, epochs, parts, None, trains_features=True)
+
+
+def _adversarial(config: RunConfig) -> Phase:
     steps = config.attack.steps
-    retrain = Part("retrain", config.adversarial.classifier_epochs, 2 * steps + 1)
-    evaluation = config.linear_evaluation
-    return (
-        Phase(
-            "contrastive",
-            "1 · supervised contrastive",
-            contrastive,
-            config.contrastive.epochs,
-            (Part("encoder", 1, 6),),
-            None,
-        ),
-        Phase(
-            "adversarial",
-            "2 · adversarial features",
-            adversarial,
-            config.adversarial.epochs,
-            (retrain, Part("encoder", 1, 2 * steps + 9)),
-            ATTACK,
-            num_watches=2,
-        ),
-        Phase(
-            "linear_evaluation",
-            "3 · linear evaluation",
-            linear_evaluation,
-            evaluation.epochs,
-            (Part("natural", 1, 0.02),),
-            NATURAL,
-            is_frozen=True,
-        ),
-        Phase(
-            "adversarial_linear_evaluation",
-            "3 · adversarial linear eval",
-            adversarial_linear_evaluation,
-            evaluation.adversarial_epochs,
-            (Part("adversarial", 1, 2 * evaluation.adversarial_steps + 1),),
-            ADVERSARIAL,
-            is_frozen=True,
-        ),
+    attack_cost = 2 * steps if config.adversarial.classifier_images == "adversarial" else 0
+    parts = (
+        Part("retrain", config.adversarial.classifier_epochs, attack_cost + 1),
+        Part("encoder", 1, 2 * steps + 9),
+    )
+    return Phase(
+        "adversarial",
+        "2 · adversarial features",
+        adversarial,
+        config.adversarial.epochs,
+        parts,
+        ATTACK,
+        num_watches=2,
+        trains_features=True,
     )
 
 
+def _linear_evaluations(config: RunConfig, number: str) -> tuple[Phase, Phase]:
+    return _linear_evaluation(config, number), _adversarial_linear_evaluation(config, number)
+
+
+def _linear_evaluation(config: RunConfig, number: str) -> Phase:
+    parts, epochs = (Part("natural", 1, 0.02),), config.linear_evaluation.epochs
+    title = f"{number}linear evaluation"
+    return Phase("linear_evaluation", title, linear_evaluation, epochs, parts, NATURAL, is_frozen=True)
+
+
+def _adversarial_linear_evaluation(config: RunConfig, number: str) -> Phase:
+    epochs, steps = config.linear_evaluation.adversarial_epochs, config.linear_evaluation.adversarial_steps
+    return Phase(
+        "adversarial_linear_evaluation",
+        f"{number}adversarial linear eval",
+        adversarial_linear_evaluation,
+        epochs,
+        (Part("adversarial", 1, 2 * steps + 1),),
+        ADVERSARIAL,
+        is_frozen=True,
+    )
+
+
+def _supervised(
+    config: RunConfig, title: str, objective: Objective, loss_name: str, cost: float, num_watches: int = 0
+) -> Phase:
+    """One supervised phase; only natural training leaves the adversarial classifier alone."""
+    classifier = NATURAL if objective is natural_loss else ADVERSARIAL
+    play = partial(supervised, objective=objective, classifier=classifier, loss_name=loss_name)
+    parts = (Part("supervised", 1, cost),)
+    return Phase("supervised", title, play, config.supervised.epochs, parts, classifier, num_watches)
+
+
 def _natural(config: RunConfig) -> tuple[Phase, ...]:
-    epochs = config.supervised.epochs
-    return (Phase("supervised", "supervised", supervised, epochs, (Part("supervised", 1, 3),), NATURAL),)
+    return (_supervised(config, "supervised", natural_loss, "cross_entropy", 3),)
 
 
-METHODS: dict[str, Callable[[RunConfig], tuple[Phase, ...]]] = {"claf": _claf, "natural": _natural}
+def _at(config: RunConfig) -> tuple[Phase, ...]:
+    cost = 2 * config.attack.steps + 3
+    return (_supervised(config, "adversarial training", adversarial_loss, "cross_entropy", cost),)
+
+
+def _fgsm(config: RunConfig) -> tuple[Phase, ...]:
+    return (_supervised(config, "fast adversarial training", fgsm_loss, "cross_entropy", 5, num_watches=1),)
+
+
+def _trades(config: RunConfig) -> tuple[Phase, ...]:
+    cost = 2 * config.attack.steps + 7
+    return (_supervised(config, "TRADES", trades_loss, "trades", cost),)
+
+
+def _alp(config: RunConfig) -> tuple[Phase, ...]:
+    cost = 2 * config.attack.steps + 6
+    return (_supervised(config, "adversarial logit pairing", alp_loss, "alp", cost),)
+
+
+METHODS: dict[Method, Callable[[RunConfig], tuple[Phase, ...]]] = {
+    "claf": _claf,
+    "natural": _natural,
+    "scl": _scl,
+    "at": _at,
+    "fgsm": _fgsm,
+    "trades": _trades,
+    "alp": _alp,
+    "rocl": _rocl,
+}

@@ -5,6 +5,8 @@ paper's section 4.1. Parameters are initialised from an explicit generator with 
 """
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -18,12 +20,21 @@ ADVERSARIAL = "adversarial"
 CLASSIFIERS = (ATTACK, NATURAL, ADVERSARIAL)
 """The linear classifiers of a network: the one attacks are crafted with, and the two of linear evaluation."""
 
+SOFTPLUS_BETA = 10.0
+"""Sharpness of softplus, as in smooth adversarial training (Xie et al. 2020): nearer to ReLU than the usual 1."""
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "silu": F.silu,
+    "softplus": partial(F.softplus, beta=SOFTPLUS_BETA),
+}
+
 
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions with BatchNorm and a shortcut."""
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, stride: int, activation: str = "relu") -> None:
         super().__init__()
+        self.activation = ACTIVATIONS[activation]
         self.conv1: nn.Module = nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
         self.norm1: nn.Module = nn.BatchNorm2d(channels_out)
         self.conv2: nn.Module = nn.Conv2d(channels_out, channels_out, 3, 1, 1, bias=False)
@@ -36,8 +47,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C_in, H, W) to (N, C_out, H / stride, W / stride)."""
-        hidden = F.relu(self.norm1(self.conv1(x)))
-        return F.relu(self.norm2(self.conv2(hidden)) + self.shortcut(x))
+        hidden = self.activation(self.norm1(self.conv1(x)))
+        return self.activation(self.norm2(self.conv2(hidden)) + self.shortcut(x))
 
 
 class Encoder(nn.Module):
@@ -53,6 +64,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.tensor(config.mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(config.std).view(1, 3, 1, 1))
+        self.activation = ACTIVATIONS[config.activation]
         channels = config.width
         self.stem: nn.Module = nn.Conv2d(3, channels, 3, 1, 1, bias=False)
         self.norm: nn.Module = nn.BatchNorm2d(channels)
@@ -60,14 +72,15 @@ class Encoder(nn.Module):
         for stage, num_blocks in enumerate(config.blocks):
             channels_out = config.width * 2**stage
             for block in range(num_blocks):
-                blocks.append(ResidualBlock(channels, channels_out, 2 if stage and block == 0 else 1))
+                stride = 2 if stage and block == 0 else 1
+                blocks.append(ResidualBlock(channels, channels_out, stride, config.activation))
                 channels = channels_out
         self.blocks = nn.Sequential(*blocks)
         self.num_features = channels
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (N, 3, H, W) in [0, 1] to features (N, D)."""
-        hidden = F.relu(self.norm(self.stem((images - self.mean) / self.std)))
+        hidden = self.activation(self.norm(self.stem((images - self.mean) / self.std)))
         features: Tensor = self.blocks(hidden).mean((2, 3))
         return features
 

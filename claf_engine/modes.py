@@ -46,3 +46,19 @@ def training(module: nn.Module) -> Iterator[None]:
     finally:
         for child, mode in was_training.items():
             child.training = mode
+
+
+@contextmanager
+def batch_statistics(module: nn.Module) -> Iterator[None]:
+    """No parameter gradients, and BatchNorm normalises by the batch but keeps its buffers; restores everything."""
+    norms = [child for child in module.modules() if isinstance(child, nn.BatchNorm2d)]
+    buffers = [{name: buffer.clone() for name, buffer in norm.named_buffers()} for norm in norms]
+    with frozen(module):
+        for norm in norms:
+            norm.train()
+        try:
+            yield
+        finally:
+            for norm, saved in zip(norms, buffers, strict=True):
+                for name, buffer in norm.named_buffers():
+                    buffer.copy_(saved[name])

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from claf_engine.accuracy import Accuracy, AttackSuite, accuracy_steps, first
-from claf_engine.config import EvaluationConfig, ProbeConfig
+from claf_engine.attacks import space_of
+from claf_engine.config import EvaluationConfig, ModelConfig, ProbeConfig
 from claf_engine.methods import Phase
 from claf_engine.models import Pipeline
 from claf_engine.phases.linear import feature_steps
@@ -24,10 +25,11 @@ QUICK_FIT_BATCH = 100
 QUICK_FIT_RATE = 0.01
 
 
-def suite_of(config: ProbeConfig | EvaluationConfig) -> AttackSuite:
-    """The attack that a section of the settings describes."""
+def suite_of(config: ProbeConfig | EvaluationConfig, model: ModelConfig) -> AttackSuite:
+    """The attack that a section of the settings describes, against a network with these settings."""
     restarts = config.restarts if isinstance(config, EvaluationConfig) else 1
-    return AttackSuite(config.epsilons, config.steps, config.step_size, restarts)
+    space = space_of(config.space, model)
+    return AttackSuite(config.epsilons, config.steps, config.step_size, restarts, norm=config.norm, space=space)
 
 
 def probe_steps(session: Session, phase: Phase) -> Generator[Pulse, None, Accuracy]:
@@ -37,7 +39,9 @@ def probe_steps(session: Session, phase: Phase) -> Generator[Pulse, None, Accura
     else:
         model = session.state.network.with_classifier(phase.classifier)
     split = first(session.data.validation, session.config.probe.num_examples)
-    return (yield from accuracy_steps(model, split, suite_of(session.config.probe), session.compute))
+    return (
+        yield from accuracy_steps(model, split, suite_of(session.config.probe, session.config.model), session.compute)
+    )
 
 
 def quick_fit(session: Session) -> Generator[Pulse, None, Pipeline]:

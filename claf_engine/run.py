@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Generator, Iterator
 
 from claf_engine import events as ev
+from claf_engine import records
 from claf_engine.checkpoint import load_checkpoint, restore_state
 from claf_engine.conductor import Conductor
 from claf_engine.config import RunConfig
@@ -17,7 +18,7 @@ from claf_engine.device import Compute, choose_compute, is_out_of_memory
 from claf_engine.errors import CheckpointError, ClafError, DeviceError
 from claf_engine.inspect import CheckpointInfo
 from claf_engine.journal import Journal
-from claf_engine.methods import Phase, phases_of
+from claf_engine.methods import Phase, feature_epochs, phases_of
 from claf_engine.pace import Pace
 from claf_engine.progress import plan_work
 from claf_engine.runs import RunDirectory, list_checkpoints, to_plain
@@ -76,7 +77,7 @@ class _Recorder:
         if isinstance(event, ev.RunFinished):
             self._journal.sync()
             config = self._directory.config
-            summary = {"method": config.method, "data": config.data.source, **ev.to_record(event)}
+            summary = {"method": config.method, "data": config.data.source, **records.to_record(event)}
             self._directory.write_status(summary)
 
 
@@ -91,8 +92,8 @@ def _train(directory: RunDirectory, control: Control, journal: Journal) -> Itera
         state = begin(config, num_classes, compute)
     else:
         state = restore_state(config, num_classes, compute, start.path)
-    session = Session(config, compute, data, state)
     phases = phases_of(config)
+    session = Session(config, compute, data, state, feature_epochs(phases))
     pace = Pace(session, phases, plan_work(config, phases, len(data.train), len(data.test)))
     yield _started(session, phases, directory, start)
     for text in (*data.notices, *damaged, *notices):

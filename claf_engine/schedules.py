@@ -7,18 +7,20 @@ import torch
 from torch import nn
 
 from claf_engine.config import OptimizerConfig
+from claf_engine.lars import Lars
 
 
 def learning_rate(config: OptimizerConfig, step: int, total_steps: int, steps_per_epoch: int) -> float:
     """The learning rate of one optimiser step.
 
-    Linear warm-up from zero, then constant or half a cosine from the base rate to `final_fraction` of it. The cosine
-    moves with every step, not every epoch; the released code moves it once an epoch, one epoch late.
+    Linear warm-up from zero, then one of: constant; half a cosine, or a straight line, from the base rate to
+    `final_fraction` of it; steps, where it is multiplied by `decay` at each milestone. It moves with every step, not
+    every epoch; the released code moves its cosine once an epoch, one epoch late.
 
     Args:
         config: base rate, schedule, warm-up.
         step: steps this optimiser has taken before, from 0.
-        total_steps: steps it takes in all.
+        total_steps: steps it takes in all; milestones are fractions of it.
         steps_per_epoch: turns warm-up epochs into steps.
     """
     warmup = config.warmup_epochs * steps_per_epoch
@@ -26,18 +28,20 @@ def learning_rate(config: OptimizerConfig, step: int, total_steps: int, steps_pe
         return config.learning_rate * (step + 1) / (math.floor(warmup) + 1)
     if config.schedule == "constant":
         return config.learning_rate
+    if config.schedule == "steps":
+        num_drops = sum(step >= milestone * total_steps for milestone in config.milestones)
+        return config.learning_rate * config.decay**num_drops
     progress = min(1.0, (step - warmup) / max(1.0, total_steps - warmup))
-    cosine = 0.5 * (1 + math.cos(math.pi * progress))
-    return config.learning_rate * (config.final_fraction + (1 - config.final_fraction) * cosine)
+    remaining = 0.5 * (1 + math.cos(math.pi * progress)) if config.schedule == "cosine" else 1 - progress
+    return config.learning_rate * (config.final_fraction + (1 - config.final_fraction) * remaining)
 
 
 def build_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     """Build an optimiser; `set_learning_rate` is called before every step."""
     if config.name == "adam":
         return torch.optim.Adam(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
-    return torch.optim.SGD(
-        parameters, lr=config.learning_rate, momentum=config.momentum, weight_decay=config.weight_decay
-    )
+    kind = Lars if config.name == "lars" else torch.optim.SGD
+    return kind(parameters, lr=config.learning_rate, momentum=config.momentum, weight_decay=config.weight_decay)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:

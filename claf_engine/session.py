@@ -18,12 +18,17 @@ from claf_engine.ticks import Boundary
 
 @dataclass(frozen=True)
 class Session:
-    """One run in one process. Only `state` changes."""
+    """One run in one process. Only `state` changes.
+
+    Attributes:
+        feature_epochs: epochs that encoder and projection head train for, in all contrastive phases together.
+    """
 
     config: RunConfig
     compute: Compute
     data: Dataset
     state: TrainState
+    feature_epochs: int
 
     @property
     def steps_per_sweep(self) -> int:
@@ -118,9 +123,8 @@ class Session:
         return Boundary(part, loss_name, loss.detach(), rate, num_images)
 
     def feature_step(self, loss: Tensor) -> float:
-        """Step encoder and projection head, whose schedule runs across stages 1 and 2."""
-        epochs = self.config.contrastive.epochs + self.config.adversarial.epochs
+        """Step encoder and projection head, whose schedule runs across all contrastive phases."""
         cursor = self.state.cursor
-        rate = self.step_optimizer(FEATURES, loss, cursor.feature_steps, epochs * self.steps_per_sweep)
+        rate = self.step_optimizer(FEATURES, loss, cursor.feature_steps, self.feature_epochs * self.steps_per_sweep)
         cursor.feature_steps += 1
         return rate

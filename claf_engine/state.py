@@ -15,8 +15,8 @@ from claf_engine.schedules import build_optimizer
 from claf_engine.seeding import INIT, training_generators
 
 FEATURES = "features"
-SUPERVISED = "supervised"
-"""Optimisers are named after what they train: these two, and one for each classifier."""
+"""Optimisers are named after what they train: this one encoder and projection head, those named after a classifier that
+classifier, and those of `joint_optimizer` encoder and classifier together."""
 
 
 @dataclass
@@ -68,6 +68,8 @@ class Ledger:
         before: adversarial accuracy of the attack classifier when its current retraining began.
         fitted: the same when its last retraining ended.
         moved: the same after the encoder's next epoch.
+        best_monitored: highest PGD accuracy so far of fast adversarial training.
+        has_collapsed: fast adversarial training overfitted, and its phase ends early.
         validation: the latest probe of each classifier in this state: {"natural": {"natural": .9, "robust": .5}}.
         probe: the latest probe of any state, for the list of runs: step, classifier, natural and robust accuracies.
     """
@@ -82,6 +84,8 @@ class Ledger:
     before: float | None = None
     fitted: float | None = None
     moved: float | None = None
+    best_monitored: float | None = None
+    has_collapsed: bool = False
     validation: dict[str, dict[str, float]] = field(default_factory=dict)
     probe: dict[str, Any] = field(default_factory=dict)
 
@@ -129,11 +133,17 @@ def begin(config: RunConfig, num_classes: int, compute: Compute) -> TrainState:
     )
 
 
+def joint_optimizer(classifier: str) -> str:
+    """Name of the optimiser that trains the encoder together with a classifier."""
+    return f"encoder+{classifier}"
+
+
 def optimizer_config(config: RunConfig, name: str) -> OptimizerConfig:
     """The settings of one of the run's optimisers."""
     return {
         FEATURES: config.features_optimizer,
-        SUPERVISED: config.supervised.optimizer,
+        joint_optimizer(NATURAL): config.supervised.optimizer,
+        joint_optimizer(ADVERSARIAL): config.supervised.optimizer,
         ATTACK: config.adversarial.classifier_optimizer,
         NATURAL: config.linear_evaluation.optimizer,
         ADVERSARIAL: config.linear_evaluation.optimizer,
@@ -148,6 +158,7 @@ def make_optimizer(config: RunConfig, network: Network, name: str) -> torch.opti
 def _parameters(network: Network, name: str) -> Iterator[nn.Parameter]:
     if name == FEATURES:
         return chain(network.encoder.parameters(), network.projection_head.parameters())
-    if name == SUPERVISED:
-        return chain(network.encoder.parameters(), network.classifiers[NATURAL].parameters())
+    if name.startswith(joint_optimizer("")):
+        classifier = network.classifiers[name.removeprefix(joint_optimizer(""))]
+        return chain(network.encoder.parameters(), classifier.parameters())
     return iter(list(network.classifiers[name].parameters()))

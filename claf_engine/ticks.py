@@ -8,7 +8,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from claf_engine.events import ClassifierRetrained, DissociationMeasured
+from claf_engine.events import ClassifierRetrained, DissociationMeasured, OverfittingChecked
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,18 @@ class Boundary:
 
 @dataclass(frozen=True)
 class PartEnd:
-    """One part of an epoch is complete and the cursor has moved past it; the state is consistent."""
+    """One part of an epoch is complete and the cursor has moved past it; the state is consistent.
+
+    Attributes:
+        epoch_ended: the part was the epoch's last.
+        phase_ended: the epoch is the phase's last although more were planned.
+    """
 
     epoch_ended: bool = False
+    phase_ended: bool = False
 
 
-Tick = Pulse | Boundary | PartEnd | ClassifierRetrained | DissociationMeasured
+Tick = Pulse | Boundary | PartEnd | ClassifierRetrained | DissociationMeasured | OverfittingChecked
 """Everything that a phase yields: places to pause, consistent places, and what it measured."""
 
 Result = TypeVar("Result")

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 from claf_engine import events as ev
+from claf_engine import records
 from claf_tui import figures, output
 from claf_tui.safe_text import safe
 from claf_tui.state import RunState, reduce
@@ -42,7 +43,7 @@ class PlainPrinter:
 def json_line(event: ev.Event) -> None:
     """Write an event as one line of JSON; progress is left out, as in the run's own files."""
     if not isinstance(event, ev.Progressed):
-        output.record(ev.to_record(event), is_line=True)
+        output.record(records.to_record(event), is_line=True)
 
 
 def details(event: ev.Event) -> list[str]:

@@ -80,6 +80,7 @@ class RunState:
     log: tuple[LogLine, ...] = ()
     num_log_lines: int = 0
     finished: ev.RunFinished | None = None
+    reproduction: ev.ReproductionChanged | None = None
 
     @property
     def active_phase(self) -> PhaseState | None:
@@ -124,7 +125,14 @@ def _run_started(event: ev.RunStarted, state: RunState) -> RunState:
     probe_every = event.config.get("probe", {}).get("every_epochs")
     values = {} if probe_every is None else {"probe.every_epochs": float(probe_every)}
     if event.resumed_from_step is None:
-        begun = RunState(run=event, phases=phases, values=values, log=state.log, num_log_lines=state.num_log_lines)
+        begun = RunState(
+            run=event,
+            phases=phases,
+            values=values,
+            log=state.log,
+            num_log_lines=state.num_log_lines,
+            reproduction=state.reproduction,
+        )
         return log(begun, "info", f"run {event.run}: {event.method} on {event.data}, {event.device}")
     at = event.resumed_from_step
     resumed = replace(
@@ -259,6 +267,20 @@ def _control_changed(event: ev.ControlChanged, state: RunState) -> RunState:
 def _edited(event: ev.ValueEdited, state: RunState) -> RunState:
     state = replace(state, values={**state.values, event.name: event.new})
     return log(state, "info", f"{event.name}: {figures.figure(event.old)} → {figures.figure(event.new)}")
+
+
+@_fold.register
+def _overfitting_checked(event: ev.OverfittingChecked, state: RunState) -> RunState:
+    figures_text = f"one step {figures.percent(event.single_step)}, PGD {figures.percent(event.multi_step)}"
+    if event.has_collapsed:
+        best = figures.percent(event.best)
+        return log(state, "error", f"catastrophic overfitting in epoch {event.epoch}: {figures_text}, best was {best}")
+    return log(state, "info", f"epoch {event.epoch}: {figures_text}")
+
+
+@_fold.register
+def _reproduced(event: ev.ReproductionChanged, state: RunState) -> RunState:
+    return replace(state, reproduction=event)
 
 
 @_fold.register

@@ -5,20 +5,19 @@ encoder learns from two views and one adversarial view, crafted through encoder 
 """
 
 from collections.abc import Generator, Iterator
-from fractions import Fraction
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from claf_engine.accuracy import AttackSuite, accuracy_steps, first
-from claf_engine.attacks import LinfAttack, attack_steps, from_config
+from claf_engine.attacks import attack_steps, from_config, space_of
 from claf_engine.device import channels_last
 from claf_engine.events import ClassifierRetrained, DissociationMeasured
 from claf_engine.folding import fold, fold_encoder
 from claf_engine.models import ATTACK, Pipeline, reset_classifier
 from claf_engine.modes import evaluating
-from claf_engine.phases.contrastive import NUM_VIEWS, contrastive_loss
+from claf_engine.phases.contrastive import NUM_VIEWS, contrastive_loss, loss_name
 from claf_engine.seeding import ATTACK as ATTACK_STREAM
 from claf_engine.seeding import INIT, VIEWS
 from claf_engine.session import Session
@@ -43,7 +42,7 @@ def adversarial(session: Session) -> Iterator[Tick]:
 
 
 def retrain(session: Session) -> Iterator[Tick]:
-    """Adversarial training of the attack classifier on the frozen encoder, N passes (Algorithm 1, first loop)."""
+    """Retraining of the attack classifier on the frozen encoder, N passes (Algorithm 1, first loop)."""
     state, num_sweeps = session.state, session.config.adversarial.classifier_epochs
     cursor, ledger = state.cursor, state.ledger
     if ledger.before is None:
@@ -56,8 +55,8 @@ def retrain(session: Session) -> Iterator[Tick]:
     while cursor.sweep < num_sweeps:
         for rows in session.batches():
             images, labels = session.training_batch(rows)
-            attacked = yield from craft(session, model, images, labels)
-            loss = F.cross_entropy(classify_frozen(session, model, attacked), labels)
+            shown = yield from classifier_images(session, model, images, labels)
+            loss = F.cross_entropy(classify_frozen(session, model, shown), labels)
             done = cursor.sweep * session.steps_per_sweep + cursor.batch
             total = num_sweeps * session.steps_per_sweep
             rate = session.step_optimizer(ATTACK, loss, done, total, is_edited=False)
@@ -79,7 +78,7 @@ def train_encoder(session: Session) -> Iterator[Tick]:
         attacked = yield from craft(session, fold(session.state.network.with_classifier(ATTACK)), images, labels)
         loss = contrastive_loss(session, torch.cat([views, attacked[:, None]], dim=1), labels)
         rate = session.feature_step(loss)
-        yield session.finish_step("encoder", "supcon", loss, rate, len(rows))
+        yield session.finish_step("encoder", loss_name(session), loss, rate, len(rows))
 
 
 def measure_dissociation(session: Session) -> Iterator[Tick]:
@@ -94,6 +93,15 @@ def measure_dissociation(session: Session) -> Iterator[Tick]:
     )
 
 
+def classifier_images(
+    session: Session, model: nn.Module, images: Tensor, labels: Tensor
+) -> Generator[Pulse, None, Tensor]:
+    """What the classifier is retrained on: attacked images, or natural ones (paper, Table 2)."""
+    if session.config.adversarial.classifier_images == "adversarial":
+        return (yield from craft(session, model, images, labels))
+    return source_images(session, images)
+
+
 def craft(session: Session, model: nn.Module, images: Tensor, labels: Tensor) -> Generator[Pulse, None, Tensor]:
     """The adversarial view of images (B, 3, H, W): PGD through encoder and attack classifier, in eval mode.
 
@@ -103,11 +111,17 @@ def craft(session: Session, model: nn.Module, images: Tensor, labels: Tensor) ->
         images: in [0, 1].
         labels: (B,) true classes.
     """
-    config, generators = session.config, session.state.generators
-    if config.adversarial.source == "crop":
-        images = crop_and_flip(images, config.views, generators[VIEWS])
-    attack: LinfAttack = from_config(config.attack)
-    return (yield from attack_steps(model, images, labels, attack, generators[ATTACK_STREAM], session.compute))
+    images = source_images(session, images)
+    attack = from_config(session.config.attack, session.config.model)
+    stream = session.state.generators[ATTACK_STREAM]
+    return (yield from attack_steps(model, images, labels, attack, stream, session.compute))
+
+
+def source_images(session: Session, images: Tensor) -> Tensor:
+    """What is attacked: the images (B, 3, H, W) as they are, or randomly cropped and flipped."""
+    if session.config.adversarial.source == "image":
+        return images
+    return crop_and_flip(images, session.config.views, session.state.generators[VIEWS])
 
 
 def classify_frozen(session: Session, model: Pipeline, images: Tensor) -> Tensor:
@@ -121,7 +135,8 @@ def classify_frozen(session: Session, model: Pipeline, images: Tensor) -> Tensor
 def adversarial_accuracy(session: Session) -> Generator[Pulse, None, float]:
     """Accuracy of the attack classifier under the training attack, on the watched validation images, in fp32."""
     attack = session.config.attack
-    suite = AttackSuite((Fraction(attack.epsilon),), attack.steps, attack.step_size)
+    space = space_of(attack.space, session.config.model)
+    suite = AttackSuite((attack.epsilon,), attack.steps, attack.step_size, norm=attack.norm, space=space)
     watched = first(session.data.validation, num_watched(session))
     model = session.state.network.with_classifier(ATTACK)
     measured = yield from accuracy_steps(model, watched, suite, session.compute)

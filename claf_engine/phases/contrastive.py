@@ -1,11 +1,11 @@
-"""Stage 1: supervised contrastive learning of encoder and projection head (paper, section 3)."""
+"""Stage 1: contrastive learning of encoder and projection head, with labels (paper, section 3) or without (SimCLR)."""
 
 from collections.abc import Iterator
 
 from torch import Tensor
 
 from claf_engine.device import channels_last
-from claf_engine.losses import supcon_loss
+from claf_engine.losses import nt_xent_loss, supcon_loss
 from claf_engine.models import Network
 from claf_engine.modes import training
 from claf_engine.seeding import VIEWS
@@ -25,16 +25,24 @@ def contrastive(session: Session) -> Iterator[Tick]:
             views = make_views(images, session.config.views, NUM_VIEWS, session.state.generators[VIEWS])
             loss = contrastive_loss(session, views, labels)
             rate = session.feature_step(loss)
-            yield session.finish_step("encoder", "supcon", loss, rate, len(rows))
+            yield session.finish_step("encoder", loss_name(session), loss, rate, len(rows))
         cursor.end_epoch()
         yield PartEnd(epoch_ended=True)
 
 
 def contrastive_loss(session: Session, views: Tensor, labels: Tensor) -> Tensor:
-    """SupCon loss of views (B, V, 3, H, W); all of them share one forward pass and so one BatchNorm batch."""
+    """Contrastive loss of views (B, V, 3, H, W); all of them share one forward pass and so one BatchNorm batch."""
     network: Network = session.state.network
     batch_size, num_views = views.shape[:2]
     with training(network), session.compute.autocast():
         projections = network.project(channels_last(views.flatten(0, 1)))
     grouped = projections.view(batch_size, num_views, -1)
-    return supcon_loss(grouped, labels, session.config.contrastive.temperature)
+    config = session.config.contrastive
+    if config.positives == "views":
+        return nt_xent_loss(grouped, config.temperature)
+    return supcon_loss(grouped, labels, config.temperature)
+
+
+def loss_name(session: Session) -> str:
+    """The name under which the contrastive loss is logged."""
+    return "nt_xent" if session.config.contrastive.positives == "views" else "supcon"

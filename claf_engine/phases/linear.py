@@ -22,7 +22,7 @@ FEATURE_BATCH = 500
 
 
 def linear_evaluation(session: Session) -> Iterator[Tick]:
-    """Fit the natural classifier on the features of the unchanged training images.
+    """Fit the natural classifier on the features of the unchanged training images (paper, section 3 and Table 6).
 
     The encoder is frozen and the images are not augmented, so the features are computed once, in fp32, and reused: the
     same numbers as computing them in every epoch.
@@ -30,6 +30,8 @@ def linear_evaluation(session: Session) -> Iterator[Tick]:
     session.drop_optimizer(FEATURES)
     cursor, epochs = session.state.cursor, session.config.linear_evaluation.epochs
     network, train = session.state.network, session.data.train
+    if session.config.linear_evaluation.start == "attack":
+        begin_with_attack_classifier(session, NATURAL)
     if cursor.epoch < epochs:
         features = yield from feature_steps(network.encoder, train, session.compute)
     while cursor.epoch < epochs:
@@ -45,14 +47,15 @@ def linear_evaluation(session: Session) -> Iterator[Tick]:
 
 
 def adversarial_linear_evaluation(session: Session) -> Iterator[Tick]:
-    """Fit a second classifier on attacked images, beginning with the weights of the attack classifier."""
+    """Fit a second classifier on attacked images (paper, Table 4)."""
+    session.drop_optimizer(FEATURES)
     state, config = session.state, session.config
     cursor, epochs = state.cursor, config.linear_evaluation.adversarial_epochs
     classifiers = state.network.classifiers
-    if cursor.epoch == 0 and cursor.batch == 0:
-        classifiers[ADVERSARIAL].load_state_dict(classifiers[ATTACK].state_dict())
+    if config.linear_evaluation.adversarial_start == "attack":
+        begin_with_attack_classifier(session, ADVERSARIAL)
     model = Pipeline(fold_encoder(state.network.encoder), classifiers[ADVERSARIAL])
-    attack = from_config(config.attack, steps=config.linear_evaluation.adversarial_steps)
+    attack = from_config(config.attack, config.model, steps=config.linear_evaluation.adversarial_steps)
     while cursor.epoch < epochs:
         for rows in session.batches():
             images, labels = session.training_batch(rows)
@@ -65,6 +68,13 @@ def adversarial_linear_evaluation(session: Session) -> Iterator[Tick]:
         cursor.end_epoch()
         yield PartEnd(epoch_ended=True)
     session.drop_optimizer(ADVERSARIAL)
+
+
+def begin_with_attack_classifier(session: Session, classifier: str) -> None:
+    """Give a classifier the weights of the attack classifier, if its phase has not taken a step yet."""
+    cursor, classifiers = session.state.cursor, session.state.network.classifiers
+    if cursor.epoch == 0 and cursor.batch == 0:
+        classifiers[classifier].load_state_dict(classifiers[ATTACK].state_dict())
 
 
 def feature_steps(encoder: nn.Module, split: Split, compute: Compute) -> Generator[Pulse, None, Tensor]:

@@ -21,7 +21,7 @@ from claf_engine.presets.sentences import Layer, describe, suggestion
 
 DEFAULT_PRESET = "demo"
 PRESET_KEY = "preset"
-"""Top-level key by which a configuration file names the preset that it builds on."""
+"""Top-level key by which a configuration file, or a preset, names the preset that it builds on."""
 UNSET = "none"
 """The value that `--set KEY=none` writes for "not limited", since TOML has no null."""
 
@@ -94,7 +94,7 @@ def resolve_config(preset: str | None, file: Path | None, overrides: Iterable[Ov
         preset = DEFAULT_PRESET
     layers = [Layer("defaults", RunConfig().model_dump(mode="json"))]
     if preset is not None:
-        layers.append(_preset_layer(preset, from_file))
+        layers += _preset_layers(preset, from_file)
     if from_file is not None:
         layers.append(from_file)
     layers += [Layer(override.origin, _nested(override)) for override in overrides]
@@ -111,12 +111,15 @@ def _validate(layers: list[Layer]) -> RunConfig:
         raise ConfigError(describe(error, layers)) from error
 
 
-def _preset_layer(name: str, from_file: Layer | None) -> Layer:
+def _preset_layers(name: str, from_file: Layer | None) -> list[Layer]:
+    """A preset and the presets that it builds on, the lowest one first."""
     try:
         text = preset_text(name)
     except ConfigError as error:
         raise ConfigError(f"{from_file.origin}: {error}" if from_file is not None else str(error)) from error
-    return Layer(f"preset {name}", tomllib.loads(text))
+    layer = Layer(f"preset {name}", tomllib.loads(text))
+    base = layer.values.pop(PRESET_KEY, None)
+    return [layer] if base is None else [*_preset_layers(base, None), layer]
 
 
 def _read_file(path: Path) -> Layer:

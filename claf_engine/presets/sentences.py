@@ -98,7 +98,7 @@ def _nearest_key(key: str) -> str:
         name = next(iter(difflib.get_close_matches(name, by_name, n=1)), "")
         if near or not name:
             return near
-    return f"; did you mean {' or '.join(by_name[name][:3])}?"
+    return f"; did you mean {' or '.join(by_name[name])}?"
 
 
 def _located(problem: ErrorDetails) -> Location:

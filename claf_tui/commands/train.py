@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from claf_engine.errors import ConfigError
+from claf_engine.names import Method
 from claf_tui.commands import options
 
 Data = Annotated[
@@ -14,9 +15,9 @@ Data = Annotated[
 ]
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of everything random.", rich_help_panel="Settings")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel="Settings")]
-Method = Annotated[
-    Literal["claf", "natural"] | None,
-    typer.Option(help="claf, or natural: ordinary supervised training.", rich_help_panel="Settings"),
+MethodName = Annotated[
+    Method | None,
+    typer.Option("--method", help="How to train: claf, or what it is compared with.", rich_help_panel="Settings"),
 ]
 Resume = Annotated[
     str | None,
@@ -44,7 +45,7 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
     values: options.Values = None,
     seed: Seed = None,
     device: Device = None,
-    method: Method = None,
+    method: MethodName = None,
     resume: Resume = None,
     name: Name = None,
     ui: Ui = "auto",

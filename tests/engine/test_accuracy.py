@@ -11,9 +11,8 @@ from claf_engine.data import Split, to_pixels
 from claf_engine.device import Compute
 from claf_engine.errors import ClafError, DataError
 from claf_engine.models import NATURAL
-from claf_engine.phases.supervised import supervised
 from claf_engine.session import Session
-from tests.engine.tiny import CPU, FP32, exhaust, tiny_config, tiny_data, tiny_session
+from tests.engine.tiny import CPU, FP32, exhaust, natural_training, tiny_config, tiny_data, tiny_session
 
 RADII = (Fraction(2, 255), Fraction(8, 255))
 BF16 = Compute(CPU, "bf16", 1)
@@ -25,7 +24,7 @@ def trained() -> Session:
     optimizer = {"name": "adam", "learning_rate": 0.01}
     views = {"crop_scale": [1, 1], "flip": 0}
     session = tiny_session(tiny_config(supervised={"epochs": 25, "optimizer": optimizer}, views=views))
-    list(supervised(session))
+    list(natural_training(session))
     return session
 
 

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from claf_engine.attacks import LinfAttack, attack, attack_steps, from_config, linf_start, require_pixels
-from claf_engine.config import AttackConfig
+from claf_engine.attacks import Attack, attack, attack_steps, from_config, require_pixels
+from claf_engine.attacks.norms import uniform_start
+from claf_engine.attacks.spec import Start
+from claf_engine.config import AttackConfig, ModelConfig
 from claf_engine.device import Compute
 from claf_engine.errors import DataError
 from claf_engine.ticks import Pulse
@@ -20,7 +22,7 @@ BF16 = Compute(torch.device("cpu"), "bf16", 1)
 PROPERTY = settings(derandomize=True, deadline=None, max_examples=30)
 SEEDS = st.integers(0, 2**31)
 ROUNDING = 1e-6
-PGD = LinfAttack(Fraction(8, 255), Fraction(2, 255), steps=3)
+PGD = Attack(Fraction(8, 255), Fraction(2, 255), steps=3)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -68,20 +70,20 @@ LABELS = torch.tensor([0, 1, 2, 0])
 
 
 def craft(
-    model: nn.Module, images: Tensor, labels: Tensor, spec: LinfAttack, *, seed: int = 0, compute: Compute = FP32
+    model: nn.Module, images: Tensor, labels: Tensor, spec: Attack, *, seed: int = 0, compute: Compute = FP32
 ) -> Tensor:
     return attack(model, images, labels, spec, seeded(seed), compute)
 
 
-@pytest.mark.parametrize("random_start", [True, False])
+@pytest.mark.parametrize("start", ["uniform", "none"])
 @PROPERTY
 @given(seed=SEEDS, level=st.integers(1, 64), steps=st.integers(2, 8))
 def test_on_a_linear_model_pgd_reaches_the_best_corner_of_the_ball(
-    seed: int, level: int, steps: int, random_start: bool
+    seed: int, level: int, steps: int, start: Start
 ) -> None:
     model, images, labels = linear_model(seed), random_images(seed), torch.tensor([0, 1, 1, 0])
     epsilon = Fraction(level, 255)
-    spec = LinfAttack(epsilon, 2 * epsilon / steps, steps, random_start)
+    spec = Attack(epsilon, 2 * epsilon / steps, steps, start)
     weight = model[1].weight.detach()  # type: ignore[index]
     direction = (weight[1 - labels] - weight[labels]).sign().view_as(images)
     expected = (images + float(epsilon) * direction).clamp(0, 1)
@@ -93,11 +95,11 @@ def test_one_step_of_the_whole_radius_is_the_fast_gradient_sign_method() -> None
     moved = images.clone().requires_grad_(True)
     (gradient,) = torch.autograd.grad(cross_entropy(model(moved), LABELS), moved)
     expected = (images + 8 / 255 * gradient.sign()).clamp(0, 1)
-    spec = LinfAttack(Fraction(8, 255), Fraction(8, 255), steps=1, random_start=False)
+    spec = Attack(Fraction(8, 255), Fraction(8, 255), steps=1, start="none")
     torch.testing.assert_close(craft(model, images, LABELS, spec), expected, rtol=0, atol=ROUNDING)
 
 
-def slow_pgd(model: nn.Module, image: Tensor, label: Tensor, start: Tensor, spec: LinfAttack) -> Tensor:
+def slow_pgd(model: nn.Module, image: Tensor, label: Tensor, start: Tensor, spec: Attack) -> Tensor:
     """Madry et al. (2018), section 2.1, one image and one pixel at a time."""
     epsilon, step_size, point = float(spec.epsilon), float(spec.step_size), start.clone()
     for _ in range(spec.steps):
@@ -113,24 +115,24 @@ def slow_pgd(model: nn.Module, image: Tensor, label: Tensor, start: Tensor, spec
     return point
 
 
-@pytest.mark.parametrize("random_start", [True, False])
-def test_pgd_is_what_a_slow_loop_over_images_and_pixels_gives(random_start: bool) -> None:
+@pytest.mark.parametrize("start", ["uniform", "none"])
+def test_pgd_is_what_a_slow_loop_over_images_and_pixels_gives(start: Start) -> None:
     model, images = convolutional_model().eval(), random_images(2)
-    spec = LinfAttack(Fraction(8, 255), Fraction(3, 255), 4, random_start)
-    starts = linf_start(images, 8 / 255, seeded(5)) if random_start else images
+    spec = Attack(Fraction(8, 255), Fraction(3, 255), 4, start)
+    starts = uniform_start(images, 8 / 255, "linf", seeded(5)) if start == "uniform" else images
     expected = [slow_pgd(model, *case, spec) for case in zip(images, LABELS, starts, strict=True)]
     torch.testing.assert_close(craft(model, images, LABELS, spec, seed=5), torch.stack(expected), rtol=0, atol=ROUNDING)
 
 
 @st.composite
-def specs(draw: st.DrawFn) -> LinfAttack:
+def specs(draw: st.DrawFn) -> Attack:
     distances = st.builds(Fraction, st.integers(0, 255), st.just(255))
-    return LinfAttack(draw(distances), draw(distances), draw(st.integers(0, 4)), draw(st.booleans()))
+    return Attack(draw(distances), draw(distances), draw(st.integers(0, 4)), draw(st.sampled_from(["uniform", "none"])))
 
 
 @PROPERTY
 @given(specs(), SEEDS)
-def test_adversarial_images_lie_in_the_ball(spec: LinfAttack, seed: int) -> None:
+def test_adversarial_images_lie_in_the_ball(spec: Attack, seed: int) -> None:
     images = random_images(seed)
     moved = (craft(convolutional_model(seed), images, LABELS, spec) - images).abs()
     assert moved.max() <= float(spec.epsilon) + ROUNDING
@@ -138,7 +140,7 @@ def test_adversarial_images_lie_in_the_ball(spec: LinfAttack, seed: int) -> None
 
 @PROPERTY
 @given(specs(), SEEDS)
-def test_adversarial_images_lie_in_the_image_range(spec: LinfAttack, seed: int) -> None:
+def test_adversarial_images_lie_in_the_image_range(spec: Attack, seed: int) -> None:
     images = random_images(seed).round()  # black and white: every pixel sits on a border
     require_pixels(craft(convolutional_model(seed), images, LABELS, spec))
 
@@ -152,35 +154,35 @@ def test_in_bf16_adversarial_images_stay_fp32_and_in_the_ball() -> None:
 
 def test_no_step_and_no_random_start_is_the_identity() -> None:
     images = random_images(4)
-    spec = LinfAttack(Fraction(8, 255), Fraction(2, 255), steps=0, random_start=False)
+    spec = Attack(Fraction(8, 255), Fraction(2, 255), steps=0, start="none")
     assert torch.equal(craft(convolutional_model(), images, LABELS, spec), images)
 
 
-@pytest.mark.parametrize("random_start", [True, False])
-def test_a_radius_of_zero_returns_the_images(random_start: bool) -> None:
+@pytest.mark.parametrize("start", ["uniform", "none"])
+def test_a_radius_of_zero_returns_the_images(start: Start) -> None:
     images = random_images(5)
-    spec = LinfAttack(Fraction(0), Fraction(2, 255), 3, random_start)
+    spec = Attack(Fraction(0), Fraction(2, 255), 3, start)
     assert torch.equal(craft(convolutional_model(), images, LABELS, spec), images)
 
 
 def test_without_steps_the_result_is_the_random_start() -> None:
     images = random_images(6)
-    spec = LinfAttack(Fraction(8, 255), Fraction(2, 255), steps=0)
+    spec = Attack(Fraction(8, 255), Fraction(2, 255), steps=0)
     assert torch.equal(
-        craft(convolutional_model(), images, LABELS, spec, seed=7), linf_start(images, 8 / 255, seeded(7))
+        craft(convolutional_model(), images, LABELS, spec, seed=7), uniform_start(images, 8 / 255, "linf", seeded(7))
     )
 
 
 def test_the_random_start_is_uniform_in_the_ball() -> None:
     grey = torch.full((8, 3, 32, 32), 0.5)
-    noise = (linf_start(grey, 0.1, seeded()) - grey).flatten() / 0.1
+    noise = (uniform_start(grey, 0.1, "linf", seeded()) - grey).flatten() / 0.1
     uniform = torch.linspace(-1, 1, len(noise))
     torch.testing.assert_close(noise.sort().values, uniform, rtol=0, atol=0.02)
 
 
 def test_an_image_is_attacked_alike_alone_and_in_a_batch() -> None:
     model, images = convolutional_model(), random_images(8)
-    spec = LinfAttack(Fraction(8, 255), Fraction(2, 255), 3, random_start=False)
+    spec = Attack(Fraction(8, 255), Fraction(2, 255), 3, start="none")
     together = craft(model, images, LABELS, spec)
     alone = torch.cat([craft(model, images[i : i + 1], LABELS[i : i + 1], spec) for i in range(4)])
     torch.testing.assert_close(together, alone, rtol=0, atol=ROUNDING)
@@ -258,11 +260,11 @@ def test_a_network_that_fails_under_attack_gets_its_modes_back() -> None:
     assert modes(model) == before
 
 
-@pytest.mark.parametrize("random_start", [True, False])
-def test_an_attack_leaves_the_images_as_they_were(random_start: bool) -> None:
+@pytest.mark.parametrize("start", ["uniform", "none"])
+def test_an_attack_leaves_the_images_as_they_were(start: Start) -> None:
     images = random_images(14)
     before = images.clone()
-    craft(convolutional_model(), images, LABELS, LinfAttack(PGD.epsilon, PGD.step_size, 3, random_start))
+    craft(convolutional_model(), images, LABELS, Attack(PGD.epsilon, PGD.step_size, 3, start))
     assert torch.equal(images, before)
     assert not images.requires_grad
 
@@ -286,9 +288,7 @@ def test_another_generator_state_gives_another_result() -> None:
 
 def test_what_is_drawn_from_the_generator_depends_on_the_shape_alone() -> None:
     states = []
-    for seed, spec in enumerate(
-        (PGD, LinfAttack(Fraction(0), Fraction(0), 0), LinfAttack(Fraction(1), Fraction(1), 2))
-    ):
+    for seed, spec in enumerate((PGD, Attack(Fraction(0), Fraction(0), 0), Attack(Fraction(1), Fraction(1), 2))):
         generator = seeded()
         attack(convolutional_model(seed), random_images(seed), LABELS.roll(seed), spec, generator, FP32)
         states.append(generator.get_state())
@@ -328,16 +328,14 @@ def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
 
 def test_an_attack_lowers_the_accuracy_of_a_trained_network() -> None:
     model, images, labels = trained_classifier()
-    adversarial = craft(model, images, labels, LinfAttack(Fraction(32, 255), Fraction(8, 255), 10))
+    adversarial = craft(model, images, labels, Attack(Fraction(32, 255), Fraction(8, 255), 10))
     assert accuracy(model, images, labels) > 0.95
     assert accuracy(model, adversarial, labels) < 0.1
 
 
 def test_an_attack_does_more_harm_than_noise_of_its_radius() -> None:
     model, images, labels = trained_classifier()
-    noisy, attacked = (
-        craft(model, images, labels, LinfAttack(Fraction(32, 255), Fraction(8, 255), n)) for n in (0, 10)
-    )
+    noisy, attacked = (craft(model, images, labels, Attack(Fraction(32, 255), Fraction(8, 255), n)) for n in (0, 10))
     assert accuracy(model, attacked, labels) < accuracy(model, noisy, labels) - 0.5
 
 
@@ -372,16 +370,16 @@ def test_with_and_without_pauses_the_result_is_the_same() -> None:
     ],
 )
 def test_the_name_says_the_steps_and_the_exact_radius(epsilon: Fraction, steps: int, name: str) -> None:
-    assert LinfAttack(epsilon, Fraction(2, 255), steps).name == name
+    assert Attack(epsilon, Fraction(2, 255), steps).title == name
 
 
 def test_a_config_section_describes_an_attack() -> None:
     config = AttackConfig(epsilon=Fraction(4, 255), step_size=Fraction(1, 255), steps=7, random_start=False)
-    assert from_config(config) == LinfAttack(Fraction(4, 255), Fraction(1, 255), 7, random_start=False)
+    assert from_config(config, ModelConfig()) == Attack(Fraction(4, 255), Fraction(1, 255), 7, start="none")
 
 
 def test_an_attack_from_a_config_may_have_another_number_of_steps() -> None:
-    assert from_config(AttackConfig(steps=7), steps=0).steps == 0
+    assert from_config(AttackConfig(steps=7), ModelConfig(), steps=0).steps == 0
 
 
 class Confident(nn.Module):
@@ -396,7 +394,7 @@ def test_a_network_that_is_too_sure_of_itself_for_cross_entropy_is_attacked_all_
     images, labels = torch.full((4, 3, 4, 4), 0.51), torch.zeros(4, dtype=torch.int64)
     logits = Confident()(images.requires_grad_())
     (vanished,) = torch.autograd.grad(torch.nn.functional.cross_entropy(logits, labels), images)
-    spec = LinfAttack(Fraction(8, 255), Fraction(2, 255), 10)
+    spec = Attack(Fraction(8, 255), Fraction(2, 255), 10)
     adversarial = attack(Confident(), images.detach(), labels, spec, torch.Generator().manual_seed(0), FP32)
     assert float(vanished.abs().max()) < 1e-7
     assert (Confident()(adversarial).argmax(1) == 1).all()

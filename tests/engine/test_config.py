@@ -1,6 +1,7 @@
 import inspect
 import json
 from fractions import Fraction
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -9,6 +10,8 @@ from pydantic import ValidationError
 
 from claf_engine import config as cf
 from claf_engine.config import AttackConfig, DataConfig, EvaluationConfig, ModelConfig, ProbeConfig, RunConfig, Settings
+from claf_engine.config.base import LIVE
+from claf_engine.names import Method
 
 PROPERTY = settings(derandomize=True, deadline=None, max_examples=40)
 GROUPS = [
@@ -28,7 +31,7 @@ def test_a_config_of_defaults_survives_json() -> None:
 @st.composite
 def configs(draw: st.DrawFn) -> RunConfig:
     return RunConfig(
-        method=draw(st.sampled_from(["claf", "natural"])),
+        method=draw(st.sampled_from(get_args(Method))),
         seed=draw(st.integers(0, 2**62)),
         data=DataConfig(source=draw(st.sampled_from(["shapes", "cifar10", "folder:/a/ü b"]))),
         model=ModelConfig(blocks=tuple(draw(st.lists(st.integers(1, 9), min_size=1, max_size=4)))),
@@ -92,7 +95,7 @@ def test_settings_that_may_be_edited_live_are_numbers() -> None:
         getattr(group(), name)
         for group in GROUPS
         for name, field in group.model_fields.items()
-        if field.json_schema_extra == cf.LIVE
+        if field.json_schema_extra == LIVE
     ]
     assert live
     assert all(isinstance(value, int | float) for value in live)

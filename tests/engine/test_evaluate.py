@@ -82,6 +82,11 @@ def test_a_robust_figure_of_a_report_has_stable_keys(checkpoint: Path) -> None:
         "space": str,
         "precision": str,
         "seed": int,
+        "norm": str,
+        "defence": str,
+        "knowledge": str,
+        "largest_distance": float,
+        "mean_distance": float,
     }
 
 

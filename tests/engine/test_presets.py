@@ -156,7 +156,10 @@ def test_none_lifts_a_limit_that_the_preset_sets() -> None:
         ("attack=3", "--set: attack is a group of settings and needs a key inside it, not 3"),
         ("adversarial.epochs=-1", "--set: adversarial.epochs must be at least 0, not -1"),
         ("batch_size=1", "--set: batch_size must be at least 2, not 1"),
-        ("features_optimizer.name=sdg", "--set: features_optimizer.name must be one of 'sgd' or 'adam', not 'sdg'"),
+        (
+            "features_optimizer.name=sdg",
+            "--set: features_optimizer.name must be one of 'sgd', 'adam' or 'lars', not 'sdg'",
+        ),
         ("features_optimizer.learning_rate=0", "--set: features_optimizer.learning_rate must be greater than 0, not 0"),
         (
             "features_optimizer.learning_rate=inf",
@@ -177,7 +180,7 @@ def test_a_wrong_setting_is_named_with_what_was_expected(setting: str, sentence:
 def test_every_suggested_key_exists_and_keys_of_the_same_last_name_are_all_suggested() -> None:
     assert complaint("random_start=1") == "--set: unknown key random_start; did you mean attack.random_start?"
     several = complaint("step_size=1")
-    assert "attack.step_size or probe.step_size or evaluation.step_size" in several
+    assert "attack.step_size or fgsm.step_size or probe.step_size or evaluation.step_size" in several
 
 
 def test_several_mistakes_are_counted() -> None:

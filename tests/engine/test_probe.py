@@ -1,19 +1,21 @@
 from fractions import Fraction
+from typing import get_args
 
 import pytest
 import torch
 
 from claf_engine.accuracy import Accuracy, AttackSuite
-from claf_engine.config import EvaluationConfig, ProbeConfig
+from claf_engine.config import EvaluationConfig, ModelConfig, ProbeConfig
 from claf_engine.data import to_pixels
 from claf_engine.device import Compute
 from claf_engine.methods import Phase, phases_of
+from claf_engine.names import Method
 from claf_engine.probe import probe_steps, quick_fit, suite_of
 from claf_engine.session import Session
 from claf_engine.ticks import Boundary
 from tests.engine.tiny import CPU, FP32, exhaust, state_sha256, tiny_config, tiny_session
 
-PHASES = {phase.name: phase for method in ("claf", "natural") for phase in phases_of(tiny_config(method=method))}
+PHASES = {phase.name: phase for method in get_args(Method) for phase in phases_of(tiny_config(method=method))}
 every_phase = pytest.mark.parametrize("phase", PHASES.values(), ids=PHASES.keys())
 
 
@@ -130,7 +132,7 @@ def test_a_longer_quick_fit_fits_better() -> None:
 
 def test_a_probe_measures_in_fp32_whatever_the_run_trains_in() -> None:
     exact = tiny_session()
-    in_bf16 = Session(exact.config, Compute(CPU, "bf16", 1), exact.data, exact.state)
+    in_bf16 = Session(exact.config, Compute(CPU, "bf16", 1), exact.data, exact.state, exact.feature_epochs)
     assert exact.compute == FP32
     assert probe(in_bf16, PHASES["contrastive"]) == probe(exact, PHASES["contrastive"])
 
@@ -138,8 +140,8 @@ def test_a_probe_measures_in_fp32_whatever_the_run_trains_in() -> None:
 def test_a_probe_has_the_attack_of_its_settings() -> None:
     config = ProbeConfig.model_validate({"epsilons": ["1/255", "2/255"], "steps": 7, "step_size": "1/510"})
     radii = (Fraction(1, 255), Fraction(2, 255))
-    assert suite_of(config) == AttackSuite(radii, 7, Fraction(1, 510), restarts=1, seed=0)
+    assert suite_of(config, ModelConfig()) == AttackSuite(radii, 7, Fraction(1, 510), restarts=1, seed=0)
 
 
 def test_an_evaluation_has_the_restarts_of_its_settings() -> None:
-    assert suite_of(EvaluationConfig(restarts=5)).restarts == 5
+    assert suite_of(EvaluationConfig(restarts=5), ModelConfig()).restarts == 5

@@ -5,10 +5,10 @@ from claf_engine.checkpoint import weights_sha256
 from claf_engine.models import ADVERSARIAL, ATTACK, NATURAL
 from claf_engine.state import (
     FEATURES,
-    SUPERVISED,
     Cursor,
     TrainState,
     begin,
+    joint_optimizer,
     make_optimizer,
     optimizer_config,
 )
@@ -100,8 +100,9 @@ def test_the_features_optimizer_trains_encoder_and_projection_head() -> None:
     assert trained_by(FEATURES) == parameters("encoder.", "projection_head.")
 
 
-def test_the_supervised_optimizer_trains_encoder_and_natural_classifier() -> None:
-    assert trained_by(SUPERVISED) == parameters("encoder.", "classifiers.natural.")
+@pytest.mark.parametrize("classifier", [NATURAL, ADVERSARIAL])
+def test_a_joint_optimizer_trains_the_encoder_and_one_classifier(classifier: str) -> None:
+    assert trained_by(joint_optimizer(classifier)) == parameters("encoder.", f"classifiers.{classifier}.")
 
 
 @pytest.mark.parametrize("classifier", [ATTACK, NATURAL, ADVERSARIAL])
@@ -113,7 +114,8 @@ def test_the_optimizer_of_a_classifier_trains_nothing_else(classifier: str) -> N
     ("optimizer", "section"),
     [
         (FEATURES, "features_optimizer"),
-        (SUPERVISED, "supervised__optimizer"),
+        (joint_optimizer(NATURAL), "supervised__optimizer"),
+        (joint_optimizer(ADVERSARIAL), "supervised__optimizer"),
         (ATTACK, "adversarial__classifier_optimizer"),
         (NATURAL, "linear_evaluation__optimizer"),
         (ADVERSARIAL, "linear_evaluation__optimizer"),

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, TypeVar
 
 import pytest
@@ -14,11 +14,15 @@ from claf_engine.config import RunConfig
 from claf_engine.control import Control
 from claf_engine.data import Dataset, Split
 from claf_engine.device import Compute
+from claf_engine.methods import feature_epochs, phases_of
+from claf_engine.models import NATURAL
+from claf_engine.phases.objectives import natural_loss
+from claf_engine.phases.supervised import supervised
 from claf_engine.run import run
 from claf_engine.runs import RunDirectory
 from claf_engine.session import Session
 from claf_engine.state import TrainState, begin
-from claf_engine.ticks import Pulse
+from claf_engine.ticks import Pulse, Tick
 
 CPU = torch.device("cpu")
 FP32 = Compute(CPU, "fp32", 1)
@@ -72,7 +76,12 @@ def tiny_session(config: RunConfig | None = None, data: Dataset | None = None) -
     torch.set_num_threads(FP32.threads)
     config = config or tiny_config()
     data = data or tiny_data()
-    return Session(config, FP32, data, begin(config, len(data.class_names), FP32))
+    return Session(config, FP32, data, begin(config, len(data.class_names), FP32), feature_epochs(phases_of(config)))
+
+
+def natural_training(session: Session) -> Iterator[Tick]:
+    """The phase of the method "natural"."""
+    return supervised(session, natural_loss, NATURAL, "cross_entropy")
 
 
 def exhaust(steps: Generator[Pulse, None, Result]) -> tuple[list[Pulse], Result]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from claf_engine import events as ev
+from claf_engine import records
 from claf_engine.control import Control
 from claf_tui.printers import PROGRESS_INTERVAL, PlainPrinter, json_line
 from tests.tui.hostile import EVERYTHING, HOSTILE
@@ -128,7 +129,7 @@ def test_a_json_line_is_the_event_s_record(capsys: pytest.CaptureFixture[str]) -
     json_line(ev.Notice("info", EVERYTHING))
     first, second = capsys.readouterr().out.splitlines()
     assert json.loads(first)["loss"] is None
-    assert ev.from_record(json.loads(second)) == ev.Notice("info", EVERYTHING)
+    assert records.from_record(json.loads(second)) == ev.Notice("info", EVERYTHING)
     assert second.isascii()
 
 

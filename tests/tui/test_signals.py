@@ -16,11 +16,12 @@ LAUNCH = """
 import sys, time
 from types import SimpleNamespace
 from claf_engine import events as ev
+from claf_engine import records
 from tests.tui.scripted import Script
 def run(directory, control):
     for event in Script(directory.path, delay=0.02)(control):
         if isinstance(event, ev.RunFinished):
-            directory.write_status(ev.to_record(event))
+            directory.write_status(records.to_record(event))
         yield event
         while "deaf" in sys.argv and control.stop_requested:
             time.sleep(0.05)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from claf_engine import events as ev
+from claf_engine import records
 from claf_engine.config import RunConfig
 from claf_engine.control import Control
 from claf_engine.journal import EVENTS, Journal
@@ -53,7 +54,7 @@ def test_what_another_process_adds_appears(run: RunDirectory) -> None:
 
 
 def test_a_line_that_is_half_written_waits_for_its_other_half(run: RunDirectory) -> None:
-    line = json.dumps({"seq": 0, **ev.to_record(ev.RunFinished("stopped", 1, 1.0))}) + "\n"
+    line = json.dumps({"seq": 0, **records.to_record(ev.RunFinished("stopped", 1, 1.0))}) + "\n"
     path = run.path / EVENTS
     path.write_text(line[:20])
     follower = Follower(run.path)

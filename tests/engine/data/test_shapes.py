@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from claf_engine.attacks import LinfAttack, attack
+from claf_engine.attacks import Attack, attack
 from claf_engine.config import DataConfig, ModelConfig, RuntimeConfig
 from claf_engine.data import Dataset, Split, dataset_steps, load_dataset, to_pixels
 from claf_engine.data.shapes import COLOUR_RANGE, PATTERN_LEVELS, SHAPES, class_patterns, draw_shapes
@@ -170,7 +170,7 @@ def test_ordinary_training_is_accurate_until_it_is_attacked() -> None:
     images, labels = to_pixels(dataset.test.images), dataset.test.labels
     robust = {}
     for levels in (8, 16):
-        spec = LinfAttack(Fraction(levels, 255), Fraction(2, 255), steps=10)
+        spec = Attack(Fraction(levels, 255), Fraction(2, 255), steps=10)
         adversarial = attack(model, images, labels, spec, torch.Generator().manual_seed(1), compute)
         robust[levels] = accuracy(model, adversarial, labels)
     assert accuracy(model, images, labels) >= 0.95

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from claf_engine.attacks import LinfAttack, attack
+from claf_engine.attacks import Attack, attack
 from claf_engine.data import to_pixels
 from claf_engine.events import ClassifierRetrained, DissociationMeasured
 from claf_engine.losses import supcon_loss
@@ -26,7 +26,7 @@ def algorithm_1(session: Session) -> tuple[list[float], list[float]]:
     config, state, train = session.config, session.state, session.data.train
     encoder, head = state.network.encoder, state.network.projection_head
     classifier = state.network.classifiers[ATTACK]
-    spec = LinfAttack(config.attack.epsilon, config.attack.step_size, config.attack.steps)
+    spec = Attack(config.attack.epsilon, config.attack.step_size, config.attack.steps)
     model = state.network.with_classifier(ATTACK)
     settings = config.features_optimizer
     features_optimizer = torch.optim.SGD(

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from claf_engine.attacks import LinfAttack, attack
+from claf_engine.attacks import Attack, attack
 from claf_engine.data import to_pixels
 from claf_engine.device import Compute
 from claf_engine.models import ADVERSARIAL, ATTACK, NATURAL
@@ -95,7 +95,7 @@ def test_the_adversarial_classifier_is_fitted_on_images_attacked_through_itself(
     config, train, network = plain.config, plain.data.train, plain.state.network.eval()
     network.classifiers[ADVERSARIAL].load_state_dict(network.classifiers[ATTACK].state_dict())
     model, classifier = network.with_classifier(ADVERSARIAL), network.classifiers[ADVERSARIAL]
-    spec = LinfAttack(config.attack.epsilon, config.attack.step_size, config.linear_evaluation.adversarial_steps)
+    spec = Attack(config.attack.epsilon, config.attack.step_size, config.linear_evaluation.adversarial_steps)
     optimizer = torch.optim.Adam(classifier.parameters())
     order = torch.randperm(len(train), generator=plain.state.generators["order"])
     expected = []

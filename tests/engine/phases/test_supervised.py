@@ -6,16 +6,15 @@ import torch.nn.functional as F
 
 from claf_engine.data import to_pixels
 from claf_engine.models import ADVERSARIAL, ATTACK, NATURAL
-from claf_engine.phases.supervised import supervised
 from claf_engine.schedules import learning_rate
 from claf_engine.session import Session
 from claf_engine.ticks import Boundary, PartEnd
 from claf_engine.views import shift_and_flip
-from tests.engine.tiny import tiny_config, tiny_data, tiny_session
+from tests.engine.tiny import natural_training, tiny_config, tiny_data, tiny_session
 
 
 def boundaries(session: Session) -> list[Boundary]:
-    return [tick for tick in supervised(session) if isinstance(tick, Boundary)]
+    return [tick for tick in natural_training(session) if isinstance(tick, Boundary)]
 
 
 def ordinary_training(session: Session) -> list[float]:
@@ -85,7 +84,7 @@ def test_the_phase_puts_the_training_flags_back(is_training: bool) -> None:
 
 
 def test_an_epoch_ends_when_every_image_was_seen() -> None:
-    kinds = [type(tick) for tick in supervised(tiny_session())]
+    kinds = [type(tick) for tick in natural_training(tiny_session())]
     assert kinds == [Boundary, Boundary, Boundary, PartEnd] * 2
 
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from claf_engine import events as ev
+from claf_engine import records
 from claf_engine.control import Control
 from claf_engine.runs import RunDirectory
 from tests.tui.scripted import Script
@@ -42,5 +43,5 @@ def scripted_run(directory: RunDirectory, control: Control) -> Iterator[ev.Event
     """Play a run and write its status as the real engine does."""
     for event in Script(directory.path)(control):
         if isinstance(event, ev.RunFinished):
-            directory.write_status({"method": "claf", "data": "shapes", **ev.to_record(event)})
+            directory.write_status({"method": "claf", "data": "shapes", **records.to_record(event)})
         yield event

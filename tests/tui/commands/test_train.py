@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from claf_engine import events as ev
+from claf_engine import records
 from claf_engine.control import Control
 from claf_engine.errors import DataError, NonFiniteLoss
 from claf_engine.presets import resolve_config
@@ -48,7 +49,7 @@ def test_a_run_ends_with_its_results_its_folder_and_the_next_command(root: Path,
 
 def test_json_lines_are_the_run_s_events_and_nothing_else(capsys: Shown) -> None:
     assert train(ui="jsonl") == 0
-    events = [ev.from_record(json.loads(line)) for line in capsys.readouterr().out.splitlines()]
+    events = [records.from_record(json.loads(line)) for line in capsys.readouterr().out.splitlines()]
     assert isinstance(events[0], ev.RunStarted)
     assert isinstance(events[-1], ev.RunFinished)
     assert not any(isinstance(event, ev.Progressed) for event in events)

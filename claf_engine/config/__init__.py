@@ -5,25 +5,48 @@ and the docs. Distances are exact fractions in pixel space ([0, 1]); see `pixels
 """
 
 import re
-from fractions import Fraction
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import Field, model_validator
 
-from claf_engine.pixels import format_distance, parse_distance
+from claf_engine.config.base import Count, PixelDistance, Positive, Settings, Share
+from claf_engine.config.measuring import EvaluationConfig, ProbeConfig
+from claf_engine.config.training import (
+    AdversarialConfig,
+    AlpConfig,
+    AttackConfig,
+    ContrastiveConfig,
+    FgsmConfig,
+    LinearEvaluationConfig,
+    OptimizerConfig,
+    RoclConfig,
+    SupervisedConfig,
+    TradesConfig,
+)
+from claf_engine.names import Method
 
-PixelDistance = Annotated[Fraction, BeforeValidator(parse_distance), PlainSerializer(format_distance, return_type=str)]
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
-
-LIVE = {"live": True}
-
-
-class Settings(BaseModel):
-    """Base of every group of settings: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+__all__ = [
+    "AdversarialConfig",
+    "AlpConfig",
+    "AttackConfig",
+    "CheckpointConfig",
+    "ContrastiveConfig",
+    "DataConfig",
+    "EvaluationConfig",
+    "FgsmConfig",
+    "LinearEvaluationConfig",
+    "ModelConfig",
+    "OptimizerConfig",
+    "PixelDistance",
+    "ProbeConfig",
+    "RoclConfig",
+    "RunConfig",
+    "RuntimeConfig",
+    "Settings",
+    "SupervisedConfig",
+    "TradesConfig",
+    "ViewsConfig",
+]
 
 
 class DataConfig(Settings):
@@ -47,6 +70,9 @@ class ModelConfig(Settings):
 
     width: Positive = Field(64, description="channels of the first stage; each later stage doubles them")
     blocks: tuple[Positive, ...] = Field((2, 2, 2, 2), description="residual blocks per stage; ResNet-18 is [2,2,2,2]")
+    activation: Literal["relu", "silu", "softplus"] = Field(
+        "relu", description="of the encoder; silu and softplus (beta 10) are smooth, which makes attacks stronger"
+    )
     projection_hidden: Positive = Field(512, description="hidden units of the projection head")
     projection_dim: Positive = Field(128, description="length of the projection that the contrastive loss sees")
     mean: tuple[float, float, float] = Field((0.4914, 0.4822, 0.4465), description="channel means, inside the network")
@@ -80,94 +106,6 @@ class ViewsConfig(Settings):
         return self
 
 
-class OptimizerConfig(Settings):
-    """One optimiser and its learning-rate schedule."""
-
-    name: Literal["sgd", "adam"] = "sgd"
-    learning_rate: float = Field(0.1, gt=0, description="base learning rate", json_schema_extra={**LIVE})
-    momentum: Share = Field(0.9, description="SGD only")
-    weight_decay: float = Field(1e-4, ge=0)
-    schedule: Literal["cosine", "constant"] = "cosine"
-    final_fraction: Share = Field(0.0, description="cosine: last learning rate as a fraction of the base one")
-    warmup_epochs: float = Field(0.0, ge=0, description="epochs of linear warm-up from zero")
-
-
-class AttackConfig(Settings):
-    """PGD in the Linf ball of the pixel space, from a uniformly random start."""
-
-    epsilon: PixelDistance = Fraction(8, 255)
-    step_size: PixelDistance = Fraction(2, 255)
-    steps: Count = 5
-    random_start: bool = True
-
-
-class SupervisedConfig(Settings):
-    """Ordinary cross-entropy training of encoder and classifier (method "natural")."""
-
-    epochs: Count = 20
-    view: Literal["image", "shift", "crop"] = Field(
-        "shift", description="what is trained on: the image, shifted by up to 4 pixels and flipped, or a random crop"
-    )
-    optimizer: OptimizerConfig = OptimizerConfig(weight_decay=5e-4)
-
-
-class ContrastiveConfig(Settings):
-    """Stage 1: supervised contrastive learning of encoder and projection head."""
-
-    epochs: Count = 60
-    temperature: float = Field(0.07, gt=0)
-
-
-class AdversarialConfig(Settings):
-    """Stage 2: each epoch retrains the classifier on attacked images, then the encoder with an adversarial view."""
-
-    epochs: Count = 140
-    classifier_epochs: Count = Field(5, description="N of Algorithm 1: passes of classifier retraining per epoch")
-    classifier_optimizer: OptimizerConfig = OptimizerConfig(
-        name="adam", learning_rate=1e-3, weight_decay=0.0, schedule="constant"
-    )
-    classifier_start: Literal["continue", "reinitialise"] = Field(
-        "continue", description="weights that each retraining begins with (paper, Table 5)"
-    )
-    source: Literal["image", "crop"] = Field(
-        "image", description="what is attacked: the image as it is, or randomly cropped and flipped (released code)"
-    )
-
-
-class LinearEvaluationConfig(Settings):
-    """Stage 3: linear classifiers on the frozen encoder.
-
-    The natural classifier is the paper's; the adversarial one (its Table 4) goes on from the attack classifier of
-    stage 2. Both are measured; the one with the higher validation robust accuracy is the run's result.
-    """
-
-    epochs: Count = Field(100, description="passes of the natural classifier")
-    adversarial_epochs: Count = Field(0, description="passes of the adversarially trained classifier; 0 leaves it out")
-    adversarial_steps: Positive = Field(10, description="attack steps while training it")
-    optimizer: OptimizerConfig = OptimizerConfig(name="adam", learning_rate=1e-3, weight_decay=0.0)
-
-
-class ProbeConfig(Settings):
-    """The periodic look at natural and robust accuracy on a fixed validation subset."""
-
-    every_epochs: Count = Field(5, description="epochs between probes; 0 never probes", json_schema_extra={**LIVE})
-    num_examples: Positive = Field(256, description="validation images, the same at every probe")
-    epsilons: tuple[PixelDistance, ...] = (Fraction(8, 255), Fraction(16, 255))
-    step_size: PixelDistance = Fraction(2, 255)
-    steps: Positive = 10
-    fit_epochs: Positive = Field(10, description="passes of the quick linear fit that stage 1 is probed with")
-
-
-class EvaluationConfig(Settings):
-    """The test-split evaluation at the end of a run."""
-
-    epsilons: tuple[PixelDistance, ...] = (Fraction(8, 255), Fraction(16, 255))
-    step_size: PixelDistance = Fraction(2, 255)
-    steps: Positive = 10
-    restarts: Positive = 1
-    num_examples: Positive | None = Field(None, description="test images; all by default")
-
-
 class CheckpointConfig(Settings):
     """When to save and what to keep; the best one, by validation robust accuracy, is always kept."""
 
@@ -195,20 +133,24 @@ class RuntimeConfig(Settings):
 class RunConfig(Settings):
     """All of a run."""
 
-    method: Literal["claf", "natural"] = Field("claf", description="claf, or natural: ordinary supervised training")
+    method: Method = Field("claf", description="claf, natural, scl, at, fgsm, trades, alp or rocl; see docs/methods.md")
     seed: Count = 0
     batch_size: Annotated[int, Field(ge=2)] = 256
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     views: ViewsConfig = ViewsConfig()
     features_optimizer: OptimizerConfig = Field(
-        OptimizerConfig(), description="encoder and projection head, across stages 1 and 2"
+        OptimizerConfig(), description="encoder and projection head, in contrastive phases"
     )
-    attack: AttackConfig = Field(AttackConfig(), description="the attack of stage 2")
+    attack: AttackConfig = Field(AttackConfig(), description="the attack of training")
     contrastive: ContrastiveConfig = ContrastiveConfig()
     adversarial: AdversarialConfig = AdversarialConfig()
     linear_evaluation: LinearEvaluationConfig = LinearEvaluationConfig()
     supervised: SupervisedConfig = SupervisedConfig()
+    fgsm: FgsmConfig = FgsmConfig()
+    trades: TradesConfig = TradesConfig()
+    alp: AlpConfig = AlpConfig()
+    rocl: RoclConfig = RoclConfig()
     probe: ProbeConfig = ProbeConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()

@@ -1,45 +1,43 @@
 """Events: the only language spoken between engine and console.
 
-Frozen dataclasses of plain values (never tensors). `to_record` and `from_record` turn them into and out of JSON
-objects; the field `type` names the class. A number that is not finite is written as null, because JSON has no NaN.
+Frozen dataclasses of plain values (never tensors); `records` turns them into and out of JSON objects.
 """
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal
+
+from claf_engine.events.figures import PhasePlan, RobustFigure, TestResult
+from claf_engine.events.reproduction import ReproductionChanged, ReproductionRow, RowStatus
+
+__all__ = [
+    "CheckpointSaved",
+    "ClassifierRetrained",
+    "ControlChanged",
+    "DissociationMeasured",
+    "EpochFinished",
+    "Event",
+    "Notice",
+    "NoticeLevel",
+    "OverfittingChecked",
+    "PhasePlan",
+    "PhaseStarted",
+    "ProbeFinished",
+    "Progressed",
+    "ReproductionChanged",
+    "ReproductionRow",
+    "RobustFigure",
+    "RowStatus",
+    "RunFinished",
+    "RunStarted",
+    "RunStatus",
+    "StepLogged",
+    "TestResult",
+    "ValueEdited",
+]
 
 RunStatus = Literal["running", "finished", "stopped", "failed"]
 NoticeLevel = Literal["info", "warning", "error"]
-
-
-@dataclass(frozen=True)
-class RobustFigure:
-    """Accuracy under one attack, with what a reader needs to repeat it.
-
-    `epsilon` and `step_size` are pixel distances such as "8/255"; `accuracy` is a fraction in [0, 1] of `num_examples`.
-    """
-
-    epsilon: str
-    accuracy: float
-    attack: str
-    steps: int
-    step_size: str
-    restarts: int
-    num_examples: int
-    space: str = "pixel"
-    precision: str = "fp32"
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class PhasePlan:
-    """One phase as the run intends it: its title, its epochs and its optimiser steps in all."""
-
-    name: str
-    title: str
-    epochs: int
-    steps: int
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,8 @@ class Progressed:
 class StepLogged:
     """Training figures of one optimiser step, sent every `runtime.log_every` steps.
 
-    `loss_name` is "supcon", "classifier" or "cross_entropy"; `step` counts the optimiser steps of the whole run.
+    `loss_name` is "supcon", "nt_xent", "classifier", "cross_entropy", "trades" or "alp"; `step` counts the optimiser
+    steps of the whole run.
     """
 
     step: int
@@ -134,6 +133,23 @@ class ClassifierRetrained:
     before: float
     after: float
     num_examples: int
+
+
+@dataclass(frozen=True)
+class OverfittingChecked:
+    """Accuracy under the one-step attack of training and under PGD, at the end of an epoch of fast training.
+
+    `best` is the highest PGD accuracy so far. Catastrophic overfitting is the moment when the one-step attack looks
+    harmless while PGD breaks everything (Wong et al. 2020).
+    """
+
+    step: int
+    epoch: int
+    single_step: float
+    multi_step: float
+    best: float
+    num_examples: int
+    has_collapsed: bool
 
 
 @dataclass(frozen=True)
@@ -207,19 +223,6 @@ class Notice:
 
 
 @dataclass(frozen=True)
-class TestResult:
-    """Accuracy on the test split of one classifier of one checkpoint."""
-
-    __test__ = False  # pytest: not a test class
-
-    checkpoint: str
-    classifier: str
-    natural: float
-    robust: tuple[RobustFigure, ...]
-    selected: bool
-
-
-@dataclass(frozen=True)
 class RunFinished:
     """The run left: finished (with test results), stopped by a person, or failed (with the reason)."""
 
@@ -240,68 +243,12 @@ Event = (
     | EpochFinished
     | ClassifierRetrained
     | DissociationMeasured
+    | OverfittingChecked
     | ProbeFinished
     | CheckpointSaved
     | ControlChanged
     | ValueEdited
     | Notice
+    | ReproductionChanged
     | RunFinished
 )
-
-_CLASSES: dict[str, type[Any]] = {cls.__name__: cls for cls in Event.__args__}
-_NESTED: dict[tuple[type[Any], str], type[Any]] = {
-    (RunStarted, "phases"): PhasePlan,
-    (ProbeFinished, "robust"): RobustFigure,
-    (RunFinished, "results"): TestResult,
-    (TestResult, "robust"): RobustFigure,
-}
-
-
-def to_record(event: Event) -> dict[str, Any]:
-    """Turn an event into a JSON object; numbers that are not finite become null."""
-    return {"type": type(event).__name__, **_finite(asdict(event))}
-
-
-def from_record(record: Mapping[str, Any]) -> Event:
-    """Turn a JSON object written by `to_record` back into its event; unknown extra keys are ignored.
-
-    Raises:
-        ValueError: the type is unknown, or a field is missing.
-    """
-    cls = _CLASSES.get(str(record.get("type")))
-    if cls is None:
-        raise ValueError(f"unknown event type {record.get('type')!r}")
-    event: Event = _build(cls, record)
-    return event
-
-
-def _build(cls: type[Any], record: Mapping[str, Any]) -> Any:
-    values: dict[str, Any] = {}
-    for spec in fields(cls):
-        if spec.name not in record:
-            continue
-        value = record[spec.name]
-        nested = _NESTED.get((cls, spec.name))
-        if nested is not None:
-            if not isinstance(value, list | tuple) or not all(isinstance(item, Mapping) for item in value):
-                raise ValueError(f"field {spec.name} of a {cls.__name__} record is no list of objects")
-            value = tuple(_build(nested, item) for item in value)
-        elif isinstance(value, list):
-            value = tuple(value)
-        elif value is None and spec.type is float:
-            value = math.nan
-        values[spec.name] = value
-    try:
-        return cls(**values)
-    except TypeError as error:
-        raise ValueError(f"a {cls.__name__} record lacks a field: {error}") from error
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claf_engine import events as ev
-from claf_engine.events import from_record, to_record
+from claf_engine.records import from_record, to_record
 
 PROPERTY = settings(derandomize=True, deadline=None, max_examples=15)
-PARTS = (ev.RobustFigure, ev.PhasePlan, ev.TestResult)
+PARTS = (ev.RobustFigure, ev.PhasePlan, ev.TestResult, ev.ReproductionRow)
 CLASSES: list[type[Any]] = [
     cls for cls in vars(ev).values() if isinstance(cls, type) and dataclasses.is_dataclass(cls) and cls not in PARTS
 ]

@@ -1,0 +1,112 @@
+"""The one loop of all first-order attacks: start, gradient, step, project, clip.
+
+It is a generator, so that a run may be paused between two steps.
+"""
+
+from collections.abc import Generator
+
+import torch
+from torch import Tensor, nn
+
+from claf_engine.attacks import norms
+from claf_engine.attacks.gradients import Gradient, log_odds_gradient
+from claf_engine.attacks.spec import Attack
+from claf_engine.device import Compute
+from claf_engine.errors import DataError
+from claf_engine.ticks import Pulse, exhaust
+
+
+def require_pixels(images: Tensor) -> None:
+    """Refuse what is not an image in [0, 1]: a normalised tensor here means a wrong epsilon, not a detail.
+
+    Raises:
+        DataError: a value lies outside [0, 1] or is not finite.
+    """
+    low, high = torch.aminmax(images)
+    if not (low >= 0 and high <= 1):
+        raise DataError(
+            f"images must lie in [0, 1], these lie in [{low:.3g}, {high:.3g}]; normalise inside the network"
+        )
+
+
+def ascent_steps(
+    gradient: Gradient, images: Tensor, spec: Attack, generator: torch.Generator
+) -> Generator[Pulse, None, Tensor]:
+    """Climb a gradient within the ball, with a pulse before every step.
+
+    Args:
+        gradient: what to climb.
+        images: (N, C, H, W) in [0, 1]; not modified.
+        spec: the attack. Zero steps and no random start return the images unchanged.
+        generator: of the random start, on the images' device; always consumed the same amount for a given shape.
+
+    Returns:
+        (N, C, H, W) in [0, 1]; in pixel space within epsilon of the images.
+    """
+    space, epsilon, step_size = spec.space, float(spec.epsilon), float(spec.step_size)
+    origin = space.enter(images)
+    point = start(origin, spec, generator)
+    velocity = torch.zeros_like(origin) if spec.momentum is not None else None
+    for number in range(spec.steps):
+        yield Pulse(spec.title, number, spec.steps)
+        direction = space.pull_back(gradient(space.leave(point)))
+        if spec.momentum is not None and velocity is not None:
+            velocity = spec.momentum * velocity + direction / mean_size(direction)
+            direction = velocity
+        point = norms.project(norms.step(point, direction, step_size, spec.norm), origin, epsilon, spec.norm)
+    return space.leave(point).detach()
+
+
+def start(origin: Tensor, spec: Attack, generator: torch.Generator) -> Tensor:
+    """Where the attack begins."""
+    if spec.start == "uniform":
+        return norms.uniform_start(origin, float(spec.epsilon), spec.norm, generator)
+    if spec.start == "gaussian":
+        return norms.gaussian_start(origin, generator)
+    return origin.clone()
+
+
+def mean_size(gradient: Tensor) -> Tensor:
+    """Mean absolute value of each image's gradient, (N, 1, 1, 1): a constant times its L1 norm, which no step sees."""
+    return gradient.abs().mean((1, 2, 3), keepdim=True).clamp(min=norms.TINY)
+
+
+def attack_steps(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    spec: Attack,
+    generator: torch.Generator,
+    compute: Compute,
+) -> Generator[Pulse, None, Tensor]:
+    """Craft adversarial examples of a classifier.
+
+    Args:
+        model: images (N, C, H, W) in [0, 1] to logits (N, K); frozen here, in eval mode.
+        images: (N, C, H, W) in [0, 1]; not modified.
+        labels: (N,) true classes.
+        spec: the attack.
+        generator: of the random start.
+        compute: precision of the forward and backward passes; the images themselves stay fp32.
+
+    Returns:
+        (N, C, H, W) in [0, 1].
+    """
+    return (yield from ascent_steps(log_odds_gradient(model, labels, compute), images, spec, generator))
+
+
+def attack(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    spec: Attack,
+    generator: torch.Generator,
+    compute: Compute,
+) -> Tensor:
+    """`attack_steps` without the pauses.
+
+    Raises:
+        DataError: the images do not lie in [0, 1].
+    """
+    require_pixels(images)
+    return exhaust(attack_steps(model, images, labels, spec, generator, compute))

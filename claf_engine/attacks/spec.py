@@ -1,0 +1,96 @@
+"""What an attack is: its name, radius, norm, steps, start and space, as plain values."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from claf_engine.attacks.spaces import PIXEL, Space, space_of
+from claf_engine.config import AttackConfig, ModelConfig
+from claf_engine.names import AttackName, Norm
+from claf_engine.pixels import format_distance
+
+Start = Literal["none", "uniform", "gaussian"]
+
+MI_FGSM_MOMENTUM = 1.0
+"""Decay factor mu of Dong et al. (2018)."""
+L2_REACH = Fraction(5, 2)
+"""Steps times step size of an L2 attack, in radii, where no step size is given."""
+
+
+@dataclass(frozen=True)
+class Attack:
+    """A first-order attack in a ball.
+
+    Attributes:
+        epsilon: radius, in the units of the space.
+        step_size: length of one step, likewise.
+        steps: how many; none leaves the start.
+        start: "none" (the image), "uniform" (in the ball), or "gaussian" (deviation 0.001, as TRADES does).
+        norm: of ball and step.
+        momentum: None for a plain gradient, else the factor by which MI-FGSM keeps the past ones.
+        name: for reports.
+        space: the coordinates it lives in.
+    """
+
+    epsilon: Fraction
+    step_size: Fraction
+    steps: int
+    start: Start = "uniform"
+    norm: Norm = "linf"
+    momentum: float | None = None
+    name: AttackName = "pgd"
+    space: Space = PIXEL
+
+    @property
+    def title(self) -> str:
+        """For a person: "PGD-10 at 8/255"."""
+        name = self.name.upper() if self.name == "fgsm" else f"{self.name.upper()}-{self.steps}"
+        norm = "" if self.norm == "linf" else " L2"
+        return f"{name}{norm} at {format_distance(self.epsilon)}"
+
+
+def make_attack(
+    name: AttackName,
+    epsilon: Fraction,
+    *,
+    steps: int = 10,
+    step_size: Fraction | None = None,
+    norm: Norm = "linf",
+    space: Space = PIXEL,
+) -> Attack:
+    """An attack by its name, as it is used to measure accuracy.
+
+    Args:
+        name: "pgd" (Madry et al. 2018, random start), "fgsm" (Goodfellow et al. 2015, one step of epsilon, no random
+            start) or "mi-fgsm" (Dong et al. 2018, momentum 1, no random start).
+        epsilon: radius.
+        steps: ignored by fgsm.
+        step_size: by default 2/255 (pgd), epsilon / steps (mi-fgsm), or 2.5 epsilon / steps in L2; ignored by fgsm.
+        norm: of ball and step.
+        space: the coordinates.
+    """
+    if name == "fgsm":
+        return Attack(epsilon, epsilon, 1, "none", norm, None, name, space)
+    if step_size is None:
+        step_size = _default_step_size(name, epsilon, steps, norm)
+    if name == "mi-fgsm":
+        return Attack(epsilon, step_size, steps, "none", norm, MI_FGSM_MOMENTUM, name, space)
+    return Attack(epsilon, step_size, steps, "uniform", norm, None, name, space)
+
+
+def from_config(config: AttackConfig, model: ModelConfig, *, steps: int | None = None) -> Attack:
+    """The attack of training that the settings describe, optionally with another number of steps."""
+    return Attack(
+        epsilon=config.epsilon,
+        step_size=config.step_size,
+        steps=config.steps if steps is None else steps,
+        start="uniform" if config.random_start else "none",
+        norm=config.norm,
+        space=space_of(config.space, model),
+    )
+
+
+def _default_step_size(name: AttackName, epsilon: Fraction, steps: int, norm: Norm) -> Fraction:
+    if name == "mi-fgsm":
+        return epsilon / steps
+    return L2_REACH * epsilon / steps if norm == "l2" else Fraction(2, 255)

@@ -1,0 +1,37 @@
+"""Settings of what is measured while a run trains and when it ends."""
+
+from fractions import Fraction
+
+from pydantic import Field
+
+from claf_engine.config.base import LIVE, Count, PixelDistance, Positive, Settings
+from claf_engine.names import Norm, SpaceName
+
+
+class ProbeConfig(Settings):
+    """The periodic look at natural and robust accuracy on a fixed validation subset."""
+
+    every_epochs: Count = Field(5, description="epochs between probes; 0 never probes", json_schema_extra={**LIVE})
+    num_examples: Positive = Field(256, description="validation images, the same at every probe")
+    norm: Norm = "linf"
+    space: SpaceName = Field(
+        "pixel", description="pixel, or released-code: figures that are not accuracy in an epsilon-ball"
+    )
+    epsilons: tuple[PixelDistance, ...] = (Fraction(8, 255), Fraction(16, 255))
+    step_size: PixelDistance = Fraction(2, 255)
+    steps: Positive = 10
+    fit_epochs: Positive = Field(10, description="passes of the quick linear fit that stage 1 is probed with")
+
+
+class EvaluationConfig(Settings):
+    """The test-split evaluation at the end of a run."""
+
+    norm: Norm = "linf"
+    space: SpaceName = Field(
+        "pixel", description="pixel, or released-code: figures that are not accuracy in an epsilon-ball"
+    )
+    epsilons: tuple[PixelDistance, ...] = (Fraction(8, 255), Fraction(16, 255))
+    step_size: PixelDistance = Fraction(2, 255)
+    steps: Positive = 10
+    restarts: Positive = 1
+    num_examples: Positive | None = Field(None, description="test images; all by default")

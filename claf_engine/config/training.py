@@ -1,0 +1,136 @@
+"""Settings of optimisers, of the training attack and of each kind of phase."""
+
+from fractions import Fraction
+from typing import Literal
+
+from pydantic import Field
+
+from claf_engine.config.base import LIVE, Count, PixelDistance, Positive, Settings, Share
+from claf_engine.names import Norm, SpaceName
+
+
+class OptimizerConfig(Settings):
+    """One optimiser and its learning-rate schedule."""
+
+    name: Literal["sgd", "adam", "lars"] = Field("sgd", description="lars is SGD with a trust ratio for each tensor")
+    learning_rate: float = Field(0.1, gt=0, description="base learning rate", json_schema_extra={**LIVE})
+    momentum: Share = Field(0.9, description="SGD and LARS only")
+    weight_decay: float = Field(1e-4, ge=0)
+    schedule: Literal["cosine", "constant", "linear", "steps"] = "cosine"
+    final_fraction: Share = Field(
+        0.0, description="cosine and linear: last learning rate as a fraction of the base one"
+    )
+    milestones: tuple[Share, ...] = Field(
+        (0.5, 0.75), description="steps: where the learning rate drops, as fractions of the schedule"
+    )
+    decay: Share = Field(0.1, description="steps: factor of each drop")
+    warmup_epochs: float = Field(0.0, ge=0, description="epochs of linear warm-up from zero")
+
+
+class AttackConfig(Settings):
+    """The attack of training: PGD from a random start."""
+
+    epsilon: PixelDistance = Fraction(8, 255)
+    step_size: PixelDistance = Fraction(2, 255)
+    steps: Count = 5
+    random_start: bool = True
+    norm: Norm = Field("linf", description="linf, or l2: epsilon and step size are then Euclidean lengths")
+    space: SpaceName = Field(
+        "pixel", description="pixel, or released-code: normalised values clamped to [0, 1], which is no epsilon-ball"
+    )
+
+
+class SupervisedConfig(Settings):
+    """Training of encoder and classifier together: natural, at, fgsm, trades, alp and the fine-tuning of rocl."""
+
+    epochs: Count = 20
+    view: Literal["image", "shift", "crop"] = Field(
+        "shift", description="what is trained on: the image, shifted by up to 4 pixels and flipped, or a random crop"
+    )
+    attack_batch_norm: Literal["running", "batch"] = Field(
+        "running", description="statistics that BatchNorm uses while an attack is crafted"
+    )
+    optimizer: OptimizerConfig = OptimizerConfig(weight_decay=5e-4)
+
+
+class FgsmConfig(Settings):
+    """Fast adversarial training (method "fgsm") and the watch over its catastrophic overfitting."""
+
+    step_size: PixelDistance = Field(Fraction(10, 255), description="length of its one step, from a random start")
+    monitor_steps: Positive = Field(10, description="steps of the PGD that the one-step attack is compared with")
+    collapse_drop: Share = Field(
+        0.2, description="collapsed: accuracy under that PGD has fallen this far below its best"
+    )
+    on_collapse: Literal["stop", "warn"] = Field("stop", description="end the phase, or only say so")
+
+
+class TradesConfig(Settings):
+    """TRADES (Zhang et al. 2019)."""
+
+    beta: float = Field(6.0, ge=0, description="weight of the robustness term, 1/lambda of the paper")
+
+
+class AlpConfig(Settings):
+    """Adversarial logit pairing (Kannan et al. 2018)."""
+
+    weight: float = Field(0.5, ge=0, description="lambda: weight of the distance between natural and attacked logits")
+
+
+class RoclConfig(Settings):
+    """Robust contrastive learning without labels (Kim et al. 2020), and the classifier on top of it."""
+
+    epochs: Count = 100
+    temperature: float = Field(0.5, gt=0)
+    attack_weight: float = Field(
+        1 / 256, ge=0, description="weight of the extra term between the adversarial view and its target"
+    )
+    head: Literal["linear", "robust-linear", "fine-tune"] = Field(
+        "fine-tune",
+        description="linear evaluation, the same on attacked images, or adversarial training of everything (RoCL-AT)",
+    )
+
+
+class ContrastiveConfig(Settings):
+    """Stage 1: supervised contrastive learning of encoder and projection head."""
+
+    epochs: Count = 60
+    temperature: float = Field(0.07, gt=0)
+    positives: Literal["class", "views"] = Field(
+        "class", description="what an anchor is pulled to: its class, or its image's other views (SimCLR); both stages"
+    )
+
+
+class AdversarialConfig(Settings):
+    """Stage 2: each epoch retrains the classifier on attacked images, then the encoder with an adversarial view."""
+
+    epochs: Count = 140
+    classifier_epochs: Count = Field(5, description="N of Algorithm 1: passes of classifier retraining per epoch")
+    classifier_images: Literal["adversarial", "natural"] = Field(
+        "adversarial", description="what the classifier is retrained on (paper, Table 2)"
+    )
+    classifier_optimizer: OptimizerConfig = OptimizerConfig(
+        name="adam", learning_rate=1e-3, weight_decay=0.0, schedule="constant"
+    )
+    classifier_start: Literal["continue", "reinitialise"] = Field(
+        "continue", description="weights that each retraining begins with (paper, Table 5)"
+    )
+    source: Literal["image", "crop"] = Field(
+        "image", description="what is attacked: the image as it is, or randomly cropped and flipped (released code)"
+    )
+
+
+class LinearEvaluationConfig(Settings):
+    """Stage 3: linear classifiers on the frozen encoder.
+
+    The natural classifier is the paper's; the adversarial one is its Table 4. Both are measured; the one with the
+    higher validation robust accuracy is the run's result.
+    """
+
+    epochs: Count = Field(100, description="passes of the natural classifier")
+    start: Literal["scratch", "attack"] = Field(
+        "scratch", description="weights it begins with: fresh ones, or those of the attack classifier (paper, Table 6)"
+    )
+    adversarial_epochs: Count = Field(0, description="passes of the adversarially trained classifier; 0 leaves it out")
+    adversarial_steps: Positive = Field(10, description="attack steps while training it")
+    adversarial_start: Literal["scratch", "attack"] = Field("attack", description="weights it begins with")
+    optimizer: OptimizerConfig = OptimizerConfig(name="adam", learning_rate=1e-3, weight_decay=0.0)

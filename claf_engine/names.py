@@ -1,0 +1,9 @@
+"""The words that settings and command-line options share. No imports, so that help comes at once."""
+
+from typing import Literal
+
+Method = Literal["claf", "natural", "scl", "at", "fgsm", "trades", "alp", "rocl"]
+AttackName = Literal["pgd", "fgsm", "mi-fgsm"]
+"""Attacks of our own; evaluation also knows AutoAttack, which a library runs."""
+Norm = Literal["linf", "l2"]
+SpaceName = Literal["pixel", "released-code"]

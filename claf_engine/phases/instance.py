@@ -1,0 +1,67 @@
+"""Robust contrastive pretraining without labels (RoCL, Kim et al. 2020)."""
+
+from collections.abc import Generator, Iterator
+
+import torch
+from torch import Tensor
+
+from claf_engine.attacks import ascent_steps, from_config, gradient_of
+from claf_engine.device import channels_last
+from claf_engine.folding import fold
+from claf_engine.losses import nt_xent_loss
+from claf_engine.models import Pipeline
+from claf_engine.modes import evaluating, training
+from claf_engine.phases.contrastive import NUM_VIEWS
+from claf_engine.seeding import ATTACK as ATTACK_STREAM
+from claf_engine.seeding import VIEWS
+from claf_engine.session import Session
+from claf_engine.ticks import PartEnd, Pulse, Tick
+from claf_engine.views import make_views
+
+
+def instance(session: Session) -> Iterator[Tick]:
+    """Train encoder and projection head on two views and an instance-wise adversarial view of every image."""
+    cursor, generators = session.state.cursor, session.state.generators
+    while cursor.epoch < session.config.rocl.epochs:
+        for rows in session.batches():
+            images, _ = session.training_batch(rows)
+            views = make_views(images, session.config.views, NUM_VIEWS, generators[VIEWS])
+            attacked = yield from craft_instances(session, views[:, 0], views[:, 1])
+            loss = rocl_loss(session, torch.cat([views, attacked[:, None]], dim=1))
+            rate = session.feature_step(loss)
+            yield session.finish_step("encoder", "nt_xent", loss, rate, len(rows))
+        cursor.end_epoch()
+        yield PartEnd(epoch_ended=True)
+
+
+def craft_instances(session: Session, views: Tensor, targets: Tensor) -> Generator[Pulse, None, Tensor]:
+    """Adversarial views (B, 3, H, W): away from what the network takes for the same image (RoCL, eq. 4).
+
+    Args:
+        session: settings, network and random stream.
+        views: what is attacked.
+        targets: the other view of each image; its projections do not change during the attack and are computed once.
+    """
+    network, compute, config = session.state.network, session.compute, session.config
+    model = fold(Pipeline(network.encoder, network.projection_head))
+    with torch.no_grad(), evaluating(model), compute.autocast():
+        fixed = model(channels_last(targets)).float()
+
+    def loss(projections: Tensor) -> Tensor:
+        return nt_xent_loss(torch.stack([projections, fixed], dim=1), config.rocl.temperature)
+
+    spec, stream = from_config(config.attack, config.model), session.state.generators[ATTACK_STREAM]
+    return (yield from ascent_steps(gradient_of(model, loss, compute), views, spec, stream))
+
+
+def rocl_loss(session: Session, views: Tensor) -> Tensor:
+    """NT-Xent over all views (B, 3, 3, H, W), and once more between the adversarial view and its target (RoCL, eq. 6).
+
+    The adversarial view comes last, its target before it.
+    """
+    config, num_views = session.config.rocl, views.shape[1]
+    with training(session.state.network), session.compute.autocast():
+        projections = session.state.network.project(channels_last(views.flatten(0, 1)))
+    grouped = projections.view(len(views), num_views, -1)
+    extra = nt_xent_loss(grouped[:, -2:], config.temperature)
+    return nt_xent_loss(grouped, config.temperature) + config.attack_weight * extra

@@ -4,6 +4,7 @@ Everything here is a generator of pulses, so that it can be paused and shown, an
 trained in. Random starts come from throw-away generators: measuring never changes training.
 """
 
+import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from claf_engine.attacks import PIXEL, Attack, Space, attack_steps, make_attack, require_pixels
+from claf_engine.attacks.norms import distances
 from claf_engine.data import Split, to_pixels
 from claf_engine.device import Compute, channels_last, exact_fp32
 from claf_engine.errors import ClafError
@@ -24,7 +26,7 @@ from claf_engine.seeding import measurement_generator
 from claf_engine.ticks import Pulse
 
 ROUNDING = 1e-6
-"""How far beyond epsilon rounding may carry an attacked image."""
+"""How far beyond epsilon, or outside [0, 1], rounding may carry an attacked image."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Distances:
 
     def add(self, images: Tensor, adversarial: Tensor) -> None:
         """Take note of a batch (N, C, H, W)."""
-        moved = (adversarial - images).abs().flatten(1).amax(1)
+        moved = distances(images, adversarial, "linf")
         self.largest = max(self.largest, float(moved.max()))
         self.total += float(moved.sum())
         self.count += len(moved)
@@ -76,10 +78,11 @@ class Distances:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Accuracy on a split: natural, and robust at each radius."""
+    """Accuracy on a split: natural, and robust at each radius; `notices` are sentences for whoever reads it."""
 
     natural: float
     robust: tuple[RobustFigure, ...]
+    notices: tuple[str, ...] = ()
 
 
 def first(split: Split, count: int | None) -> Split:
@@ -118,8 +121,8 @@ def accuracy_steps(
 
     Raises:
         DataError: the images do not lie in [0, 1].
-        ClafError: an attack of radius 0 changed the accuracy, or an attacked image lies outside the ball, so the
-            attack or the model is broken.
+        ClafError: an attack of radius 0 changed the accuracy, or an attacked image lies outside the ball or is not
+            finite, so the attack or the model is broken.
     """
     compute = exact_fp32(compute)
     models = model, fold(model) if target is None else target
@@ -127,12 +130,13 @@ def accuracy_steps(
     attacked_rows = correct if suite.space.is_pixel else torch.arange(len(split), device=correct.device)
     robust = []
     for epsilon in suite.epsilons:
-        survivors, distances = 0, Distances()
+        survivors, moved = 0, Distances()
         for batch, rows in enumerate(torch.split(attacked_rows, batch_size) if len(attacked_rows) else ()):
             attacked = to_pixels(split.images[rows]), split.labels[rows]
-            survivors += yield from survivor_steps(models, attacked, (suite, epsilon, batch), compute, distances)
-        _require_ball(suite, epsilon, distances, survivors == len(correct))
-        robust.append(_figure(suite, epsilon, survivors / len(split), len(split), distances))
+            survivors += yield from survivor_steps(models, attacked, (suite, epsilon, batch), compute, moved)
+        if epsilon == 0 and suite.space.is_pixel and survivors != len(correct):
+            raise ClafError("an attack of epsilon 0 changed predictions: the model's forward pass is not repeatable")
+        robust.append(_figure(suite, epsilon, survivors / len(split), len(split), moved))
     return Accuracy(len(correct) / len(split), tuple(robust))
 
 
@@ -158,7 +162,7 @@ def survivor_steps(
     attacked: tuple[Tensor, Tensor],
     attack: tuple[AttackSuite, Fraction, int],
     compute: Compute,
-    distances: Distances,
+    moved: Distances,
 ) -> Generator[Pulse, None, int]:
     """Count the examples that every restart fails on; those that one restart broke are not tried again.
 
@@ -167,7 +171,10 @@ def survivor_steps(
         attacked: images (N, C, H, W) and labels (N,).
         attack: the suite, its radius, and the number of the batch, which the random starts depend on.
         compute: where.
-        distances: takes note of how far the images were moved.
+        moved: takes note of how far the images were moved.
+
+    Raises:
+        ClafError: see `require_ball`.
     """
     images, labels = attacked
     model, target = models
@@ -178,7 +185,8 @@ def survivor_steps(
             return 0
         generator = measurement_generator(suite.seed, f"{spec.title}, batch {batch}, {restart}", compute.device)
         adversarial = yield from abandonable(attack_steps(target, images, labels, spec, generator, compute))
-        distances.add(images, adversarial)
+        require_ball(images, adversarial, spec)
+        moved.add(images, adversarial)
         survives = predict(model, adversarial, compute) == labels
         images, labels = images[survives], labels[survives]
     return len(images)
@@ -200,18 +208,26 @@ def selection_figure(robust: Sequence[RobustFigure]) -> float:
     return robust[0].accuracy if robust else 0.0
 
 
-def _require_ball(suite: AttackSuite, epsilon: Fraction, distances: Distances, is_unchanged: bool) -> None:
-    """In pixel space a figure is only worth something if the attacked images lie where it says."""
-    if not suite.space.is_pixel:
+def require_ball(images: Tensor, adversarial: Tensor, spec: Attack) -> None:
+    """Refuse attacked images (N, C, H, W) that are not what their figure will say; rounding is forgiven.
+
+    Raises:
+        ClafError: one is not finite; or, in pixel space, lies beyond epsilon in the attack's norm or outside [0, 1].
+    """
+    distance = float(distances(images, adversarial, spec.norm).max())
+    if not math.isfinite(distance):
+        raise ClafError(f"{spec.title} gave an image that is not finite: the model's logits or gradients are not")
+    if not spec.space.is_pixel:
         return
-    if epsilon == 0 and not is_unchanged:
-        raise ClafError("an attack of epsilon 0 changed predictions: the model's forward pass is not repeatable")
-    if distances.largest > epsilon + ROUNDING:
-        raise ClafError(f"an attacked image lies {distances.largest:.6f} away, beyond epsilon {float(epsilon):.6f}")
+    if distance > spec.epsilon + ROUNDING:
+        raise ClafError(f"{spec.title} left the ball: an attacked image lies {distance:.6f} from its original")
+    low, high = torch.aminmax(adversarial)
+    if low < -ROUNDING or high > 1 + ROUNDING:
+        raise ClafError(f"{spec.title} left [0, 1]: attacked images lie in [{low:.6f}, {high:.6f}]")
 
 
 def _figure(
-    suite: AttackSuite, epsilon: Fraction, accuracy: float, num_examples: int, distances: Distances
+    suite: AttackSuite, epsilon: Fraction, accuracy: float, num_examples: int, moved: Distances
 ) -> RobustFigure:
     attack = suite.attack(epsilon)
     return RobustFigure(
@@ -225,6 +241,6 @@ def _figure(
         space=suite.space.name,
         seed=suite.seed,
         norm=suite.norm,
-        largest_distance=round(distances.largest, 6),
-        mean_distance=round(distances.mean, 6),
+        largest_distance=round(moved.largest, 6),
+        mean_distance=round(moved.mean, 6),
     )

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -38,6 +38,8 @@ class Description:
     Attributes:
         num_records: journal records that came before it.
         compute: device, precision and threads it was trained with.
+        trained_classifiers: those that may be evaluated, where the method does not say so by itself.
+        imported: where foreign weights come from: file name, its SHA-256, architecture, untrained parts.
     """
 
     run: str
@@ -50,6 +52,8 @@ class Description:
     compute: Mapping[str, Any]
     versions: Mapping[str, str]
     requested: bool = False
+    trained_classifiers: tuple[str, ...] | None = None
+    imported: Mapping[str, Any] | None = None
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:
@@ -89,12 +93,12 @@ def load_checkpoint(path: Path) -> tuple[CheckpointInfo, dict[str, Tensor]]:
     info = read_info(path)
     try:
         tensors = load(path.read_bytes())
+        with safe_open(path, framework="numpy") as file:
+            metadata: dict[str, str] = file.metadata()
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} is truncated or damaged: {error}") from error
-    metadata = {FORMAT_KEY: FORMAT_VERSION, **{key: json.dumps(value) for key, value in info.metadata.items()}}
-    stated = info.metadata.get("claf.sha256")
-    metadata.pop("claf.sha256", None)
-    if _hash_all(tensors, metadata) != stated:
+    stated = metadata.pop("claf.sha256", None)
+    if json.dumps(_hash_all(tensors, metadata)) != stated:
         raise CheckpointError(f"{path} was altered or damaged: its SHA-256 does not match; use another checkpoint")
     return info, tensors
 
@@ -228,7 +232,8 @@ def _metadata(state: TrainState, description: Description) -> dict[str, str]:
         "optimizers": groups,
         "loss_count": state.loss_count,
     }
-    return {FORMAT_KEY: FORMAT_VERSION, **{f"claf.{key}": json.dumps(value) for key, value in plain.items()}}
+    told = {f"claf.{key}": json.dumps(value) for key, value in plain.items() if value is not None}
+    return {FORMAT_KEY: FORMAT_VERSION, **told}
 
 
 def _require_finite(tensors: Mapping[str, Tensor], step: int) -> None:

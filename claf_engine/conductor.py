@@ -6,6 +6,7 @@ saved or left, because the state is consistent there.
 
 import time
 from collections.abc import Generator, Iterator
+from dataclasses import asdict
 
 from claf_engine import events as ev
 from claf_engine import keeper
@@ -17,7 +18,7 @@ from claf_engine.methods import Phase
 from claf_engine.pace import PROGRESS_SECONDS, STATUS_SECONDS, Pace
 from claf_engine.probe import probe_steps, suite_of
 from claf_engine.progress import PROBE, TEST, WATCH, is_probe_due, kind_of
-from claf_engine.results import candidates, select
+from claf_engine.results import candidates, select, selection_rule
 from claf_engine.runs import RunDirectory
 from claf_engine.session import Session
 from claf_engine.ticks import Boundary, PartEnd, Pulse, Tick
@@ -198,7 +199,7 @@ class Conductor:
             figures = {"natural": measured.natural, "robust": selection_figure(measured.robust)}
             state.ledger.validation[classifier] = figures
         cursor = state.cursor
-        robust = [{"epsilon": item.epsilon, "accuracy": item.accuracy} for item in measured.robust]
+        robust = [asdict(figure) for figure in measured.robust]
         state.ledger.probe = {
             "step": cursor.step,
             "classifier": classifier,
@@ -244,14 +245,13 @@ class Conductor:
                     candidate.checkpoint, candidate.classifier, measured.natural, measured.robust, selected=False
                 )
             )
-        epsilon = measured.robust[0].epsilon if results and measured.robust else ""
         yield self._pace.progressed()
         yield ev.RunFinished(
             "finished",
             cursor.step,
             session.state.ledger.elapsed,
             select(results, found),
-            f"validation robust accuracy at {epsilon}" if epsilon else "",
+            selection_rule(session.config.probe) if results else "",
             checkpoint=keeper.newest(self._directory),
         )
 

@@ -21,6 +21,7 @@ _METRIC_EVENTS = (
     ev.EpochFinished,
     ev.ClassifierRetrained,
     ev.DissociationMeasured,
+    ev.OverfittingChecked,
     ev.ProbeFinished,
 )
 

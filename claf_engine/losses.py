@@ -82,5 +82,17 @@ def kl_divergence(attacked: Tensor, natural: Tensor) -> Tensor:
 
 
 def logit_distance(attacked: Tensor, natural: Tensor) -> Tensor:
-    """Mean squared distance between paired logits (N, K), over examples and classes (Kannan et al. 2018, section 4)."""
+    """Mean squared distance between paired logits: the pairing term of adversarial logit pairing.
+
+    Kannan et al. (2018), section 4, take an L2 loss averaged over examples and leave its scale over classes open; their
+    released code averages over classes too (TensorFlow's `mean_squared_error`), and its weights of around 0.5 belong to
+    that scale.
+
+    Args:
+        attacked: logits (N, K).
+        natural: logits (N, K); gradients flow through both.
+
+    Returns:
+        A 0-d tensor, not negative.
+    """
     return (attacked - natural).square().mean()

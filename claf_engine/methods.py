@@ -5,10 +5,11 @@ share phases: none has a trainer of its own.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from claf_engine.config import RunConfig
+from claf_engine.errors import ConfigError
 from claf_engine.events import PhasePlan
 from claf_engine.models import ADVERSARIAL, ATTACK, NATURAL
 from claf_engine.names import Method
@@ -50,7 +51,8 @@ class Phase:
         epochs: how many, from the settings.
         parts: its loops.
         classifier: the one that probes ask; None fits one for each probe.
-        num_watches: measurements of its own that the phase makes in an epoch.
+        num_watches: how often the phase measures on its own in an epoch.
+        watch_steps: steps of each attack of one such measurement.
         trains_features: it steps encoder and projection head by their common schedule.
         is_frozen: the encoder stands still, so that one probe at the end says all.
     """
@@ -62,6 +64,7 @@ class Phase:
     parts: tuple[Part, ...]
     classifier: str | None
     num_watches: int = 0
+    watch_steps: tuple[int, ...] = ()
     trains_features: bool = False
     is_frozen: bool = False
 
@@ -72,8 +75,21 @@ class Phase:
 
 
 def phases_of(config: RunConfig) -> tuple[Phase, ...]:
-    """The phases of the configured method, in order; phases of no epochs are left out."""
-    return tuple(phase for phase in METHODS[config.method](config) if phase.epochs > 0)
+    """The phases of the configured method, in order; phases of no epochs are left out.
+
+    Raises:
+        ConfigError: none is left, or the head of rocl is to be trained for no epochs.
+    """
+    phases = tuple(phase for phase in METHODS[config.method](config) if phase.epochs > 0)
+    if not phases:
+        raise ConfigError(f"method {config.method} trains for no epochs: set the epochs of one of its phases above 0")
+    return phases
+
+
+def reported_classifiers(phases: tuple[Phase, ...]) -> set[str]:
+    """The classifiers that a run of these phases reports: those of linear evaluation, or else all that it trains."""
+    fitted_last = {phase.classifier for phase in phases if phase.is_frozen}
+    return {name for name in fitted_last or {phase.classifier for phase in phases} if name is not None}
 
 
 def feature_epochs(phases: tuple[Phase, ...]) -> int:
@@ -101,12 +117,16 @@ def _rocl(config: RunConfig) -> tuple[Phase, ...]:
 def _rocl_head(config: RunConfig) -> Phase:
     match config.rocl.head:
         case "linear":
-            return _linear_evaluation(config, "2 · ")
+            head, epochs = _linear_evaluation(config, "2 · "), "linear_evaluation.epochs"
         case "robust-linear":
-            return _adversarial_linear_evaluation(config, "2 · ")
+            head, epochs = _adversarial_linear_evaluation(config, "2 · "), "linear_evaluation.adversarial_epochs"
         case "fine-tune":
             cost = 2 * config.attack.steps + 3
-            return _supervised(config, "2 · fine-tuning", adversarial_loss, "cross_entropy", cost)
+            head = _supervised(config, "2 · fine-tuning", adversarial_loss, "cross_entropy", cost)
+            epochs = "supervised.epochs"
+    if not head.epochs:
+        raise ConfigError(f"rocl.head = {config.rocl.head!r} trains for no epochs: set {epochs} above 0")
+    return head
 
 
 def _contrastive(config: RunConfig, number: str) -> Phase:
@@ -131,6 +151,7 @@ def _adversarial(config: RunConfig) -> Phase:
         parts,
         ATTACK,
         num_watches=2,
+        watch_steps=(steps,),
         trains_features=True,
     )
 
@@ -158,14 +179,12 @@ def _adversarial_linear_evaluation(config: RunConfig, number: str) -> Phase:
     )
 
 
-def _supervised(
-    config: RunConfig, title: str, objective: Objective, loss_name: str, cost: float, num_watches: int = 0
-) -> Phase:
+def _supervised(config: RunConfig, title: str, objective: Objective, loss_name: str, cost: float) -> Phase:
     """One supervised phase; only natural training leaves the adversarial classifier alone."""
     classifier = NATURAL if objective is natural_loss else ADVERSARIAL
     play = partial(supervised, objective=objective, classifier=classifier, loss_name=loss_name)
     parts = (Part("supervised", 1, cost),)
-    return Phase("supervised", title, play, config.supervised.epochs, parts, classifier, num_watches)
+    return Phase("supervised", title, play, config.supervised.epochs, parts, classifier)
 
 
 def _natural(config: RunConfig) -> tuple[Phase, ...]:
@@ -178,7 +197,8 @@ def _at(config: RunConfig) -> tuple[Phase, ...]:
 
 
 def _fgsm(config: RunConfig) -> tuple[Phase, ...]:
-    return (_supervised(config, "fast adversarial training", fgsm_loss, "cross_entropy", 5, num_watches=1),)
+    phase = _supervised(config, "fast adversarial training", fgsm_loss, "cross_entropy", 5)
+    return (replace(phase, num_watches=1, watch_steps=(1, config.fgsm.monitor_steps)),)
 
 
 def _trades(config: RunConfig) -> tuple[Phase, ...]:

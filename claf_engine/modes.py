@@ -1,25 +1,25 @@
-"""Freezing, as context managers that put every flag back.
+"""Modes of modules, as context managers that put every flag back.
 
 A frozen module is one whose parameters take no gradient AND whose BatchNorm buffers stand still: the released code
 stops only the first and lets the statistics of its "frozen" encoder drift (`docs/deviations.md`).
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from torch import nn
 
+BATCH_NORMS = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
+
+def evaluating(module: nn.Module) -> AbstractContextManager[None]:
     """Eval mode (BatchNorm uses and keeps its running statistics); restores each submodule's own mode."""
-    was_training = {child: child.training for child in module.modules()}
-    module.eval()
-    try:
-        yield
-    finally:
-        for child, training in was_training.items():
-            child.training = training
+    return _in_mode(module, is_training=False)
+
+
+def training(module: nn.Module) -> AbstractContextManager[None]:
+    """Train mode; restores each submodule's own mode."""
+    return _in_mode(module, is_training=True)
 
 
 @contextmanager
@@ -37,28 +37,25 @@ def frozen(module: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def training(module: nn.Module) -> Iterator[None]:
-    """Train mode; restores each submodule's own mode."""
-    was_training = {child: child.training for child in module.modules()}
-    module.train()
-    try:
-        yield
-    finally:
-        for child, mode in was_training.items():
-            child.training = mode
-
-
-@contextmanager
 def batch_statistics(module: nn.Module) -> Iterator[None]:
-    """No parameter gradients, and BatchNorm normalises by the batch but keeps its buffers; restores everything."""
-    norms = [child for child in module.modules() if isinstance(child, nn.BatchNorm2d)]
-    buffers = [{name: buffer.clone() for name, buffer in norm.named_buffers()} for norm in norms]
+    """Frozen, but BatchNorm normalises by the batch; its buffers are neither used nor changed. Restores each flag."""
+    was_tracking = {child: child.track_running_stats for child in module.modules() if isinstance(child, BATCH_NORMS)}
     with frozen(module):
-        for norm in norms:
-            norm.train()
+        for norm in was_tracking:
+            norm.training, norm.track_running_stats = True, False
         try:
             yield
         finally:
-            for norm, saved in zip(norms, buffers, strict=True):
-                for name, buffer in norm.named_buffers():
-                    buffer.copy_(saved[name])
+            for norm, tracking in was_tracking.items():
+                norm.track_running_stats = tracking
+
+
+@contextmanager
+def _in_mode(module: nn.Module, is_training: bool) -> Iterator[None]:
+    own_modes = {child: child.training for child in module.modules()}
+    module.train(is_training)
+    try:
+        yield
+    finally:
+        for child, own_mode in own_modes.items():
+            child.training = own_mode

@@ -4,6 +4,8 @@ from typing import Literal
 
 Method = Literal["claf", "natural", "scl", "at", "fgsm", "trades", "alp", "rocl"]
 AttackName = Literal["pgd", "fgsm", "mi-fgsm"]
-"""Attacks of our own; evaluation also knows AutoAttack, which a library runs."""
+"""Attacks of our own."""
+EvaluationAttack = Literal[AttackName, "autoattack"]
+"""What accuracy is measured under; a library runs AutoAttack."""
 Norm = Literal["linf", "l2"]
 SpaceName = Literal["pixel", "released-code"]

@@ -68,6 +68,7 @@ class Pace:
     def progressed(self) -> Progressed:
         """Where the run is now."""
         cursor, ledger = self._session.state.cursor, self._session.state.ledger
+        self._progress.enter(cursor.phase)
         epochs = self._phases[cursor.phase].epochs if cursor.phase < len(self._phases) else 0
         activity = self.activity
         return Progressed(

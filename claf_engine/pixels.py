@@ -44,3 +44,8 @@ def format_distance(distance: Fraction) -> str:
         return f"{levels.numerator}/255"
     decimal = f"{float(distance):g}"
     return decimal if Fraction(decimal) == distance else str(distance)
+
+
+def format_levels(distance: float) -> str:
+    """Write a measured distance in [0, 1] in levels of an 8-bit image, to a tenth: 0.45 is "114.8/255"."""
+    return f"{255 * distance:.1f}".removesuffix(".0") + "/255"

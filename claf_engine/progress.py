@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from claf_engine.config import RunConfig
-from claf_engine.methods import Phase
+from claf_engine.methods import Phase, reported_classifiers
 
 WATCH, PROBE, TEST = "watch", "probe", "test"
 FP32_COST = 3.0
@@ -37,20 +37,29 @@ def plan_work(config: RunConfig, phases: tuple[Phase, ...], num_train: int, num_
     steps = -(-num_train // config.batch_size)
     images = num_train / steps
     probe_cost = _measurement_cost(config.probe.num_examples, len(config.probe.epsilons), config.probe.steps)
-    watch_cost = _measurement_cost(config.probe.num_examples, 1, config.attack.steps)
     works: list[Work] = []
     for index, phase in enumerate(phases):
         for part in phase.parts:
             count = phase.epochs * part.sweeps * steps
             works.append(Work(index, kind_of(phase.name, part.name), count, part.cost * images))
         if phase.num_watches:
-            works.append(Work(index, WATCH, phase.epochs * phase.num_watches, watch_cost))
+            cost = sum(_measurement_cost(config.probe.num_examples, 1, steps) for steps in phase.watch_steps)
+            works.append(Work(index, WATCH, phase.epochs * phase.num_watches, cost))
         works.append(Work(index, PROBE, num_probes(phase, config.probe.every_epochs), probe_cost))
     evaluation = config.evaluation
     num_examples = min(num_test, evaluation.num_examples or num_test)
     cost = _measurement_cost(num_examples, len(evaluation.epsilons) * evaluation.restarts, evaluation.steps)
-    works.append(Work(len(phases), TEST, 3 if config.linear_evaluation.adversarial_epochs else 2, cost))
+    works.append(Work(len(phases), TEST, num_tests(phases), cost))
     return works
+
+
+def num_tests(phases: tuple[Phase, ...]) -> int:
+    """At most how many networks a run of these phases is tested as: see `results.candidates`.
+
+    They are every classifier that is reported, and the best checkpoint where it may hold another encoder than the last.
+    """
+    may_be_better = any(phase.classifier is not None and not phase.is_frozen for phase in phases)
+    return len(reported_classifiers(phases)) + may_be_better
 
 
 def num_probes(phase: Phase, every_epochs: int) -> int:
@@ -86,6 +95,12 @@ class Progress:
         """Correct how many units of a kind a phase has, once that is known."""
         self._works = [
             replace(work, count=count) if (work.phase, work.kind) == (phase, kind) else work for work in self._works
+        ]
+
+    def enter(self, phase: int) -> None:
+        """Go on to a phase: what the phases before it planned and have not done will not be done any more."""
+        self._works = [
+            replace(work, count=_done(work, self._done)) if work.phase < phase else work for work in self._works
         ]
 
     def seconds_of(self, kind: str) -> float | None:

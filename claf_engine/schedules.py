@@ -9,6 +9,9 @@ from torch import nn
 from claf_engine.config import OptimizerConfig
 from claf_engine.lars import Lars
 
+ROUNDING = 1e-6
+"""So that a milestone such as 100/110 of 110 steps is step 100, whatever the product rounds to."""
+
 
 def learning_rate(config: OptimizerConfig, step: int, total_steps: int, steps_per_epoch: int) -> float:
     """The learning rate of one optimiser step.
@@ -20,7 +23,7 @@ def learning_rate(config: OptimizerConfig, step: int, total_steps: int, steps_pe
     Args:
         config: base rate, schedule, warm-up.
         step: steps this optimiser has taken before, from 0.
-        total_steps: steps it takes in all; milestones are fractions of it.
+        total_steps: steps it takes in all, warm-up included; milestones are fractions of it.
         steps_per_epoch: turns warm-up epochs into steps.
     """
     warmup = config.warmup_epochs * steps_per_epoch
@@ -29,7 +32,7 @@ def learning_rate(config: OptimizerConfig, step: int, total_steps: int, steps_pe
     if config.schedule == "constant":
         return config.learning_rate
     if config.schedule == "steps":
-        num_drops = sum(step >= milestone * total_steps for milestone in config.milestones)
+        num_drops = sum(step + ROUNDING >= milestone * total_steps for milestone in config.milestones)
         return config.learning_rate * config.decay**num_drops
     progress = min(1.0, (step - warmup) / max(1.0, total_steps - warmup))
     remaining = 0.5 * (1 + math.cos(math.pi * progress)) if config.schedule == "cosine" else 1 - progress

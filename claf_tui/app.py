@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import ClassVar, Literal, TextIO
+from typing import ClassVar, TextIO
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -16,13 +16,13 @@ from textual.screen import Screen
 from claf_engine import events as ev
 from claf_engine.control import Control
 from claf_tui.bridge import Engine, EngineThread
-from claf_tui.safe_text import safe
 from claf_tui.screens.checkpoint_actions import ResumeRequest
 from claf_tui.screens.confirm import CANCEL, Answer, ConfirmScreen
 from claf_tui.screens.dashboard import Dashboard
 from claf_tui.screens.help import HelpScreen
 from claf_tui.state import RunState, reduce, status_word
 from claf_tui.theme import THEME
+from claf_tui.toasts import toast_of
 from claf_tui.widgets.phase_strip import Moment
 
 POLLS_PER_SECOND = 6
@@ -51,6 +51,9 @@ class ConsoleApp(App[ResumeRequest]):
 
     TITLE = "claf-tui"
     CSS_PATH = "console.tcss"
+    IS_SERIES: ClassVar[bool] = False
+    """Whether the engine plays several runs, so that the end of one is not the end of all."""
+    LEAVE_TEXT: ClassVar[str] = "The run is live. It finishes its step, saves a checkpoint, and the console closes."
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "quit"),
@@ -65,7 +68,7 @@ class ConsoleApp(App[ResumeRequest]):
         super().__init__()
         self.control = control
         self.state = RunState()
-        self.thread = EngineThread(engine, control)
+        self.thread = EngineThread(engine, control, is_series=self.IS_SERIES)
         self.was_abandoned = False
         self._read_only = read_only
         self._log_file = log_file
@@ -74,13 +77,14 @@ class ConsoleApp(App[ResumeRequest]):
         self._switch_interval = sys.getswitchinterval()
         self._started = time.monotonic()
         self._leaves_when_done = False
+        self._has_rung = False
         self._signal_code: int | None = None
 
     def on_mount(self) -> None:
         """Start the engine and begin to poll it."""
         self.register_theme(THEME)
         self.theme = THEME.name
-        self.push_screen(self._dashboard)
+        self.push_screen(self.home)
         self.begin_capture_print(self)
         if not self.is_headless:
             self._handle_signals()
@@ -103,18 +107,34 @@ class ConsoleApp(App[ResumeRequest]):
         is_over = not self.thread.is_alive
         events = self.thread.drain()
         for event in events:
-            self.state = reduce(self.state, event)
-        for event in [event for event in events if is_told(event)][-MAX_TOLD:]:
-            self._tell_of(event)
+            self.take(event)
+        for toast in [toast for event in events if (toast := toast_of(event))][-MAX_TOLD:]:
+            self.notify(toast.text, severity=toast.severity, markup=False, timeout=toast.seconds)
+        if self.has_ended and not self._has_rung:
+            self._has_rung = True
+            self.bell()
         if any(isinstance(event, ev.CheckpointSaved) for event in events):
             self._reload_browser()
         word = self.word
         if word != "PAUSED":
             self._frame += 1
         with self.batch_update():
-            self._dashboard.show(self.state, Moment(word, self._frame, time.monotonic() - self._started))
+            self.draw(Moment(word, self._frame, time.monotonic() - self._started))
         if is_over and self._leaves_when_done:
             self.exit(return_code=self.exit_code)
+
+    @property
+    def home(self) -> Screen[None]:
+        """The screen that the console begins with."""
+        return self._dashboard
+
+    def take(self, event: ev.Event) -> None:
+        """Fold one event of the engine into the state."""
+        self.state = reduce(self.state, event)
+
+    def draw(self, moment: Moment) -> None:
+        """Show the state."""
+        self._dashboard.show(self.state, moment)
 
     @property
     def word(self) -> str:
@@ -124,7 +144,22 @@ class ConsoleApp(App[ResumeRequest]):
     @property
     def is_live(self) -> bool:
         """Whether a run is going on in this process."""
-        return not self._read_only and self.state.finished is None and self.thread.is_alive
+        return not self._read_only and not self.has_ended and self.thread.is_alive
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the engine has told how its work ended."""
+        return self.state.finished is not None
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether the console may be left to go on from another checkpoint."""
+        return not self.is_live and not self._read_only
+
+    @property
+    def reason(self) -> str:
+        """Why the work failed, or an empty string."""
+        return self.state.finished.reason if self.state.finished else ""
 
     @property
     def exit_code(self) -> int:
@@ -143,8 +178,7 @@ class ConsoleApp(App[ResumeRequest]):
             self._ask_to_abandon()
         elif not isinstance(self.screen, ConfirmScreen):
             answers = [Answer("y", "stop and save", "stop", "warning"), CANCEL]
-            text = "The run is live. It finishes its step, saves a checkpoint, and the console closes."
-            self.push_screen(ConfirmScreen("leave?", text, answers), self._on_quit_answer)
+            self.push_screen(ConfirmScreen("leave?", self.LEAVE_TEXT, answers), self._on_quit_answer)
 
     async def action_interrupt(self) -> None:
         """Ctrl+C: the first asks to stop and save, the second offers to leave without saving, the third leaves."""
@@ -160,7 +194,11 @@ class ConsoleApp(App[ResumeRequest]):
     def action_help(self) -> None:
         """Show the help page."""
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen())
+            self.push_screen(self.help_screen())
+
+    def help_screen(self) -> HelpScreen:
+        """Make the help page."""
+        return HelpScreen()
 
     def action_checkpoints(self) -> None:
         """Show the checkpoints of this run."""
@@ -171,7 +209,7 @@ class ConsoleApp(App[ResumeRequest]):
 
         if not isinstance(self.screen, CheckpointBrowser):
             directory = Path(self.state.run.directory)
-            self.push_screen(CheckpointBrowser(directory, is_live=lambda: self.is_live or self._read_only))
+            self.push_screen(CheckpointBrowser(directory, is_live=lambda: not self.can_resume))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Put the dashboard's keys into the command palette."""
@@ -244,34 +282,6 @@ class ConsoleApp(App[ResumeRequest]):
         for screen in self.screen_stack:
             if isinstance(screen, CheckpointBrowser):
                 screen.action_reload()
-
-    def _tell_of(self, event: ev.Event) -> None:
-        match event:
-            case ev.RunFinished():
-                self.bell()
-            case ev.Notice():
-                is_error = event.level == "error"
-                severity: Literal["error", "warning"] = "error" if is_error else "warning"
-                self.notify(safe(event.text, 200), severity=severity, markup=False, timeout=6)
-            case ev.CheckpointSaved():
-                self.notify(f"checkpoint saved at step {event.step:,}", markup=False, timeout=3)
-            case ev.ProbeFinished():
-                self.notify("the probe you asked for is done", markup=False, timeout=3)
-            case _:
-                pass
-
-
-def is_told(event: ev.Event) -> bool:
-    """Whether an event deserves a toast or the bell: trouble, an answer to a request, the end."""
-    match event:
-        case ev.Notice():
-            return event.level != "info"
-        case ev.CheckpointSaved():
-            return "requested" in event.kept_as
-        case ev.ProbeFinished():
-            return event.requested
-        case _:
-            return isinstance(event, ev.RunFinished)
 
 
 class AbandonScreen(ConfirmScreen):

@@ -35,7 +35,7 @@ class EventStore:
             if isinstance(event, ev.Progressed):
                 self._latest = event
                 return
-            if isinstance(event, ev.PhaseStarted | ev.RunFinished):
+            if isinstance(event, ev.RunStarted | ev.PhaseStarted | ev.RunFinished | ev.ReproductionChanged):
                 self._queue_latest()
             self._events.append(event)
             if len(self._events) > self._max_events:
@@ -52,6 +52,12 @@ class EventStore:
             text = f"{left_out} events were not drawn while the terminal did not read; the run's own files are complete"
             taken.append(ev.Notice("warning", text))
         return taken
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to hand over."""
+        with self._lock:
+            return self._latest is None and not self._events
 
     def _queue_latest(self) -> None:
         if self._latest is not None:
@@ -72,12 +78,17 @@ class EventStore:
 class EngineThread:
     """Runs an engine in one plain daemon thread and keeps how it ended.
 
+    Args:
+        engine: makes the events; called once, in the thread.
+        control: what it polls.
+        is_series: the engine plays any number of runs one after the other, and its end is the end of the last.
+
     Attributes:
         error: what the engine raised, or None.
         traceback_text: its traceback, or an empty string.
     """
 
-    def __init__(self, engine: Engine, control: Control) -> None:
+    def __init__(self, engine: Engine, control: Control, *, is_series: bool = False) -> None:
         self.error: BaseException | None = None
         self.traceback_text = ""
         self._engine = engine
@@ -85,13 +96,19 @@ class EngineThread:
         self._store = EventStore()
         self._step = 0
         self._elapsed = 0.0
-        self._has_finished = False
+        self._is_series = is_series
+        self._owes_end = not is_series
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     @property
     def is_alive(self) -> bool:
         """Whether the engine is still at work, be it training or saving."""
         return self._thread.is_alive()
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the engine was started, has left, and every event of it was taken."""
+        return self._thread.ident is not None and not self._thread.is_alive() and self._store.is_empty
 
     def start(self) -> None:
         """Start the engine; returns at once."""
@@ -115,20 +132,22 @@ class EngineThread:
         try:
             for event in self._engine(self._control):
                 self._put(event)
-            if not self._has_finished:
+            if self._owes_end:
                 self._fail("the engine left without saying how the run ended")
         except BaseException as error:  # noqa: BLE001 (nothing may end this thread unseen; the console shows it)
             self.error = error
             self.traceback_text = traceback.format_exc()
-            if not self._has_finished:
+            if self._owes_end:
                 self._fail(describe(error))
 
     def _put(self, event: ev.Event) -> None:
         match event:
+            case ev.RunStarted() if self._is_series:
+                self._step, self._elapsed, self._owes_end = event.resumed_from_step or 0, 0.0, True
             case ev.Progressed() | ev.StepLogged():
                 self._step, self._elapsed = event.step, event.elapsed
             case ev.RunFinished():
-                self._has_finished = True
+                self._owes_end = False
             case _:
                 pass
         self._store.put(event)

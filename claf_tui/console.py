@@ -42,6 +42,7 @@ def run_console(
     *,
     log_path: Path,
     read_only: bool = False,
+    app_class: type[ConsoleApp] = ConsoleApp,
     leave: Callable[[int], None] = os._exit,
 ) -> ConsoleResult:
     """Show a run in the terminal until the person leaves, and wait for the engine to save.
@@ -55,10 +56,11 @@ def run_console(
         control: what the engine polls.
         log_path: file for everything that other code prints; also receives the traceback of a failed run.
         read_only: the run belongs to another process and is only watched.
+        app_class: the console to show it in.
         leave: ends the process.
     """
     with captured_output(log_path) as log_file:
-        app = ConsoleApp(engine, control, read_only=read_only, log_file=log_file)
+        app = app_class(engine, control, read_only=read_only, log_file=log_file)
         request = app.run()
         control.stop()
         has_left = not app.was_abandoned and app.thread.join(_patience(app, read_only=read_only))
@@ -67,11 +69,10 @@ def run_console(
     if not has_left and not read_only:
         sys.stdout.flush()
         leave(return_code)
-    finished = app.state.finished
     return ConsoleResult(
         return_code=return_code,
         resume=request.path if isinstance(request, ResumeRequest) else None,
-        reason=finished.reason if finished else "",
+        reason=app.reason,
         directory=app.state.run.directory if app.state.run else None,
     )
 
@@ -79,4 +80,4 @@ def run_console(
 def _patience(app: ConsoleApp, *, read_only: bool) -> float:
     if read_only:
         return WATCH_TIMEOUT
-    return LEAVE_TIMEOUT if app.state.finished is not None else SAVE_TIMEOUT
+    return LEAVE_TIMEOUT if app.has_ended else SAVE_TIMEOUT

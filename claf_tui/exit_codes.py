@@ -7,6 +7,7 @@ FAILED_INPUT = 3
 DIVERGED = 4
 DEVICE = 5
 NOT_ROBUST_ENOUGH = 6
+ROW_FAILED = 7
 SIGNAL_BASE = 128
 
 MEANINGS = {
@@ -17,6 +18,7 @@ MEANINGS = {
     str(DIVERGED): "training diverged",
     str(DEVICE): "the device is missing or out of memory",
     str(NOT_ROBUST_ENOUGH): "eval: --min-robust-accuracy was not reached",
+    str(ROW_FAILED): "reproduce: a row could not be filled",
     "129, 130, 143": "ended by hang-up, ctrl+c or termination",
 }
 

@@ -2,6 +2,8 @@
 
 import math
 
+from claf_engine.pixels import format_levels
+
 UNKNOWN = "–"
 
 
@@ -57,3 +59,8 @@ def figure(value: float | None) -> str:
     if value != 0 and (abs(value) < 1e-3 or abs(value) >= 1e5):
         return f"{value:.2e}"
     return f"{value:.4g}"
+
+
+def levels(distance: float | None) -> str:
+    """Write a distance between images in levels of 255; unknown is a dash."""
+    return UNKNOWN if distance is None or not math.isfinite(distance) else format_levels(distance)

@@ -86,5 +86,5 @@ def follow(steps: Generator[Pulse, None, Report]) -> Report:
                 return report
             if pulse.activity != activity:
                 activity = pulse.activity
-                bar.reset(task, description=safe(activity, 40), total=pulse.total or None)
+                bar.reset(task, description=safe(activity, 48), total=pulse.total or None)
             bar.update(task, completed=pulse.done)

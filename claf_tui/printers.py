@@ -31,7 +31,7 @@ class PlainPrinter:
         if not (isinstance(event, ev.RunFinished) and event.status == "failed"):  # whoever runs the engine says why
             for line in new_lines:
                 self._write(line.text if line.level == "info" else f"{line.level}: {line.text}")
-        for text in details(event):
+        for text in [*details(event), *reminders(event, self._state)]:
             self._write(text)
         if isinstance(event, ev.StepLogged):
             self._step = event
@@ -51,7 +51,8 @@ def details(event: ev.Event) -> list[str]:
     match event:
         case ev.RunStarted():
             images = f"{event.num_train:,} train, {event.num_validation:,} validation, {event.num_test:,} test images"
-            network = f"{event.num_parameters:,} parameters, {safe(event.precision, 20)}, {event.threads} threads"
+            threads = "thread" if event.threads == 1 else "threads"
+            network = f"{event.num_parameters:,} parameters, {safe(event.precision, 20)}, {event.threads} {threads}"
             return [f"{images}; {network}; seed {event.seed}", f"folder {safe(event.directory, 400)}"]
         case ev.ClassifierRetrained():
             accuracy = f"{figures.percent(event.before)} → {figures.percent(event.after)}"
@@ -62,6 +63,13 @@ def details(event: ev.Event) -> list[str]:
             return [f"epoch {event.epoch}: dissociation {points}, {accuracy} after the encoder moved"]
         case _:
             return []
+
+
+def reminders(event: ev.Event, state: RunState) -> list[str]:
+    """When a run ends, its alerts once more: they may have scrolled away."""
+    if not isinstance(event, ev.RunFinished):
+        return []
+    return [f"ALERT of step {figures.count(alert.step)}: {alert.text}" for alert in state.alerts]
 
 
 def progress_line(progress: ev.Progressed, step: ev.StepLogged | None, state: RunState) -> str:

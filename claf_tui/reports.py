@@ -2,21 +2,38 @@
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from claf_engine.events import RunFinished, TestResult
+from claf_engine.events import RobustFigure, RunFinished, TestResult
 from claf_engine.inspect import CheckpointInfo
 from claf_engine.runs import RunSummary
 from claf_tui import figures
+from claf_tui.attack_words import NO_BALL, PIXEL, radius
+from claf_tui.evaluation_report import cells_of, evaluation_tables, new_table, no_ball_sentences, radius_of
+from claf_tui.fitted_table import FittedTable
 from claf_tui.safe_text import safe
 
+__all__ = [
+    "checkpoint_record",
+    "checkpoint_tables",
+    "evaluation_tables",
+    "next_command",
+    "results_table",
+    "run_records",
+    "run_report",
+    "runs_table",
+]
+
 STAR = "★"
+RUN_HEADINGS = ("name", "status", "method", "data", "phase", "epoch", "natural", "robust", "measured on")
+ROOMS = (100, 12, 10, 24, 26, 6)
+"""The longest text of each of the first headings, which others may have written; `--json` has all of it."""
 STATUS_STYLES = {"finished": "green", "running": "cyan", "failed": "red", "interrupted": "yellow"}
 
 
@@ -28,6 +45,8 @@ def run_report(finished: RunFinished | None, directory: Path) -> list[Renderable
         lines.append(Text(f"run {status} at step {figures.count(finished.step)}, {figures.duration(finished.elapsed)}"))
     if finished is not None and finished.results:
         lines.append(results_table(finished.results))
+        figures_shown = [asdict(figure) for result in finished.results for figure in result.robust]
+        lines += [Text(sentence, style="yellow") for sentence in no_ball_sentences(figures_shown)]
         if finished.selected_on:
             lines.append(Text(f"{STAR} chosen by {safe(finished.selected_on)}; all figures are of test images"))
     lines += [Text(f"folder: {safe(directory, 400)}"), Text(f"next:   {next_command(status, directory)}", style="bold")]
@@ -44,36 +63,46 @@ def next_command(status: str, directory: Path) -> str:
 
 def results_table(results: Sequence[TestResult]) -> Table:
     """Test accuracy of each classifier of each checkpoint, the selected one starred."""
-    epsilons = list(dict.fromkeys(figure.epsilon for result in results for figure in result.robust))
-    attacks = {figure.epsilon: f"{figure.attack}-{figure.steps}" for result in results for figure in result.robust}
-    headings = [f"{safe(attacks[epsilon], 20)} at {safe(epsilon, 12)}" for epsilon in epsilons]
-    table = _table("", "checkpoint", "classifier", "natural", *headings)
+    headings = list(dict.fromkeys(_heading(figure) for result in results for figure in result.robust))
+    table = new_table("", "checkpoint", "classifier", "natural", *headings)
     for result in results:
-        robust = {figure.epsilon: figures.percent(figure.accuracy) for figure in result.robust}
+        robust = {_heading(figure): figures.percent(figure.accuracy) for figure in result.robust}
         table.add_row(
             STAR if result.selected else "",
-            *_cells(result.checkpoint, result.classifier),
+            *cells_of(result.checkpoint, result.classifier),
             figures.percent(result.natural),
-            *(robust.get(epsilon, figures.UNKNOWN) for epsilon in epsilons),
+            *(robust.get(heading, figures.UNKNOWN) for heading in headings),
             style="bold" if result.selected else None,
         )
     return table
 
 
-def runs_table(runs: Iterable[RunSummary]) -> Table:
+def runs_table(runs: Iterable[RunSummary]) -> FittedTable:
     """One line per run, newest first."""
-    table = _table("name", "status", "method", "data", "phase", "epoch", "natural", "robust", "measured on")
+    rows = []
     for run in runs:
-        phase, epoch = run.record.get("phase_title", ""), run.record.get("epoch", "")
-        style = STATUS_STYLES.get(run.status, "")
-        cells = _cells(run.name, run.status, run.record.get("method", ""), run.record.get("data", ""), phase, epoch)
-        table.add_row(cells[0], Text(cells[1], style=style), *cells[2:], *_figures_of(run.record))
-    return table
+        keys = ("method", "data", "phase_title", "epoch")
+        cells = (run.name, run.status, *(run.record.get(key, "") for key in keys))
+        shortened = [safe(cell, room) for cell, room in zip(cells, ROOMS, strict=True)]
+        row = [Text(cell) for cell in (*shortened, *_figures_of(run.record))]
+        row[1].stylize(STATUS_STYLES.get(run.status, ""))
+        rows.append(tuple(row))
+    has_ball = all(NO_BALL not in row[RUN_HEADINGS.index("robust")] for row in rows)
+    caption = Text(f"{NO_BALL} marks what is not accuracy in an epsilon-ball", style="yellow")
+    return FittedTable(
+        RUN_HEADINGS,
+        rows,
+        optional=("epoch", "phase", "data", "method", "status"),
+        wrapped={"name": 18, "robust": 16},
+        captions=() if has_ball else (caption,),
+    )
 
 
 def run_records(runs: Iterable[RunSummary]) -> list[dict[str, Any]]:
-    """The same as JSON objects, with everything that a run's status says."""
-    return [{**run.record, "name": run.name, "directory": str(run.directory), "status": run.status} for run in runs]
+    """The same as JSON objects, with everything that a run's status says; figures say whether they are of a ball."""
+    return [
+        {**_judged(run.record), "name": run.name, "directory": str(run.directory), "status": run.status} for run in runs
+    ]
 
 
 def checkpoint_record(info: CheckpointInfo, kept_as: Sequence[str]) -> dict[str, Any]:
@@ -86,6 +115,7 @@ def checkpoint_record(info: CheckpointInfo, kept_as: Sequence[str]) -> dict[str,
         "epoch": info.epoch,
         "classifier": info.classifier,
         "metrics": info.metrics,
+        "metrics_space": _metrics_space(info),
         "weights_sha256": info.weights_sha256,
         "num_bytes": info.num_bytes,
         "kept_as": list(kept_as),
@@ -97,7 +127,7 @@ def checkpoint_record(info: CheckpointInfo, kept_as: Sequence[str]) -> dict[str,
 
 def checkpoint_tables(info: CheckpointInfo, kept_as: Sequence[str]) -> list[RenderableType]:
     """A checkpoint's header as two tables: what it is, and its tensors."""
-    facts = _table(show_header=False)
+    facts, space = new_table(show_header=False), _metrics_space(info)
     facts.add_column()
     facts.add_column(overflow="fold")
     rows = {
@@ -109,32 +139,22 @@ def checkpoint_tables(info: CheckpointInfo, kept_as: Sequence[str]) -> list[Rend
         "kept as": ", ".join(kept_as) or figures.UNKNOWN,
         "size": figures.size(info.num_bytes),
         **{safe(name, 40): figures.percent(value) for name, value in info.metrics.items()},
+        **({} if space == PIXEL else {"measured in": f"{safe(space, 20)} space {NO_BALL}"}),
         "weights_sha256": safe(info.weights_sha256, 64),
     }
     for name, value in rows.items():
         facts.add_row(Text(name, style="dim"), Text(value))
-    tensors = _table("tensor", "shape", "type")
+    tensors = new_table("tensor", "shape", "type")
     for tensor in info.tensors:
-        tensors.add_row(*_cells(tensor.name, "x".join(map(str, tensor.shape)) or "scalar", tensor.dtype))
+        tensors.add_row(*cells_of(tensor.name, "x".join(map(str, tensor.shape)) or "scalar", tensor.dtype))
     return [facts, tensors]
 
 
-def evaluation_tables(record: Mapping[str, Any]) -> list[RenderableType]:
-    """An evaluation's record as a table with what a reader needs to repeat it."""
-    about = f"{record.get('classifier')} classifier of {record.get('checkpoint')}"
-    where = f"{record.get('data')}, {record.get('num_examples')} test images, {record.get('device')}"
-    table = _table("epsilon", "accuracy", "attack", "steps", "step size", "restarts", "space", "precision", "seed")
-    table.add_row("natural", Text(figures.percent(record["natural_accuracy"]), style="bold"), "none")
-    for item in record["robust"]:
-        accuracy = Text(figures.percent(item["robust_accuracy"]), style="bold")
-        keys = ("attack", "steps", "step_size", "restarts", "space", "precision", "seed")
-        table.add_row(safe(item["epsilon"], 12), accuracy, *_cells(*(item.get(key, "") for key in keys)))
-    return [
-        Text(safe(about, 400)),
-        Text(safe(where, 200)),
-        table,
-        Text(f"weights_sha256 {safe(record.get('weights_sha256'), 64)}", style="dim"),
-    ]
+def _metrics_space(info: CheckpointInfo) -> str:
+    """The space that the run's probes attack, and so what a checkpoint's robust figure is of."""
+    config = info.metadata.get("claf.config")
+    probe = config.get("probe") if isinstance(config, Mapping) else None
+    return str(probe.get("space", PIXEL)) if isinstance(probe, Mapping) else PIXEL
 
 
 def _figures_of(record: Mapping[str, Any]) -> list[str]:
@@ -151,15 +171,19 @@ def _figures_of(record: Mapping[str, Any]) -> list[str]:
 
 
 def _robust_text(robust: Sequence[Mapping[str, Any]]) -> str:
-    return ", ".join(f"{figures.percent(item['accuracy'])} at {safe(item['epsilon'], 12)}" for item in robust)
+    return ", ".join(f"{figures.percent(item['accuracy'])} at {radius_of(item)}" for item in robust)
 
 
-def _table(*headings: str, show_header: bool = True) -> Table:
-    table = Table(box=SIMPLE_HEAD, show_header=show_header, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    return table
+def _judged(value: Any) -> Any:
+    """The same JSON value, where every robust figure says whether it is accuracy in an epsilon-ball."""
+    if isinstance(value, list):
+        return [_judged(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    judged = {key: _judged(item) for key, item in value.items()}
+    is_figure = {"accuracy", "epsilon", "space"} <= value.keys()
+    return {**judged, "is_epsilon_ball": value["space"] == PIXEL} if is_figure else judged
 
 
-def _cells(*values: object) -> list[str]:
-    return [safe(value, 200) for value in values]
+def _heading(figure: RobustFigure) -> str:
+    return f"{safe(figure.attack, 20)}-{figure.steps} at {radius(figure)}"

@@ -132,7 +132,7 @@ def in_lines(directory: runs.RunDirectory, ui: Ui) -> Outcome:
     code = exit_codes.OK
     with stopping_signals(control) as received:
         try:
-            _print_events(engine(control), show, control)
+            print_events(engine(control), show, control)
         except ClafError as error:
             output.error(str(error))
             engine.discard_unstarted()
@@ -150,7 +150,7 @@ def folder_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "run"
 
 
-def _print_events(events: Iterator[ev.Event], show: Callable[[ev.Event], None], control: Control) -> None:
+def print_events(events: Iterator[ev.Event], show: Callable[[ev.Event], None], control: Control) -> None:
     """Show events; when nobody can read them any more, stop the run and let it save."""
     has_reader = True
     for event in events:

@@ -38,32 +38,36 @@ def ascent_steps(
         gradient: what to climb.
         images: (N, C, H, W) in [0, 1]; not modified.
         spec: the attack. Zero steps and no random start return the images unchanged.
-        generator: of the random start, on the images' device; always consumed the same amount for a given shape.
+        generator: of the random start, on the images' device; how much it is consumed depends on start, norm and
+            shape alone.
 
     Returns:
-        (N, C, H, W) in [0, 1]; in pixel space within epsilon of the images.
+        The last point, (N, C, H, W): in pixel space in [0, 1] and within epsilon of the images; in the released
+        code's, between mean and mean + deviation of every channel.
     """
     space, epsilon, step_size = spec.space, float(spec.epsilon), float(spec.step_size)
     origin = space.enter(images)
     point = start(origin, spec, generator)
-    velocity = torch.zeros_like(origin) if spec.momentum is not None else None
+    velocity = torch.zeros_like(origin)
     for number in range(spec.steps):
         yield Pulse(spec.title, number, spec.steps)
         direction = space.pull_back(gradient(space.leave(point)))
-        if spec.momentum is not None and velocity is not None:
-            velocity = spec.momentum * velocity + direction / mean_size(direction)
-            direction = velocity
+        if spec.momentum is not None:
+            direction = velocity = spec.momentum * velocity + direction / mean_size(direction)
         point = norms.project(norms.step(point, direction, step_size, spec.norm), origin, epsilon, spec.norm)
     return space.leave(point).detach()
 
 
 def start(origin: Tensor, spec: Attack, generator: torch.Generator) -> Tensor:
-    """Where the attack begins."""
+    """Where the attack begins: at the origin, or at a random point of the ball, in [0, 1]."""
+    if spec.start == "none":
+        return origin.clone()
+    epsilon = float(spec.epsilon)
     if spec.start == "uniform":
-        return norms.uniform_start(origin, float(spec.epsilon), spec.norm, generator)
-    if spec.start == "gaussian":
-        return norms.gaussian_start(origin, generator)
-    return origin.clone()
+        noise = norms.uniform_noise(origin, epsilon, spec.norm, generator)
+    else:
+        noise = norms.gaussian_noise(origin, generator)
+    return norms.project(origin + noise, origin, epsilon, spec.norm)
 
 
 def mean_size(gradient: Tensor) -> Tensor:

@@ -1,39 +1,42 @@
-"""Start, step and projection in the Linf and the L2 ball; coordinates (N, C, H, W) that an attack keeps in [0, 1]."""
+"""Noise, step, projection and distance in Linf and L2; coordinates (N, C, H, W) that an attack keeps in [0, 1]."""
 
 import torch
 from torch import Tensor
 
 from claf_engine.names import Norm
 
-GAUSSIAN_START = 0.001
-"""Deviation of the start that TRADES attacks from."""
+GAUSSIAN_DEVIATION = 0.001
+"""Of the start that TRADES attacks from."""
 TINY = 1e-12
 """Keeps a gradient of zero from being divided by zero."""
 
 
-def uniform_start(origin: Tensor, epsilon: float, norm: Norm, generator: torch.Generator) -> Tensor:
-    """A random point of the ball, clamped to [0, 1].
+def uniform_noise(like: Tensor, epsilon: float, norm: Norm, generator: torch.Generator) -> Tensor:
+    """A random displacement within the ball, of the shape of `like`.
 
     In Linf it is uniform in the ball; in L2 the direction is uniform and so is the radius, which favours the middle.
     """
     if norm == "linf":
-        noise = torch.rand(origin.shape, generator=generator, device=origin.device, dtype=origin.dtype)
-        return (origin + (noise * 2 - 1) * epsilon).clamp(0, 1)
-    direction = torch.randn(origin.shape, generator=generator, device=origin.device, dtype=origin.dtype)
-    radius = torch.rand(len(origin), 1, 1, 1, generator=generator, device=origin.device, dtype=origin.dtype)
-    return (origin + epsilon * radius * direction / lengths(direction)).clamp(0, 1)
+        return (torch.rand(like.shape, generator=generator, device=like.device, dtype=like.dtype) * 2 - 1) * epsilon
+    direction = torch.randn(like.shape, generator=generator, device=like.device, dtype=like.dtype)
+    radius = torch.rand(len(like), 1, 1, 1, generator=generator, device=like.device, dtype=like.dtype)
+    return epsilon * radius * direction / lengths(direction)
 
 
-def gaussian_start(origin: Tensor, generator: torch.Generator) -> Tensor:
-    """A point very near the origin, clamped to [0, 1]: exactly there the gradient of a KL divergence is zero."""
-    noise = torch.randn(origin.shape, generator=generator, device=origin.device, dtype=origin.dtype)
-    return (origin + GAUSSIAN_START * noise).clamp(0, 1)
+def gaussian_noise(like: Tensor, generator: torch.Generator) -> Tensor:
+    """A very small random displacement: without one, the gradient of a KL divergence is zero."""
+    noise = torch.randn(like.shape, generator=generator, device=like.device, dtype=like.dtype)
+    return GAUSSIAN_DEVIATION * noise
 
 
 def step(point: Tensor, gradient: Tensor, step_size: float, norm: Norm) -> Tensor:
-    """Steepest ascent: in Linf every coordinate moves by the step size, in L2 every image by that length."""
-    direction = gradient.sign() if norm == "linf" else gradient / lengths(gradient)
-    return point + step_size * direction
+    """Steepest ascent: in Linf every coordinate moves by the step size, in L2 every image by that length.
+
+    A gradient of NaN makes the point NaN. Its sign would be 0, and an attack that stands still looks like robustness.
+    """
+    if norm == "linf":
+        return point + step_size * gradient.sign().where(~gradient.isnan(), gradient)
+    return point + step_size * (gradient / lengths(gradient))
 
 
 def project(point: Tensor, origin: Tensor, epsilon: float, norm: Norm) -> Tensor:
@@ -42,6 +45,13 @@ def project(point: Tensor, origin: Tensor, epsilon: float, norm: Norm) -> Tensor
         return torch.minimum(torch.maximum(point, origin - epsilon), origin + epsilon).clamp(0, 1)
     moved = point - origin
     return (origin + moved * (epsilon / lengths(moved)).clamp(max=1)).clamp(0, 1)
+
+
+def distances(ones: Tensor, others: Tensor, norm: Norm) -> Tensor:
+    """Distance (N,) between each pair of images (N, C, H, W)."""
+    order = torch.inf if norm == "linf" else 2
+    found: Tensor = torch.linalg.vector_norm(ones - others, order, dim=(1, 2, 3))
+    return found
 
 
 def lengths(values: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from claf_engine.config import ModelConfig
 from claf_engine.names import SpaceName
 
-RELEASED_CODE = "released-code"
+RELEASED_CODE: SpaceName = "released-code"
 
 
 @dataclass(frozen=True)

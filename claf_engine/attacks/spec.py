@@ -43,10 +43,11 @@ class Attack:
 
     @property
     def title(self) -> str:
-        """For a person: "PGD-10 at 8/255"."""
+        """For a person: "PGD-10 at 8/255"; where the radius is no distance between images, with the space's name."""
         name = self.name.upper() if self.name == "fgsm" else f"{self.name.upper()}-{self.steps}"
         norm = "" if self.norm == "linf" else " L2"
-        return f"{name}{norm} at {format_distance(self.epsilon)}"
+        space = "" if self.space.is_pixel else f" ({self.space.name})"
+        return f"{name}{norm} at {format_distance(self.epsilon)}{space}"
 
 
 def make_attack(
@@ -69,13 +70,15 @@ def make_attack(
         norm: of ball and step.
         space: the coordinates.
     """
-    if name == "fgsm":
-        return Attack(epsilon, epsilon, 1, "none", norm, None, name, space)
     if step_size is None:
         step_size = _default_step_size(name, epsilon, steps, norm)
-    if name == "mi-fgsm":
-        return Attack(epsilon, step_size, steps, "none", norm, MI_FGSM_MOMENTUM, name, space)
-    return Attack(epsilon, step_size, steps, "uniform", norm, None, name, space)
+    match name:
+        case "fgsm":
+            return Attack(epsilon, epsilon, 1, "none", norm, None, name, space)
+        case "mi-fgsm":
+            return Attack(epsilon, step_size, steps, "none", norm, MI_FGSM_MOMENTUM, name, space)
+        case "pgd":
+            return Attack(epsilon, step_size, steps, "uniform", norm, None, name, space)
 
 
 def from_config(config: AttackConfig, model: ModelConfig, *, steps: int | None = None) -> Attack:

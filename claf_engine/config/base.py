@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
+from claf_engine.names import Norm
 from claf_engine.pixels import format_distance, parse_distance
 
 PixelDistance = Annotated[Fraction, BeforeValidator(parse_distance), PlainSerializer(format_distance, return_type=str)]
@@ -13,6 +14,20 @@ Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 LIVE = {"live": True}
+
+
+def require_reach(norm: Norm, epsilons: tuple[Fraction, ...], step_size: Fraction, steps: int) -> None:
+    """Refuse an L2 attack whose steps cannot cross half of its ball: the defaults are lengths of the Linf norm.
+
+    Raises:
+        ValueError: steps times step size is below the largest radius.
+    """
+    reach, radius = steps * step_size, max(epsilons, default=Fraction(0))
+    if norm == "l2" and reach < radius:
+        raise ValueError(
+            f"{steps} steps of {format_distance(step_size)} go no farther than {format_distance(reach)}, and the L2 "
+            f"radius is {format_distance(radius)}; raise step_size"
+        )
 
 
 class Settings(BaseModel):

@@ -2,9 +2,9 @@
 
 from fractions import Fraction
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from claf_engine.config.base import LIVE, Count, PixelDistance, Positive, Settings
+from claf_engine.config.base import LIVE, Count, PixelDistance, Positive, Settings, require_reach
 from claf_engine.names import Norm, SpaceName
 
 
@@ -22,6 +22,11 @@ class ProbeConfig(Settings):
     steps: Positive = 10
     fit_epochs: Positive = Field(10, description="passes of the quick linear fit that stage 1 is probed with")
 
+    @model_validator(mode="after")
+    def _attack_reaches(self) -> "ProbeConfig":
+        require_reach(self.norm, self.epsilons, self.step_size, self.steps)
+        return self
+
 
 class EvaluationConfig(Settings):
     """The test-split evaluation at the end of a run."""
@@ -35,3 +40,8 @@ class EvaluationConfig(Settings):
     steps: Positive = 10
     restarts: Positive = 1
     num_examples: Positive | None = Field(None, description="test images; all by default")
+
+    @model_validator(mode="after")
+    def _attack_reaches(self) -> "EvaluationConfig":
+        require_reach(self.norm, self.epsilons, self.step_size, self.steps)
+        return self

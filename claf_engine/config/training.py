@@ -3,9 +3,9 @@
 from fractions import Fraction
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from claf_engine.config.base import LIVE, Count, PixelDistance, Positive, Settings, Share
+from claf_engine.config.base import LIVE, Count, PixelDistance, Positive, Settings, Share, require_reach
 from claf_engine.names import Norm, SpaceName
 
 
@@ -39,6 +39,11 @@ class AttackConfig(Settings):
         "pixel", description="pixel, or released-code: normalised values clamped to [0, 1], which is no epsilon-ball"
     )
 
+    @model_validator(mode="after")
+    def _reaches(self) -> "AttackConfig":
+        require_reach(self.norm, (self.epsilon,), self.step_size, self.steps)
+        return self
+
 
 class SupervisedConfig(Settings):
     """Training of encoder and classifier together: natural, at, fgsm, trades, alp and the fine-tuning of rocl."""
@@ -59,7 +64,7 @@ class FgsmConfig(Settings):
     step_size: PixelDistance = Field(Fraction(10, 255), description="length of its one step, from a random start")
     monitor_steps: Positive = Field(10, description="steps of the PGD that the one-step attack is compared with")
     collapse_drop: Share = Field(
-        0.2, description="collapsed: accuracy under that PGD has fallen this far below its best"
+        0.2, description="collapsed: accuracy under that PGD lies this far below its best and below the one step's"
     )
     on_collapse: Literal["stop", "warn"] = Field("stop", description="end the phase, or only say so")
 

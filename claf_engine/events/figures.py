@@ -22,7 +22,7 @@ class RobustFigure:
         accuracy: fraction in [0, 1] of `num_examples`.
         space: "pixel", or "released-code": then the figure is not accuracy in an epsilon-ball.
         defence: preprocessing that guards the model, such as "bit-depth:4", or "none".
-        knowledge: whether the attack knows of the defence: "white-box", or "oblivious" where it does not.
+        knowledge: "white-box" without a defence; with one "adaptive", or "oblivious" of the defence.
         largest_distance: largest Linf distance between an attacked image and its original, in pixel space.
         mean_distance: the mean of the same.
     """

@@ -35,12 +35,15 @@ def instance(session: Session) -> Iterator[Tick]:
 
 
 def craft_instances(session: Session, views: Tensor, targets: Tensor) -> Generator[Pulse, None, Tensor]:
-    """Adversarial views (B, 3, H, W): away from what the network takes for the same image (RoCL, eq. 4).
+    """Adversarial views: away from what the network takes for the same image (RoCL, eq. 4), in eval mode.
 
     Args:
         session: settings, network and random stream.
-        views: what is attacked.
+        views: (B, 3, H, W) in [0, 1], what is attacked.
         targets: the other view of each image; its projections do not change during the attack and are computed once.
+
+    Returns:
+        (B, 3, H, W) in [0, 1].
     """
     network, compute, config = session.state.network, session.compute, session.config
     model = fold(Pipeline(network.encoder, network.projection_head))
@@ -55,13 +58,21 @@ def craft_instances(session: Session, views: Tensor, targets: Tensor) -> Generat
 
 
 def rocl_loss(session: Session, views: Tensor) -> Tensor:
-    """NT-Xent over all views (B, 3, 3, H, W), and once more between the adversarial view and its target (RoCL, eq. 6).
+    """NT-Xent over all views, and once more between the adversarial view and its target (RoCL, eq. 6).
 
-    The adversarial view comes last, its target before it.
+    As in the authors' code, the terms of an anchor's positives are added up, where `nt_xent_loss` averages them: with
+    three views that is twice as much, which `rocl.attack_weight` is relative to.
+
+    Args:
+        session: settings and network.
+        views: (B, 3, 3, H, W) in [0, 1]; the adversarial view comes last, its target before it.
+
+    Returns:
+        A 0-d tensor with its graph.
     """
     config, num_views = session.config.rocl, views.shape[1]
     with training(session.state.network), session.compute.autocast():
         projections = session.state.network.project(channels_last(views.flatten(0, 1)))
     grouped = projections.view(len(views), num_views, -1)
-    extra = nt_xent_loss(grouped[:, -2:], config.temperature)
-    return nt_xent_loss(grouped, config.temperature) + config.attack_weight * extra
+    all_pairs = (num_views - 1) * nt_xent_loss(grouped, config.temperature)
+    return all_pairs + config.attack_weight * nt_xent_loss(grouped[:, -2:], config.temperature)

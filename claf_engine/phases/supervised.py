@@ -1,16 +1,18 @@
 """Supervised training of encoder and classifier together, whatever the objective: natural, adversarial or TRADES."""
 
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from fractions import Fraction
 
 from claf_engine.accuracy import AttackSuite, accuracy_steps, first
 from claf_engine.attacks import space_of
+from claf_engine.config import RunConfig
 from claf_engine.events import OverfittingChecked
 from claf_engine.names import AttackName
 from claf_engine.phases.objectives import Objective, fgsm_loss
 from claf_engine.seeding import VIEWS
 from claf_engine.session import Session
-from claf_engine.state import joint_optimizer
+from claf_engine.state import FEATURES, joint_optimizer
 from claf_engine.ticks import PartEnd, Pulse, Tick
 from claf_engine.views import crop_and_flip, shift_and_flip
 
@@ -26,6 +28,7 @@ def supervised(session: Session, objective: Objective, classifier: str, loss_nam
         classifier: the name of the classifier that is trained.
         loss_name: the name under which the loss is logged.
     """
+    session.drop_optimizer(FEATURES)
     state, config = session.state, session.config
     cursor, epochs, optimizer = state.cursor, config.supervised.epochs, joint_optimizer(classifier)
     model = state.network.with_classifier(classifier)
@@ -46,12 +49,17 @@ def supervised(session: Session, objective: Objective, classifier: str, loss_nam
 
 
 def check_overfitting(session: Session, classifier: str) -> Iterator[Tick]:
-    """Compare the one-step attack with PGD on validation images (Wong et al. 2020, section 5.4)."""
+    """Compare the one-step attack of training with PGD on validation images (Wong et al. 2020, section 5.4).
+
+    Collapsed means that accuracy under PGD lies more than `fgsm.collapse_drop` below its best of any epoch, and as far
+    below accuracy under the one step: where both fall, training is noisy, but the one step still says what PGD says.
+    """
     ledger, config, cursor = session.state.ledger, session.config, session.state.cursor
-    single = yield from watched_accuracy(session, classifier, "fgsm", 1)
-    multi = yield from watched_accuracy(session, classifier, "pgd", config.fgsm.monitor_steps)
+    single_step, multi_step = monitors(config)
+    single = yield from watched_accuracy(session, classifier, single_step)
+    multi = yield from watched_accuracy(session, classifier, multi_step)
     ledger.best_monitored = max(multi, ledger.best_monitored or 0.0)
-    collapsed = ledger.best_monitored - multi > config.fgsm.collapse_drop
+    collapsed = min(ledger.best_monitored, single) - multi > config.fgsm.collapse_drop
     ledger.has_collapsed = collapsed and config.fgsm.on_collapse == "stop"
     num_watched = min(config.probe.num_examples, len(session.data.validation))
     yield OverfittingChecked(
@@ -59,15 +67,23 @@ def check_overfitting(session: Session, classifier: str) -> Iterator[Tick]:
     )
 
 
-def watched_accuracy(
-    session: Session, classifier: str, attack: AttackName, steps: int
-) -> Generator[Pulse, None, float]:
-    """Robust accuracy on the probe's validation images under an attack with the radius of training, in fp32."""
-    config = session.config
-    step_size = Fraction(5, 2) * config.attack.epsilon / steps
-    space = space_of(config.attack.space, config.model)
-    suite = AttackSuite((config.attack.epsilon,), steps, step_size, name=attack, norm=config.attack.norm, space=space)
-    watched = first(session.data.validation, config.probe.num_examples)
+def monitors(config: RunConfig) -> tuple[AttackSuite, AttackSuite]:
+    """The one-step attack of fast training, and the PGD that it is compared with, in the norm and space of training.
+
+    PGD takes steps of 2.5 radii over their number. Without `attack.random_start` the one step is plain FGSM, of a whole
+    radius.
+    """
+    attack, steps = config.attack, config.fgsm.monitor_steps
+    space = space_of(attack.space, config.model)
+    step_size = Fraction(5, 2) * attack.epsilon / steps
+    multi_step = AttackSuite((attack.epsilon,), steps, step_size, norm=attack.norm, space=space)
+    name: AttackName = "pgd" if attack.random_start else "fgsm"
+    return replace(multi_step, steps=1, step_size=config.fgsm.step_size, name=name), multi_step
+
+
+def watched_accuracy(session: Session, classifier: str, suite: AttackSuite) -> Generator[Pulse, None, float]:
+    """Accuracy in [0, 1] on the probe's validation images under an attack of one radius, in fp32."""
+    watched = first(session.data.validation, session.config.probe.num_examples)
     model = session.state.network.with_classifier(classifier)
     measured = yield from accuracy_steps(model, watched, suite, session.compute)
     return measured.robust[0].accuracy

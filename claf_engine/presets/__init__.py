@@ -92,16 +92,42 @@ def resolve_config(preset: str | None, file: Path | None, overrides: Iterable[Ov
         preset = preset or named
     elif preset is None:
         preset = DEFAULT_PRESET
-    layers = [Layer("defaults", RunConfig().model_dump(mode="json"))]
-    if preset is not None:
-        layers += _preset_layers(preset, from_file)
+    layers = _preset_layers(preset, from_file) if preset is not None else []
     if from_file is not None:
         layers.append(from_file)
-    layers += [Layer(override.origin, _nested(override)) for override in overrides]
-    return _validate(layers)
+    return resolve_layers(layers, overrides)
 
 
-def _validate(layers: list[Layer]) -> RunConfig:
+def preset_layers(name: str) -> list[Layer]:
+    """A preset and the presets that it builds on, the lowest one first.
+
+    Raises:
+        ConfigError: there is no such preset, or presets build on each other in a circle.
+    """
+    chain: list[str] = []
+    layers: list[Layer] = []
+    base: str | None = name
+    while base is not None:
+        if base in chain:
+            raise ConfigError(f"preset {chain[0]} builds on itself: {' -> '.join([*chain, base])}; end the circle")
+        chain.append(base)
+        values = tomllib.loads(preset_text(base))
+        layers.insert(0, Layer(f"preset {base}", values))
+        base = values.pop(PRESET_KEY, None)
+    return layers
+
+
+def resolve_layers(layers: Iterable[Layer], overrides: Iterable[Override] = ()) -> RunConfig:
+    """Build a configuration from the defaults, layers and single values; each wins over those before it.
+
+    Raises:
+        ConfigError: a key or value is wrong.
+    """
+    layers = [
+        Layer("defaults", RunConfig().model_dump(mode="json")),
+        *layers,
+        *(Layer(override.origin, _nested(override)) for override in overrides),
+    ]
     merged: dict[str, Any] = {}
     for layer in layers:
         merged = _merge(merged, layer.values)
@@ -112,14 +138,11 @@ def _validate(layers: list[Layer]) -> RunConfig:
 
 
 def _preset_layers(name: str, from_file: Layer | None) -> list[Layer]:
-    """A preset and the presets that it builds on, the lowest one first."""
+    """The layers of a preset; a complaint names the file that asked for it."""
     try:
-        text = preset_text(name)
+        return preset_layers(name)
     except ConfigError as error:
         raise ConfigError(f"{from_file.origin}: {error}" if from_file is not None else str(error)) from error
-    layer = Layer(f"preset {name}", tomllib.loads(text))
-    base = layer.values.pop(PRESET_KEY, None)
-    return [layer] if base is None else [*_preset_layers(base, None), layer]
 
 
 def _read_file(path: Path) -> Layer:

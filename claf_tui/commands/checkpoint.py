@@ -1,19 +1,34 @@
-"""`claf-tui checkpoint show` and `claf-tui checkpoint browse`."""
+"""`claf-tui checkpoint show`, `claf-tui checkpoint browse` and `claf-tui checkpoint import`."""
 
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from claf_engine.errors import ConfigError
 from claf_tui import exit_codes, output
 from claf_tui.commands import options
+from claf_tui.safe_text import safe
 
-app = typer.Typer(help="Look into checkpoints without loading them.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from claf_engine.adopt import Imported
+
+app = typer.Typer(
+    help="Look into checkpoints without loading them, and take over foreign weights.", no_args_is_help=True
+)
 
 Which = Annotated[
     str, typer.Option("--checkpoint", metavar="best|last|STEP", help="Which checkpoint of a run; a file needs none.")
 ]
+File = Annotated[Path, typer.Argument(metavar="FILE.pt", help="Weights saved by torch.save, such as a state dict.")]
+Arch = Annotated[Literal["resnet18", "resnet34"], typer.Option(help="Architecture, with the CIFAR stem; any width.")]
+Name = Annotated[str | None, typer.Option(help="Name of the run's folder, after its date; the file's by default.")]
+Data = Annotated[str, typer.Option(metavar="SOURCE", help="What it was trained on: shapes, cifar10 or folder:PATH.")]
+Mean = Annotated[
+    str | None, typer.Option(metavar="R,G,B", help="Channel means it normalises by; 0,0,0 unless the file says.")
+]
+Std = Annotated[str | None, typer.Option(metavar="R,G,B", help="Channel deviations; 1,1,1 unless the file says.")]
 
 
 @app.command()
@@ -26,10 +41,13 @@ def show(checkpoint: options.Checkpoint, which: Which = "best", json: options.Js
     info = read_info(find_checkpoint(checkpoint, runs_root(), options.which_checkpoint(which)))
     siblings = list_checkpoints(info.path.absolute().parent.parent)
     kept_as = next((entry.kept_as for entry in siblings if entry.path.name == info.path.name), ())
+    imported = info.metadata.get("claf.imported")
     if json:
-        output.record(reports.checkpoint_record(info, kept_as))
+        output.record({**reports.checkpoint_record(info, kept_as), "imported": imported})
     else:
         output.show(*reports.checkpoint_tables(info, kept_as))
+        if imported is not None:
+            output.text(_origin(imported))
     return exit_codes.OK
 
 
@@ -50,3 +68,72 @@ def browse(run: options.Run = "latest") -> int:
     from claf_tui import training
 
     return training.train_in(lambda: training.reopen(str(request.path), sys.argv), "auto")
+
+
+@app.command("import")
+def take_over(  # noqa: PLR0913 (Typer declares one parameter per option)
+    file: File,
+    arch: Arch = "resnet18",
+    name: Name = None,
+    data: Data = "cifar10",
+    mean: Mean = None,
+    std: Std = None,
+    json: options.Json = False,
+) -> int:
+    """Take over the weights of a CIFAR ResNet that was trained elsewhere, to evaluate it.
+
+    The file is read as tensors and plain values, so that nothing in it is run. A tensor that does not fit is an error.
+    """
+    channels = _channels(mean, "--mean"), _channels(std, "--std")
+    from claf_engine.adopt import ImportRequest, import_checkpoint
+    from claf_engine.runs import runs_root
+    from claf_tui.training import folder_name
+
+    chosen = name if name is not None else folder_name(file.stem)[:64]
+    imported = import_checkpoint(ImportRequest(file, arch, chosen, data, *channels, tuple(sys.argv)), runs_root())
+    for notice in imported.notices:
+        output.note(notice)
+    if json:
+        output.record(imported.to_record())
+    else:
+        output.text(_summary(imported))
+    return exit_codes.OK
+
+
+def _channels(text: str | None, flag: str) -> tuple[float, float, float] | None:
+    """Read three numbers such as 0.49,0.48,0.45.
+
+    Raises:
+        typer.BadParameter: they are not three numbers.
+    """
+    if text is None:
+        return None
+    try:
+        red, green, blue = map(float, text.split(","))
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not three numbers, such as 0,0,0", param_hint=f"'{flag}'") from error
+    return red, green, blue
+
+
+def _summary(imported: "Imported") -> str:
+    """What was taken over, where it lies, and the next command."""
+    import shlex
+
+    lines = [
+        f"imported: {imported.num_tensors} tensors of {imported.file}, SHA-256 {imported.file_sha256}",
+        f"normalises by mean {_joined(imported.mean)} and deviation {_joined(imported.std)}",
+        f"untrained: {', '.join(imported.untrained)}",
+        f"folder: {imported.directory}",
+        f"next:   claf-tui eval {shlex.quote(imported.directory.name)}",
+    ]
+    return "\n".join(safe(line, 400) for line in lines)
+
+
+def _joined(channels: tuple[float, float, float]) -> str:
+    return ",".join(f"{value:g}" for value in channels)
+
+
+def _origin(imported: Any) -> str:
+    """Where foreign weights come from; another writer may have put anything there."""
+    said = imported if isinstance(imported, dict) else {}
+    return safe(f"imported from {said.get('file')} ({said.get('arch')}), SHA-256 {said.get('sha256')}", 400)

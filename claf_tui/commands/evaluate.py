@@ -1,46 +1,21 @@
 """`claf-tui eval`."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from claf_engine.names import Norm
 from claf_engine.pixels import parse_distance
 from claf_tui import exit_codes, output
 from claf_tui.commands import options
 
-Epsilons = Annotated[
-    list[str],
-    typer.Option(
-        "--eps",
-        metavar="N/255",
-        parser=options.distance,
-        help="Radius of the attack in pixel space; repeat it for several.",
-        rich_help_panel="Attack",
-    ),
-]
-Steps = Annotated[int, typer.Option(min=1, help="Attack steps.", rich_help_panel="Attack")]
-StepSize = Annotated[
-    str,
-    typer.Option(metavar="N/255", parser=options.distance, help="Length of one step.", rich_help_panel="Attack"),
-]
-Restarts = Annotated[int, typer.Option(min=1, help="Random starts; the worst one counts.", rich_help_panel="Attack")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of the random starts.", rich_help_panel="Attack")]
-Classifier = Annotated[
-    Literal["attack", "natural", "adversarial"] | None,
-    typer.Option(help="Which classifier to ask; the checkpoint's own choice by default.", rich_help_panel="What"),
-]
-Which = Annotated[
-    str,
-    typer.Option("--checkpoint", metavar="best|last|STEP", help="Which checkpoint of the run.", rich_help_panel="What"),
-]
-Data = Annotated[
-    str | None,
-    typer.Option(metavar="SOURCE", help="Other test images than the run's own.", rich_help_panel="What"),
-]
-NumExamples = Annotated[int | None, typer.Option(min=1, help="Test images; all by default.", rich_help_panel="What")]
-BatchSize = Annotated[int, typer.Option(min=1, help="Images at a time.", rich_help_panel="What")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel="What")]
+if TYPE_CHECKING:
+    from claf_engine.evaluate import EvaluationRequest
+
+DEFAULT_RADII: Mapping[Norm, tuple[str, ...]] = {"linf": ("8/255", "16/255"), "l2": ("0.25", "0.5")}
 MinRobust = Annotated[
     float | None,
     typer.Option(
@@ -54,17 +29,21 @@ MinRobust = Annotated[
 
 def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
     checkpoint: options.Checkpoint,
-    eps: Epsilons = ["8/255", "16/255"],  # noqa: B006 (Typer copies it)
-    steps: Steps = 10,
-    step_size: StepSize = "2/255",
-    restarts: Restarts = 1,
-    seed: Seed = 0,
-    data: Data = None,
-    num_examples: NumExamples = None,
-    classifier: Classifier = None,
-    which: Which = "best",
-    batch_size: BatchSize = 250,
-    device: Device = "auto",
+    attack: options.Attack = "pgd",
+    eps: options.Epsilons = None,
+    norm: options.Norm = "linf",
+    space: options.Space = "pixel",
+    steps: options.Steps = None,
+    step_size: options.StepSize = None,
+    restarts: options.Restarts = None,
+    seed: options.Seed = 0,
+    defence: options.Defence = None,
+    data: options.TestData = None,
+    num_examples: options.NumExamples = None,
+    classifier: options.Classifier = None,
+    which: options.Which = "best",
+    batch_size: options.BatchSize = 250,
+    device: options.Device = "auto",
     json: options.Json = False,
     min_robust_accuracy: MinRobust = None,
 ) -> int:
@@ -72,14 +51,19 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
     from claf_engine.runs import find_checkpoint, runs_root
 
     path = find_checkpoint(checkpoint, runs_root(), options.which_checkpoint(which))
-    from claf_engine.evaluate import EvaluationRequest, evaluation_steps
+    from claf_engine.defences import parse_defence
+    from claf_engine.evaluate import EvaluationRequest
 
     request = EvaluationRequest(
         checkpoint=path,
-        epsilons=tuple(dict.fromkeys(parse_distance(item) for item in eps)),
+        epsilons=radii(eps, norm),
+        attack=attack,
         steps=steps,
-        step_size=parse_distance(step_size),
+        step_size=None if step_size is None else parse_distance(step_size),
         restarts=restarts,
+        norm=norm,
+        space=space,
+        defence=None if defence is None else parse_defence(defence),
         num_examples=num_examples,
         data=data,
         classifier=classifier,
@@ -87,15 +71,42 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
         seed=seed,
         device=device,
     )
-    record = output.follow(evaluation_steps(request)).to_record()
-    if json:
-        output.record(record)
-    else:
-        from claf_tui import reports
-
-        output.show(*reports.evaluation_tables(record))
-        output.note("an attack gives an upper bound: a stronger one can only lower robust accuracy")
+    record = measure(request, is_json=json)
     return exit_codes.OK if min_robust_accuracy is None else verdict(record, min_robust_accuracy)
+
+
+def radii(given: Sequence[str] | None, norm: Norm) -> tuple[Fraction, ...]:
+    """The radii to attack at: those that were given, each once, or the usual ones of the norm."""
+    return tuple(dict.fromkeys(parse_distance(text) for text in given or DEFAULT_RADII[norm]))
+
+
+def measure(request: "EvaluationRequest", *, is_json: bool) -> dict[str, Any]:
+    """Evaluate, show the figures with what must be known about them, and give the record."""
+    from claf_engine.evaluate import evaluation_steps
+
+    if request.attack == "autoattack":
+        output.note(resumption(request.checkpoint))
+    record = output.follow(evaluation_steps(request)).to_record()
+    if is_json:
+        output.record(record)
+        return record
+    from claf_tui import reports
+
+    output.show(*reports.evaluation_tables(record))
+    for notice in record.get("notices", ()):
+        output.note(notice)
+    output.note("an attack gives an upper bound: a stronger one can only lower robust accuracy")
+    return record
+
+
+def resumption(checkpoint: Path) -> str:
+    """Say whether an AutoAttack that is cut off can go on, and from where."""
+    from claf_engine.evaluate import autoattack_folder
+
+    folder = autoattack_folder(checkpoint)
+    if folder is None:
+        return f"{checkpoint.absolute().parent} cannot be written: an AutoAttack that is cut off begins anew"
+    return f"AutoAttack keeps what it has done in {folder}: the same command goes on from there"
 
 
 def verdict(record: Mapping[str, Any], required: float) -> int:
@@ -104,7 +115,16 @@ def verdict(record: Mapping[str, Any], required: float) -> int:
     if worst["robust_accuracy"] >= required:
         return exit_codes.OK
     output.error(
-        f"robust accuracy at {worst['epsilon']} is {worst['robust_accuracy']:.4f}, "
+        f"robust accuracy at {described(worst)} is {worst['robust_accuracy']:.4f}, "
         f"below the required {required:g} (--min-robust-accuracy)"
     )
     return exit_codes.NOT_ROBUST_ENOUGH
+
+
+def described(item: Mapping[str, Any]) -> str:
+    """A figure's radius, and its attacker where a defence makes two of them."""
+    from claf_tui.attack_words import radius_text
+
+    radius = radius_text(item["epsilon"], item.get("norm", "linf"), item.get("space", "pixel"))
+    has_defence = item.get("defence", "none") != "none"
+    return f"{radius} (behind {item['defence']}, {item['knowledge']} attack)" if has_defence else radius

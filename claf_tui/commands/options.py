@@ -1,4 +1,4 @@
-"""Options that several commands share, and shell completion for them."""
+"""Options of commands: how each reads its value, what its help says, and shell completion for it."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from claf_engine.names import EvaluationAttack, SpaceName
+from claf_engine.names import Norm as NormName
 from claf_engine.pixels import parse_distance
 
 if TYPE_CHECKING:
@@ -115,3 +117,73 @@ Values = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+Attack = Annotated[
+    EvaluationAttack,
+    typer.Option(
+        metavar="NAME", help="pgd, fgsm, mi-fgsm, or autoattack, which takes hours.", rich_help_panel="Attack"
+    ),
+]
+Epsilons = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--eps",
+        metavar="N/255",
+        parser=distance,
+        help="Radius of the attack; repeat it for several. 8/255 and 16/255 by default; 0.25 and 0.5 in L2.",
+        rich_help_panel="Attack",
+    ),
+]
+Steps = Annotated[
+    int | None, typer.Option(min=1, help="Attack steps; 10 by default.", show_default=False, rich_help_panel="Attack")
+]
+StepSize = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N/255",
+        parser=distance,
+        help="Length of one step; by default 2/255 (pgd), epsilon / steps (mi-fgsm), or 2.5 epsilon / steps in L2.",
+        rich_help_panel="Attack",
+    ),
+]
+Restarts = Annotated[
+    int | None,
+    typer.Option(min=1, help="Random starts, the worst one counts; 1 by default.", rich_help_panel="Attack"),
+]
+Norm = Annotated[NormName, typer.Option(help="Norm of the epsilon-ball.", rich_help_panel="Attack")]
+Space = Annotated[
+    SpaceName,
+    typer.Option(
+        help="What is attacked: the image, or the clamped normalised values of the paper's released code, "
+        "whose figures are not accuracy in an epsilon-ball.",
+        rich_help_panel="Attack",
+    ),
+]
+Defence = Annotated[
+    str | None,
+    typer.Option(
+        metavar="bit-depth:N|median:N",
+        help="Squeeze images before the classifier, and attack it with and without knowledge of that.",
+        rich_help_panel="What",
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the random starts.", rich_help_panel="Attack")]
+Classifier = Annotated[
+    Literal["attack", "natural", "adversarial"] | None,
+    typer.Option(
+        metavar="NAME",
+        help="attack, natural or adversarial; by default the one the checkpoint was measured with.",
+        rich_help_panel="What",
+    ),
+]
+Which = Annotated[
+    str,
+    typer.Option("--checkpoint", metavar="best|last|STEP", help="Which checkpoint of the run.", rich_help_panel="What"),
+]
+NumExamples = Annotated[int | None, typer.Option(min=1, help="Test images; all by default.", rich_help_panel="What")]
+TestData = Annotated[
+    str | None,
+    typer.Option("--data", metavar="SOURCE", help="Other test images than the run's own.", rich_help_panel="What"),
+]
+BatchSize = Annotated[int, typer.Option(min=1, help="Images at a time.", rich_help_panel="What")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel="What")]

@@ -17,7 +17,12 @@ Seed = Annotated[int | None, typer.Option(min=0, help="Seed of everything random
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel="Settings")]
 MethodName = Annotated[
     Method | None,
-    typer.Option("--method", help="How to train: claf, or what it is compared with.", rich_help_panel="Settings"),
+    typer.Option(
+        "--method",
+        help="How to train: claf in three stages; at, fgsm, trades and alp against an attack; scl, rocl: contrastive "
+        "features, then a classifier; natural: without an attack.",
+        rich_help_panel="Settings",
+    ),
 ]
 Resume = Annotated[
     str | None,
@@ -51,7 +56,7 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
     ui: Ui = "auto",
     dry_run: DryRun = False,
 ) -> int:
-    """Train a classifier in three stages and show it live.
+    """Train an image classifier with CLAF, or with a method that it is compared with, and show it live.
 
     Settings come from the preset (demo unless told otherwise), then --config, then --set and the other options.
     """

@@ -3,7 +3,7 @@
 import json
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,7 +11,8 @@ from typing import Any, Protocol
 from textual.content import Content
 
 from claf_engine.inspect import CheckpointInfo, TensorInfo
-from claf_tui import figures
+from claf_tui import attack_words, figures
+from claf_tui.attack_words import LINF, PIXEL
 from claf_tui.safe_text import safe
 from claf_tui.widgets.chart import PALETTE, robust_color
 from claf_tui.widgets.tables import Cell, table
@@ -37,8 +38,11 @@ class Entry(Protocol):
         """Why it is kept."""
 
 
+FEATURES = "features"
+"""The optimiser of encoder and projection head, which trains no classifier."""
 ListEntries = Callable[[Path], Sequence[Entry]]
-EvaluateCommand = Callable[[Path], Sequence[str]]
+EvaluateCommand = Callable[[Path, str | None], Sequence[str]]
+"""Checkpoint and classifier (None: the checkpoint's own choice) to the command that evaluates it."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +78,34 @@ def refusal_to_delete(entry: Entry, entries: Sequence[Entry], directory: Path, *
     return ""
 
 
-def evaluate_command(path: Path) -> list[str]:
+def trained_classifiers(info: CheckpointInfo) -> tuple[str, ...]:
+    """The classifiers of a checkpoint that its method has trained so far, the one it was measured with first.
+
+    An imported checkpoint names them. Elsewhere those that have an optimiser are in training and those that were probed
+    are trained; a file that says neither has its own choice only. Empty while nothing but the encoder is trained.
+    """
+    told = info.metadata.get("claf.trained_classifiers")
+    if isinstance(told, list | tuple):
+        return tuple(safe(name, 40) for name in told)
+    ledger, optimizers = info.metadata.get("claf.ledger"), info.metadata.get("claf.optimizers")
+    if not isinstance(ledger, Mapping) or not isinstance(optimizers, Mapping):
+        return (safe(info.classifier, 40),)
+    probed = ledger.get("validation")
+    found = [*(probed if isinstance(probed, Mapping) else ()), *(str(name).rpartition("+")[2] for name in optimizers)]
+    names = dict.fromkeys(safe(name, 40) for name in found if name != FEATURES)
+    return tuple(sorted(names, key=lambda name: name != info.classifier))
+
+
+def evaluate_command(path: Path, classifier: str | None = None) -> list[str]:
     """The command that evaluates a checkpoint and writes JSON."""
-    return [sys.executable, "-m", "claf_tui", "eval", str(path), "--json"]
+    chosen = [] if classifier is None else ["--classifier", classifier]
+    return [sys.executable, "-m", "claf_tui", "eval", str(path), *chosen, "--json"]
 
 
-def typed_command(path: Path) -> str:
+def typed_command(path: Path, classifier: str | None = None) -> str:
     """The same command as a person types it."""
-    return f"claf-tui eval {shlex.quote(str(path))}"
+    chosen = "" if classifier is None else f" --classifier {shlex.quote(classifier)}"
+    return f"claf-tui eval {shlex.quote(str(path))}{chosen}"
 
 
 def figure_lines(output: str, width: int) -> list[Content]:
@@ -99,10 +123,21 @@ def figure_lines(output: str, width: int) -> list[Content]:
             color = robust_color(index)
             accuracy = figures.percent(float(item["robust_accuracy"]))
             attack = f"{safe(item.get('attack', ''), 20)}-{safe(item.get('steps', ''), 6)}"
-            rows.append([(safe(item["epsilon"], 12), color), (accuracy, f"bold {color}"), (attack, "")])
+            radius = attack_words.radius_text(item["epsilon"], item.get("norm", LINF), item.get("space", PIXEL))
+            rows.append([(radius, color), (accuracy, f"bold {color}"), (attack, "")])
+        warnings = [
+            Content.styled(f" ! {text}", "bold $warning").truncate(width, ellipsis=True)
+            for text in dict.fromkeys(_caveat(item) for item in record["robust"])
+            if text
+        ]
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"the evaluation printed no figures ({type(error).__name__})") from error
-    return table(rows, width)
+    return [*warnings, *table(rows, width)]
+
+
+def _caveat(item: Mapping[str, Any]) -> str:
+    space = item.get("space", PIXEL)
+    return "" if space == PIXEL else attack_words.caveat_text(space, item.get("largest_distance"))
 
 
 def last_sentence(text: str) -> str:

@@ -28,8 +28,9 @@ from claf_tui.screens.checkpoint_actions import (
     refusal_to_delete,
     tensor_cells,
     tensor_columns,
+    trained_classifiers,
 )
-from claf_tui.screens.confirm import CANCEL, Answer, ConfirmScreen
+from claf_tui.screens.checkpoint_words import browser_title, classifier_question, deletion_question, list_title
 from claf_tui.screens.evaluate import EvaluateScreen
 from claf_tui.screens.messages import CheckpointsListed, TensorMeasured
 from claf_tui.widgets.key_bar import Hint, KeyBar
@@ -98,9 +99,8 @@ class CheckpointBrowser(Screen[None]):
 
     def on_mount(self) -> None:
         """Prepare the tables and read the folder."""
-        titles = (("checkpoints", "checkpoints, newest first"), ("tensors", "tensors"), ("statistics", "statistics"))
-        for name, title in titles:
-            self.query_one(f"#pane-{name}").border_title = Content(title)
+        for name in ("checkpoints", "tensors", "statistics"):
+            self.query_one(f"#pane-{name}").border_title = Content(name)
         for name, width in ENTRY_COLUMNS:
             self.query_one("#checkpoints", DataTable).add_column(name, width=width)
         self.query_one("#tensor-filter").display = False
@@ -126,13 +126,9 @@ class CheckpointBrowser(Screen[None]):
             table.add_row(*(Text(cell, no_wrap=True) for cell in entry_cells(entry)))
         if self._entries:
             table.move_cursor(row=min(row, len(self._entries) - 1))
-        live = " · this run is live" if self._is_live() else ""
-        title = Content.assemble(
-            (" checkpoints ", "bold $primary"),
-            (safe(self._directory.name, 60), "$foreground"),
-            (f" · {len(self._entries)} files{live}", "$foreground 60%"),
-        )
+        title = browser_title(self._directory, self._entries, is_live=self._is_live())
         self.query_one("#browser-title", Static).update(title)
+        self.query_one("#pane-checkpoints").border_title = list_title(self._entries)
         self._show_tensors()
         if event.error:
             self._say(event.error)
@@ -196,11 +192,22 @@ class CheckpointBrowser(Screen[None]):
         self.query_one("#tensor-filter").focus()
 
     def action_evaluate(self) -> None:
-        """Evaluate the checkpoint under the cursor."""
+        """Evaluate the checkpoint under the cursor; ask for the classifier where its method trained several."""
         entry = self._readable()
-        if entry is not None:
-            command = self._command(entry.path) if self._command else None
-            self.app.push_screen(EvaluateScreen(entry.path, command))
+        if entry is None or entry.info is None:
+            return
+        names = trained_classifiers(entry.info)
+        if not names:
+            self._tell("no classifier is trained yet in this checkpoint: choose one of a later phase")
+        elif len(names) == 1:
+            self._evaluate(entry.path, names[0])
+        else:
+            path = entry.path
+            self.app.push_screen(classifier_question(names), lambda name: self._evaluate(path, name) if name else None)
+
+    def _evaluate(self, path: Path, classifier: str) -> None:
+        command = self._command(path, classifier) if self._command else None
+        self.app.push_screen(EvaluateScreen(path, classifier, command))
 
     def action_resume(self) -> None:
         """Leave with the request to resume from the checkpoint under the cursor."""
@@ -220,12 +227,7 @@ class CheckpointBrowser(Screen[None]):
         if refusal:
             self._tell(f"not deleted: {refusal}")
             return
-        kept = f", kept as {', '.join(entry.kept_as)}" if entry.kept_as else ""
-        text = f"{entry.path.name}{kept}\nThere is no way to get it back."
-        answers = [Answer("y", "delete", "delete", "error"), CANCEL]
-        self.app.push_screen(
-            ConfirmScreen("delete this checkpoint?", text, answers), lambda answer: self._delete(entry, answer)
-        )
+        self.app.push_screen(deletion_question(entry), lambda answer: self._delete(entry, answer))
 
     def _delete(self, entry: Entry, answer: str | None) -> None:
         if answer != "delete":

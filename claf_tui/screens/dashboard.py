@@ -11,52 +11,30 @@ from textual.screen import Screen
 
 from claf_engine.control import Control
 from claf_tui.screens.confirm import CANCEL, Answer, ConfirmScreen
+from claf_tui.screens.dashboard_keys import LIVE_HINTS, key_hints
 from claf_tui.screens.edit import PROBE_EVERY, EditScreen
 from claf_tui.state import RunState, status_word
+from claf_tui.widgets.alert_bar import AlertBar
 from claf_tui.widgets.chart import Chart
-from claf_tui.widgets.curves import LOSS_NAMES, LOSS_TITLES, classifier_lines, loss_lines, probe_lines, shown_loss_name
+from claf_tui.widgets.curves import logged_losses, loss_lines, loss_panel_title, probe_lines, shown_loss_name
 from claf_tui.widgets.key_bar import Hint, KeyBar
 from claf_tui.widgets.key_figures import KeyFigures
 from claf_tui.widgets.log_panel import LogPanel
+from claf_tui.widgets.method_panel import method_panel
 from claf_tui.widgets.outcome import Outcome
 from claf_tui.widgets.phase_strip import Moment, PhaseStrip
 from claf_tui.widgets.plot import ChartOptions
 from claf_tui.widgets.status_bar import StatusBar
-from claf_tui.widgets.tables import ProbeTable
+from claf_tui.widgets.tables import ProbeTable, probe_hint, probe_title
 
-PANELS = ("loss", "classifier", "probe", "log")
-LIVE_HINTS: tuple[Hint, ...] = (
-    ("space", "pause", "screen.toggle_pause"),
-    ("p", "probe", "screen.probe"),
-    ("c", "save", "screen.checkpoint"),
-    ("e", "edit", "screen.edit"),
-    ("s", "stop", "screen.stop"),
-    ("b", "browse", "app.checkpoints"),
-    ("1-4", "view", "screen.next_panel"),
-    ("l", "log scale", "screen.log_scale"),
-    ("q", "quit", "app.quit"),
-    ("?", "help", "app.help"),
-)
-
-
+PANELS = ("loss", "method", "probe", "log")
 POLLS_PER_CHART = 6
 """Charts are drawn on every sixth poll only: they are most of the console's work, and nobody reads faster."""
-STEERING_KEYS = {"space", "p", "c", "e", "s"}
 
 
 def is_compact(width: int, height: int) -> bool:
     """Whether there is room for one panel only."""
     return width < 100 or height < 28
-
-
-def key_hints(width: int, *, can_steer: bool, is_waiting: bool) -> list[Hint]:
-    """Choose the key hints that matter now and fit."""
-    hidden = set() if can_steer else STEERING_KEYS
-    hidden = hidden | ({"l"} if width < 100 else set())
-    hints = [hint for hint in LIVE_HINTS if hint[0] not in hidden]
-    if is_waiting and can_steer:
-        hints[0] = ("space", "go on", "screen.toggle_pause")
-    return hints
 
 
 class Dashboard(Screen[None]):
@@ -73,6 +51,7 @@ class Dashboard(Screen[None]):
         Binding("shift+tab", "next_panel(-1)", "panel before"),
         Binding("l", "log_scale", "logarithmic loss axis"),
         Binding("o", "other_loss", "another loss"),
+        Binding("a", "acknowledge", "acknowledge an alert"),
         Binding("pageup", "scroll_log(-1)", show=False),
         Binding("pagedown", "scroll_log(1)", show=False),
         Binding("escape", "restore", show=False),
@@ -91,16 +70,17 @@ class Dashboard(Screen[None]):
     def compose(self) -> ComposeResult:
         """Lay out all panels; the stylesheet decides which of them a size shows."""
         yield StatusBar(read_only=self._read_only, id="status")
+        yield AlertBar(id="alerts")
         yield PhaseStrip(id="phases")
-        yield KeyFigures(id="figures")
-        yield Outcome(id="outcome")
+        yield KeyFigures(read_only=self._read_only, id="figures")
+        yield Outcome(read_only=self._read_only, id="outcome")
         with Container(id="body"):
             with Vertical(id="panel-loss", classes="panel"):
                 yield Chart("no loss logged yet", ChartOptions(is_smoothed=True), id="loss")
-            with Vertical(id="panel-classifier", classes="panel"):
-                yield Chart("the first retraining comes with stage 2", ChartOptions(is_percent=True), id="classifier")
+            with Vertical(id="panel-method", classes="panel"):
+                yield Chart("", ChartOptions(), id="method")
             with Vertical(id="panel-probe", classes="panel"):
-                yield Chart("no probe yet · p asks for one now", ChartOptions(is_percent=True), id="probe")
+                yield Chart("", ChartOptions(is_percent=True), id="probe")
                 yield ProbeTable(id="probe-table")
             with Vertical(id="panel-log", classes="panel"):
                 yield LogPanel(id="log")
@@ -108,13 +88,8 @@ class Dashboard(Screen[None]):
 
     def on_mount(self) -> None:
         """Name the panels and choose the first."""
-        for name, title in (
-            ("classifier", "attack classifier, adversarial accuracy"),
-            ("probe", "probe"),
-            ("log", "log"),
-        ):
-            self._set_title(name, title)
-        self._set_title("loss", LOSS_TITLES["supcon"])
+        for name in PANELS:
+            self._set_title(name, name)
         self._select(self._panel)
 
     def on_resize(self, event: Resize) -> None:
@@ -123,7 +98,7 @@ class Dashboard(Screen[None]):
 
     def show(self, state: RunState, moment: Moment) -> None:
         """Draw this state; cheap where nothing changed, and nothing while the screen is not up."""
-        if not self.children or not self.is_running:
+        if not self.is_mounted or not self.is_running:
             return
         had_ended = self._state.finished is not None
         self._state = state
@@ -133,6 +108,7 @@ class Dashboard(Screen[None]):
         self.query_one(Outcome).show(state)
         self.query_one(LogPanel).show(state)
         self.query_one(ProbeTable).show(state)
+        self._show_alerts()
         has_ended = state.finished is not None
         if self._num_shown % POLLS_PER_CHART == 0 or had_ended != has_ended:
             self._show_charts()
@@ -200,33 +176,56 @@ class Dashboard(Screen[None]):
 
     def action_other_loss(self) -> None:
         """Show the next of the losses that the run has logged."""
-        logged = {key.loss_name for key in self._state.losses}
-        names = [name for name in LOSS_NAMES if name in logged]
+        names = logged_losses(self._state)
         if names:
-            current = self._loss_name or shown_loss_name(self._state)
-            self._loss_name = names[(names.index(current) + 1) % len(names)] if current in names else names[0]
+            self._loss_name = names[(names.index(self._shown_loss) + 1) % len(names)]
             self._show_charts()
+
+    def action_acknowledge(self) -> None:
+        """Take the shown alert away."""
+        self.query_one(AlertBar).acknowledge()
 
     def action_scroll_log(self, pages: int) -> None:
         """Scroll the log by pages."""
         panel = self.query_one(LogPanel)
         panel.scroll_relative(y=pages * max(1, panel.size.height - 1), animate=False)
 
-    def _show_charts(self) -> None:
-        name = self._loss_name or shown_loss_name(self._state)
-        loss = self.query_one("#loss", Chart)
-        loss.show(loss_lines(self._state, name))
-        self._set_title("loss", LOSS_TITLES.get(name, "loss") + (", log scale" if loss.is_log else ""))
-        classifier = self.query_one("#classifier", Chart)
-        classifier.show(classifier_lines(self._state))
-        if self._state.run is not None and self._state.run.method == "natural":
-            classifier.show_empty("ordinary training has no attack classifier")
-        self.query_one("#probe", Chart).show(probe_lines(self._state))
+    @property
+    def _shown_loss(self) -> str:
+        """The loss that a person chose, if this run logs it, or else the one that matters now."""
+        chosen = self._loss_name
+        return chosen if chosen in logged_losses(self._state) else shown_loss_name(self._state)
 
-    def _show_keys(self) -> None:
+    def _show_charts(self) -> None:
+        state, name = self._state, self._shown_loss
+        loss, method, probe = (self.query_one(f"#{panel}", Chart) for panel in ("loss", "method", "probe"))
+        loss.show(loss_lines(state, name))
+        self._set_title("loss", loss_panel_title(state, name, is_log=loss.is_log))
+        shown = method_panel(state)
+        method.show_percent(is_percent=shown.is_percent)
+        method.show_empty(shown.empty)
+        method.show(shown.lines)
+        self._set_title("method", shown.title)
+        probe.show(probe_lines(state))
+        probe.show_empty(probe_hint(state, can_ask=state.finished is None and not self._read_only))
+        self._set_title("probe", probe_title(state.probe))
+
+    def _show_alerts(self) -> None:
+        added = self.query_one(AlertBar).show(self._state)
+        if added:
+            self.app.bell()
+        if self.app.screen is not self:
+            for alert in added[-1:]:
+                self.app.notify(alert.text, severity="error", markup=False, timeout=10)
+
+    def hints(self) -> list[Hint]:
+        """Choose the keys to name in the last line."""
         can_steer = self._state.finished is None and not self._read_only
         is_waiting = can_steer and self._control.status in {"paused", "pausing"}
-        self.query_one(KeyBar).show(key_hints(self.size.width, can_steer=can_steer, is_waiting=is_waiting))
+        return key_hints(self.size.width, can_steer=can_steer, is_waiting=is_waiting)
+
+    def _show_keys(self) -> None:
+        self.query_one(KeyBar).show(self.hints())
 
     def _show_word(self) -> None:
         self._show_keys()

@@ -23,6 +23,7 @@ class EvaluateScreen(ModalScreen[None]):
 
     Args:
         path: the checkpoint.
+        classifier: which one to ask; None is the checkpoint's own choice.
         command: what to run instead of `claf-tui eval PATH --json`.
     """
 
@@ -31,10 +32,11 @@ class EvaluateScreen(ModalScreen[None]):
         Binding("y", "copy", "copy the command"),
     ]
 
-    def __init__(self, path: Path, command: Sequence[str] | None = None) -> None:
+    def __init__(self, path: Path, classifier: str | None = None, command: Sequence[str] | None = None) -> None:
         super().__init__()
         self._path = path
-        self._command = list(command) if command is not None else evaluate_command(path)
+        self._typed = typed_command(path, classifier)
+        self._command = list(command) if command is not None else evaluate_command(path, classifier)
         self._lines: list[Content] | None = None
         self._frame = 0
 
@@ -42,7 +44,7 @@ class EvaluateScreen(ModalScreen[None]):
         """Lay out command, figures and keys."""
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = Content(f"evaluate {safe(self._path.name, 40)}")
-            yield Static(Content.styled(safe(typed_command(self._path), 300), "$foreground 60%"))
+            yield Static(Content.styled(safe(self._typed, 300), "$foreground 60%"))
             yield Static(Content(""), id="figures-shown")
             yield Static(Content.styled("y copies the command · escape closes", "$foreground 60%"))
 
@@ -54,7 +56,7 @@ class EvaluateScreen(ModalScreen[None]):
 
     def action_copy(self) -> None:
         """Put the command on the clipboard."""
-        self.app.copy_to_clipboard(typed_command(self._path))
+        self.app.copy_to_clipboard(self._typed)
         self.notify("copied", markup=False, timeout=2)
 
     def _tick(self) -> None:

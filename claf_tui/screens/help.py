@@ -7,7 +7,10 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-KEYS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
+KeyTopics = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+FigureTexts = tuple[tuple[str, str], ...]
+
+KEYS: KeyTopics = (
     (
         "Steer the run",
         (
@@ -21,10 +24,11 @@ KEYS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     (
         "Look",
         (
-            ("1 2 3 4", "loss, classifier, probe, log; again: full size"),
+            ("1 2 3 4", "loss, the method's own curves, probe, log; again: full size"),
             ("tab", "next panel"),
             ("l", "logarithmic loss axis, and back"),
-            ("o", "another loss: SupCon, classifier"),
+            ("o", "another loss, where the run has several"),
+            ("a", "acknowledge an alert; the log keeps it"),
             ("page up/down", "scroll the log"),
             ("b", "checkpoint browser"),
         ),
@@ -34,7 +38,7 @@ KEYS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         (
             ("tab", "next pane"),
             ("/", "filter tensors by name"),
-            ("v", "evaluate the checkpoint on test images"),
+            ("v", "evaluate the checkpoint, by a classifier that it has, on test images"),
             ("r", "resume from it, when no run is live"),
             ("d", "delete it"),
             ("escape", "back"),
@@ -51,7 +55,7 @@ KEYS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ),
 )
 
-FIGURES: tuple[tuple[str, str], ...] = (
+FIGURES: FigureTexts = (
     ("natural accuracy", "The share of unchanged images that the classifier gets right."),
     (
         "robust accuracy",
@@ -64,14 +68,30 @@ FIGURES: tuple[tuple[str, str], ...] = (
         "How much adversarial accuracy the classifier loses when the encoder moves on by one epoch without it.",
     ),
     ("before, after", "Adversarial accuracy of the attack classifier before and after it is retrained in an epoch."),
+    (
+        "one step, PGD",
+        "Accuracy of fast adversarial training under its own one-step attack and under many steps. When the first "
+        "stays high and the second falls, it has overfitted to its attack (catastrophic overfitting).",
+    ),
     ("SupCon loss", "How far images of one class are from each other, compared with all others; lower is better."),
+    ("NT-Xent loss", "The same without labels: how far views of one image are from each other."),
+    ("TRADES loss", "Cross-entropy on natural images plus beta times how much an attack changes the prediction."),
+    ("ALP loss", "Cross-entropy on natural and attacked images plus how far their logits lie apart."),
     ("probe", "A quick look at both accuracies on a fixed set of validation images; test images are never probed."),
+    ("L2", "The attack is bounded by the Euclidean length of the whole change instead of one pixel's."),
+    (
+        "no ball",
+        "Figures of the released code's space: it clamps normalised images to [0, 1], which moves some pixels much "
+        "further than epsilon. They are not robust accuracy; the largest real change stands beside them.",
+    ),
 )
 
 
 class HelpScreen(ModalScreen[None]):
     """All keys and figures on one page."""
 
+    KEYS = KEYS
+    FIGURES = FIGURES
     BINDINGS = [
         Binding("escape,question_mark,f1,q", "dismiss(None)", "close"),
         Binding("down,j", "scroll(1)", show=False),
@@ -83,21 +103,21 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll(classes="page") as page:
             page.border_title = Content("help")
             page.border_subtitle = Content("escape closes · arrows scroll")
-            yield Static(help_text())
+            yield Static(help_text(self.KEYS, self.FIGURES))
 
     def action_scroll(self, lines: int) -> None:
         """Scroll the page."""
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
 
 
-def help_text() -> Content:
+def help_text(keys_by_topic: KeyTopics, figures: FigureTexts) -> Content:
     """Write the page."""
     lines: list[Content] = []
-    for title, keys in KEYS:
+    for title, keys in keys_by_topic:
         lines.append(Content.styled(title, "bold $primary"))
         lines += [Content.assemble((f"  {key:<13} ", "bold $accent"), (text, "$foreground")) for key, text in keys]
         lines.append(Content(""))
     lines.append(Content.styled("What the figures mean", "bold $primary"))
-    for name, text in FIGURES:
+    for name, text in figures:
         lines.append(Content.assemble((f"  {name}: ", "bold"), (text, "$foreground 60%")))
     return Content("\n").join(lines)

@@ -79,7 +79,7 @@ def labels(values: list[float], *, is_percent: bool = False) -> list[str]:
     shown = [value for value in values if value != 0]
     if any(abs(value) >= 1e4 or abs(value) < 1e-3 for value in shown):
         return [_exponent(value) for value in values]
-    for digits in range(4):
+    for digits in range(7):
         written = [f"{value:.{digits}f}" for value in values]
         if all(
             math.isclose(float(text), value, rel_tol=1e-6, abs_tol=1e-9)

@@ -46,6 +46,12 @@ class Chart(Widget):
             self._empty = text
             self.refresh()
 
+    def show_percent(self, *, is_percent: bool) -> None:
+        """Take the values as fractions from now on, or as plain numbers."""
+        if is_percent != self._options.is_percent:
+            self._options = replace(self._options, is_percent=is_percent)
+            self.refresh()
+
     def watch_is_log(self) -> None:
         """Redraw with the other kind of value axis."""
         self.refresh()
@@ -53,7 +59,7 @@ class Chart(Widget):
     def render_line(self, y: int) -> Strip:
         """Give one line of the drawing, which is made once per change."""
         background = self.background_colors[1]
-        key = (self._lines, self.size, self.is_log, self._empty, background)
+        key = (self._lines, self.size, self.is_log, self._empty, self._options, background)
         if key != self._key:
             self._key = key
             self._strips = self._draw(background)

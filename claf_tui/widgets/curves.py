@@ -6,26 +6,66 @@ from claf_tui.state import RunState
 from claf_tui.widgets.chart import PALETTE, robust_color
 from claf_tui.widgets.plot import ChartLine
 
-LOSS_NAMES = ("supcon", "cross_entropy", "classifier")
-LOSS_TITLES = {"supcon": "SupCon loss", "cross_entropy": "cross-entropy loss", "classifier": "classifier loss"}
+LOSS_TITLES = {
+    "supcon": "SupCon loss",
+    "nt_xent": "NT-Xent loss",
+    "trades": "TRADES loss",
+    "alp": "ALP loss",
+    "cross_entropy": "cross-entropy loss",
+    "classifier": "classifier loss",
+}
+"""What each loss is called; those that train the features come first."""
+METHOD_LOSSES = {"rocl": "nt_xent", "trades": "trades", "alp": "alp", "claf": "supcon", "scl": "supcon"}
+"""The loss that a method begins with; the others begin with cross-entropy."""
+
+SHORT_TITLE = 18
+"""Cells that the title of a phase may take in a legend of several."""
+
+
+def loss_title(name: str) -> str:
+    """Name a loss for a person."""
+    return LOSS_TITLES.get(name) or f"{safe(name, 24)} loss".lstrip()
+
+
+def logged_losses(state: RunState) -> list[str]:
+    """The losses that the run has logged, those that train the features first."""
+    found = dict.fromkeys(key.loss_name for key in state.losses)
+    return [name for name in LOSS_TITLES if name in found] + [name for name in found if name not in LOSS_TITLES]
 
 
 def shown_loss_name(state: RunState) -> str:
-    """Name the loss to draw: SupCon where the active phase has one, else what that phase logs."""
-    active = [index for index, phase in enumerate(state.phases) if phase.status == "active"]
-    names = {key.loss_name for key in state.losses if key.phase in active} or {key.loss_name for key in state.losses}
-    return next((name for name in LOSS_NAMES if name in names), "supcon")
+    """Name the loss to draw: the one that trains the features where the active phase has one, else what it logs."""
+    active = {index for index, phase in enumerate(state.phases) if phase.status == "active"}
+    in_phase = {key.loss_name for key in state.losses if key.phase in active}
+    logged = logged_losses(state)
+    return next((name for name in logged if name in in_phase), None) or next(iter(logged), first_loss(state))
+
+
+def first_loss(state: RunState) -> str:
+    """The loss that the run begins with, before it has logged any; empty before the run is known."""
+    if state.run is None:
+        return ""
+    name = METHOD_LOSSES.get(state.run.method, "cross_entropy")
+    positives = (state.run.config.get("contrastive") or {}).get("positives")
+    return "nt_xent" if name == "supcon" and positives == "views" else name
+
+
+def loss_panel_title(state: RunState, name: str, *, is_log: bool) -> str:
+    """Name the loss that is drawn, its axis, and the one that the key o shows next."""
+    names = logged_losses(state)
+    following = names[(names.index(name) + 1) % len(names)] if name in names else name
+    other = f" · o: {loss_title(following)}" if following != name else ""
+    return f"{loss_title(name)}{', log scale' if is_log else ''}{other}"
 
 
 def loss_lines(state: RunState, loss_name: str) -> list[ChartLine]:
     """One curve of this loss for each phase that logged it."""
-    lines: list[ChartLine] = []
-    for key, series in state.losses.items():
-        if key.loss_name == loss_name:
-            known = key.phase < len(state.phases)
-            name = safe(state.phases[key.phase].plan.name, 24).replace("_", " ") if known else f"phase {key.phase + 1}"
-            lines.append(ChartLine(name, PALETTE[len(lines) % len(PALETTE)], series))
-    return lines
+    return _by_phase(state, {key.phase: series for key, series in state.losses.items() if key.loss_name == loss_name})
+
+
+def rate_lines(state: RunState) -> list[ChartLine]:
+    """The learning rate, one curve for each phase."""
+    return _by_phase(state, dict(state.rates))
 
 
 def classifier_lines(state: RunState) -> list[ChartLine]:
@@ -38,10 +78,34 @@ def classifier_lines(state: RunState) -> list[ChartLine]:
     return [ChartLine(*curve) for curve in curves]
 
 
+def overfitting_lines(state: RunState) -> list[ChartLine]:
+    """Accuracy under the one-step attack of fast training and under PGD: where they part, it overfits."""
+    return [ChartLine("one step", PALETTE[1], state.one_step), ChartLine("PGD", PALETTE[0], state.multi_step)]
+
+
 def probe_lines(state: RunState) -> list[ChartLine]:
     """Natural accuracy, and robust accuracy at each epsilon."""
     lines = [ChartLine("natural", PALETTE[0], state.natural)]
     lines += [
-        ChartLine(safe(name, 12), robust_color(i), series) for i, (name, series) in enumerate(state.robust.items())
+        ChartLine(safe(name, 20), robust_color(i), series) for i, (name, series) in enumerate(state.robust.items())
     ]
     return lines
+
+
+def _by_phase(state: RunState, curves: dict[int, Series]) -> list[ChartLine]:
+    colors = (PALETTE[index % len(PALETTE)] for index in range(len(curves)))
+    is_only = len(curves) == 1
+    return [
+        ChartLine(_phase_name(state, phase, is_only=is_only), color, series)
+        for color, (phase, series) in zip(colors, curves.items(), strict=True)
+    ]
+
+
+def _phase_name(state: RunState, phase: int, *, is_only: bool) -> str:
+    """A phase in a legend: by its title where it stands alone, else by as few words as tell it apart."""
+    if not 0 <= phase < len(state.phases):
+        return f"phase {phase + 1}"
+    plan = state.phases[phase].plan
+    title = safe(plan.title, 40).rpartition("· ")[2]
+    name = title if is_only or len(title) <= SHORT_TITLE else safe(plan.name, 40).replace("_", " ")
+    return name if is_only else name.removesuffix(" evaluation")

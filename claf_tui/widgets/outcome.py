@@ -1,5 +1,6 @@
 """How the run ended, and what to do next. Hidden while the run goes on."""
 
+import shlex
 import textwrap
 
 from textual.content import Content
@@ -9,13 +10,14 @@ from claf_engine.events import RunFinished
 from claf_tui import figures
 from claf_tui.safe_text import safe
 from claf_tui.state import RunState
-from claf_tui.widgets.tables import results_table
+from claf_tui.widgets.tables import caveat_lines, results_table
 
 NEXT_COMMAND = {
-    "finished": "claf-tui eval latest --eps 16/255",
-    "stopped": "claf-tui train --resume latest",
+    "finished": "claf-tui eval {run} --eps 16/255",
+    "stopped": "claf-tui train --resume {run}",
     "failed": "claf-tui runs",
 }
+LATEST = "latest"
 MAX_REASON_LINES = 5
 
 
@@ -42,32 +44,38 @@ class Outcome(Widget):
 
     def get_content_height(self, _container: object, _viewport: object, width: int) -> int:
         """As many lines as the summary has."""
-        return len(outcome_lines(self._state, width))
+        return len(outcome_lines(self._state, width, self._run))
 
     def render(self) -> Content:
         """Draw the summary."""
-        return Content("\n").join(outcome_lines(self._state, self.size.width))
+        return Content("\n").join(outcome_lines(self._state, self.size.width, self._run))
+
+    @property
+    def _run(self) -> str:
+        """The run as commands call it: a watched one need not be the latest."""
+        is_named = self._read_only and self._state.run is not None
+        return shlex.quote(safe(self._state.run.run, 60)) if is_named and self._state.run is not None else LATEST
 
 
-def outcome_lines(state: RunState, width: int) -> list[Content]:
-    """Write how the run ended as lines of at most `width` cells."""
+def outcome_lines(state: RunState, width: int, run: str = LATEST) -> list[Content]:
+    """Write how the run ended as lines of at most `width` cells; `run` is what commands call it."""
     if state.finished is None:
         return []
     finished = state.finished
     lines = _reason_lines(finished, width)
     if finished.results:
-        selected = f" · ★ chosen by {safe(finished.selected_on, 60)}" if finished.selected_on else ""
-        lines.append(_plain(f" accuracy on test images{selected}", width))
+        lines += _caption_lines(finished, width)
+        lines += caveat_lines([item for result in finished.results for item in result.robust], width)
         lines += results_table(finished.results, width)
     if finished.status == "stopped":
         lines.append(_plain(f" saved at step {figures.count(finished.step)}; the run can go on from there", width))
-    lines.append(next_line(finished, width))
+    lines.append(next_line(finished, width, run))
     return lines
 
 
-def next_line(finished: RunFinished, width: int) -> Content:
+def next_line(finished: RunFinished, width: int, run: str = LATEST) -> Content:
     """Name the next command, and the keys that matter now."""
-    command = NEXT_COMMAND.get(finished.status, NEXT_COMMAND["failed"])
+    command = NEXT_COMMAND.get(finished.status, NEXT_COMMAND["failed"]).format(run=run)
     line = Content.assemble((" next: ", "$foreground 60%"), (command, "bold $accent"))
     keys = Content.styled("   b checkpoints · q leaves", "$foreground 60%")
     both = Content.assemble(line, keys)
@@ -81,6 +89,16 @@ def _reason_lines(finished: RunFinished, width: int) -> list[Content]:
     wrapped = textwrap.wrap(safe(finished.reason, 600), max(20, width - 2))
     shown = wrapped[:MAX_REASON_LINES]
     return [Content.styled(f" {line}", style).truncate(width, ellipsis=True) for line in shown]
+
+
+def _caption_lines(finished: RunFinished, width: int) -> list[Content]:
+    """What the table holds and how its result was chosen, on two lines where one is too short."""
+    what = " accuracy on test images"
+    if not finished.selected_on:
+        return [_plain(what, width)]
+    chosen = f"★ chosen by {safe(finished.selected_on, 100)}"
+    one = f"{what} · {chosen}"
+    return [_plain(one, width)] if len(one) <= width else [_plain(what, width), _plain(f" {chosen}", width)]
 
 
 def _plain(text: str, width: int) -> Content:

@@ -35,11 +35,9 @@ class PhaseStrip(Widget):
 
     def show(self, state: RunState, moment: Moment) -> None:
         """Show this state from now on; the height follows the number of phases."""
-        if (state.phases and len(state.phases)) != len(self._state.phases):
-            self._state = state
-            self.refresh(layout=True)
         self._state, self._moment = state, moment
-        self.refresh()
+        # Compared with what is laid out, because a layout that was asked for before the screen is up may be lost.
+        self.refresh(layout=self.size.height not in (0, self.get_content_height()))
 
     def get_content_height(self, *_: object) -> int:
         """Three lines, or two and one for each phase."""
@@ -78,20 +76,23 @@ def starting_lines(moment: Moment, width: int, loading: Progressed | None = None
 
 
 def phases_in_a_row(phases: tuple[PhaseState, ...], width: int) -> Content:
-    """Name all phases in one line; when there is little room, only the glyphs of those not going on."""
+    """Name all phases in one line: by title where all fit, else by a shorter name, or some by their glyphs alone."""
 
-    def short(phase: PhaseState, *, is_named: bool) -> Content:
+    def short(phase: PhaseState, *, is_named: bool = True, has_title: bool = False) -> Content:
         glyph, style = PHASE_GLYPHS[phase.status]
         if not is_named:
             return Content.styled(f" {glyph}", style)
-        name = safe(phase.plan.name, 30).replace("_", " ")
+        name = safe(phase.plan.title, 40) if has_title else safe(phase.plan.name, 30).replace("_", " ")
         epochs = f" {phase.epoch}/{phase.plan.epochs}" if phase.status not in {"waiting", "done"} else ""
         name_style = "$foreground" if phase.status != "waiting" else "$foreground 60%"
         return Content.assemble((f" {glyph} ", style), (f"{name}{epochs} ", name_style))
 
-    full = Content.assemble(*(short(phase, is_named=True) for phase in phases))
-    some = Content.assemble(*(short(phase, is_named=phase.status not in {"waiting", "done"}) for phase in phases))
-    return fit([full, some], width)
+    titled = Content.assemble(*(short(phase, has_title=True) for phase in phases))
+    full = Content.assemble(*(short(phase) for phase in phases))
+    in_view = [phase.status not in {"waiting", "done"} for phase in phases]
+    some_titled = (short(phase, is_named=is_in, has_title=True) for phase, is_in in zip(phases, in_view, strict=True))
+    some = (short(phase, is_named=is_in) for phase, is_in in zip(phases, in_view, strict=True))
+    return fit([titled, full, Content.assemble(*some_titled), Content.assemble(*some)], width)
 
 
 def phase_line(phase: PhaseState, room: int, width: int) -> Content:

@@ -190,7 +190,7 @@ def _tick_rows(values: Axis, marks: list[float], names: list[str], num_rows: int
 
 def _foot(steps: Axis, margin: int, num_columns: int) -> list[Row]:
     """The line under the plot and the step counts under it."""
-    marks = ticks(steps, max(3, num_columns // 10))
+    marks = [mark for mark in ticks(steps, max(3, num_columns // 10)) if mark.is_integer()]
     line = ["─"] * num_columns
     text = [" "] * (num_columns + margin + 1)
     word = "step"

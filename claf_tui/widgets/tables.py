@@ -6,7 +6,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from claf_engine.events import ProbeFinished, RobustFigure, TestResult
-from claf_tui import figures
+from claf_tui import attack_words, figures
 from claf_tui.safe_text import safe
 from claf_tui.state import RunState
 from claf_tui.widgets.chart import PALETTE, robust_color
@@ -32,14 +32,39 @@ class ProbeTable(Widget):
             self.refresh(layout=True)
 
     def get_content_height(self, *_: object) -> int:
-        """A caption, a head and a row for each accuracy; nothing before the first probe."""
-        return 0 if self._probe is None else 3 + len(self._probe.robust)
+        """A caption, a warning where one is due, a head and a row for each accuracy; nothing before the first probe."""
+        if self._probe is None:
+            return 0
+        return 3 + len(self._probe.robust) + bool(attack_words.caveat(self._probe.robust))
 
     def render(self) -> Content:
         """Draw the table."""
         if self._probe is None:
             return Content("")
         return Content("\n").join(probe_table(self._probe, self.size.width))
+
+
+def probe_title(probe: ProbeFinished | None) -> str:
+    """Name the panel of probes, with the norm unless it is Linf, and with the warning where one is due."""
+    if probe is None or not probe.robust:
+        return "probe"
+    norm = attack_words.NORM_NAMES.get(probe.robust[0].norm, safe(probe.robust[0].norm, 8))
+    return " · ".join(filter(None, ("probe", norm, attack_words.caveat(probe.robust))))
+
+
+def probe_hint(state: RunState, *, can_ask: bool) -> str:
+    """Say when the first probe comes, and how to have it sooner."""
+    every = state.values.get("probe.every_epochs")
+    epochs = next((phase.plan.epochs for phase in state.phases if phase.plan.epochs), None)
+    every = min(every, epochs) if every and epochs else every
+    if every is None or state.finished is not None:
+        planned = "no probe yet" if state.finished is None else "no probe"
+    else:
+        planned = (
+            f"first probe after {figures.short_count(every)} epochs" if every > 1 else "first probe after the epoch"
+        )
+        planned = planned if every else "no probe before the phase ends"
+    return f"{planned} · p asks for one now" if can_ask else planned
 
 
 def probe_table(probe: ProbeFinished, width: int) -> list[Content]:
@@ -59,16 +84,22 @@ def probe_table(probe: ProbeFinished, width: int) -> list[Content]:
     rows = [natural, *(_probe_row(item, robust_color(index)) for index, item in enumerate(probe.robust))]
     head: list[Cell] = [(name, "$foreground 60%") for name in PROBE_HEAD]
     caption = fit([Content.styled(text, "$foreground 60%") for text in captions], width)
-    return [caption, *table([head, *rows], width)]
+    return [caption, *caveat_lines(probe.robust, width), *table([head, *rows], width)]
+
+
+def caveat_lines(robust: Sequence[RobustFigure], width: int) -> list[Content]:
+    """A line of warning where figures are not accuracy in a ball."""
+    warning = attack_words.caveat(robust)
+    return [Content.styled(f" ! {warning}", "bold $warning").truncate(width, ellipsis=True)] if warning else []
 
 
 def results_table(results: Sequence[TestResult], width: int) -> list[Content]:
     """Write test results, one line for each checkpoint and classifier, with a star at the selected one."""
-    epsilons = list(dict.fromkeys(safe(item.epsilon, 12) for result in results for item in result.robust))
+    epsilons = list(dict.fromkeys(attack_words.radius(item) for result in results for item in result.robust))
     head = [(" ", ""), ("checkpoint", ""), ("classifier", ""), ("natural", ""), *((name, "") for name in epsilons)]
     rows = [[(name, "$foreground 60%") for name, _ in head]]
     for result in results:
-        by_epsilon = {safe(item.epsilon, 12): item.accuracy for item in result.robust}
+        by_epsilon = {attack_words.radius(item): item.accuracy for item in result.robust}
         style = "bold $foreground" if result.selected else "$foreground"
         row: list[Cell] = [("★" if result.selected else " ", "$warning")]
         row += [(safe(result.checkpoint, 20), style), (safe(result.classifier, 20), style)]
@@ -93,7 +124,7 @@ def table(rows: Sequence[Sequence[Cell]], width: int) -> list[Content]:
 
 def _probe_row(item: RobustFigure, color: str) -> list[Cell]:
     return [
-        (safe(item.epsilon, 12), color),
+        (attack_words.ball_radius(item), color),
         (figures.percent(item.accuracy), f"bold {color}"),
         (safe(item.attack, 20), ""),
         (str(item.steps), ""),

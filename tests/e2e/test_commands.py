@@ -59,6 +59,31 @@ def test_eval_of_the_run_uses_the_result_that_validation_chose(home: Path) -> No
     assert record["natural_accuracy"] == chosen["natural"]
 
 
+def test_eval_in_the_released_codes_space_says_that_its_figures_are_of_no_ball(home: Path) -> None:
+    done = claf(home, "eval", "latest", "--space", "released-code", "--eps", "0", "--steps", "1", "--json")
+    (figure,) = json.loads(done.stdout)["robust"]
+    assert (figure["space"], figure["is_epsilon_ball"]) == ("released-code", False)
+    assert figure["largest_distance"] > 62 / 255
+
+
+def test_eval_behind_a_defence_is_judged_by_the_worse_attacker(home: Path) -> None:
+    arguments = ("eval", "latest", "--defence", "bit-depth:2", "--eps", "8/255", "--steps", "2", "--json")
+    done = claf(home, *arguments, "--min-robust-accuracy", "1")
+    oblivious, adaptive = json.loads(done.stdout)["robust"]
+    assert (oblivious["knowledge"], adaptive["knowledge"]) == ("oblivious", "adaptive")
+    worst = min(oblivious["robust_accuracy"], adaptive["robust_accuracy"])
+    assert done.returncode == 6
+    assert f"is {worst:.4f}, below the required 1" in done.stderr
+
+
+def test_a_classifier_that_was_not_trained_yet_is_not_evaluated(home: Path) -> None:
+    first = min((home / "runs").glob("*/checkpoints/*.safetensors"))
+    done = claf(home, "eval", str(first), "--classifier", "adversarial")
+    assert (done.returncode, done.stderr.count("\n")) == (3, 1)
+    assert "the adversarial classifier of" in done.stderr
+    assert "is untrained" in done.stderr
+
+
 def test_a_checkpoint_shows_its_hash_and_place(home: Path) -> None:
     shown = json.loads(claf(home, "checkpoint", "show", "latest", "--json").stdout)
     assert len(shown["weights_sha256"]) == 64

@@ -12,6 +12,7 @@ from claf_engine.device import Compute
 from claf_engine.errors import ClafError, DataError
 from claf_engine.models import NATURAL
 from claf_engine.session import Session
+from tests.engine.known_accuracy import Linear, Reader, gray_images, measure, robust, suite
 from tests.engine.tiny import CPU, FP32, exhaust, natural_training, tiny_config, tiny_data, tiny_session
 
 RADII = (Fraction(2, 255), Fraction(8, 255))
@@ -28,71 +29,8 @@ def trained() -> Session:
     return session
 
 
-def suite(*epsilons: Fraction | int, steps: int = 3, restarts: int = 1, seed: int = 0) -> AttackSuite:
-    return AttackSuite(tuple(map(Fraction, epsilons)), steps, Fraction(2, 255), restarts, seed)
-
-
-def measure(model: nn.Module, split: Split, attacks: AttackSuite, **options: int) -> Accuracy:
-    return exhaust(accuracy_steps(model, split, attacks, FP32, **options))[1]
-
-
 def measured(session: Session, attacks: AttackSuite, **options: int) -> Accuracy:
     return measure(session.state.network.with_classifier(NATURAL), session.data.train, attacks, **options)
-
-
-def robust(accuracy: Accuracy) -> list[float]:
-    return [figure.accuracy for figure in accuracy.robust]
-
-
-class Linear(nn.Module):
-    """Two classes; logits so flat that their gradient never vanishes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = nn.Linear(12, 2, device="meta").to_empty(device="cpu")
-        generator = torch.Generator().manual_seed(1)
-        nn.init.uniform_(self.layer.weight, -0.1, 0.1, generator=generator)
-        nn.init.constant_(self.layer.bias, 0)
-
-    def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.layer(images.flatten(1) - 0.5)
-        return logits
-
-
-def gray_images(count: int = 200) -> Split:
-    """Images 2x2 far from black and white, so that no ball is cut off."""
-    images = torch.randint(90, 166, (count, 3, 2, 2), generator=torch.Generator().manual_seed(2))
-    return Split(images.to(torch.uint8), torch.arange(count) % 2)
-
-
-def linear_robust_accuracy(model: Linear, split: Split, epsilon: Fraction) -> float:
-    """The worst case over the ball takes epsilon times the 1-norm of the weights off the margin."""
-    with torch.no_grad():
-        logits = model(to_pixels(split.images))
-        margin = (logits[:, 0] - logits[:, 1]) * (1 - 2 * split.labels)
-        taken = float(epsilon) * (model.layer.weight[0] - model.layer.weight[1]).abs().sum()
-        return float((margin > taken).double().mean())
-
-
-@pytest.mark.parametrize("epsilon", [Fraction(n, 255) for n in (1, 4, 8, 16)])
-def test_a_linear_model_has_the_robust_accuracy_of_its_closed_form(epsilon: Fraction) -> None:
-    model, split = Linear(), gray_images()
-    accuracy = measure(model, split, suite(epsilon, steps=20))
-    assert robust(accuracy) == [linear_robust_accuracy(model, split, epsilon)]
-
-
-def test_the_linear_model_of_these_tests_is_partly_robust() -> None:
-    model, split = Linear(), gray_images()
-    figures = [linear_robust_accuracy(model, split, Fraction(n, 255)) for n in (0, 1, 4, 8)]
-    assert all(one > other > 0 for one, other in zip(figures, figures[1:], strict=False))
-
-
-class Reader(nn.Module):
-    """Reads the class off the red value of the first pixel."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        level = images[:, :1, 0, 0]
-        return torch.cat([1 - level, level], dim=1)
 
 
 def test_natural_accuracy_is_the_share_of_right_answers() -> None:
@@ -150,22 +88,6 @@ def test_a_larger_radius_is_never_easier(trained: Session) -> None:
 def test_every_radius_is_measured_as_if_it_were_alone(trained: Session) -> None:
     together = robust(measured(trained, suite(*RADII)))
     assert together == [robust(measured(trained, suite(radius)))[0] for radius in RADII]
-
-
-def test_more_restarts_never_raise_robust_accuracy() -> None:
-    model, split = Linear(), gray_images()
-    figures = [
-        robust(measure(model, split, suite(Fraction(8, 255), steps=1, restarts=restarts)))[0]
-        for restarts in (1, 2, 4, 8)
-    ]
-    assert figures == sorted(figures, reverse=True)
-    assert figures[0] > figures[-1], "restarts do something"
-
-
-def test_restarts_never_go_below_the_worst_case() -> None:
-    model, split = Linear(), gray_images()
-    accuracy = measure(model, split, suite(Fraction(8, 255), steps=1, restarts=20))
-    assert robust(accuracy)[0] >= linear_robust_accuracy(model, split, Fraction(8, 255))
 
 
 @pytest.mark.parametrize("seed", [0, 1])

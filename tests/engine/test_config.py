@@ -233,3 +233,17 @@ def test_a_number_that_is_not_finite_is_refused(section: str, key: str, value: o
 def test_a_device_index_that_torch_cannot_read_is_refused(device: str) -> None:
     with pytest.raises(ValidationError):
         cf.RuntimeConfig(device=device)
+
+
+@pytest.mark.parametrize("section", ["attack", "probe", "evaluation"])
+def test_an_l2_attack_whose_steps_stay_far_inside_its_ball_is_refused(section: str) -> None:
+    radius = {"epsilon": "0.5"} if section == "attack" else {"epsilons": ["0.5"]}
+    with pytest.raises(ValidationError, match=r"steps of 2/255 go no farther than .* and the L2 radius is 0\.5"):
+        RunConfig.model_validate({section: {"norm": "l2", **radius}})
+
+
+@pytest.mark.parametrize("section", ["attack", "probe", "evaluation"])
+def test_an_l2_attack_whose_steps_cross_its_ball_is_accepted(section: str) -> None:
+    radius = {"epsilon": "0.5"} if section == "attack" else {"epsilons": ["0.5"]}
+    config = RunConfig.model_validate({section: {"norm": "l2", "step_size": "0.1", "steps": 5, **radius}})
+    assert getattr(config, section).norm == "l2"

@@ -8,13 +8,25 @@ from typing import Any
 import pytest
 import torch
 
-from claf_engine.accuracy import AttackSuite, accuracy_steps, first
+from claf_engine.accuracy import Accuracy, AttackSuite, accuracy_steps, first
+from claf_engine.attacks import space_of
+from claf_engine.autoattack import AutoAttackSuite
 from claf_engine.checkpoint import load_trained_network
 from claf_engine.config import DataConfig
 from claf_engine.data import Dataset
+from claf_engine.defences import Defence
 from claf_engine.errors import CheckpointError, ConfigError, DataError, DeviceError
-from claf_engine.evaluate import EvaluationReport, EvaluationRequest, evaluate, evaluation_steps
-from claf_engine.models import CLASSIFIERS
+from claf_engine.evaluate import (
+    EvaluationReport,
+    EvaluationRequest,
+    autoattack_folder,
+    evaluate,
+    evaluation_steps,
+    figure_record,
+)
+from claf_engine.events import RobustFigure
+from claf_engine.models import CLASSIFIERS, Pipeline
+from claf_engine.names import EvaluationAttack, Norm
 from claf_engine.runs import create_run, list_checkpoints
 from claf_engine.ticks import Pulse
 from tests.engine.tiny import FP32, exhaust, play, tiny_config, tiny_data, use_tiny_data
@@ -48,6 +60,13 @@ def ask(checkpoint: Path, **options: Any) -> EvaluationReport:
     return evaluate(EvaluationRequest(checkpoint, **{"steps": 2, "device": "cpu", **options}))
 
 
+def pipeline(checkpoint: Path) -> Pipeline:
+    """The classifier that the checkpoint was measured with, ready to be measured directly."""
+    info, _, network = load_trained_network(checkpoint)
+    FP32.place(network)
+    return network.with_classifier(info.classifier)
+
+
 def test_a_report_is_a_json_object_with_stable_keys(checkpoint: Path) -> None:
     record = json.loads(json.dumps(ask(checkpoint).to_record()))
     assert {key: type(value) for key, value in record.items()} == {
@@ -66,6 +85,8 @@ def test_a_report_is_a_json_object_with_stable_keys(checkpoint: Path) -> None:
         "seed": int,
         "seconds": float,
         "versions": dict,
+        "defence": str,
+        "notices": list,
     }
 
 
@@ -87,6 +108,9 @@ def test_a_robust_figure_of_a_report_has_stable_keys(checkpoint: Path) -> None:
         "knowledge": str,
         "largest_distance": float,
         "mean_distance": float,
+        "is_epsilon_ball": bool,
+        "largest_distance_text": str,
+        "mean_distance_text": str,
     }
 
 
@@ -237,3 +261,149 @@ def test_a_damaged_checkpoint_is_told_and_not_evaluated(checkpoint: Path, tmp_pa
     (tmp_path / "damaged.safetensors").write_bytes(data)
     with pytest.raises(CheckpointError, match="altered or damaged"):
         ask(tmp_path / "damaged.safetensors")
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("attack", ["pgd", "fgsm", "mi-fgsm"])
+def test_the_attack_and_its_norm_are_those_that_are_asked_for(
+    checkpoint: Path, attack: EvaluationAttack, norm: Norm
+) -> None:
+    radii = (Fraction(8, 255), Fraction(16, 255))
+    report = evaluate(EvaluationRequest(checkpoint, radii, attack, norm=norm, device="cpu"))
+    assert attack != "autoattack"
+    suite = AttackSuite(radii, step_size=None, name=attack, norm=norm)
+    _, expected = exhaust(accuracy_steps(pipeline(checkpoint), DATA.test, suite, FP32))
+    assert report.accuracy == expected
+    assert {(item.attack, item.norm) for item in report.accuracy.robust} == {(attack, norm)}
+
+
+def test_the_released_codes_space_is_that_of_the_network(checkpoint: Path) -> None:
+    radii = (Fraction(0), Fraction(8, 255))
+    report = ask(checkpoint, epsilons=radii, space="released-code")
+    suite = AttackSuite(radii, 2, None, space=space_of("released-code", CONFIG.model))
+    _, expected = exhaust(accuracy_steps(pipeline(checkpoint), DATA.test, suite, FP32))
+    assert report.accuracy == expected
+
+
+def test_figures_of_the_released_codes_space_say_that_they_are_of_no_ball_and_how_far_images_moved(
+    checkpoint: Path,
+) -> None:
+    (figure,) = ask(checkpoint, epsilons=(Fraction(8, 255),), space="released-code").to_record()["robust"]
+    assert (figure["space"], figure["is_epsilon_ball"]) == ("released-code", False)
+    assert figure["largest_distance"] > figure["mean_distance"] > 16 / 255
+
+
+def test_figures_of_pixel_space_prove_that_no_image_left_the_ball(checkpoint: Path) -> None:
+    (figure,) = ask(checkpoint, epsilons=(Fraction(8, 255),), restarts=2).to_record()["robust"]
+    assert (figure["space"], figure["is_epsilon_ball"]) == ("pixel", True)
+    assert 0 < figure["largest_distance"] <= 8 / 255 + 1e-6
+    assert figure["largest_distance_text"] == "8/255"
+
+
+def test_a_distance_that_was_not_measured_has_no_text() -> None:
+    record = figure_record(RobustFigure("8/255", 0.5, "pgd", 10, "2/255", 1, 100))
+    assert (record["largest_distance_text"], record["mean_distance_text"]) == (None, None)
+
+
+def test_behind_a_defence_every_radius_is_attacked_without_and_with_knowledge_of_it(checkpoint: Path) -> None:
+    record = ask(checkpoint, defence=Defence("bit-depth", 2)).to_record()
+    assert record["defence"] == "bit-depth:2"
+    assert [(item["epsilon"], item["defence"], item["knowledge"]) for item in record["robust"]] == [
+        ("8/255", "bit-depth:2", "oblivious"),
+        ("8/255", "bit-depth:2", "adaptive"),
+        ("16/255", "bit-depth:2", "oblivious"),
+        ("16/255", "bit-depth:2", "adaptive"),
+    ]
+
+
+def test_without_a_defence_the_record_names_none(checkpoint: Path) -> None:
+    record = ask(checkpoint).to_record()
+    assert record["defence"] == "none"
+    assert {(item["defence"], item["knowledge"]) for item in record["robust"]} == {("none", "white-box")}
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"attack": "fgsm", "steps": 1}, "fgsm takes one step of epsilon .*; leave out --steps"),
+        ({"attack": "fgsm", "step_size": Fraction(1, 255)}, "fgsm .*; leave out --step-size"),
+        ({"attack": "fgsm", "restarts": 1}, "fgsm .*; leave out --restarts"),
+        ({"attack": "mi-fgsm", "restarts": 2}, "mi-fgsm starts from the image itself, .*; leave out --restarts"),
+        ({"attack": "autoattack", "steps": 100}, "autoattack sets its own .*; leave out --steps"),
+        ({"attack": "autoattack", "step_size": Fraction(1, 255)}, "autoattack .*; leave out --step-size"),
+        ({"attack": "autoattack", "restarts": 1}, "autoattack .*; leave out --restarts"),
+        (
+            {"attack": "autoattack", "space": "released-code"},
+            "autoattack searches an epsilon-ball, and --space released",
+        ),
+    ],
+)
+def test_what_an_attack_would_ignore_is_refused(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{sentence}"):
+        EvaluationRequest(Path("any"), **options)
+
+
+@pytest.mark.parametrize("attack", ["pgd", "mi-fgsm"])
+def test_steps_of_an_attack_that_has_them_are_taken(attack: EvaluationAttack) -> None:
+    assert EvaluationRequest(Path("any"), attack=attack, steps=3, step_size=Fraction(1, 255)).steps == 3
+
+
+class Library:
+    """Stands in for AutoAttack; keeps what it was called with."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: list[dict[str, Any]] = []
+        monkeypatch.setattr("claf_engine.autoattack.autoattack_steps", self.steps)
+
+    def steps(self, *arguments: Any) -> Generator[Pulse, None, Accuracy]:
+        names = ("model", "split", "suite", "compute", "batch_size", "state_folder")
+        self.calls.append(dict(zip(names, arguments, strict=True)))
+        yield Pulse("AutoAttack")
+        figure = RobustFigure("8/255", 0.25, "autoattack", 100, "adaptive", 1, 16)
+        return Accuracy(0.5, (figure,), ("told",))
+
+
+@pytest.fixture
+def library(monkeypatch: pytest.MonkeyPatch) -> Library:
+    return Library(monkeypatch)
+
+
+def test_autoattack_gets_the_request_and_a_folder_beside_the_checkpoint(checkpoint: Path, library: Library) -> None:
+    request = EvaluationRequest(
+        checkpoint, (Fraction(1, 2),), "autoattack", norm="l2", seed=4, num_examples=5, batch_size=3, device="cpu"
+    )
+    report = evaluate(request)
+    (call,) = library.calls
+    assert call["suite"] == AutoAttackSuite((Fraction(1, 2),), "l2", 4)
+    assert (len(call["split"]), call["batch_size"]) == (5, 3)
+    assert call["state_folder"] == checkpoint.with_name(f"{checkpoint.name}.autoattack")
+    assert (report.accuracy.natural, report.to_record()["notices"]) == (0.5, ["told"])
+
+
+def test_autoattack_keeps_nothing_where_nothing_can_be_written(
+    checkpoint: Path, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)
+    evaluate(EvaluationRequest(checkpoint, attack="autoattack", device="cpu"))
+    assert library.calls[0]["state_folder"] is None
+    assert autoattack_folder(checkpoint) is None
+
+
+def test_behind_a_defence_autoattack_is_adaptive_and_attacks_the_defended_classifier(
+    checkpoint: Path, library: Library
+) -> None:
+    defence = Defence("median", 3)
+    report = evaluate(EvaluationRequest(checkpoint, attack="autoattack", defence=defence, device="cpu"))
+    assert library.calls[0]["model"].defence == defence
+    (figure,) = report.accuracy.robust
+    assert (figure.defence, figure.knowledge) == ("median:3", "adaptive")
+
+
+@pytest.mark.slow
+def test_autoattack_of_the_library_is_no_kinder_than_pgd(checkpoint: Path, tmp_path: Path) -> None:
+    copy = tmp_path / checkpoint.name
+    copy.write_bytes(checkpoint.read_bytes())
+    radii = (Fraction(8, 255),)
+    report = evaluate(EvaluationRequest(copy, radii, "autoattack", num_examples=8, device="cpu"))
+    assert report.accuracy.robust[0].accuracy <= ask(copy, epsilons=radii, num_examples=8).accuracy.robust[0].accuracy
+    assert list(tmp_path.glob("*.autoattack/*.json"))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from claf_engine.losses import supcon_loss
+from claf_engine.losses import kl_divergence, logit_distance, nt_xent_loss, supcon_loss
 
 PROPERTY = settings(derandomize=True, deadline=None, max_examples=60)
 SEEDS = st.integers(0, 2**31)
@@ -55,8 +55,11 @@ def test_the_loss_is_the_papers_equation(batch: tuple[Tensor, Tensor], temperatu
 @given(batches(), st.floats(0.05, 2))
 def test_the_loss_in_fp32_is_the_papers_equation(batch: tuple[Tensor, Tensor], temperature: float) -> None:
     projections, labels = batch
+    exact = projections.float().double()
     loss = supcon_loss(projections.float(), labels, temperature)
-    torch.testing.assert_close(loss.double(), paper_loss(projections, labels, temperature), rtol=1e-5, atol=1e-5)
+    largest_similarity = max(1, 1 / temperature)
+    expected = paper_loss(exact, labels, temperature)
+    torch.testing.assert_close(loss.double(), expected, rtol=0, atol=1e-6 * largest_similarity)
 
 
 @PROPERTY
@@ -184,3 +187,131 @@ def test_a_temperature_that_is_not_positive_is_refused(temperature: float) -> No
 def test_shapes_that_do_not_fit_are_refused(shape: tuple[int, ...], labels_shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"need \(B, V, P\) and \(B,\)"):
         supcon_loss(torch.zeros(shape), torch.zeros(labels_shape, dtype=torch.long), 0.1)
+
+
+def chens_loss(projections: Tensor, temperature: float) -> Tensor:
+    """Chen et al. (2020), eq. 1, averaged over all pairs of views of one image, letter by letter."""
+    num_images, num_views, _ = projections.shape
+    places = [(image, view) for image in range(num_images) for view in range(num_views)]
+    terms: list[Tensor] = []
+    for i in places:
+        others = [torch.exp(projections[i].dot(projections[k]) / temperature) for k in places if k != i]
+        for j in places:
+            if j[0] == i[0] and j != i:
+                term = torch.exp(projections[i].dot(projections[j]) / temperature) / torch.stack(others).sum()
+                terms.append(-torch.log(term))
+    return torch.stack(terms).mean()
+
+
+@PROPERTY
+@given(st.integers(1, 5), st.integers(2, 3), SEEDS, st.floats(0.05, 2))
+def test_nt_xent_is_chens_equation(num_images: int, num_views: int, seed: int, temperature: float) -> None:
+    projections = unit_projections((num_images, num_views, 4), seed)
+    loss = nt_xent_loss(projections, temperature)
+    torch.testing.assert_close(loss, chens_loss(projections, temperature), rtol=0, atol=1e-10)
+
+
+@PROPERTY
+@given(st.integers(1, 5), st.integers(2, 3), SEEDS, st.floats(0.05, 2))
+def test_nt_xent_in_fp32_is_chens_equation(num_images: int, num_views: int, seed: int, temperature: float) -> None:
+    projections = unit_projections((num_images, num_views, 4), seed).float()
+    expected = chens_loss(projections.double(), temperature)
+    loss = nt_xent_loss(projections, temperature)
+    torch.testing.assert_close(loss.double(), expected, rtol=0, atol=1e-6 * max(1, 1 / temperature))
+
+
+def test_the_gradient_of_nt_xent_is_that_of_finite_differences() -> None:
+    projections = unit_projections((3, 3, 3), seed=8).requires_grad_(True)
+    assert torch.autograd.gradcheck(lambda z: nt_xent_loss(z, 0.5), (projections,))
+
+
+def test_nt_xent_of_one_view_of_each_image_is_zero() -> None:
+    assert nt_xent_loss(unit_projections((4, 1, 3), seed=9), 0.5).item() == 0
+
+
+@st.composite
+def logit_pairs(draw: st.DrawFn) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(draw(SEEDS))
+    shape = (draw(st.integers(1, 5)), draw(st.integers(2, 6)))
+    scale = draw(st.floats(0.01, 10))
+    pair = scale * torch.randn((2, *shape), generator=generator, dtype=torch.float64)
+    return pair[0], pair[1]
+
+
+def slow_divergence(attacked: Tensor, natural: Tensor) -> Tensor:
+    """KL(natural || attacked) of each example, one class after the other."""
+    values = []
+    for attacked_row, natural_row in zip(attacked.tolist(), natural.tolist(), strict=True):
+        p = [math.exp(z) / sum(map(math.exp, natural_row)) for z in natural_row]
+        q = [math.exp(z) / sum(map(math.exp, attacked_row)) for z in attacked_row]
+        values.append(sum(p_k * math.log(p_k / q_k) for p_k, q_k in zip(p, q, strict=True)))
+    return torch.tensor(values, dtype=torch.float64)
+
+
+@PROPERTY
+@given(logit_pairs())
+def test_the_divergence_is_its_sum_over_classes(logits: tuple[Tensor, Tensor]) -> None:
+    torch.testing.assert_close(kl_divergence(*logits), slow_divergence(*logits), rtol=1e-9, atol=1e-10)
+
+
+@PROPERTY
+@given(logit_pairs())
+def test_the_divergence_in_fp32_is_its_sum_over_classes(logits: tuple[Tensor, Tensor]) -> None:
+    attacked, natural = (values.float() for values in logits)
+    expected = slow_divergence(attacked.double(), natural.double())
+    torch.testing.assert_close(kl_divergence(attacked, natural).double(), expected, rtol=1e-6, atol=2e-6)
+
+
+@PROPERTY
+@given(logit_pairs())
+def test_the_divergence_is_never_negative(logits: tuple[Tensor, Tensor]) -> None:
+    assert (kl_divergence(*logits) >= -1e-12).all()
+
+
+@PROPERTY
+@given(logit_pairs(), st.floats(-50, 50))
+def test_the_divergence_sees_only_differences_of_logits(logits: tuple[Tensor, Tensor], shift: float) -> None:
+    attacked, natural = logits
+    shifted = kl_divergence(attacked + shift, natural - shift)
+    torch.testing.assert_close(shifted, kl_divergence(attacked, natural), rtol=0, atol=1e-9)
+
+
+def test_equal_logits_do_not_diverge() -> None:
+    logits = unit_projections((1, 4, 3), seed=10)[0]
+    assert torch.equal(kl_divergence(logits, logits), torch.zeros(4, dtype=torch.float64))
+
+
+def test_the_divergence_is_taken_from_the_natural_distribution() -> None:
+    sure, unsure = torch.tensor([[4.0, 0.0]]), torch.tensor([[0.0, 0.0]])
+    p = 1 / (1 + math.exp(-4))
+    expected = p * math.log(2 * p) + (1 - p) * math.log(2 * (1 - p))
+    assert kl_divergence(unsure, sure).item() == pytest.approx(expected, abs=1e-6)
+    assert kl_divergence(sure, unsure).item() != pytest.approx(expected, abs=0.1)
+
+
+def test_the_divergence_of_a_saturated_network_is_finite_with_its_gradient() -> None:
+    natural = torch.tensor([[300.0, 0.0, 0.0]], requires_grad=True)
+    attacked = torch.tensor([[0.0, 300.0, 0.0]], requires_grad=True)
+    divergence = kl_divergence(attacked, natural).sum()
+    assert divergence.item() == pytest.approx(300)
+    assert all(gradient.isfinite().all() for gradient in torch.autograd.grad(divergence, [attacked, natural]))
+
+
+def test_the_gradient_of_the_divergence_is_that_of_finite_differences_on_both_sides() -> None:
+    attacked, natural = (unit_projections((1, 3, 4), seed)[0].requires_grad_(True) for seed in (11, 12))
+    assert torch.autograd.gradcheck(kl_divergence, (attacked, natural))
+
+
+@PROPERTY
+@given(logit_pairs())
+def test_the_logit_distance_is_the_mean_square_over_examples_and_classes(logits: tuple[Tensor, Tensor]) -> None:
+    attacked, natural = (values.float() for values in logits)
+    squares = [
+        (float(one) - float(other)) ** 2 for one, other in zip(attacked.flatten(), natural.flatten(), strict=True)
+    ]
+    assert logit_distance(attacked, natural).item() == pytest.approx(sum(squares) / len(squares), rel=1e-6, abs=1e-9)
+
+
+def test_the_gradient_of_the_logit_distance_is_that_of_finite_differences_on_both_sides() -> None:
+    attacked, natural = (unit_projections((1, 3, 4), seed)[0].requires_grad_(True) for seed in (13, 14))
+    assert torch.autograd.gradcheck(logit_distance, (attacked, natural))

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from claf_engine.config import ModelConfig
 from claf_engine.models import (
+    ACTIVATIONS,
     ATTACK,
     CLASSIFIERS,
     NATURAL,
@@ -274,3 +275,35 @@ def test_a_reset_classifier_lies_within_torchs_default_bounds() -> None:
     reset_classifier(network, ATTACK, seeded(9))
     largest = max(parameter.abs().max().item() for parameter in network.classifiers[ATTACK].parameters())
     assert 0.9 * torch_bound(16) < largest <= torch_bound(16)
+
+
+SMOOTH = {
+    "relu": lambda x: x.clamp(min=0),
+    "silu": lambda x: x / (1 + (-x).exp()),
+    "softplus": lambda x: (1 + (10 * x).exp()).log() / 10,
+}
+"""Each activation by its formula; softplus has the sharpness of Xie et al. (2020)."""
+
+
+@pytest.mark.parametrize("activation", SMOOTH)
+def test_all_activations_of_the_encoder_are_the_configured_one(activation: str) -> None:
+    config = ModelConfig(width=4, blocks=(1, 1), activation=activation)
+    encoder, act = tiny_network(config=config).encoder.eval(), SMOOTH[activation]
+    hidden = act(encoder.norm(encoder.stem((images() - encoder.mean) / encoder.std)))
+    for block in encoder.blocks:
+        inner = act(block.norm1(block.conv1(hidden)))
+        hidden = act(block.norm2(block.conv2(inner)) + block.shortcut(hidden))
+    torch.testing.assert_close(encoder(images()), hidden.mean((2, 3)), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("activation", SMOOTH)
+def test_the_projection_head_keeps_its_relu(activation: str) -> None:
+    head = tiny_network(config=ModelConfig(width=4, blocks=(1,), activation=activation)).projection_head
+    assert [type(layer) for layer in head.layers] == [nn.Linear, nn.ReLU, nn.Linear]
+
+
+@pytest.mark.parametrize(("activation", "is_smooth"), [("relu", False), ("silu", True), ("softplus", True)])
+def test_a_smooth_activation_has_no_kink(activation: str, is_smooth: bool) -> None:
+    near_zero = torch.tensor([-1e-4, 1e-4], dtype=torch.float64, requires_grad=True)
+    (slopes,) = torch.autograd.grad(ACTIVATIONS[activation](near_zero).sum(), near_zero)
+    assert (float((slopes[1] - slopes[0]).abs()) < 1e-2) is is_smooth

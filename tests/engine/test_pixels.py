@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claf_engine.pixels import format_distance, parse_distance
+from claf_engine.pixels import format_distance, format_levels, parse_distance
 
 PROPERTY = settings(derandomize=True, deadline=None, max_examples=200)
 LEVELS = st.integers(0, 255)
@@ -99,3 +99,11 @@ def test_a_number_of_levels_is_refused_with_the_fraction_that_was_meant(value: o
 def test_a_number_that_is_no_level_is_refused_without_a_guess(value: object) -> None:
     with pytest.raises(ValueError, match=r"above 1, and images lie in \[0, 1\]$"):
         parse_distance(value)
+
+
+@pytest.mark.parametrize(
+    ("distance", "text"),
+    [(0.0, "0/255"), (8 / 255, "8/255"), (0.031373, "8/255"), (0.45, "114.8/255"), (1.0, "255/255")],
+)
+def test_a_measured_distance_is_written_in_levels_to_a_tenth(distance: float, text: str) -> None:
+    assert format_levels(distance) == text

@@ -36,12 +36,16 @@ def toml_file(folder: Path, text: str) -> Path:
 def test_the_presets_that_the_docs_name_are_here_and_the_default_comes_first() -> None:
     assert preset_names()[0] == DEFAULT_PRESET
     assert set(preset_names()) >= {"demo", "smoke", "cpu-small", "paper", "released-code"}
+    assert set(preset_names()) >= {"natural", "scl", "simclr", "at-madry", "at-rice", "fgsm", "trades", "alp"}
+    assert set(preset_names()) >= {"rocl-linear", "rocl-robust-linear", "rocl-at"}
+    assert {name.partition("-")[0] for name in preset_names()} >= {"table2", "table4", "table5", "table6"}
 
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_resolves_and_says_what_it_is_for(name: str) -> None:
     assert resolve_config(name, None).contrastive.epochs > 0
     assert preset_summary(name).endswith(".")
+    assert len(preset_summary(name)) <= 90
 
 
 def test_without_preset_and_file_the_default_preset_counts() -> None:
@@ -69,6 +73,157 @@ def test_the_released_code_preset_has_the_values_of_its_last_commit() -> None:
     assert (optimizer.weight_decay, optimizer.final_fraction) == (1e-4, 0.001)
     assert config.adversarial.source == "crop"
     assert config.linear_evaluation.optimizer.schedule == "constant"
+
+
+def test_the_released_code_preset_attacks_and_measures_in_that_code_s_space() -> None:
+    config = resolve_config("released-code", None)
+    assert {config.attack.space, config.probe.space, config.evaluation.space} == {"released-code"}
+    assert config.model.mean == (0.4914, 0.4822, 0.4465)
+    assert config.model.std == (0.2023, 0.1994, 0.2010)
+
+
+def test_every_other_preset_attacks_and_measures_in_pixel_space() -> None:
+    configs = [resolve_config(name, None) for name in preset_names() if name != "released-code"]
+    spaces = {space for config in configs for space in (config.attack.space, config.probe.space)}
+    assert spaces | {config.evaluation.space for config in configs} == {"pixel"}
+
+
+def supervised_recipe(name: str) -> tuple[object, ...]:
+    config = resolve_config(name, None)
+    optimizer, attack = config.supervised.optimizer, config.attack
+    rates = (optimizer.name, optimizer.learning_rate, optimizer.momentum, optimizer.weight_decay, optimizer.schedule)
+    ball = (attack.epsilon, attack.step_size, attack.steps, config.supervised.attack_batch_norm)
+    return config.method, config.batch_size, config.supervised.epochs, rates, ball
+
+
+def test_natural_training_has_the_usual_recipe() -> None:
+    method, batch_size, epochs, rates, _ = supervised_recipe("natural")
+    assert (method, batch_size, epochs, rates) == ("natural", 128, 200, ("sgd", 0.1, 0.9, 5e-4, "cosine"))
+
+
+def test_adversarial_training_has_the_recipes_of_its_authors_and_of_rice() -> None:
+    ball = (Fraction(8, 255), Fraction(2, 255), 10, "batch")
+    assert supervised_recipe("at-madry") == ("at", 128, 205, ("sgd", 0.1, 0.9, 2e-4, "steps"), ball)
+    assert supervised_recipe("at-rice") == ("at", 128, 200, ("sgd", 0.1, 0.9, 5e-4, "steps"), ball)
+    assert resolve_config("at-madry", None).supervised.optimizer.milestones == (0.5, 0.75)
+
+
+def test_fast_training_goes_up_and_down_within_15_epochs() -> None:
+    config = resolve_config("fgsm", None)
+    optimizer = config.supervised.optimizer
+    assert (config.method, config.supervised.epochs, optimizer.warmup_epochs) == ("fgsm", 15, 7.5)
+    assert (optimizer.learning_rate, optimizer.schedule, optimizer.final_fraction) == (0.2, "linear", 0.0)
+    assert (config.fgsm.step_size, config.fgsm.on_collapse) == (Fraction(10, 255), "stop")
+
+
+def test_trades_has_the_values_of_its_authors_code() -> None:
+    ball = (Fraction("0.031"), Fraction("0.007"), 10, "running")
+    assert supervised_recipe("trades") == ("trades", 128, 76, ("sgd", 0.1, 0.9, 2e-4, "steps"), ball)
+    assert resolve_config("trades", None).trades.beta == 6.0
+
+
+def test_trades_drops_its_rate_for_the_last_two_of_its_epochs() -> None:
+    from claf_engine.schedules import learning_rate
+
+    config = resolve_config("trades", None)
+    steps = 383
+    rates = [learning_rate(config.supervised.optimizer, epoch * steps, 76 * steps, steps) for epoch in (73, 74, 75)]
+    assert rates == pytest.approx([0.1, 0.01, 0.01])
+
+
+def test_logit_pairing_is_adversarial_training_with_a_weight() -> None:
+    config = resolve_config("alp", None)
+    assert (config.method, config.alp.weight) == ("alp", 0.5)
+    assert config.supervised.optimizer == resolve_config("at-madry", None).supervised.optimizer
+
+
+def test_supervised_contrastive_learning_has_the_defaults_of_its_repository() -> None:
+    config = resolve_config("scl", None)
+    optimizer = config.features_optimizer
+    assert (config.method, config.contrastive.epochs, config.contrastive.temperature) == ("scl", 1000, 0.07)
+    assert (optimizer.name, optimizer.learning_rate, optimizer.weight_decay) == ("sgd", 0.05, 1e-4)
+    assert (optimizer.schedule, optimizer.milestones) == ("steps", (0.7, 0.8, 0.9))
+
+
+def test_simclr_is_scl_without_labels() -> None:
+    config = resolve_config("simclr", None)
+    assert (config.method, config.contrastive.positives, config.contrastive.temperature) == ("scl", "views", 0.5)
+    assert (config.batch_size, config.features_optimizer.learning_rate) == (1024, 0.5)
+
+
+def test_the_three_heads_of_rocl_share_their_pretraining() -> None:
+    linear, robust, fine_tuned = (
+        resolve_config(name, None) for name in ("rocl-linear", "rocl-robust-linear", "rocl-at")
+    )
+    assert [config.rocl.head for config in (linear, robust, fine_tuned)] == ["linear", "robust-linear", "fine-tune"]
+    for other in (robust, fine_tuned):
+        assert other.rocl.model_copy(update={"head": "linear"}) == linear.rocl
+        assert (other.features_optimizer, other.attack, other.views) == (
+            linear.features_optimizer,
+            linear.attack,
+            linear.views,
+        )
+    assert (linear.rocl.epochs, linear.rocl.temperature, linear.features_optimizer.name) == (1000, 0.5, "lars")
+    assert robust.linear_evaluation.adversarial_epochs > 0
+    assert fine_tuned.supervised.epochs > 0
+
+
+def test_an_ablation_differs_from_the_paper_s_preset_in_its_own_setting() -> None:
+    own = resolve_config("table4-adversarial-evaluation", None)
+    paper = resolve_config("paper", None)
+    assert own.model_copy(update={"linear_evaluation": paper.linear_evaluation}) == paper
+    assert (own.linear_evaluation.adversarial_epochs, own.linear_evaluation.adversarial_start) == (100, "scratch")
+    assert resolve_config("table2-natural-classifier", None).adversarial.classifier_images == "natural"
+    assert resolve_config("table5-reinitialised", None).adversarial.classifier_start == "reinitialise"
+    assert resolve_config("table6-continued", None).linear_evaluation.start == "attack"
+
+
+@pytest.mark.parametrize("name", [name for name in preset_names() if name not in {"demo", "smoke", "cpu-small"}])
+def test_every_preset_at_the_paper_s_scale_is_its_network_on_its_images(name: str) -> None:
+    config, paper = resolve_config(name, None), resolve_config("paper", None)
+    assert (config.model.width, config.model.blocks, config.data) == (64, (2, 2, 2, 2), paper.data)
+    assert (config.evaluation.epsilons, config.evaluation.steps) == (paper.evaluation.epsilons, 10)
+
+
+def written_presets(folder: Path, monkeypatch: pytest.MonkeyPatch, **texts: str) -> None:
+    """Put presets of the test in place of the packaged ones."""
+    for name, text in texts.items():
+        (folder / f"{name}.toml").write_text(text)
+    monkeypatch.setattr("claf_engine.presets._folder", lambda: folder)
+    monkeypatch.setattr("claf_engine.presets.preset_names", lambda: tuple(texts))
+
+
+def test_a_preset_may_build_on_another_and_wins_over_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written_presets(
+        tmp_path,
+        monkeypatch,
+        low="seed = 1\nbatch_size = 7\n[attack]\nsteps = 9\n",
+        middle='preset = "low"\nseed = 2\n[attack]\nrandom_start = false\n',
+        top='preset = "middle"\nbatch_size = 8\n',
+    )
+    config = resolve_config("top", None)
+    assert (config.seed, config.batch_size, config.attack.steps, config.attack.random_start) == (2, 8, 9, False)
+
+
+def test_a_mistake_in_a_preset_below_is_blamed_on_that_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written_presets(tmp_path, monkeypatch, low="seed = -1\n", top='preset = "low"\n')
+    with pytest.raises(ConfigError, match="preset low: seed must be at least 0"):
+        resolve_config("top", None)
+
+
+@pytest.mark.timeout(10)
+def test_presets_that_build_on_each_other_in_a_circle_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written_presets(tmp_path, monkeypatch, one='preset = "two"\n', two='preset = "one"\n')
+    with pytest.raises(ConfigError, match="preset one builds on itself: one -> two -> one"):
+        resolve_config("one", None)
+
+
+def test_a_preset_that_builds_on_none_that_exists_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written_presets(tmp_path, monkeypatch, one='preset = "twoo"\n', two="")
+    with pytest.raises(ConfigError, match="unknown preset 'twoo'; did you mean two"):
+        resolve_config("one", None)
 
 
 def test_later_layers_win(tmp_path: Path) -> None:

@@ -3,7 +3,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claf_engine.methods import Phase, phases_of
-from claf_engine.progress import PROBE, TEST, WATCH, Progress, Work, is_probe_due, kind_of, num_probes, plan_work
+from claf_engine.progress import (
+    FP32_COST,
+    PROBE,
+    TEST,
+    WATCH,
+    Progress,
+    Work,
+    is_probe_due,
+    kind_of,
+    num_probes,
+    num_tests,
+    plan_work,
+)
 from tests.engine.tiny import tiny_config
 
 WORKS = [Work(0, "a", 4, 1.0), Work(0, "b", 2, 3.0), Work(1, "a", 10, 1.0), Work(1, "c", 1, 5.0)]
@@ -192,6 +204,60 @@ def test_a_step_with_an_attack_costs_more_than_one_without() -> None:
     config = tiny_config()
     costs = {work.kind: work.cost for work in plan_work(config, phases_of(config), 24, 16)}
     assert costs["adversarial.encoder"] > costs["contrastive.encoder"] > costs["linear_evaluation.natural"] > 0
+
+
+def num_tests_of(**changes: object) -> int:
+    return num_tests(phases_of(tiny_config(**changes)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, 3),
+        ({"linear_evaluation__adversarial_epochs": 0}, 2),
+        ({"linear_evaluation": {"epochs": 0, "adversarial_epochs": 0}}, 2),
+        ({"adversarial__epochs": 0}, 2),
+        ({"method": "scl"}, 2),
+        ({"method": "scl", "linear_evaluation__adversarial_epochs": 0}, 1),
+        ({"method": "rocl", "rocl__head": "linear"}, 1),
+        ({"method": "rocl", "rocl__head": "robust-linear"}, 1),
+        ({"method": "rocl", "rocl__head": "fine-tune"}, 2),
+        *(({"method": method}, 2) for method in ("natural", "at", "fgsm", "alp", "trades")),
+        ({"adversarial__epochs": 0, "linear_evaluation": {"epochs": 0, "adversarial_epochs": 0}}, 0),
+    ],
+)
+def test_tests_are_those_of_the_reported_classifiers_and_of_the_best_checkpoint(
+    changes: dict[str, object], expected: int
+) -> None:
+    assert num_tests_of(**changes) == expected
+
+
+def test_a_watch_costs_what_its_attacks_cost() -> None:
+    costs = {}
+    for name, changes in {"claf": {"attack__steps": 3}, "fgsm": {"fgsm__monitor_steps": 3}}.items():
+        config = tiny_config(method=name, **changes)
+        works = plan_work(config, phases_of(config), 24, 16)
+        costs[name] = next(work.cost for work in works if work.kind == WATCH)
+    natural = FP32_COST * 8
+    assert costs["claf"] == natural + natural * (2 * 3 + 1)
+    assert costs["fgsm"] == costs["claf"] + natural + natural * (2 * 1 + 1)
+
+
+def test_what_an_ended_phase_left_undone_is_not_waited_for() -> None:
+    progress = fresh()
+    progress.finish(0, "a", 2.0)
+    progress.enter(1)
+    assert progress.phase_fraction(0) == 1.0
+    assert progress.run_fraction() == 1 / (1 + 15)
+    assert progress.run_remaining() == progress.phase_remaining(1) == pytest.approx(10 * 2 + 10)
+
+
+def test_to_enter_the_phase_that_is_played_changes_nothing() -> None:
+    progress = fresh()
+    progress.finish(0, "a", 2.0)
+    before = progress.run_fraction(), progress.run_remaining()
+    progress.enter(0)
+    assert (progress.run_fraction(), progress.run_remaining()) == before
 
 
 def test_a_test_on_fewer_examples_costs_less() -> None:

@@ -1,19 +1,32 @@
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from claf_engine import keeper
-from claf_engine.checkpoint import checkpoint_path
+from claf_engine.checkpoint import checkpoint_path, load_trained_network
+from claf_engine.config import ProbeConfig
 from claf_engine.errors import CheckpointError
-from claf_engine.events import TestResult
+from claf_engine.events import RunFinished, TestResult
+from claf_engine.inspect import CheckpointInfo
 from claf_engine.methods import phases_of
-from claf_engine.models import ADVERSARIAL, ATTACK, NATURAL
-from claf_engine.results import Candidate, best_candidate, candidates, last_candidates, select
-from claf_engine.runs import RunDirectory, create_run
+from claf_engine.models import ADVERSARIAL, ATTACK, CLASSIFIERS, NATURAL
+from claf_engine.results import (
+    Candidate,
+    best_candidate,
+    candidates,
+    last_candidates,
+    require_trained,
+    select,
+    selection_rule,
+)
+from claf_engine.runs import RunDirectory, create_run, list_checkpoints
 from claf_engine.session import Session
-from tests.engine.tiny import tiny_config, tiny_session
+from claf_engine.state import Cursor
+from tests.engine.tiny import play, tiny_config, tiny_session, use_tiny_data
 
 CONFIG = tiny_config()
 PHASES = phases_of(CONFIG)
@@ -176,3 +189,122 @@ def test_selection_keeps_the_figures() -> None:
     found = [Candidate("best", ATTACK, torch.nn.Identity(), 0.5)]
     (result,) = select([TestResult("best", ATTACK, 0.9, (), selected=False)], found)
     assert result == TestResult("best", ATTACK, 0.9, (), selected=True)
+
+
+METHODS = [
+    ("claf", {}, {NATURAL, ADVERSARIAL}, {ATTACK, NATURAL, ADVERSARIAL}),
+    ("scl", {}, {NATURAL, ADVERSARIAL}, {NATURAL, ADVERSARIAL}),
+    ("natural", {}, {NATURAL}, {NATURAL}),
+    ("at", {}, {ADVERSARIAL}, {ADVERSARIAL}),
+    ("fgsm", {}, {ADVERSARIAL}, {ADVERSARIAL}),
+    ("trades", {}, {ADVERSARIAL}, {ADVERSARIAL}),
+    ("alp", {}, {ADVERSARIAL}, {ADVERSARIAL}),
+    ("rocl", {"head": "linear", "epochs": 1}, {NATURAL}, {NATURAL}),
+    ("rocl", {"head": "robust-linear", "epochs": 1}, {ADVERSARIAL}, {ADVERSARIAL}),
+    ("rocl", {"head": "fine-tune", "epochs": 1}, {ADVERSARIAL}, {ADVERSARIAL}),
+]
+"""Method, its settings, the classifiers it reports of the last state, and those it trains."""
+
+
+@pytest.mark.parametrize(("method", "rocl", "reported", "trained"), METHODS)
+def test_a_run_reports_the_last_classifiers_of_its_method_and_its_checkpoint_offers_no_other(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    rocl: dict[str, Any],
+    reported: set[str],
+    trained: set[str],
+) -> None:
+    use_tiny_data(monkeypatch)
+    config = tiny_config(method=method, rocl=rocl, contrastive__epochs=1, adversarial__epochs=1)
+    owned = create_run(tmp_path, "tiny", config, [])
+    finished = play(owned)[-1]
+    assert isinstance(finished, RunFinished)
+    assert {result.classifier for result in finished.results if result.checkpoint == "last"} == reported
+    assert sum(result.selected for result in finished.results) == 1
+    assert all(len(result.robust) == 2 for result in finished.results)
+    info, loaded, _ = load_trained_network(list_checkpoints(owned.path)[0].path)
+    for classifier in CLASSIFIERS:
+        if classifier in trained:
+            require_trained(info, loaded, classifier)
+        else:
+            with pytest.raises(CheckpointError, match=f"the {classifier} classifier of .* is untrained: its run"):
+                require_trained(info, loaded, classifier)
+
+
+def test_a_method_that_trains_everything_at_once_reports_its_best_checkpoint_too(
+    session: Session, directory: RunDirectory
+) -> None:
+    phases = phases_of(tiny_config(method="trades"))
+    saved = tiny_session(tiny_config(seed=1))
+    saved.state.cursor.step = 12
+    saved.state.ledger.validation = {ADVERSARIAL: {"natural": 0.8, "robust": 0.45}}
+    keeper.save(saved, directory, phases[0], 0, requested=False)
+    found, _ = candidates(session, phases, directory)
+    assert [(item.checkpoint, item.classifier, item.validation) for item in found] == [
+        ("last", ADVERSARIAL, 0.3),
+        ("best", ADVERSARIAL, 0.45),
+    ]
+
+
+def info_at(**cursor: int) -> CheckpointInfo:
+    """The header of a checkpoint of this place in the tiny run of CLAF."""
+    place = asdict(Cursor(**cursor))
+    metadata = {"claf.cursor": place}
+    return CheckpointInfo(Path("/r/step-1.safetensors"), "r", 1, "phase", 1, {}, ATTACK, "", 0, (), metadata)
+
+
+@pytest.mark.parametrize(
+    ("cursor", "trained"),
+    [
+        ({}, set()),
+        ({"epoch": 1}, set()),
+        ({"phase": 1}, set()),
+        ({"phase": 1, "batch": 1}, {ATTACK}),
+        ({"phase": 1, "sweep": 1}, {ATTACK}),
+        ({"phase": 1, "part": 1}, {ATTACK}),
+        ({"phase": 1, "epoch": 1}, {ATTACK}),
+        ({"phase": 2}, {ATTACK}),
+        ({"phase": 2, "epoch": 1}, {ATTACK, NATURAL}),
+        ({"phase": 3, "batch": 2}, {ATTACK, NATURAL, ADVERSARIAL}),
+        ({"phase": 4}, {ATTACK, NATURAL, ADVERSARIAL}),
+    ],
+)
+def test_a_classifier_counts_as_trained_from_the_first_step_of_its_phase(
+    cursor: dict[str, int], trained: set[str]
+) -> None:
+    for classifier in CLASSIFIERS:
+        if classifier in trained:
+            require_trained(info_at(**cursor), CONFIG, classifier)
+        else:
+            with pytest.raises(CheckpointError, match="saved in phase 'phase', too early; choose a later checkpoint"):
+                require_trained(info_at(**cursor), CONFIG, classifier)
+
+
+def test_a_checkpoint_that_does_not_say_how_far_it_is_is_refused() -> None:
+    info = replace(info_at(), metadata={})
+    with pytest.raises(CheckpointError, match="does not say how far its run had come"):
+        require_trained(info, CONFIG, NATURAL)
+
+
+def test_an_imported_network_has_the_classifiers_it_was_imported_with() -> None:
+    info = replace(info_at(), metadata={"claf.trained_classifiers": [NATURAL]})
+    require_trained(info, CONFIG, NATURAL)
+    with pytest.raises(
+        CheckpointError, match=r"attack classifier of step-1.* is untrained: it was imported with natural$"
+    ):
+        require_trained(info, CONFIG, ATTACK)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({}, "validation robust accuracy at 8/255"),
+        ({"epsilons": ["4/255", "8/255"]}, "validation robust accuracy at 4/255"),
+        ({"norm": "l2", "epsilons": ["0.5"], "step_size": "0.1"}, "validation robust accuracy at L2 0.5"),
+        ({"space": "released-code"}, "validation robust accuracy at 8/255 (released-code, no ball)"),
+        ({"epsilons": []}, ""),
+    ],
+)
+def test_the_selection_is_told_with_the_probes_radius_norm_and_space(changes: dict[str, Any], sentence: str) -> None:
+    assert selection_rule(ProbeConfig.model_validate(changes)) == sentence

@@ -88,11 +88,17 @@ def test_a_rate_is_positive_and_never_above_the_base_rate(
     assert value > 0 or step >= total
 
 
-@given(base=rates, final=fractions, warmup=st.floats(0, 5), total=st.integers(1, 60))
+@given(
+    base=rates,
+    final=fractions,
+    warmup=st.floats(0, 5),
+    total=st.integers(1, 60),
+    schedule=st.sampled_from(["cosine", "linear", "steps", "constant"]),
+)
 def test_a_rate_rises_until_the_warm_up_is_over_and_falls_from_then_on(
-    base: float, final: float, warmup: float, total: int
+    base: float, final: float, warmup: float, total: int, schedule: str
 ) -> None:
-    settings = {"learning_rate": base, "final_fraction": final, "warmup_epochs": warmup}
+    settings = {"learning_rate": base, "final_fraction": final, "warmup_epochs": warmup, "schedule": schedule}
     values = [rate(step, total, **settings) for step in range(total + 20)]
     peak = math.floor(warmup * STEPS_PER_EPOCH)
     rising, falling = values[: peak + 1], values[peak:]
@@ -104,6 +110,41 @@ def test_a_rate_rises_until_the_warm_up_is_over_and_falls_from_then_on(
 @given(base=rates, final=fractions, step=st.integers(0, 100))
 def test_a_cosine_never_falls_below_its_final_fraction(base: float, final: float, step: int) -> None:
     assert rate(step, 50, learning_rate=base, final_fraction=final) >= base * final * (1 - 1e-12)
+
+
+def test_a_line_falls_from_the_base_rate_to_the_final_fraction_of_it() -> None:
+    assert rate(0, schedule="linear") == 0.4
+    values = [rate(step, schedule="linear", final_fraction=0.5) for step in (0, 3, 6, 9, TOTAL, 2 * TOTAL)]
+    assert values == pytest.approx([0.4, 0.35, 0.3, 0.25, 0.2, 0.2])
+
+
+def test_after_warm_up_the_line_begins_at_the_base_rate_and_takes_the_steps_that_are_left() -> None:
+    values = [rate(step, schedule="linear", warmup_epochs=1) for step in (0, 2, 3, 6, TOTAL)]
+    assert values == pytest.approx([0.1, 0.3, 0.4, 0.4 * 6 / 9, 0.0])
+
+
+def test_a_stepped_rate_drops_at_every_milestone() -> None:
+    values = [rate(step, schedule="steps", milestones=(0.25, 0.75), decay=0.5) for step in range(TOTAL)]
+    assert values == pytest.approx([0.4] * 3 + [0.2] * 6 + [0.1] * 3)
+
+
+def test_milestones_count_from_the_beginning_of_the_schedule_whatever_the_warm_up() -> None:
+    values = [rate(step, schedule="steps", milestones=(0.5,), warmup_epochs=1) for step in (0, 2, 3, 5, 6)]
+    assert values == pytest.approx([0.1, 0.3, 0.4, 0.4, 0.04])
+
+
+def test_a_stepped_rate_without_milestones_is_constant() -> None:
+    assert {rate(step, schedule="steps", milestones=()) for step in range(TOTAL)} == {0.4}
+
+
+@pytest.mark.parametrize(("drop", "epochs"), [(100, 110), (75, 76), (150, 200), (7, 100), (39, 76)])
+@pytest.mark.parametrize("steps_per_epoch", [1, 3, 196, 391])
+def test_a_milestone_that_is_an_epoch_drops_the_rate_as_that_epoch_begins(
+    drop: int, epochs: int, steps_per_epoch: int
+) -> None:
+    config = OptimizerConfig(learning_rate=1, schedule="steps", milestones=(drop / epochs,))
+    at = [learning_rate(config, drop * steps_per_epoch + off, epochs * steps_per_epoch, 1) for off in (-1, 0)]
+    assert at == [1, pytest.approx(0.1)]
 
 
 def stepped(config: OptimizerConfig, gradients: list[float], start: float = 1.0) -> Tensor:

@@ -6,7 +6,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -50,7 +50,12 @@ def robust_figure(epsilon: str, accuracy: float, steps: int = 10) -> ev.RobustFi
 
 
 def write_checkpoint(
-    directory: Path, step: int, phase: str = "adversarial", epoch: int = 3, natural: float = 0.9
+    directory: Path,
+    step: int,
+    phase: str = "adversarial",
+    epoch: int = 3,
+    natural: float = 0.9,
+    extra: Mapping[str, object] | None = None,
 ) -> Path:
     folder = directory / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
@@ -71,6 +76,7 @@ def write_checkpoint(
         "claf.metrics": {"validation_natural": natural, "validation_robust": natural - 0.3},
         "claf.classifier": "attack",
         "claf.weights_sha256": "0" * 64,
+        **(extra or {}),
     }
     save_file(tensors, path, {"claf.format": "1", **{key: json.dumps(value) for key, value in metadata.items()}})
     return path

@@ -9,7 +9,8 @@ from claf_engine import events as ev
 from claf_engine.control import Control
 from claf_engine.errors import NonFiniteLoss
 from claf_tui.bridge import EngineThread, EventStore
-from tests.tui.scripted import Script
+from tests.tui.scripted import Script, run_started
+from tests.tui.scripted_reproduction import table, waiting_rows
 
 
 def progressed(step: int) -> ev.Progressed:
@@ -114,3 +115,50 @@ def test_a_paused_engine_wakes_when_it_is_stopped_and_leaves_no_thread(tmp_path:
 
 def test_joining_an_engine_that_never_started_returns_at_once() -> None:
     assert EngineThread(lambda _: iter(()), Control()).join(1)
+
+
+def series(*events: ev.Event, error: BaseException | None = None) -> tuple[EngineThread, list[ev.Event]]:
+    def engine(_: Control) -> Iterator[ev.Event]:
+        yield from events
+        if error is not None:
+            raise error
+
+    thread = EngineThread(engine, Control(), is_series=True)
+    thread.start()
+    assert thread.join(5)
+    return thread, thread.drain()
+
+
+def test_a_series_may_end_between_runs_without_a_word(tmp_path: Path) -> None:
+    _, events = series(run_started(tmp_path), ev.RunFinished("finished", 1, 1.0))
+    assert [event.status for event in events if isinstance(event, ev.RunFinished)] == ["finished"]
+    assert series()[1] == []
+
+
+def test_a_series_that_raises_in_a_later_run_ends_that_run_as_failed(tmp_path: Path) -> None:
+    first = (run_started(tmp_path), logged(50), ev.RunFinished("finished", 50, 50.0))
+    _, events = series(*first, run_started(tmp_path), error=NonFiniteLoss("the loss is NaN"))
+    assert events[-1] == ev.RunFinished("failed", 0, 0.0, reason="the loss is NaN")
+
+
+def test_a_series_that_raises_between_runs_blames_none_of_them(tmp_path: Path) -> None:
+    thread, events = series(run_started(tmp_path), ev.RunFinished("finished", 1, 1.0), error=OSError("disk full"))
+    assert isinstance(thread.error, OSError)
+    assert [event.status for event in events if isinstance(event, ev.RunFinished)] == ["finished"]
+
+
+def test_progress_of_one_row_never_comes_after_the_table_has_moved_on() -> None:
+    store = EventStore()
+    store.put(progressed(1))
+    store.put(table(waiting_rows(), 1))
+    assert store.drain() == [progressed(1), table(waiting_rows(), 1)]
+
+
+def test_an_engine_has_left_when_its_last_event_was_taken() -> None:
+    thread = EngineThread(lambda _: iter([ev.RunFinished("finished", 1, 1.0)]), Control())
+    assert not thread.has_left
+    thread.start()
+    assert thread.join(5)
+    assert not thread.has_left
+    thread.drain()
+    assert thread.has_left

@@ -51,7 +51,17 @@ def test_without_a_command_help_is_shown(arguments: list[str], capsys: pytest.Ca
 
 @pytest.mark.parametrize(
     "command",
-    ["train", "eval", "runs", "watch", "checkpoint show", "checkpoint browse", "config show", "config presets"],
+    [
+        "train",
+        "eval",
+        "runs",
+        "watch",
+        "checkpoint show",
+        "checkpoint browse",
+        "checkpoint import",
+        "config show",
+        "config presets",
+    ],
 )
 def test_every_command_has_help_under_the_short_flag(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run([*command.split(), "-h"]) == 0

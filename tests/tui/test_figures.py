@@ -36,3 +36,13 @@ def test_sizes_and_counts_have_units() -> None:
         "12.5k",
         "1,234",
     )
+
+
+def test_a_distance_between_images_is_written_in_levels() -> None:
+    assert [figures.levels(value) for value in (0.0, 0.031373, 0.4498, None, math.nan)] == [
+        "0/255",
+        "8/255",
+        "114.7/255",
+        "–",
+        "–",
+    ]

@@ -5,13 +5,10 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from claf_engine import events as ev
 from claf_engine.ticks import Pulse
 from claf_tui import output, reports
 from tests.tui.hostile import EVERYTHING, HOSTILE
-from tests.tui.scripted import Script, robust_figure
 
 Shown = pytest.CaptureFixture[str]
 REPORT = {
@@ -20,21 +17,9 @@ REPORT = {
 }
 
 
-def text_of(*renderables: object) -> str:
-    shown = Console(file=io.StringIO(), width=200, markup=False)
-    for renderable in renderables:
-        shown.print(renderable)
-    assert isinstance(shown.file, io.StringIO)
-    return shown.file.getvalue()
-
-
 def steps(*pulses: Pulse) -> Generator[Pulse, None, str]:
     yield from pulses
     return "report"
-
-
-def finished() -> ev.RunFinished:
-    return Script(Path("/runs/20260101-000000-demo"))._finished()
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -126,50 +111,6 @@ def test_an_error_inside_the_steps_brings_the_cursor_back(monkeypatch: pytest.Mo
     with pytest.raises(ZeroDivisionError):
         output.follow(fail())
     assert "\x1b[?25h" in terminal.getvalue()
-
-
-def test_the_selected_result_is_starred_and_says_what_selected_it() -> None:
-    shown = text_of(*reports.run_report(finished(), Path("/runs/20260101-000000-demo")))
-    starred = next(line for line in shown.splitlines() if line.startswith(f" {reports.STAR}"))
-    assert starred.split()[1:5] == ["best", "natural", "93.1%", "63.1%"]
-    assert "★ chosen by validation robust accuracy at 8/255; all figures are of test images" in shown
-    assert "pgd-10 at 8/255" in shown
-
-
-@pytest.mark.parametrize(
-    ("status", "command"),
-    [
-        ("finished", "claf-tui eval 'my run' --eps 16/255"),
-        ("stopped", "claf-tui train --resume 'my run'"),
-        ("failed", "claf-tui runs"),
-    ],
-)
-def test_the_next_command_fits_how_the_run_ended_and_can_be_pasted(status: str, command: str) -> None:
-    assert reports.next_command(status, Path("/runs/my run")) == command
-
-
-def test_results_with_different_attacks_leave_gaps() -> None:
-    first = ev.TestResult("best", "natural", 0.9, (robust_figure("8/255", 0.5),), selected=True)
-    second = ev.TestResult("last", "natural", 0.8, (robust_figure("16/255", 0.4),), selected=False)
-    shown = text_of(reports.results_table([first, second]))
-    assert shown.count("–") == 2
-
-
-def test_an_evaluation_names_space_and_attack() -> None:
-    shown = text_of(*reports.evaluation_tables(REPORT))
-    assert all(text in shown for text in ("natural", "93.0%", "61.0%", "8/255", "pgd", "released-code"))
-
-
-def test_foreign_text_in_a_report_is_cleaned() -> None:
-    foreign = dict.fromkeys(("classifier", "checkpoint", "data", "device", "weights_sha256"), EVERYTHING)
-    item = dict.fromkeys(("epsilon", "attack", "steps", "step_size", "space"), EVERYTHING)
-    record = {**foreign, "natural_accuracy": 0.9, "robust": [{**item, "robust_accuracy": 0.5}]}
-    shown = text_of(*reports.evaluation_tables(record))
-    assert all(character.isprintable() or character == "\n" for character in shown)
-    result = ev.TestResult(EVERYTHING, EVERYTHING, 0.9, (), selected=True)
-    ended = ev.RunFinished("finished", 1, 1.0, (result,), selected_on=EVERYTHING)
-    shown = text_of(*reports.run_report(ended, Path(EVERYTHING.replace("/", ""))))
-    assert all(character.isprintable() or character == "\n" for character in shown)
 
 
 def test_output_is_the_only_module_that_prints() -> None:

@@ -11,6 +11,7 @@ from claf_engine.control import Control
 from claf_tui.printers import PROGRESS_INTERVAL, PlainPrinter, json_line
 from tests.tui.hostile import EVERYTHING, HOSTILE
 from tests.tui.scripted import Script, robust_figure, run_started
+from tests.tui.scripted_methods import METHODS, played, probe, released_code
 
 PROGRESS = ev.Progressed(
     phase=1,
@@ -57,7 +58,7 @@ def lines() -> Lines:
 def test_the_start_says_what_is_trained_on_what_and_where() -> None:
     first, second, third = Lines().of(run_started(Path("/runs/demo")))
     assert first == "run demo: claf on shapes, cpu"
-    assert second.startswith("4,000 train, 500 validation, 1,000 test images; 175,258 parameters, fp32, 1 threads")
+    assert second.startswith("4,000 train, 500 validation, 1,000 test images; 175,258 parameters, fp32, 1 thread;")
     assert third == "folder /runs/demo"
 
 
@@ -122,6 +123,29 @@ def test_a_whole_run_is_told_in_lines(tmp_path: Path) -> None:
     written = lines.of(*Script(tmp_path / "run")(Control()))
     assert sum(line.startswith("phase begins") for line in written) == 3
     assert written[-1] == "run finished"
+
+
+def test_every_method_is_told_in_lines(tmp_path: Path) -> None:
+    for method in METHODS:
+        written = Lines().of(*played(tmp_path / "run", method))
+        assert written[-1] == "run finished"
+        assert all(any(part.title in line for line in written) for part in METHODS[method])
+
+
+def test_a_collapse_is_an_error_line_and_is_repeated_at_the_end(tmp_path: Path) -> None:
+    written = Lines().of(*played(tmp_path / "run", "fgsm", is_collapsing=True))
+    text = "catastrophic overfitting in epoch 2: PGD accuracy fell from 41.0% to 0.3%, one-step attack 62.0%"
+    assert f"error: {text}" in written
+    assert written[-1] == f"ALERT of step 10: {text}"
+    assert "epoch 1: one-step attack 62.0%, PGD 41.0%" in written
+
+
+def test_a_probe_without_a_ball_says_so_in_its_line(lines: Lines) -> None:
+    (line,) = lines.of(probe(9, 1, "attack", robust=(released_code(robust_figure("8/255", 0.618)),)))
+    assert line == (
+        "probe, attack classifier: natural 93.1%, 8/255 (no ball) 61.8% · "
+        "released-code: not an ε-ball, moved up to 115/255"
+    )
 
 
 def test_a_json_line_is_the_event_s_record(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from claf_tui import cli, watching
 from claf_tui.watching import Follower
 from tests.tui.consoles import console, screen_text, until
 from tests.tui.scripted import Script
+from tests.tui.scripted_methods import played
 from tests.tui.test_printers import LOGGED, PROGRESS
 
 
@@ -105,6 +106,17 @@ async def test_the_console_shows_a_watched_run(run: RunDirectory) -> None:
     write(run.path, *Script(run.path)(Control()))
     async with console(Follower(run.path, poll_seconds=0.01), read_only=True) as (app, _):
         await until(lambda: "FINISHED" in screen_text(app))
+
+
+async def test_the_alert_of_a_run_that_ended_long_ago_waits_for_whoever_watches_it(run: RunDirectory) -> None:
+    write(run.path, *played(run.path, "fgsm", is_collapsing=True))
+    async with console(Follower(run.path, poll_seconds=0.01), (80, 24), read_only=True) as (app, pilot):
+        await until(lambda: "ALERT" in screen_text(app))
+        assert "catastrophic overfitting in epoch 2" in screen_text(app)
+        await until(lambda: "FINISHED" in screen_text(app))
+        assert f"claf-tui eval {run.path.name} --eps 16/255" in screen_text(app)
+        await pilot.press("a")
+        await until(lambda: "ALERT" not in screen_text(app))
 
 
 def test_without_a_terminal_a_watched_run_is_told_in_lines(

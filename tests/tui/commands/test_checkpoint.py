@@ -2,10 +2,12 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from claf_engine.inspect import read_info
 from claf_tui import cli
 from claf_tui.screens.checkpoint_actions import ResumeRequest
+from tests.engine.resnets import weights, write
 from tests.tui.hostile import EVERYTHING
 from tests.tui.scripted import write_checkpoint
 
@@ -85,6 +87,7 @@ def test_resuming_from_the_browser_trains_from_that_checkpoint(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
 ) -> None:
     newest = folder / "checkpoints" / "step-000000020.safetensors"
+    monkeypatch.setattr("claf_tui.training.choose_ui", lambda _: "plain")
     monkeypatch.setattr("claf_tui.ui_mode.choose_ui", lambda _: "tui")
     monkeypatch.setattr("claf_tui.browser.BrowserApp.run", lambda _: ResumeRequest(newest))
     assert cli.run(["checkpoint", "browse"]) == 0
@@ -96,3 +99,61 @@ def test_leaving_the_browser_does_nothing_more(folder: Path, monkeypatch: pytest
     monkeypatch.setattr("claf_tui.browser.BrowserApp.run", lambda _: None)
     assert cli.run(["checkpoint", "browse"]) == 0
     assert capsys.readouterr().out == ""
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """Weights of a very narrow ResNet-18 that somebody else trained."""
+    return write(tmp_path / "their model.pt", {"net": weights(), "acc": 91.0})
+
+
+def test_an_imported_model_is_a_run_named_after_its_file(foreign: Path, root: Path, capsys: Shown) -> None:
+    assert cli.run(["checkpoint", "import", str(foreign), "--arch", "resnet18"]) == 0
+    shown = capsys.readouterr()
+    (folder,) = root.iterdir()
+    assert folder.name.endswith("-their-model")
+    assert "122 tensors of their model.pt, SHA-256 " in shown.out
+    assert "untrained: projection_head, classifiers.attack, classifiers.adversarial" in shown.out
+    assert shown.out.endswith(f"next:   claf-tui eval {folder.name}\n")
+    assert shown.err == "left aside, because it is no part of the network: acc\n"
+
+
+def test_an_imported_model_is_listed_and_shown_as_what_it_is(foreign: Path, root: Path, capsys: Shown) -> None:
+    assert cli.run(["checkpoint", "import", str(foreign), "--name", "theirs"]) == 0
+    capsys.readouterr()
+    assert cli.run(["runs"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if "-theirs" in line)
+    assert line.split()[1:4] == ["imported", "foreign", "cifar10"]
+    assert cli.run(["checkpoint", "show", "theirs"]) == 0
+    assert "imported from their model.pt (resnet18), SHA-256 " in capsys.readouterr().out
+
+
+def test_json_of_an_import_names_the_run_and_the_file(foreign: Path, root: Path, capsys: Shown) -> None:
+    flags = ["--mean", "0.5,0.25,0.125", "--std", "1,1,2", "--json"]
+    assert cli.run(["checkpoint", "import", str(foreign), *flags]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["file"], record["mean"], record["std"]) == ("their model.pt", [0.5, 0.25, 0.125], [1.0, 1.0, 2.0])
+    assert cli.run(["checkpoint", "show", record["checkpoint"], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["imported"]["sha256"] == record["file_sha256"]
+
+
+@pytest.mark.parametrize("text", ["0,0", "0,0,0,0", "a,b,c", ""])
+def test_channels_that_are_not_three_numbers_are_refused(foreign: Path, root: Path, capsys: Shown, text: str) -> None:
+    assert cli.run(["checkpoint", "import", str(foreign), "--mean", text]) == 2
+    assert "is not three numbers, such as 0,0,0" in capsys.readouterr().err
+    assert not root.exists()
+
+
+def test_weights_that_do_not_fit_are_one_sentence_and_exit_code_3(tmp_path: Path, root: Path, capsys: Shown) -> None:
+    file = write(tmp_path / "m.pt", {**weights(), "extra\x1b[2J": torch.zeros(1)})
+    assert cli.run(["checkpoint", "import", str(file)]) == 3
+    shown = capsys.readouterr()
+    assert "unknown: extra" in shown.err
+    assert (shown.out, shown.err.count("\n"), "\x1b" in shown.err) == ("", 1, False)
+    assert not root.exists()
+
+
+def test_an_imported_model_cannot_be_trained(foreign: Path, root: Path, capsys: Shown) -> None:
+    assert cli.run(["checkpoint", "import", str(foreign), "--name", "theirs"]) == 0
+    assert cli.run(["train", "--resume", "theirs"]) == 3
+    assert "is imported; evaluate it with `claf-tui eval" in capsys.readouterr().err

@@ -1,7 +1,6 @@
 import json
 import sys
 from collections.abc import Generator
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from claf_engine.defences import Defence
+from claf_engine.evaluate import EvaluationRequest, autoattack_folder
 from claf_engine.ticks import Pulse
 from claf_tui import cli
 from tests.tui.hostile import EVERYTHING
@@ -23,38 +24,30 @@ class Evaluation:
     def __init__(self, *robust: float) -> None:
         self.robust = robust
         self.request: Any = None
+        self.labels: dict[str, object] = {}
+        self.notices: list[str] = []
 
     def steps(self, request: Any) -> Generator[Pulse, None, SimpleNamespace]:
         self.request = request
         yield Pulse("natural accuracy", 1, 2)
         yield Pulse("PGD-10 at 8/255", 2, 2)
-        robust = [
+        robust: list[dict[str, object]] = [
             {"epsilon": f"{8 * (index + 1)}/255", "robust_accuracy": accuracy, "attack": "pgd", "steps": 10}
             for index, accuracy in enumerate(self.robust)
         ]
+        for item in robust:
+            item.update(self.labels)
         record = {"natural_accuracy": 0.9, "robust": robust, "checkpoint": EVERYTHING, "weights_sha256": "abc"}
-        return SimpleNamespace(to_record=lambda: record)
+        return SimpleNamespace(to_record=lambda: {**record, "notices": self.notices})
 
 
 @pytest.fixture
 def evaluation(monkeypatch: pytest.MonkeyPatch) -> Evaluation:
     fake = Evaluation(0.6, 0.3)
 
-    @dataclass(frozen=True)
-    class Request:
-        checkpoint: Path
-        epsilons: tuple[Fraction, ...]
-        steps: int
-        step_size: Fraction
-        restarts: int
-        num_examples: int | None
-        data: str | None
-        classifier: str | None
-        batch_size: int
-        seed: int
-        device: str
-
-    module = SimpleNamespace(EvaluationRequest=Request, evaluation_steps=fake.steps)
+    module = SimpleNamespace(
+        EvaluationRequest=EvaluationRequest, evaluation_steps=fake.steps, autoattack_folder=autoattack_folder
+    )
     monkeypatch.setitem(sys.modules, "claf_engine.evaluate", module)
     return fake
 
@@ -71,7 +64,7 @@ def checkpoint(root: Path) -> Path:
 def test_the_table_shows_natural_and_robust_accuracy(evaluation: Evaluation, checkpoint: Path, capsys: Shown) -> None:
     assert cli.run(["eval", str(checkpoint)]) == 0
     shown = capsys.readouterr()
-    assert all(text in shown.out for text in ("90.0%", "60.0%", "30.0%", "8/255", "weights_sha256 abc"))
+    assert all(text in shown.out for text in ("90.0%", "60.0%", "30.0%", "8/255", "weights_sha256  abc"))
     assert "\x1b" not in shown.out
     assert shown.err.startswith("an attack gives an upper bound")
 
@@ -87,7 +80,8 @@ def test_without_options_it_attacks_the_whole_test_split_at_two_radii(evaluation
     cli.run(["eval", str(checkpoint)])
     request = evaluation.request
     assert request.epsilons == (Fraction(8, 255), Fraction(16, 255))
-    assert (request.steps, request.step_size, request.restarts) == (10, Fraction(2, 255), 1)
+    assert (request.attack, request.norm, request.space, request.defence) == ("pgd", "linf", "pixel", None)
+    assert (request.steps, request.step_size, request.restarts) == (None, None, None)
     assert (request.num_examples, request.data, request.classifier) == (None, None, None)
     assert (request.batch_size, request.seed, request.device) == (250, 0, "auto")
 
@@ -95,10 +89,14 @@ def test_without_options_it_attacks_the_whole_test_split_at_two_radii(evaluation
 def test_the_options_reach_the_request(evaluation: Evaluation, checkpoint: Path) -> None:
     options = "--eps 0 --eps 0.5 --eps 4/255 --eps 4/255 --steps 20 --step-size 1/255 --restarts 3 --seed 5"
     more = "--data folder:x --num-examples 7 --classifier natural --batch-size 9 --device cpu"
-    assert cli.run(["eval", str(checkpoint), *options.split(), *more.split()]) == 0
+    which = "--attack mi-fgsm --norm l2 --space released-code --defence bit-depth:4"
+    options = options.replace("--restarts 3 ", "")
+    assert cli.run(["eval", str(checkpoint), *f"{options} {more} {which}".split()]) == 0
     request = evaluation.request
     assert request.epsilons == (Fraction(0), Fraction(1, 2), Fraction(4, 255))
-    assert (request.steps, request.step_size, request.restarts, request.seed) == (20, Fraction(1, 255), 3, 5)
+    assert (request.steps, request.step_size, request.seed) == (20, Fraction(1, 255), 5)
+    assert (request.attack, request.norm, request.space) == ("mi-fgsm", "l2", "released-code")
+    assert request.defence == Defence("bit-depth", 4)
     assert (request.data, request.num_examples, request.classifier) == ("folder:x", 7, "natural")
     assert (request.batch_size, request.device) == (9, "cpu")
 
@@ -144,6 +142,17 @@ def test_a_distance_that_makes_no_sense_is_refused_with_a_hint(
         (["--restarts", "0"], "'--restarts'"),
         (["--num-examples", "0"], "'--num-examples'"),
         (["--classifier", "best"], "'--classifier'"),
+        (["--attack", "cw"], "'--attack'"),
+        (["--norm", "l1"], "'--norm'"),
+        (["--space", "refcode"], "'--space'"),
+        (["--defence", "blur:3"], "unknown defence 'blur:3'; use bit-depth:N (N from 1 to 7) or median:N (N from 2 to"),
+        (["--defence", "median:9"], "median of 9 is out of range; use median:2 to median:5"),
+        (["--attack", "fgsm", "--steps", "10"], "fgsm takes one step of epsilon from the image itself; leave out --st"),
+        (
+            ["--attack", "autoattack", "--restarts", "2"],
+            "autoattack sets its own steps and restarts; leave out --resta",
+        ),
+        (["--attack", "autoattack", "--space", "released-code"], "autoattack searches an epsilon-ball"),
         (["--min-robust-accuracy", "60"], "'60' is not a fraction in [0, 1]"),
     ],
 )
@@ -190,3 +199,76 @@ def test_a_file_that_is_no_checkpoint_is_refused(
         (tmp_path / name).write_bytes(content)
     assert cli.run(["eval", name]) == 3
     assert sentence in capsys.readouterr().err
+
+
+def test_several_restarts_reach_the_request(evaluation: Evaluation, checkpoint: Path) -> None:
+    assert cli.run(["eval", str(checkpoint), "--restarts", "3"]) == 0
+    assert evaluation.request.restarts == 3
+
+
+def test_in_l2_the_radii_are_lengths_of_their_own(evaluation: Evaluation, checkpoint: Path) -> None:
+    assert cli.run(["eval", str(checkpoint), "--norm", "l2"]) == 0
+    assert evaluation.request.epsilons == (Fraction(1, 4), Fraction(1, 2))
+
+
+@pytest.mark.parametrize("option", ["--steps", "--step-size", "--restarts"])
+@pytest.mark.parametrize("attack", ["fgsm", "autoattack"])
+def test_an_option_that_the_attack_ignores_is_refused_in_one_sentence(
+    evaluation: Evaluation, checkpoint: Path, capsys: Shown, attack: str, option: str
+) -> None:
+    value = "1/255" if option == "--step-size" else "1"
+    assert cli.run(["eval", str(checkpoint), "--attack", attack, option, value]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {attack} ")
+    assert told.endswith(f"; leave out {option}\n")
+    assert told.count("\n") == 1
+    assert evaluation.request is None
+
+
+def test_autoattack_says_where_it_goes_on_from(evaluation: Evaluation, checkpoint: Path, capsys: Shown) -> None:
+    assert cli.run(["eval", str(checkpoint), "--attack", "autoattack", "--json"]) == 0
+    folder = checkpoint.with_name(f"{checkpoint.name}.autoattack")
+    assert capsys.readouterr().err == (
+        f"AutoAttack keeps what it has done in {folder}: the same command goes on from there\n"
+    )
+
+
+def test_autoattack_says_when_it_cannot_go_on(
+    evaluation: Evaluation, checkpoint: Path, capsys: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert cli.run(["eval", str(checkpoint), "--attack", "autoattack", "--json"]) == 0
+    told = capsys.readouterr().err
+    assert told == f"{checkpoint.parent} cannot be written: an AutoAttack that is cut off begins anew\n"
+
+
+def test_other_attacks_say_nothing_of_going_on(evaluation: Evaluation, checkpoint: Path, capsys: Shown) -> None:
+    assert cli.run(["eval", str(checkpoint), "--json"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_what_the_evaluation_noticed_is_told_with_the_table(
+    evaluation: Evaluation, checkpoint: Path, capsys: Shown
+) -> None:
+    evaluation.notices = ["gradients may be masked"]
+    assert cli.run(["eval", str(checkpoint)]) == 0
+    assert capsys.readouterr().err.startswith("gradients may be masked\nan attack gives an upper bound")
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ({"space": "released-code"}, "robust accuracy at 16/255 (no ball) is 0.3000"),
+        ({"norm": "l2"}, "robust accuracy at L2 16/255 is 0.3000"),
+        (
+            {"defence": "median:2", "knowledge": "adaptive"},
+            "robust accuracy at 16/255 (behind median:2, adaptive attack) is 0.3000",
+        ),
+    ],
+)
+def test_the_verdict_says_what_kind_of_figure_fell_short(
+    evaluation: Evaluation, checkpoint: Path, capsys: Shown, labels: dict[str, object], words: str
+) -> None:
+    evaluation.labels = labels
+    assert cli.run(["eval", str(checkpoint), "--json", "--min-robust-accuracy", "0.5"]) == 6
+    assert f"error: {words}, below the required 0.5" in capsys.readouterr().err

@@ -17,6 +17,7 @@ from claf_tui.console import ConsoleResult
 from tests.tui.commands.conftest import UseEngine
 from tests.tui.hostile import EVERYTHING
 from tests.tui.scripted import run_started, write_checkpoint
+from tests.tui.scripted_methods import METHODS
 
 Shown = pytest.CaptureFixture[str]
 
@@ -45,6 +46,14 @@ def test_a_run_ends_with_its_results_its_folder_and_the_next_command(root: Path,
     assert f"folder: {root / name}" in shown.out
     assert f"next:   claf-tui eval {name} --eps 16/255" in shown.out
     assert "phase begins" in shown.err
+
+
+def test_help_speaks_of_every_method(capsys: Shown) -> None:
+    assert cli.run(["train", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "Train an image classifier with CLAF, or with a method that it is compared with" in text
+    for method in METHODS:
+        assert re.search(rf"\b{method}\b", text.partition("How to train:")[2].partition("without an attack")[0])
 
 
 def test_json_lines_are_the_run_s_events_and_nothing_else(capsys: Shown) -> None:

@@ -1,73 +1,21 @@
-import json
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from textual.pilot import Pilot
 from textual.widgets import DataTable
 
 from claf_engine.control import Control
-from claf_engine.errors import CheckpointError
 from claf_engine.events import CheckpointSaved, Event
-from claf_engine.inspect import CheckpointInfo, TensorInfo, TensorStatistics, read_info
 from claf_tui.browser import BrowserApp
-from claf_tui.screens.checkpoint_actions import (
-    ResumeRequest,
-    figure_lines,
-    last_sentence,
-    refusal_to_delete,
-    tensor_cells,
-    tensor_columns,
-    typed_command,
-)
+from claf_tui.screens.checkpoint_actions import ResumeRequest
 from claf_tui.screens.confirm import ConfirmScreen
-from claf_tui.widgets.tensor_view import histogram_rows, statistics_lines
 from tests.tui.consoles import Held, console, screen_lines, screen_text, until
-from tests.tui.hostile import EVERYTHING, HOSTILE
+from tests.tui.hostile import HOSTILE
+from tests.tui.screens.browsing import FakeEntry, browser, list_entries
 from tests.tui.scripted import run_started, write_checkpoint
-
-
-@dataclass(frozen=True)
-class FakeEntry:
-    path: Path
-    info: CheckpointInfo | None
-    error: str = ""
-    kept_as: tuple[str, ...] = ()
-
-
-def list_entries(directory: Path) -> Sequence[FakeEntry]:
-    found = []
-    for path in sorted((directory / "checkpoints").glob("*.safetensors"), reverse=True):
-        try:
-            found.append(FakeEntry(path, read_info(path), kept_as=() if found else ("last",)))
-        except CheckpointError as error:
-            found.append(FakeEntry(path, None, str(error)))
-    return found
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Path:
-    directory = tmp_path / "20261124-run"
-    for step in (100, 200, 300):
-        write_checkpoint(directory, step, natural=0.5 + step / 1000)
-    return directory
-
-
-@asynccontextmanager
-async def browser(
-    directory: Path, size: tuple[int, int] = (140, 45), *, is_live: bool = False, program: str = ""
-) -> AsyncIterator[tuple[BrowserApp, Pilot[object]]]:
-    def command(path: Path) -> list[str]:
-        return [sys.executable, "-c", program, str(path)]
-
-    app = BrowserApp(directory, is_live=lambda: is_live, entries=list_entries, command=command)
-    async with app.run_test(size=size, notifications=True) as pilot:
-        yield app, pilot  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("size", [(80, 24), (140, 45)])
@@ -140,43 +88,6 @@ async def test_a_live_run_is_neither_resumed_nor_robbed_of_its_newest_checkpoint
         assert [note.message[:11] for note in app._notifications] == ["this run is", "not deleted"]
 
 
-FIGURES = {
-    "natural_accuracy": 0.934,
-    "robust": [{"epsilon": "8/255", "robust_accuracy": 0.618, "attack": "pgd", "steps": 10}],
-}
-
-
-async def test_evaluation_shows_its_figures(run: Path) -> None:
-    async with browser(run, (80, 24), program=f"print({json.dumps(json.dumps(FIGURES))})") as (app, pilot):
-        await until(lambda: "8 tensors" in screen_text(app))
-        await pilot.press("v")
-        await until(lambda: "61.8%" in screen_text(app))
-        assert "93.4%" in screen_text(app)
-        assert "pgd-10" in screen_text(app)
-        await pilot.press("escape")
-        assert app.is_running
-
-
-async def test_a_failed_evaluation_shows_its_sentence(run: Path) -> None:
-    program = "import sys; sys.exit('error: no such data\\x1b]0;x\\x07 [/b]')"
-    async with browser(run, program=program) as (app, pilot):
-        await until(lambda: "8 tensors" in screen_text(app))
-        await pilot.press("v")
-        await until(lambda: "error: no such data" in screen_text(app))
-        assert all(line.isprintable() for line in screen_lines(app))
-
-
-async def test_leaving_an_evaluation_ends_its_process(run: Path, tmp_path: Path) -> None:
-    program = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
-    async with browser(run, program=program) as (app, pilot):
-        await until(lambda: "8 tensors" in screen_text(app))
-        await pilot.press("v")
-        await until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
-        process = Path("/proc") / (tmp_path / "pid").read_text()
-        await pilot.press("escape")
-        await until(lambda: not process.exists())
-
-
 async def test_a_run_without_checkpoints_says_so(tmp_path: Path) -> None:
     async with browser(tmp_path / "empty") as (app, pilot):
         await until(lambda: "no checkpoints yet" in screen_text(app))
@@ -232,63 +143,3 @@ async def test_foreign_metadata_is_shown_and_never_obeyed(tmp_path: Path) -> Non
         await until(lambda: "8 tensors" in screen_text(app))
         await pilot.press("down", "down")
         assert all(line.isprintable() for line in screen_lines(app))
-
-
-def entry(path: Path) -> FakeEntry:
-    return FakeEntry(path, read_info(path) if path.exists() else None)
-
-
-def test_what_may_not_be_deleted(run: Path) -> None:
-    entries = list_entries(run)
-    newest, _, oldest = entries
-    assert refusal_to_delete(oldest, entries, run, is_live=True) == ""
-    assert "newest" in refusal_to_delete(newest, entries, run, is_live=True)
-    assert refusal_to_delete(newest, entries, run, is_live=False) == ""
-    assert "only" in refusal_to_delete(newest, [newest], run, is_live=False)
-
-
-@pytest.mark.parametrize("name", ["../step-1.safetensors", "../../x.safetensors", "checkpoints/../../y.safetensors"])
-def test_nothing_outside_the_checkpoints_folder_is_deleted(run: Path, name: str) -> None:
-    outside = FakeEntry(run / "checkpoints" / name, None)
-    assert "does not lie in" in refusal_to_delete(outside, list_entries(run), run, is_live=False)
-
-
-def test_a_linked_folder_does_not_lead_outside(run: Path, tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    (run / "checkpoints" / "link").symlink_to(tmp_path / "elsewhere")
-    outside = FakeEntry(run / "checkpoints" / "link" / "step-1.safetensors", None)
-    assert "does not lie in" in refusal_to_delete(outside, list_entries(run), run, is_live=False)
-
-
-@pytest.mark.parametrize("output", ["", "no json", "[]", "{}", '{"natural_accuracy": "x", "robust": []}'])
-def test_an_evaluation_that_prints_no_figures_is_an_error(output: str) -> None:
-    with pytest.raises(ValueError, match="."):
-        figure_lines(output, 60)
-
-
-def test_the_typed_command_quotes_its_path() -> None:
-    assert typed_command(Path("/a b/$(x).safetensors")) == "claf-tui eval '/a b/$(x).safetensors'"
-
-
-def test_the_last_sentence_is_clean() -> None:
-    assert last_sentence(f"Traceback\n\n{EVERYTHING}\n\n").isprintable()
-    assert last_sentence("") == "the command failed without saying why"
-
-
-def test_a_long_tensor_name_keeps_its_end() -> None:
-    tensor = TensorInfo("encoder.layers.3.blocks.1.convolution.weight", (512, 512, 3, 3), "F32")
-    name, shape = tensor_cells(tensor, tensor_columns(40))
-    assert name == "…ks.1.convolution.weight"
-    assert shape == "512x512x3x3"
-
-
-def test_a_histogram_fills_its_height_and_hides_no_count() -> None:
-    assert histogram_rows([1, 0, 800, 400], 4, 2) == ["  █ ", "▁ ██"]
-
-
-def test_statistics_fit_and_name_what_is_not_finite() -> None:
-    statistics = TensorStatistics(8, 3, -1.0, 1.0, 0.0, 0.5, 0.25, {"1%": -1.0, "50%": 0.0}, (1, 2, 3))
-    lines = statistics_lines(TensorInfo("w", (8,), "F32"), statistics, 38, 12)
-    assert len(lines) <= 12
-    assert all(line.cell_length <= 38 for line in lines)
-    assert any("3 not finite" in line.plain for line in lines)

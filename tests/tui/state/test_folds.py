@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from claf_engine import events as ev
 from claf_engine.control import Control
-from claf_tui.state import MAX_LOG_LINES, LossKey, RunState, reduce, status_word
+from claf_tui.state import MAX_ALERTS, MAX_LOG_LINES, LossKey, RunState, reduce, status_word
 from tests.tui.hostile import EVERYTHING
 from tests.tui.scripted import Script, robust_figure, run_started
+from tests.tui.scripted_methods import checked, played, probe, released_code
 
 
 def fold(*events: ev.Event, state: RunState | None = None) -> RunState:
@@ -113,6 +114,95 @@ def test_a_hundred_thousand_steps_fold_in_bounded_time(started: RunState) -> Non
     assert time.perf_counter() - began < 1.0
 
 
+def test_the_learning_rate_is_kept_by_phase_without_that_of_retraining(started: RunState) -> None:
+    state = fold(step(1), replace(step(2), part="retrain", learning_rate=9.0), step(3, phase=1), state=started)
+    assert {phase: [point.mean for point in series.points] for phase, series in state.rates.items()} == {
+        0: [0.1],
+        1: [0.1],
+    }
+
+
+def test_the_accuracies_of_fast_training_become_two_curves(started: RunState) -> None:
+    state = fold(checked(5, 1, 0.3), checked(10, 2, 0.4), state=started)
+    assert [point.mean for point in state.multi_step.points] == [0.3, 0.4]
+    assert [point.mean for point in state.one_step.points] == [0.62, 0.62]
+    assert state.log[-1].text == "epoch 2: one-step attack 62.0%, PGD 40.0%"
+    assert state.alerts == ()
+
+
+def test_a_collapse_raises_one_alert_however_long_it_lasts(started: RunState) -> None:
+    collapses = [checked(5 * epoch, epoch, 0.01, has_collapsed=True) for epoch in (2, 3, 4)]
+    state = fold(checked(5, 1, 0.41), *collapses, state=started)
+    (alert,) = state.alerts
+    assert alert.level == "error"
+    assert alert.step == 10
+    assert alert.text.startswith("catastrophic overfitting in epoch 2: PGD accuracy fell from 41.0% to 1.0%")
+    assert [line.level for line in state.log[-3:]] == ["error", "error", "error"]
+
+
+def test_a_collapse_after_a_recovery_is_another_alert(started: RunState) -> None:
+    events = [checked(5, 1, 0.01, has_collapsed=True), checked(10, 2, 0.4), checked(15, 3, 0.01, has_collapsed=True)]
+    assert [alert.step for alert in fold(*events, state=started).alerts] == [5, 15]
+
+
+def test_an_error_that_training_survives_is_an_alert_and_a_warning_is_not(started: RunState) -> None:
+    state = fold(ev.Notice("warning", "odd"), ev.Notice("error", "the disk is full", 7), state=started)
+    assert [(alert.text, alert.step) for alert in state.alerts] == [("the disk is full", 7)]
+
+
+def test_alerts_are_bounded(started: RunState) -> None:
+    state = fold(*(ev.Notice("error", str(i)) for i in range(MAX_ALERTS + 5)), state=started)
+    assert len(state.alerts) == MAX_ALERTS
+    assert state.alerts[-1].text == str(MAX_ALERTS + 4)
+
+
+def test_a_resumed_run_takes_back_the_alerts_after_its_checkpoint(started: RunState, tmp_path: Path) -> None:
+    events = [ev.Notice("error", "before", 5), checked(30, 2, 0.01, has_collapsed=True)]
+    state = fold(*events, run_started(tmp_path, resumed_from_step=20), state=started)
+    assert [alert.text for alert in state.alerts] == ["before"]
+    assert state.overfitting is None
+    assert state.multi_step.points == ()
+
+
+def test_another_run_keeps_the_alerts_of_the_one_before_and_the_same_run_does_not(
+    started: RunState, tmp_path: Path
+) -> None:
+    state = fold(ev.Notice("error", "the disk is full"), state=started)
+    assert fold(run_started(tmp_path, run="next"), state=state).alerts == state.alerts
+    assert fold(run_started(tmp_path), state=state).alerts == ()
+
+
+def test_a_phase_that_ends_early_keeps_the_epochs_it_came_to(tmp_path: Path) -> None:
+    state = fold(*played(tmp_path, "fgsm", is_collapsing=True))
+    assert (state.phases[0].status, state.phases[0].epoch) == ("stopped", 2)
+    assert "fast adversarial training ended early, after 2 of 4 epochs" in [line.text for line in state.log]
+
+
+def test_a_running_epoch_is_not_taken_for_a_finished_one(tmp_path: Path) -> None:
+    *events, after, _ = played(tmp_path, "fgsm", is_collapsing=True)
+    progress = ev.Progressed(0, 3, 4, "", 0, 0.5, 0.5, 1.0, 1.0, None, None, None, 0, 10)
+    assert fold(*events, progress, after).phases[0].epoch == 2
+
+
+def test_figures_that_are_not_of_a_ball_say_so_in_the_log(started: RunState) -> None:
+    outside = probe(5, 0, "natural", robust=(released_code(robust_figure("8/255", 0.618)),))
+    text = fold(outside, state=started).log[-1].text
+    assert "8/255 (no ball) 61.8%" in text
+    assert text.endswith("released-code: not an ε-ball, moved up to 115/255")
+
+
+def test_an_l2_radius_is_named_in_log_and_curves(started: RunState) -> None:
+    of_l2 = probe(5, 0, "natural", robust=(replace(robust_figure("0.5", 0.7), norm="l2"),))
+    state = fold(of_l2, state=started)
+    assert "L2 0.5 70.0%" in state.log[-1].text
+    assert set(state.robust) == {"L2 0.5"}
+
+
+def test_fast_training_in_the_released_code_s_space_says_so_with_its_accuracies(tmp_path: Path) -> None:
+    begun = run_started(tmp_path, method="fgsm", config={"attack": {"space": "released-code"}})
+    assert fold(begun, checked(5, 1, 0.4)).log[-1].text.endswith("released-code: not an ε-ball")
+
+
 accuracies = st.floats(0, 1)
 steps = st.integers(0, 10_000)
 any_event = st.one_of(
@@ -121,6 +211,7 @@ any_event = st.one_of(
     st.builds(ev.EpochFinished, steps, st.integers(0, 4), st.integers(1, 9), accuracies, accuracies),
     st.builds(ev.ClassifierRetrained, steps, st.integers(1, 9), accuracies, accuracies, st.just(8)),
     st.builds(ev.DissociationMeasured, steps, st.integers(1, 9), accuracies, accuracies, accuracies, st.just(8)),
+    st.builds(ev.OverfittingChecked, steps, st.integers(1, 9), *[accuracies] * 3, st.just(8), st.booleans()),
     st.builds(ev.Notice, st.sampled_from(["info", "warning", "error"]), st.text()),
     st.builds(ev.ControlChanged, steps, st.sampled_from(["paused", "resumed", "stopping"])),
     st.builds(ev.RunFinished, st.sampled_from(["finished", "stopped", "failed"]), steps, accuracies),

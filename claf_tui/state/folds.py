@@ -1,117 +1,24 @@
-"""What the screen draws, as a pure fold over events: `state = reduce(state, event)`.
+"""How each event changes the state: one function for each kind."""
 
-No Textual and no torch; the same for a live run, a watched one and a replayed one. Every foreign string is cleaned
-here, before it reaches a widget. Curves, log and checkpoints are bounded, so a step of the fold costs the same at the
-millionth event as at the first.
-"""
-
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import singledispatch
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from claf_engine import events as ev
-from claf_tui import figures
+from claf_tui import attack_words, figures
 from claf_tui.safe_text import safe
 from claf_tui.series import Series
+from claf_tui.state.run_state import MAX_CHECKPOINTS, LossKey, PhaseState, PhaseStatus, RunState, log, raise_alert
 
-MAX_LOG_LINES = 500
 RETRAIN = "retrain"
 """The part of a stage-2 epoch whose learning rate is not the phase's own, which a live edit changes."""
-MAX_CHECKPOINTS = 200
 
-PhaseStatus = Literal["waiting", "active", "done", "stopped", "failed"]
-
-
-@dataclass(frozen=True)
-class PhaseState:
-    """How far one phase is; `fraction` lies in [0, 1], times are seconds without pauses."""
-
-    plan: ev.PhasePlan
-    status: PhaseStatus = "waiting"
-    epoch: int = 0
-    fraction: float = 0.0
-    elapsed: float = 0.0
-    remaining: float | None = None
-
-
-class LogLine(NamedTuple):
-    """One line of the log; `elapsed` is the run's clock when it was written."""
-
-    level: ev.NoticeLevel
-    text: str
-    elapsed: float
-
-
-class LossKey(NamedTuple):
-    """Which loss curve: one per kind of loss and phase."""
-
-    loss_name: str
-    phase: int
-
-
-@dataclass(frozen=True)
-class RunState:
-    """Everything the console shows of one run.
-
-    Attributes:
-        num_log_lines: lines logged in all; `log` holds the newest of them.
-        values: live-editable values as they stand, by dotted name.
-    """
-
-    run: ev.RunStarted | None = None
-    phases: tuple[PhaseState, ...] = ()
-    progress: ev.Progressed | None = None
-    control: Literal["running", "paused", "stopping"] = "running"
-    elapsed: float = 0.0
-    step: int = 0
-    learning_rate: float | None = None
-    images_per_second: float | None = None
-    losses: Mapping[LossKey, Series] = field(default_factory=dict)
-    before: Series = Series()
-    after: Series = Series()
-    dissociation: Series = Series()
-    natural: Series = Series()
-    robust: Mapping[str, Series] = field(default_factory=dict)
-    probe: ev.ProbeFinished | None = None
-    retrain: ev.ClassifierRetrained | None = None
-    checkpoints: tuple[ev.CheckpointSaved, ...] = ()
-    values: Mapping[str, float] = field(default_factory=dict)
-    log: tuple[LogLine, ...] = ()
-    num_log_lines: int = 0
-    finished: ev.RunFinished | None = None
-    reproduction: ev.ReproductionChanged | None = None
-
-    @property
-    def active_phase(self) -> PhaseState | None:
-        """The phase that is going on, if any."""
-        return next((phase for phase in self.phases if phase.status == "active"), None)
+KEPT_BETWEEN_RUNS = ("log", "num_log_lines", "reproduction")
 
 
 def reduce(state: RunState, event: ev.Event) -> RunState:
     """Fold one event into the state."""
     return _fold(event, state)
-
-
-def status_word(state: RunState, control: str | None = None) -> str:
-    """Name what the run is doing: STARTING, RUNNING, PAUSING, PAUSED, STOPPING, FINISHED, STOPPED or FAILED.
-
-    Args:
-        state: the folded events.
-        control: the status of a live run's `Control`, which knows of a request before any event tells of it.
-    """
-    if state.finished is not None:
-        return state.finished.status.upper()
-    current = control or state.control
-    if current != "running":
-        return current.upper()
-    return "STARTING" if state.run is None else "RUNNING"
-
-
-def log(state: RunState, level: ev.NoticeLevel, text: str) -> RunState:
-    """Add one line to the log."""
-    lines = (*state.log, LogLine(level, safe(text, 400), state.elapsed))[-MAX_LOG_LINES:]
-    return replace(state, log=lines, num_log_lines=state.num_log_lines + 1)
 
 
 @singledispatch
@@ -124,45 +31,36 @@ def _run_started(event: ev.RunStarted, state: RunState) -> RunState:
     phases = tuple(PhaseState(plan) for plan in event.phases)
     probe_every = event.config.get("probe", {}).get("every_epochs")
     values = {} if probe_every is None else {"probe.every_epochs": float(probe_every)}
+    if event.resumed_from_step is None or state.run is None or state.run.run != event.run:
+        kept = {name: getattr(state, name) for name in KEPT_BETWEEN_RUNS}
+        state = RunState(**kept, alerts=tuple(alert for alert in state.alerts if alert.run != safe(event.run, 60)))
     if event.resumed_from_step is None:
-        begun = RunState(
-            run=event,
-            phases=phases,
-            values=values,
-            log=state.log,
-            num_log_lines=state.num_log_lines,
-            reproduction=state.reproduction,
-        )
+        begun = replace(state, run=event, phases=phases, values=values)
         return log(begun, "info", f"run {event.run}: {event.method} on {event.data}, {event.device}")
-    at = event.resumed_from_step
     resumed = replace(
-        state,
+        _until(state, event.resumed_from_step),
         run=event,
         phases=phases,
         values=values,
-        step=at,
-        progress=None,
         finished=None,
         control="running",
-        losses={key: series.until(at) for key, series in state.losses.items()},
-        robust={key: series.until(at) for key, series in state.robust.items()},
-        natural=state.natural.until(at),
-        before=state.before.until(at),
-        after=state.after.until(at),
-        dissociation=state.dissociation.until(at),
     )
-    return log(resumed, "info", f"run {event.run} goes on from step {figures.count(at)}")
+    return log(resumed, "info", f"run {event.run} goes on from step {figures.count(event.resumed_from_step)}")
 
 
 @_fold.register
 def _phase_started(event: ev.PhaseStarted, state: RunState) -> RunState:
     def place(index: int, phase: PhaseState) -> PhaseState:
         if index < event.phase:
-            return replace(phase, status="done", fraction=1.0, epoch=phase.plan.epochs, remaining=None)
+            return _completed(phase)
         if index > event.phase:
             return replace(phase, status="waiting")
-        return replace(phase, status="active", epoch=max(phase.epoch, event.epoch))
+        return replace(phase, status="active", epoch=max(phase.epoch, event.epoch), num_finished=event.epoch)
 
+    for phase in state.phases[: event.phase]:
+        if _was_cut_short(phase):
+            text = f"{phase.plan.title} ended early, after {phase.num_finished} of {phase.plan.epochs} epochs"
+            state = log(state, "warning", text)
     phases = tuple(place(index, phase) for index, phase in enumerate(state.phases))
     title = phases[event.phase].plan.title if event.phase < len(phases) else event.name
     return log(replace(state, phases=phases), "info", f"phase begins: {title}")
@@ -192,13 +90,10 @@ def _progressed(event: ev.Progressed, state: RunState) -> RunState:
 def _step_logged(event: ev.StepLogged, state: RunState) -> RunState:
     key = LossKey(event.loss_name, event.phase)
     losses = {**state.losses, key: state.losses.get(key, Series()).append(event.step, event.loss)}
-    state = replace(
-        state,
-        losses=losses,
-        step=event.step,
-        learning_rate=state.learning_rate if event.part == RETRAIN else event.learning_rate,
-        elapsed=max(state.elapsed, event.elapsed),
-    )
+    state = replace(state, losses=losses, step=event.step, elapsed=max(state.elapsed, event.elapsed))
+    if event.part != RETRAIN:
+        rate = state.rates.get(event.phase, Series()).append(event.step, event.learning_rate)
+        state = replace(state, learning_rate=event.learning_rate, rates={**state.rates, event.phase: rate})
     if state.progress is not None:
         return state
     return replace(
@@ -210,7 +105,7 @@ def _step_logged(event: ev.StepLogged, state: RunState) -> RunState:
 
 @_fold.register
 def _epoch_finished(event: ev.EpochFinished, state: RunState) -> RunState:
-    phases = _with_phase(state, event.phase, epoch=event.epoch)
+    phases = _with_phase(state, event.phase, epoch=event.epoch, num_finished=event.epoch)
     if state.progress is None and event.phase < len(phases):
         elapsed = phases[event.phase].elapsed + event.seconds
         phases = _with_phase(replace(state, phases=phases), event.phase, elapsed=elapsed)
@@ -236,12 +131,14 @@ def _dissociated(event: ev.DissociationMeasured, state: RunState) -> RunState:
 def _probed(event: ev.ProbeFinished, state: RunState) -> RunState:
     robust = dict(state.robust)
     for item in event.robust:
-        name = safe(item.epsilon, 12)
+        name = attack_words.ball_radius(item)
         robust[name] = robust.get(name, Series()).append(event.step, item.accuracy)
     state = replace(state, natural=state.natural.append(event.step, event.natural), robust=robust, probe=event)
-    robust_text = "".join(f", {item.epsilon} {figures.percent(item.accuracy)}" for item in event.robust)
+    robust_text = "".join(f", {attack_words.radius(item)} {figures.percent(item.accuracy)}" for item in event.robust)
     asked = "probe you asked for" if event.requested else "probe"
-    text = f"{asked}, {event.classifier} classifier: natural {figures.percent(event.natural)}{robust_text}"
+    warning = attack_words.caveat(event.robust)
+    text = f"{asked}, {safe(event.classifier, 20)} classifier: natural {figures.percent(event.natural)}{robust_text}"
+    text += f" · {warning}" if warning else ""
     return log(state, "info", text)
 
 
@@ -271,11 +168,22 @@ def _edited(event: ev.ValueEdited, state: RunState) -> RunState:
 
 @_fold.register
 def _overfitting_checked(event: ev.OverfittingChecked, state: RunState) -> RunState:
-    figures_text = f"one step {figures.percent(event.single_step)}, PGD {figures.percent(event.multi_step)}"
-    if event.has_collapsed:
-        best = figures.percent(event.best)
-        return log(state, "error", f"catastrophic overfitting in epoch {event.epoch}: {figures_text}, best was {best}")
-    return log(state, "info", f"epoch {event.epoch}: {figures_text}")
+    """Alert when the collapse begins; while it lasts, every further check is an error of the log alone."""
+    was_collapsed = state.overfitting is not None and state.overfitting.has_collapsed
+    state = replace(
+        state,
+        one_step=state.one_step.append(event.step, event.single_step),
+        multi_step=state.multi_step.append(event.step, event.multi_step),
+        overfitting=event,
+    )
+    warning = attack_words.training_caveat(state.run.config) if state.run is not None else ""
+    suffix = f" · {warning}" if warning else ""
+    one_step, multi_step = figures.percent(event.single_step), figures.percent(event.multi_step)
+    if not event.has_collapsed:
+        return log(state, "info", f"epoch {event.epoch}: one-step attack {one_step}, PGD {multi_step}{suffix}")
+    text = f"catastrophic overfitting in epoch {event.epoch}: PGD accuracy fell from {figures.percent(event.best)} to "
+    text += f"{multi_step}, one-step attack {one_step}{suffix}"
+    return log(state, "error", text) if was_collapsed else raise_alert(state, "error", text, event.step)
 
 
 @_fold.register
@@ -285,6 +193,8 @@ def _reproduced(event: ev.ReproductionChanged, state: RunState) -> RunState:
 
 @_fold.register
 def _noticed(event: ev.Notice, state: RunState) -> RunState:
+    if event.level == "error":
+        return raise_alert(state, event.level, event.text, event.step)
     return log(state, event.level, event.text)
 
 
@@ -301,6 +211,38 @@ def _finished(event: ev.RunFinished, state: RunState) -> RunState:
     state = replace(state, phases=phases, finished=event, elapsed=max(state.elapsed, event.elapsed))
     reason = f": {event.reason}" if event.reason else ""
     return log(state, "error" if event.status == "failed" else "info", f"run {event.status}{reason}")
+
+
+def _until(state: RunState, step: int) -> RunState:
+    """Take back what was drawn after a step: a resumed run takes those steps again."""
+    run = safe(state.run.run, 60) if state.run is not None else ""
+    return replace(
+        state,
+        step=step,
+        progress=None,
+        losses={key: series.until(step) for key, series in state.losses.items()},
+        rates={key: series.until(step) for key, series in state.rates.items()},
+        robust={key: series.until(step) for key, series in state.robust.items()},
+        natural=state.natural.until(step),
+        before=state.before.until(step),
+        after=state.after.until(step),
+        dissociation=state.dissociation.until(step),
+        one_step=state.one_step.until(step),
+        multi_step=state.multi_step.until(step),
+        overfitting=state.overfitting if state.overfitting and state.overfitting.step <= step else None,
+        alerts=tuple(alert for alert in state.alerts if alert.run != run or alert.step <= step),
+    )
+
+
+def _completed(phase: PhaseState) -> PhaseState:
+    """A phase that another one follows; one that was cut short keeps the epochs it came to."""
+    if phase.status == "stopped" or _was_cut_short(phase):
+        return replace(phase, status="stopped", epoch=phase.num_finished, remaining=None)
+    return replace(phase, status="done", fraction=1.0, epoch=phase.plan.epochs, remaining=None)
+
+
+def _was_cut_short(phase: PhaseState) -> bool:
+    return phase.status == "active" and 0 < phase.num_finished < phase.plan.epochs
 
 
 def _with_phase(state: RunState, index: int, **changes: Any) -> tuple[PhaseState, ...]:

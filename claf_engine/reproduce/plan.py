@@ -1,0 +1,182 @@
+"""Which runs a table needs, and which of them are there already.
+
+Rows of different tables share runs: what counts is the configuration, as far as it decides what is trained. A finished
+run of it is measured, an unfinished one is gone on with, and only what is missing is trained.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from claf_engine.config import RunConfig
+from claf_engine.errors import ConfigError, RunError
+from claf_engine.journal import EVENTS, read_records
+from claf_engine.names import SpaceName
+from claf_engine.presets import Override
+from claf_engine.reproduce.names import ScaleName, TableName
+from claf_engine.reproduce.scales import resolve_recipe, space_overrides
+from claf_engine.reproduce.tables import TABLES, Row, Table
+from claf_engine.runs import list_checkpoints, list_runs, read_config, to_plain
+
+REPRODUCTIONS = "reproductions"
+"""Folder beside the runs; it holds no configuration, so that it is not taken for one of them."""
+
+Action = Literal["reuse", "resume", "new"]
+
+
+@dataclass(frozen=True)
+class ReproductionRequest:
+    """What to reproduce.
+
+    Attributes:
+        table: which table.
+        scale: "paper" is ResNet-18 on CIFAR-10 and needs a GPU; "small" and "tiny" are for CPUs.
+        space: where attacks live, in training and in evaluation.
+        seeds: runs of each row, with seeds from 0 on.
+        data: another source than the scale's.
+        root: folder of the runs.
+        command: the command line, for the record of new runs.
+    """
+
+    table: TableName
+    root: Path
+    scale: ScaleName = "paper"
+    space: SpaceName = "pixel"
+    seeds: int = 1
+    data: str | None = None
+    command: tuple[str, ...] = ()
+
+    @property
+    def directory(self) -> Path:
+        """Folder of the finished table."""
+        data = "" if self.data is None else f"-{_slug(self.data)}"
+        return self.root / REPRODUCTIONS / f"{self.table}-{self.scale}-{self.space}{data}"
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """One run that a table needs.
+
+    Attributes:
+        config: what it trains.
+        name: what a new one is called, after its date.
+        action: measure a finished one, go on with an unfinished one, or begin.
+        directory: of the run that is there.
+        done: share of it that is trained already, in [0, 1].
+    """
+
+    config: RunConfig
+    name: str
+    action: Action
+    directory: Path | None = None
+    done: float = 0.0
+
+
+def table_of(request: ReproductionRequest) -> Table:
+    """The table that is asked for.
+
+    Raises:
+        ConfigError: there is none of this name, or it is asked for without a seed.
+    """
+    if request.table not in TABLES:
+        raise ConfigError(f"there is no table {request.table!r}; use {', '.join(TABLES)}")
+    if request.seeds < 1:
+        raise ConfigError(f"--seeds {request.seeds}: a row needs at least one run")
+    return TABLES[request.table]
+
+
+def configs_of(request: ReproductionRequest) -> list[RunConfig]:
+    """The configuration of every row's first run.
+
+    Raises:
+        ConfigError: the table or the data source does not exist, or no seed is asked for.
+    """
+    return [config_of(request, row, 0) for row in table_of(request).rows]
+
+
+def make_folder(request: ReproductionRequest) -> None:
+    """Make the folder of the finished table.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    try:
+        request.directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"cannot write to {request.directory}: {error.strerror}; set CLAF_RUNS_DIR to another folder"
+        ) from error
+
+
+def plan_run(request: ReproductionRequest, row: Row, seed: int) -> RunPlan:
+    """Find the run of a row and a seed, or plan a new one.
+
+    Raises:
+        ConfigError: the data source has no such form.
+    """
+    config = config_of(request, row, seed)
+    name = run_name(request, row, seed)
+    unfinished: RunPlan | None = None
+    for summary in list_runs(request.root):
+        if not _trains_the_same(summary.directory, config):
+            continue
+        if summary.status == "finished":
+            if any(entry.info is not None for entry in list_checkpoints(summary.directory)):
+                return RunPlan(config, name, "reuse", summary.directory, 1.0)
+        elif unfinished is None:
+            done = summary.record.get("run_fraction")
+            share = float(done) if isinstance(done, int | float) else 0.0
+            unfinished = RunPlan(config, name, "resume", summary.directory, share)
+    return unfinished or RunPlan(config, name, "new")
+
+
+def config_of(request: ReproductionRequest, row: Row, seed: int) -> RunConfig:
+    """The configuration of a row's run.
+
+    Raises:
+        ConfigError: the data source has no such form.
+    """
+    overrides = [Override(key, value, f"row {row.label}") for key, value in row.changes]
+    overrides += space_overrides(request.space, row.recipe)
+    overrides.append(Override("seed", seed, "--seeds"))
+    if request.data is not None:
+        overrides.append(Override("data.source", request.data, "--data"))
+    return resolve_recipe(request.scale, row.recipe, overrides)
+
+
+def run_name(request: ReproductionRequest, row: Row, seed: int) -> str:
+    """What a new run of a row is called: "tiny-claf-natural-seed0"."""
+    changes = [str(value) for _, value in row.changes]
+    space = [] if request.space == "pixel" else [request.space]
+    return "-".join([request.scale, row.recipe, *changes, *space, f"seed{seed}"])
+
+
+def trained_part(config: RunConfig) -> dict[str, Any]:
+    """The settings that decide what is trained, as plain values.
+
+    What is measured at a run's end, how often it is saved and on how many threads it runs do not.
+    """
+    plain = to_plain(config)
+    for section in ("evaluation", "checkpoint"):
+        del plain[section]
+    plain["runtime"] = {"precision": config.runtime.precision}
+    return plain
+
+
+def was_edited(directory: Path) -> bool:
+    """Whether a person changed a run's learning rate while it went on; its configuration does not tell."""
+    records = read_records(directory / EVENTS)
+    return any(record.get("type") == "ValueEdited" and record.get("name") == "learning_rate" for record in records)
+
+
+def _trains_the_same(directory: Path, config: RunConfig) -> bool:
+    try:
+        other = read_config(directory)
+    except RunError:
+        return False
+    return trained_part(other) == trained_part(config) and not was_edited(directory)
+
+
+def _slug(source: str) -> str:
+    kept = "".join(char if char.isascii() and char.isalnum() else "-" for char in source)
+    return kept.strip("-")[-40:].strip("-") or "data"

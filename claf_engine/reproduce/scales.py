@@ -1,0 +1,65 @@
+"""The settings of every recipe at every scale.
+
+At the paper's scale they are the packaged presets; the smaller scales are files in `scales/`, with a section for what
+their runs have in common and one for each recipe.
+"""
+
+import tomllib
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from claf_engine.config import RunConfig
+from claf_engine.names import SpaceName
+from claf_engine.presets import Override, preset_layers, resolve_config, resolve_layers
+from claf_engine.presets.sentences import Layer
+from claf_engine.reproduce.names import RecipeName, ScaleName
+
+PRESETS: dict[RecipeName, str] = {
+    "natural": "natural",
+    "scl": "scl",
+    "at": "at-madry",
+    "trades": "trades",
+    "rocl-at": "rocl-at",
+    "claf": "table4-adversarial-evaluation",
+}
+"""The preset of each recipe. That of claf also fits the classifier of Table 4, so that its runs serve every table."""
+NEVER_ATTACKED: tuple[RecipeName, ...] = ("natural", "scl")
+"""Recipes that train on natural images only: the space of attacks changes nothing for them."""
+COMMON = "common"
+
+
+def resolve_recipe(scale: ScaleName, recipe: RecipeName, overrides: Sequence[Override] = ()) -> RunConfig:
+    """The configuration of a recipe at a scale, with single values on top.
+
+    Raises:
+        ConfigError: a value is wrong.
+    """
+    if scale == "paper":
+        return resolve_layers(preset_layers(PRESETS[recipe]), overrides)
+    sections = scale_sections(scale)
+    layers = [Layer(f"scale {scale}", sections[COMMON]), Layer(f"scale {scale}, {recipe}", sections[recipe])]
+    return resolve_layers(layers, overrides)
+
+
+def space_overrides(space: SpaceName, recipe: RecipeName) -> list[Override]:
+    """What puts the attacks of a recipe into a space; the released code's is made by its own means and deviations."""
+    if space == "pixel" or recipe in NEVER_ATTACKED:
+        return []
+    model = resolve_config(space, None).model
+    values = {
+        "attack.space": space,
+        "probe.space": space,
+        "evaluation.space": space,
+        "model.mean": list(model.mean),
+        "model.std": list(model.std),
+    }
+    return [Override(key, value, "--space") for key, value in values.items()]
+
+
+@cache
+def scale_sections(scale: ScaleName) -> dict[str, Any]:
+    """The sections of a scale's file."""
+    text = resources.files(__package__).joinpath("scales", f"{scale}.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)

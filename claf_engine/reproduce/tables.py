@@ -1,0 +1,134 @@
+"""The tables of the paper: what each row is trained with, what is measured of it, and what the paper printed.
+
+Figures are from arXiv 2203.08959v2, Tables 1 to 6; Figure 1 draws those of Table 1.
+"""
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from claf_engine.models import ADVERSARIAL, NATURAL
+from claf_engine.pixels import format_distance
+from claf_engine.reproduce.names import RecipeName, TableName
+
+STEP_SIZE = Fraction(2, 255)
+"""Of every attack in the paper (section 4.1)."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One attack of a table: PGD of so many steps of 2/255, one random start, Linf."""
+
+    steps: int
+    epsilon: Fraction
+
+    @property
+    def title(self) -> str:
+        """For a person: "PGD-10 at 8/255"."""
+        return f"PGD-{self.steps} at {format_distance(self.epsilon)}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table.
+
+    Attributes:
+        label: as the paper names it.
+        recipe: what it is trained with.
+        natural: the paper's accuracy on natural images, in [0, 1]; None where the table gives none.
+        robust: the paper's robust accuracies, one for each column.
+        changes: settings that differ from the recipe, by dotted key.
+        classifier: the one that the row is about, of the last state; None leaves checkpoint and classifier to the
+            robust accuracy on validation images.
+        note: what a reader must know about the paper's figures.
+    """
+
+    label: str
+    recipe: RecipeName
+    natural: float | None
+    robust: tuple[float, ...]
+    changes: tuple[tuple[str, Any], ...] = ()
+    classifier: str | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table, or figure, of the paper."""
+
+    name: TableName
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+
+
+TWO_RADII = (Column(10, Fraction(8, 255)), Column(10, Fraction(16, 255)))
+MORE_STEPS = tuple(Column(steps, Fraction(8, 255)) for steps in (20, 40, 100))
+UNKNOWN_SPACE = "the paper does not say in which space this row was attacked; its released code holds no baseline"
+RELEASED_SPACE = "the released code attacks normalised, clamped images: the paper's figure is of no epsilon-ball"
+COPIED = "copied from the RoCL paper: PGD-20 of step epsilon/10 in pixel space, so not comparable with the other rows"
+
+
+def _claf(label: str, natural: float | None, robust: tuple[float, ...], **more: Any) -> Row:
+    return Row(label, "claf", natural, robust, note=RELEASED_SPACE, **more)
+
+
+TABLE1 = Table(
+    "table1",
+    "Natural and robust accuracy of every method",
+    TWO_RADII,
+    (
+        Row("Natural", "natural", 0.955, (0.0, 0.0), classifier=NATURAL, note=UNKNOWN_SPACE),
+        Row("SCL", "scl", 0.926, (0.183, 0.091), classifier=NATURAL, note=UNKNOWN_SPACE),
+        Row("AT", "at", 0.848, (0.447, 0.259), note=UNKNOWN_SPACE),
+        Row("TRADES", "trades", 0.837, (0.514, 0.343), note=UNKNOWN_SPACE),
+        Row("RoCL-AT", "rocl-at", 0.802, (0.407, 0.228), note=COPIED),
+        _claf("CLAF", 0.924, (0.604, 0.483)),
+    ),
+)
+TABLE2 = Table(
+    "table2",
+    "Attack classifier trained on natural or on adversarial images",
+    TWO_RADII,
+    (
+        _claf("Natural", 0.923, (0.561, 0.475), changes=(("adversarial.classifier_images", "natural"),)),
+        _claf("Adversarial", 0.924, (0.604, 0.483)),
+    ),
+)
+TABLE3 = Table("table3", "CLAF attacked with more steps", MORE_STEPS, (_claf("CLAF", None, (0.6012, 0.6005, 0.6003)),))
+TABLE4 = Table(
+    "table4",
+    "Linear evaluation on natural or on adversarial images",
+    TWO_RADII,
+    (
+        _claf("Natural", 0.924, (0.604, 0.483), classifier=NATURAL),
+        _claf("Adversarial", 0.819, (0.507, 0.365), classifier=ADVERSARIAL),
+    ),
+)
+TABLE5 = Table(
+    "table5",
+    "Attack classifier reinitialised before each retraining, or continued",
+    TWO_RADII,
+    (
+        _claf("Reinitialised", 0.922, (0.608, 0.495), changes=(("adversarial.classifier_start", "reinitialise"),)),
+        _claf("Continuous", 0.924, (0.604, 0.483)),
+    ),
+)
+TABLE6 = Table(
+    "table6",
+    "Linear evaluation from scratch, or from the attack classifier",
+    TWO_RADII,
+    (
+        _claf("Reinitialised", 0.924, (0.604, 0.483), classifier=NATURAL),
+        _claf(
+            "Continued classifier c",
+            0.924,
+            (0.609, 0.483),
+            changes=(("linear_evaluation.start", "attack"),),
+            classifier=NATURAL,
+        ),
+    ),
+)
+FIGURE1 = replace(TABLE1, name="figure1", title="Natural and robust accuracy of every method, as a bar chart")
+
+TABLES: dict[str, Table] = {table.name: table for table in (TABLE1, TABLE2, TABLE3, TABLE4, TABLE5, TABLE6, FIGURE1)}

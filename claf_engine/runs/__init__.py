@@ -1,0 +1,50 @@
+"""Run directories: layout, lock and status (`owning`), and finding runs and checkpoints (`finding`). No torch.
+
+runs/20261124-150400-demo/
+config.toml       the resolved configuration
+run.json          command line and versions that began the run
+metrics.jsonl     what is plotted            (see `journal`)
+events.jsonl      everything else that happened
+status.json       where the run is now, with a heartbeat
+console.log       what libraries printed while the console was up
+run.lock          held by the process that trains
+checkpoints/step-000000123.safetensors
+"""
+
+from claf_engine.runs.finding import (
+    LATEST,
+    CheckpointEntry,
+    RunSummary,
+    Which,
+    find_checkpoint,
+    find_run,
+    holder,
+    is_live,
+    list_checkpoints,
+    list_runs,
+    runs_root,
+    summarise,
+)
+from claf_engine.runs.owning import IMPORTED, RunDirectory, create_run, open_run, read_config, to_plain, versions
+
+__all__ = [
+    "IMPORTED",
+    "LATEST",
+    "CheckpointEntry",
+    "RunDirectory",
+    "RunSummary",
+    "Which",
+    "create_run",
+    "find_checkpoint",
+    "find_run",
+    "holder",
+    "is_live",
+    "list_checkpoints",
+    "list_runs",
+    "open_run",
+    "read_config",
+    "runs_root",
+    "summarise",
+    "to_plain",
+    "versions",
+]

@@ -1,0 +1,74 @@
+"""`claf-tui reproduce`."""
+
+import sys
+from typing import Annotated, Literal
+
+import typer
+
+from claf_engine.errors import ConfigError
+from claf_engine.names import SpaceName
+from claf_engine.reproduce.names import ScaleName, TableName
+from claf_tui.commands import options
+
+TABLE = Annotated[TableName, typer.Argument(metavar="TABLE", help="table1 to table6, or figure1 (Table 1 as bars).")]
+Scale = Annotated[
+    ScaleName,
+    typer.Option(
+        help="paper: ResNet-18 on CIFAR-10, needs a GPU; small: hours on two cores; tiny: minutes, on drawn shapes.",
+        rich_help_panel="What",
+    ),
+]
+Space = Annotated[
+    SpaceName,
+    typer.Option(
+        help="Where attacks live, in training and in evaluation; released-code is no epsilon-ball.",
+        rich_help_panel="What",
+    ),
+]
+Seeds = Annotated[int, typer.Option(min=1, help="Runs of each row, with seeds from 0 on.", rich_help_panel="What")]
+Data = Annotated[
+    str | None, typer.Option(metavar="SOURCE", help="Other images than the scale's own.", rich_help_panel="What")
+]
+Ui = Annotated[
+    Literal["auto", "tui", "plain", "jsonl"],
+    typer.Option(help="Live console, lines, or JSON lines; auto: the console in a terminal.", rich_help_panel="Run"),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="List the runs with their estimated time; write nothing.", rich_help_panel="Run"),
+]
+
+
+def reproduce(  # noqa: PLR0913 (Typer declares one parameter per option)
+    table: TABLE,
+    scale: Scale = "paper",
+    space: Space = "pixel",
+    seeds: Seeds = 1,
+    data: Data = None,
+    json: options.Json = False,
+    dry_run: DryRun = False,
+    ui: Ui = "auto",
+) -> int:
+    """Reproduce a table of the paper: train what is missing, measure every row on test images, compare.
+
+    Runs of the same settings are reused when they are finished and gone on with when they are not, so that a killed
+    reproduction loses nothing but its last minutes. The result lies in the runs folder, under reproductions/.
+    """
+    if json and ui in {"tui", "jsonl"}:
+        raise ConfigError(f"--json prints the finished table and cannot be combined with --ui {ui}; leave one out")
+    from claf_engine.reproduce.plan import ReproductionRequest
+    from claf_engine.runs import runs_root
+    from claf_tui import reproducing
+
+    request = ReproductionRequest(
+        table=table,
+        root=runs_root(),
+        scale=scale,
+        space=space,
+        seeds=seeds,
+        data=data,
+        command=tuple(sys.argv),
+    )
+    if dry_run:
+        return reproducing.dry_run(request, as_json=json)
+    return reproducing.run(request, "plain" if json else ui, as_json=json)

@@ -1,0 +1,37 @@
+"""The second panel: what only the method of this run has to show. Pure functions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from claf_tui.attack_words import training_caveat
+from claf_tui.state import RunState
+from claf_tui.widgets.curves import classifier_lines, overfitting_lines, rate_lines
+from claf_tui.widgets.plot import ChartLine
+
+
+@dataclass(frozen=True)
+class MethodPanel:
+    """Title, curves, what to say while there are none, and whether values are fractions."""
+
+    title: str
+    lines: Sequence[ChartLine]
+    empty: str
+    is_percent: bool = True
+
+
+def method_panel(state: RunState) -> MethodPanel:
+    """Choose what the run's method is judged by: its attack classifier, its overfitting, or else its learning rate."""
+    if state.run is None:
+        return MethodPanel("method", (), "")
+    warning = training_caveat(state.run.config)
+    suffix = f" · {warning}" if warning else ""
+    if any(phase.plan.name == "adversarial" for phase in state.phases):
+        empty = "the first retraining comes with stage 2"
+        return MethodPanel(f"attack classifier, adversarial accuracy{suffix}", classifier_lines(state), empty)
+    if state.run.method == "fgsm":
+        has_collapsed = state.overfitting is not None and state.overfitting.has_collapsed
+        title = "COLLAPSED: one-step attack against PGD" if has_collapsed else "one-step attack against PGD"
+        return MethodPanel(
+            f"{title}{suffix}", overfitting_lines(state), "the first check comes with the end of an epoch"
+        )
+    return MethodPanel("learning rate", rate_lines(state), "no step logged yet", is_percent=False)

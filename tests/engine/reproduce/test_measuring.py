@@ -1,0 +1,114 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from claf_engine.errors import CheckpointError
+from claf_engine.names import SpaceName
+from claf_engine.reproduce.measuring import Bench, Measurement, Subject, subject_of
+from claf_engine.reproduce.plan import config_of
+from claf_engine.reproduce.tables import MORE_STEPS, TABLES, TWO_RADII, Column
+from claf_engine.runs import list_checkpoints, list_runs, summarise
+from tests.engine.reproduce.conftest import Reproduced, request_of
+from tests.engine.tiny import exhaust
+
+pytestmark = pytest.mark.usefixtures("tiny_scale")
+OWN, NATURAL, ADVERSARIAL = TABLES["table1"].rows[5], *TABLES["table4"].rows
+
+
+@pytest.fixture
+def trained(tmp_path: Path, reproduced: Reproduced) -> Path:
+    return list_runs(reproduced.copy(tmp_path))[0].directory
+
+
+def measure(root: Path, subject: Subject, column: Column, space: SpaceName = "pixel") -> tuple[int, Measurement]:
+    pulses, found = exhaust(Bench(root, space).measure_steps(subject, column))
+    return len(pulses), found
+
+
+def test_a_row_about_a_classifier_takes_it_from_the_last_state(trained: Path) -> None:
+    newest = list_checkpoints(trained)[0].path
+    for row, classifier in ((NATURAL, "natural"), (ADVERSARIAL, "adversarial")):
+        subject = subject_of(trained, row)
+        assert (subject.checkpoint, subject.classifier) == (newest, classifier)
+        assert subject.chosen == f"last: the row is about the {classifier} classifier"
+
+
+def test_any_other_row_takes_what_the_run_chose_on_validation_images(trained: Path) -> None:
+    [chosen] = [result for result in summarise(trained).record["results"] if result["selected"]]
+    subject = subject_of(trained, OWN)
+    entry = next(entry for entry in list_checkpoints(trained) if chosen["checkpoint"] in entry.kept_as)
+    assert (subject.classifier, subject.checkpoint) == (chosen["classifier"], entry.path)
+    assert "validation" in subject.chosen
+
+
+def test_a_run_whose_status_is_lost_is_measured_at_its_best_checkpoint(trained: Path) -> None:
+    (trained / "status.json").unlink()
+    entry = next(entry for entry in list_checkpoints(trained) if "best" in entry.kept_as)
+    assert subject_of(trained, OWN).checkpoint == entry.path
+
+
+def test_a_run_without_checkpoints_is_a_sentence(trained: Path) -> None:
+    for file in (trained / "checkpoints").iterdir():
+        file.unlink()
+    with pytest.raises(CheckpointError, match="has no checkpoint that can be read"):
+        subject_of(trained, OWN)
+
+
+def test_a_measurement_is_made_once(tmp_path: Path, trained: Path) -> None:
+    subject = subject_of(trained, OWN)
+    pulses, first = measure(tmp_path, subject, TWO_RADII[0])
+    again, second = measure(tmp_path, subject, TWO_RADII[0])
+    assert pulses > again == 0
+    assert first == second
+
+
+def test_it_agrees_with_an_evaluation_of_the_same_checkpoint(tmp_path: Path, trained: Path) -> None:
+    from claf_engine.evaluate import EvaluationRequest, evaluate
+
+    subject = subject_of(trained, NATURAL)
+    report = evaluate(EvaluationRequest(subject.checkpoint, classifier="natural"))
+    found = [measure(tmp_path, subject, column)[1] for column in TWO_RADII]
+    assert [item.robust.accuracy for item in found] == [figure.accuracy for figure in report.accuracy.robust]
+    assert {item.natural for item in found} == {report.accuracy.natural}
+
+
+def test_other_attacks_classifiers_and_spaces_are_measured_on_their_own(tmp_path: Path, trained: Path) -> None:
+    subject = subject_of(trained, NATURAL)
+    measure(tmp_path, subject, TWO_RADII[0])
+    assert measure(tmp_path, subject, TWO_RADII[1])[0] > 0
+    assert measure(tmp_path, subject, MORE_STEPS[0])[0] > 0
+    assert measure(tmp_path, subject_of(trained, ADVERSARIAL), TWO_RADII[0])[0] > 0
+    assert measure(tmp_path, subject, TWO_RADII[0], "released-code")[0] > 0
+
+
+def test_other_weights_are_measured_on_their_own(tmp_path: Path, trained: Path) -> None:
+    subject = subject_of(trained, NATURAL)
+    measure(tmp_path, subject, TWO_RADII[0])
+    other = dataclasses.replace(subject, weights_sha256="0" * 64)
+    assert measure(tmp_path, other, TWO_RADII[0])[0] > 0
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"not json", b'{"natural": "x"}'])
+def test_a_damaged_measurement_is_made_again(tmp_path: Path, trained: Path, damage: bytes) -> None:
+    subject = subject_of(trained, NATURAL)
+    _, first = measure(tmp_path, subject, TWO_RADII[0])
+    [file] = (tmp_path / "measurements").iterdir()
+    file.write_bytes(damage)
+    pulses, again = measure(tmp_path, subject, TWO_RADII[0])
+    assert pulses > 0
+    assert again.robust == first.robust
+
+
+def test_what_is_missing_is_known_without_measuring(tmp_path: Path, trained: Path) -> None:
+    bench, subject = Bench(tmp_path, "pixel"), subject_of(trained, NATURAL)
+    data = config_of(request_of(tmp_path), OWN, 0).data
+    exhaust(bench.measure_steps(subject, TWO_RADII[0]))
+    assert bench.missing(subject, data, TWO_RADII) == (TWO_RADII[1],)
+
+
+def test_the_released_code_s_space_moves_images_beyond_epsilon_and_says_so(tmp_path: Path, trained: Path) -> None:
+    _, found = measure(tmp_path, subject_of(trained, NATURAL), TWO_RADII[0], "released-code")
+    assert not found.robust.is_in_a_ball
+    assert found.robust.largest_distance is not None
+    assert found.robust.largest_distance > 8 / 255

@@ -1,0 +1,127 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from claf_engine.errors import ConfigError
+from claf_engine.events import ValueEdited
+from claf_engine.journal import Journal
+from claf_engine.reproduce.plan import config_of, plan_run, run_name, table_of, trained_part, was_edited
+from claf_engine.reproduce.tables import TABLES
+from claf_engine.runs import create_run, list_runs
+from tests.engine.reproduce.conftest import request_of
+from tests.engine.tiny import play
+
+pytestmark = pytest.mark.usefixtures("tiny_scale")
+NATURAL = TABLES["table1"].rows[0]
+
+
+def finished_run(root: Path, **changes: Any) -> Path:
+    config = config_of(request_of(root), NATURAL, 0).model_copy(update=changes)
+    directory = create_run(root, "before", config, [])
+    play(directory)
+    return directory.path
+
+
+def test_what_is_missing_is_a_new_run_named_after_its_scale_recipe_and_seed(tmp_path: Path) -> None:
+    plan = plan_run(request_of(tmp_path), NATURAL, 3)
+    assert (plan.action, plan.name, plan.directory) == ("new", "tiny-natural-seed3", None)
+    assert plan.config.seed == 3
+
+
+def test_the_name_tells_what_an_ablation_changes_and_the_space(tmp_path: Path) -> None:
+    request = request_of(tmp_path, "table2", space="released-code")
+    assert run_name(request, TABLES["table2"].rows[0], 0) == "tiny-claf-natural-released-code-seed0"
+
+
+def test_a_finished_run_of_the_same_settings_is_reused(tmp_path: Path) -> None:
+    path = finished_run(tmp_path)
+    plan = plan_run(request_of(tmp_path), NATURAL, 0)
+    assert (plan.action, plan.directory, plan.done) == ("reuse", path, 1.0)
+
+
+def test_other_settings_of_evaluation_threads_and_saving_do_not_matter(tmp_path: Path) -> None:
+    config = config_of(request_of(tmp_path), NATURAL, 0)
+    other = {
+        "evaluation": config.evaluation.model_copy(update={"num_examples": 8}),
+        "checkpoint": config.checkpoint.model_copy(update={"keep_last": 2}),
+        "runtime": config.runtime.model_copy(update={"log_every": 3}),
+    }
+    finished_run(tmp_path, **other)
+    assert plan_run(request_of(tmp_path), NATURAL, 0).action == "reuse"
+
+
+@pytest.mark.parametrize("changes", [{"batch_size": 12}, {"seed": 1}, {"method": "at"}])
+def test_a_run_of_other_settings_is_not_reused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    finished_run(tmp_path, **changes)
+    assert plan_run(request_of(tmp_path), NATURAL, 0).action == "new"
+
+
+def test_the_precision_of_training_does_matter(tmp_path: Path) -> None:
+    config = config_of(request_of(tmp_path), NATURAL, 0)
+    other = config.model_copy(update={"runtime": config.runtime.model_copy(update={"precision": "bf16"})})
+    assert trained_part(config) != trained_part(other)
+
+
+def test_a_finished_run_without_a_checkpoint_is_not_reused(tmp_path: Path) -> None:
+    path = finished_run(tmp_path)
+    for file in (path / "checkpoints").iterdir():
+        file.unlink()
+    assert plan_run(request_of(tmp_path), NATURAL, 0).action == "new"
+
+
+def test_a_run_whose_learning_rate_a_person_changed_is_not_reused(tmp_path: Path) -> None:
+    path = finished_run(tmp_path)
+    assert not was_edited(path)
+    journal = Journal(path)
+    journal.open()
+    journal.append(ValueEdited(1, "learning_rate", 0.1, 0.2))
+    journal.close()
+    assert plan_run(request_of(tmp_path), NATURAL, 0).action == "new"
+
+
+def test_an_unfinished_run_is_gone_on_with(tmp_path: Path) -> None:
+    directory = create_run(tmp_path, "cut", config_of(request_of(tmp_path), NATURAL, 0), [])
+    directory.write_status({"status": "running", "run_fraction": 0.25})
+    directory.close()
+    plan = plan_run(request_of(tmp_path), NATURAL, 0)
+    assert (plan.action, plan.directory, plan.done) == ("resume", directory.path, 0.25)
+
+
+def test_a_finished_run_is_preferred_to_a_newer_unfinished_one(tmp_path: Path) -> None:
+    path = finished_run(tmp_path)
+    later = create_run(tmp_path, "zzz", config_of(request_of(tmp_path), NATURAL, 0), [])
+    later.close()
+    assert list_runs(tmp_path)[0].directory == later.path
+    assert plan_run(request_of(tmp_path), NATURAL, 0).directory == path
+
+
+def test_a_damaged_run_is_passed_over(tmp_path: Path) -> None:
+    path = finished_run(tmp_path)
+    (path / "config.toml").write_text("not = [toml")
+    assert plan_run(request_of(tmp_path), NATURAL, 0).action == "new"
+
+
+def test_another_source_of_images_reaches_the_run_and_the_folder(tmp_path: Path) -> None:
+    request = request_of(tmp_path, data="folder:~/my images")
+    assert config_of(request, NATURAL, 0).data.source == "folder:~/my images"
+    assert request.directory == tmp_path / "reproductions" / "table4-tiny-pixel-folder---my-images"
+
+
+def test_the_folder_is_named_after_table_scale_and_space(tmp_path: Path) -> None:
+    request = request_of(tmp_path, "table1", space="released-code")
+    assert request.directory == tmp_path / "reproductions" / "table1-tiny-released-code"
+
+
+def test_a_source_that_does_not_exist_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--data: data.source: unknown data source 'mnist'"):
+        config_of(request_of(tmp_path, data="mnist"), NATURAL, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [({"table": "table9"}, "no table 'table9'; use table1"), ({"seeds": 0}, "at least one run")],
+)
+def test_a_wrong_request_is_a_sentence(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        table_of(request_of(tmp_path, **changes))

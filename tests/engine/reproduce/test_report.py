@@ -1,0 +1,118 @@
+import csv
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from claf_engine.errors import RunError
+from claf_engine.events import RobustFigure
+from claf_engine.names import SpaceName
+from claf_engine.reproduce.board import Board, SeedResult
+from claf_engine.reproduce.measuring import Measurement, Subject
+from claf_engine.reproduce.report import as_markdown, machine, record, write_report
+from claf_engine.reproduce.tables import TABLES
+from tests.engine.reproduce.conftest import request_of
+
+
+def measurement(natural: float, robust: float, space: SpaceName = "pixel") -> Measurement:
+    figure = RobustFigure(
+        "8/255", robust, "pgd", 10, "2/255", 1, 500, space=space, largest_distance=0.5, mean_distance=0.25
+    )
+    subject = Subject(Path("/runs/x/checkpoints/step-000000009.safetensors"), "natural", "ab" * 32, "last: because")
+    return Measurement(natural, figure, subject, "shapes", "cpu", 1.5, {"torch": "2.14"})
+
+
+def filled_board(root: Path, space: SpaceName = "pixel") -> Board:
+    """Table 4: its first row measured with two seeds, its second one failed."""
+    board = Board(request_of(root, space=space, seeds=2), TABLES["table4"], ["claf", "claf"])
+    first, second = board.lines
+    for seed, natural in enumerate((0.9, 0.94)):
+        result = SeedResult(seed, root / f"run{seed}", [measurement(natural, 0.5, space), measurement(natural, 0.25)])
+        first.seeds.append(result)
+    first.status, first.seconds = "finished", 12.34
+    second.status, second.reason = "failed", "training | diverged <b>"
+    return board
+
+
+def test_the_record_has_our_means_the_paper_s_figures_and_the_differences_in_points(tmp_path: Path) -> None:
+    row = record(filled_board(tmp_path))["rows"][0]
+    assert (row["method"], row["label"], row["run"], row["status"]) == ("claf", "Natural", "run0", "finished")
+    assert row["natural_accuracy"] == pytest.approx(0.92)
+    assert [figure["robust_accuracy"] for figure in row["robust"]] == [0.5, 0.25]
+    assert row["paper"]["natural_accuracy"] == 0.924
+    assert row["paper"]["robust"] == [0.604, 0.483]
+    assert row["difference_points"] == {"natural": -0.4, "robust": [-10.4, -23.3]}
+    assert row["spread"] == pytest.approx(0.04)
+
+
+def test_the_record_says_where_every_figure_is_from(tmp_path: Path) -> None:
+    whole = record(filled_board(tmp_path))
+    seed = whole["rows"][0]["runs"][0]
+    assert (seed["checkpoint"], seed["classifier"]) == ("step-000000009.safetensors", "natural")
+    assert (seed["weights_sha256"], seed["device"], seed["data"]) == ("ab" * 32, "cpu", "shapes")
+    figure = seed["robust"][0]
+    assert (figure["attack"], figure["steps"], figure["step_size"], figure["restarts"]) == ("pgd", 10, "2/255", 1)
+    assert (figure["precision"], figure["seed"], figure["num_examples"]) == ("fp32", 0, 500)
+    assert whole["machine"] == machine()
+    assert "torch" in whole["versions"]
+
+
+def test_a_row_that_failed_has_no_figures_and_its_reason(tmp_path: Path) -> None:
+    row = record(filled_board(tmp_path))["rows"][1]
+    assert (row["natural_accuracy"], row["run"], row["reason"]) == (None, None, "training | diverged <b>")
+    assert [figure["robust_accuracy"] for figure in row["robust"]] == [None, None]
+    assert row["difference_points"] == {"natural": None, "robust": [None, None]}
+
+
+def test_the_four_files_are_written_and_json_is_the_record(tmp_path: Path) -> None:
+    board = filled_board(tmp_path)
+    board.request.directory.mkdir(parents=True)
+    write_report(board)
+    names = {path.name for path in board.request.directory.iterdir()}
+    assert names == {f"reproduction.{suffix}" for suffix in ("md", "csv", "json", "svg")}
+    assert json.loads((board.request.directory / "reproduction.json").read_text()) == record(board)
+
+
+def test_the_csv_has_a_line_for_every_row_and_column(tmp_path: Path) -> None:
+    board = filled_board(tmp_path)
+    board.request.directory.mkdir(parents=True)
+    write_report(board)
+    with (board.request.directory / "reproduction.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert [line["column"] for line in lines[:3]] == ["natural", "PGD-10 at 8/255", "PGD-10 at 16/255"]
+    assert (lines[1]["paper"], lines[1]["ours"], lines[1]["difference_points"]) == ("0.604", "0.5", "-10.4")
+    assert (len(lines), lines[5]["ours"], lines[5]["status"]) == (6, "", "failed")
+
+
+def test_the_markdown_sets_paper_and_ours_side_by_side(tmp_path: Path) -> None:
+    text = as_markdown(filled_board(tmp_path))
+    assert "| Natural | 92.4 | 92.0 | -0.4 | 60.4 | 50.0 | -10.4 | 48.3 | 25.0 | -23.3 | finished |" in text
+    assert "| Adversarial | 81.9 | – | – | 50.7 | – | – | 36.5 | – | – | failed |" in text
+
+
+def test_the_markdown_tells_provenance_and_failures_without_markup_of_others(tmp_path: Path) -> None:
+    text = as_markdown(filled_board(tmp_path))
+    assert "last: because" in text
+    assert "mean 63.8/255, at most 127.5/255" in text
+    assert "abababababab" in text
+    assert "- Adversarial: training \ufffd diverged \ufffdb\ufffd" in text
+
+
+def test_figures_of_no_epsilon_ball_are_labelled(tmp_path: Path) -> None:
+    board = filled_board(tmp_path, "released-code")
+    assert "not** accuracy in an epsilon-ball" in as_markdown(board)
+    assert not record(board)["is_epsilon_ball"]
+    assert "not** accuracy" not in as_markdown(filled_board(tmp_path))
+
+
+def test_a_learning_rate_that_a_person_changed_is_told(tmp_path: Path) -> None:
+    board = filled_board(tmp_path)
+    board.lines[0].seeds[0] = dataclasses.replace(board.lines[0].seeds[0], was_edited=True)
+    assert "run0 (learning rate edited)" in as_markdown(board)
+    assert record(board)["rows"][0]["runs"][0]["learning_rate_was_edited"]
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="cannot write .*reproduction.json"):
+        write_report(filled_board(tmp_path))

@@ -1,0 +1,102 @@
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from claf_engine.methods import METHODS
+from claf_engine.names import Method
+from claf_engine.presets import Override, resolve_config
+from claf_engine.reproduce.names import RecipeName, ScaleName
+from claf_engine.reproduce.plan import ReproductionRequest, config_of
+from claf_engine.reproduce.scales import PRESETS, resolve_recipe, space_overrides
+from claf_engine.reproduce.tables import TABLES
+from claf_engine.runs import runs_root, to_plain
+
+METHOD_OF: dict[RecipeName, Method] = {
+    "natural": "natural",
+    "scl": "scl",
+    "at": "at",
+    "trades": "trades",
+    "rocl-at": "rocl",
+    "claf": "claf",
+}
+
+
+@pytest.mark.parametrize("scale", ["paper", "small", "tiny"])
+@pytest.mark.parametrize("recipe", list(METHOD_OF))
+def test_every_recipe_of_every_scale_trains_its_method(scale: ScaleName, recipe: RecipeName) -> None:
+    config = resolve_recipe(scale, recipe)
+    assert config.method == METHOD_OF[recipe]
+    assert all(phase.epochs > 0 for phase in METHODS[config.method](config)[:1])
+
+
+@pytest.mark.parametrize("recipe", list(METHOD_OF))
+def test_the_paper_s_scale_is_the_packaged_preset(recipe: RecipeName) -> None:
+    assert resolve_recipe("paper", recipe) == resolve_config(PRESETS[recipe], None)
+
+
+@pytest.mark.parametrize("scale", ["small", "tiny"])
+def test_the_runs_of_a_small_scale_share_images_network_and_attack(scale: ScaleName) -> None:
+    shared = [
+        (config.data, config.model, config.attack) for config in (resolve_recipe(scale, name) for name in METHOD_OF)
+    ]
+    assert all(item == shared[0] for item in shared)
+
+
+def test_values_on_top_win() -> None:
+    assert resolve_recipe("tiny", "at", [Override("seed", 7)]).seed == 7
+
+
+@pytest.mark.parametrize("recipe", list(METHOD_OF))
+def test_pixel_space_changes_nothing(recipe: RecipeName) -> None:
+    assert space_overrides("pixel", recipe) == []
+
+
+@pytest.mark.parametrize("recipe", ["natural", "scl"])
+def test_the_released_code_s_space_changes_nothing_where_nothing_is_attacked(recipe: RecipeName) -> None:
+    assert space_overrides("released-code", recipe) == []
+
+
+@pytest.mark.parametrize("recipe", ["at", "trades", "rocl-at", "claf"])
+def test_the_released_code_s_space_moves_attack_probe_and_evaluation_and_takes_its_deviations(
+    recipe: RecipeName,
+) -> None:
+    config = resolve_recipe("tiny", recipe, space_overrides("released-code", recipe))
+    assert {config.attack.space, config.probe.space, config.evaluation.space} == {"released-code"}
+    assert config.model.std == (0.2023, 0.1994, 0.2010)
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "preset"),
+    [
+        ("table2", 0, "table2-natural-classifier"),
+        ("table4", 1, "table4-adversarial-evaluation"),
+        ("table5", 0, "table5-reinitialised"),
+        ("table6", 1, "table6-continued"),
+    ],
+)
+def test_a_row_of_an_ablation_is_the_preset_of_its_name(table: Any, row: int, preset: str) -> None:
+    request = ReproductionRequest(table, runs_root())
+    assert config_of(request, TABLES[table].rows[row], 0) == resolve_config(preset, None)
+
+
+@pytest.mark.parametrize(("table", "changed"), [("table2", 0), ("table5", 0), ("table6", 1)])
+@pytest.mark.parametrize("scale", ["paper", "small", "tiny"])
+def test_an_ablation_changes_one_setting_and_nothing_else(table: Any, changed: int, scale: ScaleName) -> None:
+    request = ReproductionRequest(table, runs_root(), scale)
+    rows = TABLES[table].rows
+    ablated, own = (flat(to_plain(config_of(request, rows[index], 0))) for index in (changed, 1 - changed))
+    [(key, value)] = rows[changed].changes
+    assert {name for name in own if own[name] != ablated[name]} == {key}
+    assert ablated[key] == value
+
+
+def flat(plain: dict[str, Any]) -> dict[str, Any]:
+    def items(values: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+        for name, value in values.items():
+            if isinstance(value, dict):
+                yield from items(value, f"{prefix}{name}.")
+            else:
+                yield prefix + name, value
+
+    return dict(items(plain, ""))

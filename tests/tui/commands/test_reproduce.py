@@ -1,0 +1,189 @@
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from claf_engine import events as ev
+from claf_engine.control import Control
+from claf_engine.errors import RunLocked
+from claf_engine.reproduce import runner  # noqa: F401 (bound to the real engine before a scripted one takes its place)
+from claf_engine.reproduce.forecast import Forecast
+from claf_engine.reproduce.plan import ReproductionRequest
+from claf_tui import cli, exit_codes
+
+Shown = pytest.CaptureFixture[str]
+WAITING = ev.ReproductionRow("Natural", "claf", (), "waiting", None, (None, None), None, 0.924, (0.604, 0.483), 90.0)
+DONE = dataclasses.replace(WAITING, status="finished", natural=0.9, robust=(0.5, 0.25), runs=("20260101-claf",))
+FAILED = dataclasses.replace(WAITING, label="Adversarial", status="failed", reason="training diverged")
+
+
+def table(rows: tuple[ev.ReproductionRow, ...], folder: Path, space: str = "pixel") -> ev.ReproductionChanged:
+    columns = ("PGD-10 at 8/255", "PGD-10 at 16/255")
+    return ev.ReproductionChanged("table4", "Linear evaluation", "tiny", space, columns, rows, None, str(folder))
+
+
+@pytest.fixture(autouse=True)
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[ReproductionRequest]:
+    """Puts a scripted reproduction in place of the real one, and remembers what was asked of it."""
+    requests: list[ReproductionRequest] = []
+
+    def reproduce(request: ReproductionRequest, control: Control) -> Iterator[ev.Event]:
+        requests.append(request)
+        if request.data == "folder:locked":
+            raise RunLocked("another process fills it")
+        second = FAILED if request.seeds == 3 else dataclasses.replace(DONE, label="Adversarial", status="reused")
+        yield table((WAITING, dataclasses.replace(WAITING, label="Adversarial")), request.directory, request.space)
+        yield ev.Notice("info", "trains")
+        request.directory.mkdir(parents=True, exist_ok=True)
+        (request.directory / "reproduction.json").write_text(json.dumps({"rows": [{"method": "claf"}]}))
+        yield table((DONE, second), request.directory, request.space)
+
+    monkeypatch.setattr("claf_engine.reproduce.runner.reproduce", reproduce)
+    return requests
+
+
+def reproduce(*arguments: str, ui: str | None = "plain") -> int:
+    return cli.run(["reproduce", *arguments, *(["--ui", ui] if ui else [])])
+
+
+def test_the_options_reach_the_reproduction(root: Path, asked: list[ReproductionRequest]) -> None:
+    options = ["--scale", "tiny", "--space", "released-code", "--seeds", "2", "--data", "shapes"]
+    assert reproduce("table2", *options) == 0
+    [request] = asked
+    assert (request.table, request.scale, request.space) == ("table2", "tiny", "released-code")
+    assert (request.seeds, request.data, request.root) == (2, "shapes", root)
+
+
+def test_the_default_is_the_paper_s_own_scale_in_pixel_space_with_one_seed(asked: list[ReproductionRequest]) -> None:
+    assert reproduce("table1") == 0
+    assert (asked[0].scale, asked[0].space, asked[0].seeds, asked[0].data) == ("paper", "pixel", 1, None)
+
+
+def test_lines_tell_when_a_row_ends_and_the_table_sets_paper_ours_and_difference_below_each_other(
+    capsys: Shown,
+) -> None:
+    assert reproduce("table4") == 0
+    shown = capsys.readouterr()
+    assert "trains" in shown.err
+    line = "natural 90.0% (paper 92.4%), PGD-10 at 8/255 50.0% (paper 60.4%), PGD-10 at 16/255 25.0% (paper 48.3%)"
+    assert f"[1/2] Natural: finished: {line}" in shown.err
+    lines = [line.split() for line in shown.out.splitlines()]
+    assert ["Natural", "paper", "92.4%", "60.4%", "48.3%"] in lines
+    assert ["ours", "90.0%", "50.0%", "25.0%", "finished"] in lines
+    assert ["difference", "-2.4", "-10.4", "-23.3"] in lines
+
+
+def test_a_row_that_failed_is_told_and_the_exit_code_says_so(capsys: Shown) -> None:
+    assert reproduce("table4", "--seeds", "3") == exit_codes.ROW_FAILED == 7
+    shown = capsys.readouterr()
+    assert "[2/2] Adversarial: failed: training diverged" in shown.err
+    assert "training diverged" in shown.out
+
+
+def test_figures_of_no_epsilon_ball_are_labelled(capsys: Shown) -> None:
+    assert reproduce("table4", "--space", "released-code") == 0
+    assert "not accuracy in an epsilon-ball" in capsys.readouterr().out
+
+
+def test_json_is_the_record_of_the_table_and_nothing_else(capsys: Shown) -> None:
+    assert reproduce("table4", "--json", ui=None) == 0
+    assert json.loads(capsys.readouterr().out) == {"rows": [{"method": "claf"}]}
+
+
+def test_json_lines_are_the_events(capsys: Shown) -> None:
+    assert reproduce("table4", ui="jsonl") == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [record["type"] for record in records] == ["ReproductionChanged", "Notice", "ReproductionChanged"]
+
+
+@pytest.mark.parametrize("ui", ["tui", "jsonl"])
+def test_json_and_another_kind_of_output_are_refused(root: Path, capsys: Shown, ui: str) -> None:
+    assert reproduce("table4", "--json", ui=ui) == 2
+    assert f"cannot be combined with --ui {ui}" in capsys.readouterr().err
+    assert not root.exists()
+
+
+def test_the_console_without_a_terminal_is_refused_and_nothing_is_written(root: Path, capsys: Shown) -> None:
+    assert reproduce("table4", ui="tui") == 2
+    assert "--ui tui needs a terminal" in capsys.readouterr().err
+    assert not root.exists()
+
+
+@pytest.mark.parametrize(("code", "expected"), [(0, 7), (1, 7), (130, 130)])
+def test_the_console_s_exit_code_tells_of_rows_that_failed(
+    monkeypatch: pytest.MonkeyPatch, code: int, expected: int
+) -> None:
+    def run_reproduction(make_events: Any, control: Control, *, log_path: Path) -> int:
+        assert log_path.parent.is_dir()
+        list(make_events(control))
+        return code
+
+    monkeypatch.setattr("claf_tui.reproducing.choose_ui", lambda _: "tui")
+    monkeypatch.setattr("claf_tui.reproduce_app.run_reproduction", run_reproduction)
+    assert reproduce("table4", "--seeds", "3", ui=None) == expected
+
+
+@pytest.mark.parametrize("arguments", [["table7"], ["table1", "--scale", "huge"], ["table1", "--seeds", "0"], []])
+def test_a_wrong_request_is_a_sentence_and_exit_code_2(root: Path, capsys: Shown, arguments: list[str]) -> None:
+    assert reproduce(*arguments) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+    assert not root.exists()
+
+
+def test_a_source_that_does_not_exist_is_refused_before_anything_is_written(
+    root: Path, capsys: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("claf_tui.reproducing.choose_ui", lambda _: "tui")
+    assert reproduce("table1", "--data", "mnist", ui=None) == 2
+    assert "unknown data source 'mnist'" in capsys.readouterr().err
+    assert not root.exists()
+
+
+def test_a_runs_folder_that_cannot_be_written_is_named(
+    root: Path, capsys: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("claf_tui.reproducing.choose_ui", lambda _: "tui")
+    root.write_text("a file")
+    assert reproduce("table1", ui=None) == 3
+    assert "set CLAF_RUNS_DIR to another folder" in capsys.readouterr().err
+
+
+def test_a_table_in_use_is_a_sentence_and_exit_code_3(capsys: Shown) -> None:
+    assert reproduce("table4", "--data", "folder:locked") == 3
+    assert capsys.readouterr().err == "error: another process fills it\n"
+
+
+FORECAST = [
+    Forecast(0, "Natural", 0, "new", "tiny-natural-seed0", 75.0),
+    Forecast(1, "CLAF", 0, "resume", "20260101-120000-claf", 3600.0),
+]
+
+
+def test_a_dry_run_lists_the_runs_with_their_times_and_writes_nothing(
+    root: Path, capsys: Shown, monkeypatch: pytest.MonkeyPatch, asked: list[ReproductionRequest]
+) -> None:
+    monkeypatch.setattr("claf_engine.reproduce.forecast.forecast", lambda _: FORECAST)
+    assert reproduce("table1", "--dry-run") == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["Natural", "0", "new", "tiny-natural-seed0", "1:15"] in lines
+    assert ["CLAF", "0", "resume", "20260101-120000-claf", "1:00:00"] in lines
+    assert ["in", "all", "1:01:15"] in lines
+    assert not root.exists()
+    assert asked == []
+
+
+def test_a_dry_run_as_json(capsys: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("claf_engine.reproduce.forecast.forecast", lambda _: FORECAST)
+    assert reproduce("table1", "--dry-run", "--json", ui=None) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["seconds"] == 3675.0
+    assert shown["runs"][0] == {
+        "label": "Natural",
+        "seed": 0,
+        "action": "new",
+        "run": "tiny-natural-seed0",
+        "seconds": 75.0,
+    }

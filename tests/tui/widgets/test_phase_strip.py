@@ -1,0 +1,39 @@
+from pathlib import Path
+
+import pytest
+
+from claf_tui.widgets.phase_strip import Moment, strip_lines
+from tests.tui.scripted_methods import METHODS, played
+from tests.tui.widgets.folded import fold, plain
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("width", [80, 140])
+def test_every_phase_of_every_method_is_named_by_its_title(tmp_path: Path, method: str, width: int) -> None:
+    state = fold(list(played(tmp_path, method))[:-2])
+    lines = plain(strip_lines(state, Moment("RUNNING"), width, is_compact=False))
+    assert all(len(line) <= width for line in lines)
+    for line, part in zip(lines, METHODS[method], strict=False):
+        assert part.title in line
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_in_one_line_at_80_columns_the_active_phase_keeps_its_name_and_epochs(tmp_path: Path, method: str) -> None:
+    part = METHODS[method][0]
+    row = plain(strip_lines(fold(list(played(tmp_path, method))[:3]), Moment("RUNNING"), 80, is_compact=True))[0]
+    assert len(row) <= 80
+    assert part.title in row or part.name in row
+    assert "1/4" in row
+
+
+def test_a_method_of_one_phase_is_named_by_its_title_in_one_line(tmp_path: Path) -> None:
+    row = plain(strip_lines(fold(list(played(tmp_path, "trades"))[:3]), Moment("RUNNING"), 80, is_compact=True))[0]
+    assert row == " ▶ TRADES 1/4  ○ test evaluation "
+
+
+def test_a_phase_that_was_cut_short_does_not_look_done(tmp_path: Path) -> None:
+    state = fold(played(tmp_path, "fgsm", is_collapsing=True))
+    line = plain(strip_lines(state, Moment("FINISHED"), 140, is_compact=False))[0]
+    assert line.startswith(" ■ fast adversarial training")
+    assert "2/4" in line
+    assert "100%" not in line

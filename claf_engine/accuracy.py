@@ -130,14 +130,44 @@ def accuracy_steps(
     attacked_rows = correct if suite.space.is_pixel else torch.arange(len(split), device=correct.device)
     robust = []
     for epsilon in suite.epsilons:
-        survivors, moved = 0, Distances()
-        for batch, rows in enumerate(torch.split(attacked_rows, batch_size) if len(attacked_rows) else ()):
-            attacked = to_pixels(split.images[rows]), split.labels[rows]
-            survivors += yield from survivor_steps(models, attacked, (suite, epsilon, batch), compute, moved)
-        if epsilon == 0 and suite.space.is_pixel and survivors != len(correct):
+        attacked = split, attacked_rows, batch_size
+        survives, moved = yield from outcome_steps(models, attacked, suite, epsilon, compute)
+        num_survivors = int(survives.sum())
+        if epsilon == 0 and suite.space.is_pixel and num_survivors != len(correct):
             raise ClafError("an attack of epsilon 0 changed predictions: the model's forward pass is not repeatable")
-        robust.append(_figure(suite, epsilon, survivors / len(split), len(split), moved))
+        robust.append(_figure(suite, epsilon, num_survivors / len(split), len(split), moved))
     return Accuracy(len(correct) / len(split), tuple(robust))
+
+
+def outcome_steps(
+    models: tuple[nn.Module, nn.Module],
+    attacked: tuple[Split, Tensor, int],
+    suite: AttackSuite,
+    epsilon: Fraction,
+    compute: Compute,
+) -> Generator[Pulse, None, tuple[Tensor, Distances]]:
+    """Attack some examples of a split at one radius, every one of them with all restarts that it needs.
+
+    Args:
+        models: whether an attack succeeded the first says; gradients come from the second.
+        attacked: the split, the rows (M,) of it to attack, and how many at once.
+        suite: the attack.
+        epsilon: its radius.
+        compute: where.
+
+    Returns:
+        Which examples of the split (N,) survive, False for those not attacked; and how far images were moved.
+
+    Raises:
+        ClafError: see `require_ball`.
+    """
+    split, attacked_rows, batch_size = attacked
+    survives, moved = torch.zeros_like(split.labels, dtype=torch.bool), Distances()
+    for batch, rows in enumerate(torch.split(attacked_rows, batch_size) if len(attacked_rows) else ()):
+        examples = to_pixels(split.images[rows]), split.labels[rows]
+        left = yield from survivor_steps(models, examples, (suite, epsilon, batch), compute, moved)
+        survives[rows[left]] = True
+    return survives, moved
 
 
 def correct_steps(model: nn.Module, split: Split, compute: Compute, batch_size: int) -> Generator[Pulse, None, Tensor]:
@@ -163,8 +193,8 @@ def survivor_steps(
     attack: tuple[AttackSuite, Fraction, int],
     compute: Compute,
     moved: Distances,
-) -> Generator[Pulse, None, int]:
-    """Count the examples that every restart fails on; those that one restart broke are not tried again.
+) -> Generator[Pulse, None, Tensor]:
+    """Find the examples that every restart fails on; those that one restart broke are not tried again.
 
     Args:
         models: whether an attack succeeded the first says; gradients come from the second.
@@ -173,23 +203,27 @@ def survivor_steps(
         compute: where.
         moved: takes note of how far the images were moved.
 
+    Returns:
+        Their positions (M,) among the N.
+
     Raises:
         ClafError: see `require_ball`.
     """
     images, labels = attacked
+    left = torch.arange(len(images), device=images.device)
     model, target = models
     suite, epsilon, batch = attack
     spec = suite.attack(epsilon)
     for restart in range(suite.restarts):
-        if not len(images):
-            return 0
+        if not len(left):
+            break
         generator = measurement_generator(suite.seed, f"{spec.title}, batch {batch}, {restart}", compute.device)
         adversarial = yield from abandonable(attack_steps(target, images, labels, spec, generator, compute))
         require_ball(images, adversarial, spec)
         moved.add(images, adversarial)
         survives = predict(model, adversarial, compute) == labels
-        images, labels = images[survives], labels[survives]
-    return len(images)
+        images, labels, left = images[survives], labels[survives], left[survives]
+    return left
 
 
 def abandonable(steps: Generator[Pulse, None, Tensor]) -> Generator[Pulse, None, Tensor]:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from claf_engine import events as ev
 from claf_engine.control import Control
+from claf_engine.pixels import format_levels
 from claf_engine.reproduce.plan import ReproductionRequest, configs_of, make_folder
 from claf_tui import exit_codes, figures, output, printers
 from claf_tui.safe_text import safe
@@ -118,16 +119,17 @@ def dry_run(request: ReproductionRequest, *, as_json: bool) -> int:
 
 def result_tables(event: ev.ReproductionChanged) -> list[RenderableType]:
     """The finished table: the paper's figures, ours, and the difference in points."""
-    table = _table("row", "", "natural", *(safe(column, 40) for column in event.columns), "status")
+    table = _table("row", "", "natural", *(safe(column, 40) for column in event.columns), "moved", "status")
     for row in event.rows:
         theirs, ours = (row.paper_natural, *row.paper_robust), (row.natural, *row.robust)
         differences = [difference(mine, paper) for mine, paper in zip(ours, theirs, strict=True)]
-        table.add_row(safe(row.label), "paper", *map(figures.percent, theirs), "", style="dim")
-        table.add_row("", "ours", *map(figures.percent, ours), row.status, style="bold")
-        table.add_row("", "difference", *differences, safe(row.reason, 200))
+        moved = figures.UNKNOWN if row.largest_distance is None else format_levels(row.largest_distance)
+        table.add_row(safe(row.label), "paper", *map(figures.percent, theirs), "", "", style="dim")
+        table.add_row("", "ours", *map(figures.percent, ours), moved, row.status, style="bold")
+        table.add_row("", "difference", *differences, "", safe(row.reason, 200))
     shown: list[RenderableType] = [Text(f"{safe(event.title)}, scale {event.scale}"), table]
     if event.space != "pixel":
-        shown.append(Text(NO_BALL, style="yellow"))
+        shown.append(Text(f"{NO_BALL}; `moved` is how far it took an image at most", style="yellow"))
     return [*shown, Text(f"folder: {safe(event.directory, 400)}")]
 
 

@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass, field
 
 from claf_engine import events as ev
-from claf_tui import figures
+from claf_tui import attack_words, figures
 from claf_tui.safe_text import safe
 from claf_tui.state import RunState
 from claf_tui.widgets.phase_strip import Moment, run_fraction
@@ -209,3 +209,12 @@ def _news_of(row: ev.ReproductionRow, columns: tuple[str, ...]) -> ev.Notice:
     measured += [f"{safe(name, 20)} {figures.percent(value)}" for name, value in zip(columns, row.robust, strict=False)]
     how = "from an earlier run" if row.status == "reused" else "measured"
     return ev.Notice("info", f"{label} {how}: {', '.join(measured)}")
+
+
+def caveat(scene: Scene) -> str:
+    """Say that the table's figures are not accuracy in a ball, and how far images were moved; empty where they are."""
+    table = scene.table
+    if table is None or table.space == attack_words.PIXEL:
+        return ""
+    distances = [row.largest_distance for row in table.rows if row.largest_distance is not None]
+    return attack_words.caveat_text(table.space, max(distances, default=None))

@@ -22,6 +22,7 @@ class ReproductionRow:
         paper_robust: the same, one for each column.
         seconds: spent so far, or estimated while the row waits.
         reason: why it failed.
+        largest_distance: largest Linf distance, in pixel space, by which an attack moved a test image.
     """
 
     label: str
@@ -35,6 +36,7 @@ class ReproductionRow:
     paper_robust: tuple[float | None, ...]
     seconds: float | None
     reason: str = ""
+    largest_distance: float | None = None
 
 
 @dataclass(frozen=True)

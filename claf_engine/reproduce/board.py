@@ -49,6 +49,12 @@ class Line:
         spreads = [max(values) - min(values) for values in series if len(values) > 1]
         return max(spreads, default=None)
 
+    def largest_distance(self) -> float | None:
+        """Largest Linf distance, in pixel space, by which an attack moved a test image; None before any did."""
+        figures = [measured.robust for seed in self.seeds for measured in seed.measurements]
+        distances = [figure.largest_distance for figure in figures if figure.largest_distance is not None]
+        return max(distances, default=None)
+
 
 class Board:
     """The lines of a table; `event` is how they stand."""
@@ -86,6 +92,7 @@ def row_event(line: Line) -> ReproductionRow:
         paper_robust=line.row.robust,
         seconds=line.seconds,
         reason=line.reason,
+        largest_distance=line.largest_distance(),
     )
 
 

@@ -11,8 +11,7 @@ from textual.events import Resize
 from textual.screen import Screen
 
 from claf_engine.control import Control
-from claf_tui import attack_words
-from claf_tui.scene import Scene
+from claf_tui.scene import Scene, caveat
 from claf_tui.state import RunState
 from claf_tui.widgets.alert_bar import AlertBar
 from claf_tui.widgets.chart import Chart
@@ -180,13 +179,12 @@ class ReproductionScreen(Screen[None]):
             rows.scroll_to(y=max(0, line - rows.size.height // 2), animate=False)
 
     def _show_titles(self) -> None:
-        space = self._scene.table.space if self._scene.table else attack_words.PIXEL
-        titles = (current_title(self._scene), space)
+        titles = (current_title(self._scene), caveat(self._scene))
         if titles == self._titles:
             return
         self._titles = titles
         self.query_one("#run-panel").border_title = Content.styled(titles[0], "$foreground")
-        warning = "" if space == attack_words.PIXEL else f" · {attack_words.caveat_text(space, None)}"
+        warning = f" · {titles[1]}" if titles[1] else ""
         for name, title in (("table", "accuracy in %"), ("bars", "in %, as in Figure 1")):
             panel = self.query_one(f"#{name}-panel")
             panel.border_title = Content.assemble((title, "$foreground"), (warning, "bold $warning"))

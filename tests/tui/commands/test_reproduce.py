@@ -34,7 +34,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[ReproductionRequest]:
         requests.append(request)
         if request.data == "folder:locked":
             raise RunLocked("another process fills it")
-        second = FAILED if request.seeds == 3 else dataclasses.replace(DONE, label="Adversarial", status="reused")
+        moved = dataclasses.replace(DONE, largest_distance=None if request.space == "pixel" else 114 / 255)
+        second = FAILED if request.seeds == 3 else dataclasses.replace(moved, label="Adversarial", status="reused")
         yield table((WAITING, dataclasses.replace(WAITING, label="Adversarial")), request.directory, request.space)
         yield ev.Notice("info", "trains")
         request.directory.mkdir(parents=True, exist_ok=True)
@@ -72,7 +73,7 @@ def test_lines_tell_when_a_row_ends_and_the_table_sets_paper_ours_and_difference
     assert f"[1/2] Natural: finished: {line}" in shown.err
     lines = [line.split() for line in shown.out.splitlines()]
     assert ["Natural", "paper", "92.4%", "60.4%", "48.3%"] in lines
-    assert ["ours", "90.0%", "50.0%", "25.0%", "finished"] in lines
+    assert ["ours", "90.0%", "50.0%", "25.0%", "–", "finished"] in lines
     assert ["difference", "-2.4", "-10.4", "-23.3"] in lines
 
 
@@ -83,9 +84,11 @@ def test_a_row_that_failed_is_told_and_the_exit_code_says_so(capsys: Shown) -> N
     assert "training diverged" in shown.out
 
 
-def test_figures_of_no_epsilon_ball_are_labelled(capsys: Shown) -> None:
+def test_figures_of_no_epsilon_ball_are_labelled_and_stand_beside_how_far_images_were_moved(capsys: Shown) -> None:
     assert reproduce("table4", "--space", "released-code") == 0
-    assert "not accuracy in an epsilon-ball" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "not accuracy in an epsilon-ball" in shown
+    assert ["ours", "90.0%", "50.0%", "25.0%", "114/255", "reused"] in [line.split() for line in shown.splitlines()]
 
 
 def test_json_is_the_record_of_the_table_and_nothing_else(capsys: Shown) -> None:

@@ -4,16 +4,16 @@ Everything here is a generator of pulses, so that it can be paused and shown, an
 trained in. Random starts come from throw-away generators: measuring never changes training.
 """
 
-import math
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import torch
 from torch import Tensor, nn
 
-from claf_engine.attacks import PIXEL, Attack, Space, attack_steps, make_attack, require_pixels
+from claf_engine.attacks import PIXEL, Attack, Space, attack_steps, make_attack, require_ball, require_pixels
 from claf_engine.attacks.norms import distances
+from claf_engine.curve_record import Curve
 from claf_engine.data import Split, to_pixels
 from claf_engine.device import Compute, channels_last, exact_fp32
 from claf_engine.errors import ClafError
@@ -24,9 +24,6 @@ from claf_engine.names import AttackName, Norm
 from claf_engine.pixels import format_distance
 from claf_engine.seeding import measurement_generator
 from claf_engine.ticks import Pulse
-
-ROUNDING = 1e-6
-"""How far beyond epsilon, or outside [0, 1], rounding may carry an attacked image."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +75,17 @@ class Distances:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Accuracy on a split: natural, and robust at each radius; `notices` are sentences for whoever reads it."""
+    """Accuracy on a split: natural, and robust at each radius; `notices` are sentences for whoever reads it.
+
+    `curve` is what the figures were read off, where a curve was measured; `outcomes` are the examples (N,) that survive
+    at each radius, where they are known.
+    """
 
     natural: float
     robust: tuple[RobustFigure, ...]
     notices: tuple[str, ...] = ()
+    curve: Curve | None = None
+    outcomes: tuple[Tensor, ...] = field(default=(), compare=False, repr=False)
 
 
 def first(split: Split, count: int | None) -> Split:
@@ -128,15 +131,16 @@ def accuracy_steps(
     models = model, fold(model) if target is None else target
     correct = yield from correct_steps(model, split, compute, batch_size)
     attacked_rows = correct if suite.space.is_pixel else torch.arange(len(split), device=correct.device)
-    robust = []
+    robust, outcomes = [], []
     for epsilon in suite.epsilons:
         attacked = split, attacked_rows, batch_size
         survives, moved = yield from outcome_steps(models, attacked, suite, epsilon, compute)
         num_survivors = int(survives.sum())
         if epsilon == 0 and suite.space.is_pixel and num_survivors != len(correct):
             raise ClafError("an attack of epsilon 0 changed predictions: the model's forward pass is not repeatable")
-        robust.append(_figure(suite, epsilon, num_survivors / len(split), len(split), moved))
-    return Accuracy(len(correct) / len(split), tuple(robust))
+        robust.append(figure_of(suite, epsilon, num_survivors / len(split), len(split), moved))
+        outcomes.append(survives)
+    return Accuracy(len(correct) / len(split), tuple(robust), outcomes=tuple(outcomes))
 
 
 def outcome_steps(
@@ -161,13 +165,31 @@ def outcome_steps(
     Raises:
         ClafError: see `require_ball`.
     """
+    split, attacked_rows, _ = attacked
+    answers, moved = yield from answer_steps(models, attacked, suite, epsilon, compute)
+    survives = torch.zeros_like(split.labels, dtype=torch.bool)
+    survives[attacked_rows] = answers == split.labels[attacked_rows]
+    return survives, moved
+
+
+def answer_steps(
+    models: tuple[nn.Module, nn.Module],
+    attacked: tuple[Split, Tensor, int],
+    suite: AttackSuite,
+    epsilon: Fraction,
+    compute: Compute,
+) -> Generator[Pulse, None, tuple[Tensor, Distances]]:
+    """As `outcome_steps`, but give the model's answer (M,) to every attacked example (see `worst_answer_steps`).
+
+    Raises:
+        ClafError: see `require_ball`.
+    """
     split, attacked_rows, batch_size = attacked
-    survives, moved = torch.zeros_like(split.labels, dtype=torch.bool), Distances()
+    answers, moved = [split.labels[:0]], Distances()
     for batch, rows in enumerate(torch.split(attacked_rows, batch_size) if len(attacked_rows) else ()):
         examples = to_pixels(split.images[rows]), split.labels[rows]
-        left = yield from survivor_steps(models, examples, (suite, epsilon, batch), compute, moved)
-        survives[rows[left]] = True
-    return survives, moved
+        answers.append((yield from worst_answer_steps(models, examples, (suite, epsilon, batch), compute, moved)))
+    return torch.cat(answers), moved
 
 
 def correct_steps(model: nn.Module, split: Split, compute: Compute, batch_size: int) -> Generator[Pulse, None, Tensor]:
@@ -176,25 +198,36 @@ def correct_steps(model: nn.Module, split: Split, compute: Compute, batch_size: 
     They are gathered first and attacked in batches of one size, because a CPU compiles its kernels anew for every other
     size.
     """
+    answers = yield from natural_answer_steps(model, split, compute, batch_size)
+    return (answers == split.labels).nonzero()[:, 0]
+
+
+def natural_answer_steps(
+    model: nn.Module, split: Split, compute: Compute, batch_size: int
+) -> Generator[Pulse, None, Tensor]:
+    """Predicted classes (N,) of a split without an attack.
+
+    Raises:
+        DataError: the images do not lie in [0, 1].
+    """
     num_batches = -(-len(split) // batch_size)
-    found: list[Tensor] = []
+    answers: list[Tensor] = []
     for batch in range(num_batches):
         yield Pulse("natural accuracy", batch, num_batches, abandonable=True)
         images = to_pixels(split.images[batch * batch_size : (batch + 1) * batch_size])
         require_pixels(images)
-        is_correct = predict(model, images, compute) == split.labels[batch * batch_size : (batch + 1) * batch_size]
-        found.append(is_correct.nonzero()[:, 0] + batch * batch_size)
-    return torch.cat(found)
+        answers.append(predict(model, images, compute))
+    return torch.cat(answers)
 
 
-def survivor_steps(
+def worst_answer_steps(
     models: tuple[nn.Module, nn.Module],
     attacked: tuple[Tensor, Tensor],
     attack: tuple[AttackSuite, Fraction, int],
     compute: Compute,
     moved: Distances,
 ) -> Generator[Pulse, None, Tensor]:
-    """Find the examples that every restart fails on; those that one restart broke are not tried again.
+    """Attack examples until a restart breaks them; those that one restart broke are not tried again.
 
     Args:
         models: whether an attack succeeded the first says; gradients come from the second.
@@ -204,13 +237,13 @@ def survivor_steps(
         moved: takes note of how far the images were moved.
 
     Returns:
-        Their positions (M,) among the N.
+        The class (N,) that each is taken for by the restart that broke it; its label where every restart fails.
 
     Raises:
         ClafError: see `require_ball`.
     """
     images, labels = attacked
-    left = torch.arange(len(images), device=images.device)
+    worst, left = labels.clone(), torch.arange(len(images), device=images.device)
     model, target = models
     suite, epsilon, batch = attack
     spec = suite.attack(epsilon)
@@ -221,9 +254,11 @@ def survivor_steps(
         adversarial = yield from abandonable(attack_steps(target, images, labels, spec, generator, compute))
         require_ball(images, adversarial, spec)
         moved.add(images, adversarial)
-        survives = predict(model, adversarial, compute) == labels
+        answers = predict(model, adversarial, compute)
+        worst[left] = answers
+        survives = answers == labels
         images, labels, left = images[survives], labels[survives], left[survives]
-    return left
+    return worst
 
 
 def abandonable(steps: Generator[Pulse, None, Tensor]) -> Generator[Pulse, None, Tensor]:
@@ -242,27 +277,10 @@ def selection_figure(robust: Sequence[RobustFigure]) -> float:
     return robust[0].accuracy if robust else 0.0
 
 
-def require_ball(images: Tensor, adversarial: Tensor, spec: Attack) -> None:
-    """Refuse attacked images (N, C, H, W) that are not what their figure will say; rounding is forgiven.
-
-    Raises:
-        ClafError: one is not finite; or, in pixel space, lies beyond epsilon in the attack's norm or outside [0, 1].
-    """
-    distance = float(distances(images, adversarial, spec.norm).max())
-    if not math.isfinite(distance):
-        raise ClafError(f"{spec.title} gave an image that is not finite: the model's logits or gradients are not")
-    if not spec.space.is_pixel:
-        return
-    if distance > spec.epsilon + ROUNDING:
-        raise ClafError(f"{spec.title} left the ball: an attacked image lies {distance:.6f} from its original")
-    low, high = torch.aminmax(adversarial)
-    if low < -ROUNDING or high > 1 + ROUNDING:
-        raise ClafError(f"{spec.title} left [0, 1]: attacked images lie in [{low:.6f}, {high:.6f}]")
-
-
-def _figure(
+def figure_of(
     suite: AttackSuite, epsilon: Fraction, accuracy: float, num_examples: int, moved: Distances
 ) -> RobustFigure:
+    """An accuracy with what a reader needs to repeat it."""
     attack = suite.attack(epsilon)
     return RobustFigure(
         epsilon=format_distance(epsilon),

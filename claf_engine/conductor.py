@@ -6,17 +6,18 @@ saved or left, because the state is consistent there.
 
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import asdict
+from typing import TypeVar
 
 from claf_engine import events as ev
 from claf_engine import keeper
-from claf_engine.accuracy import Accuracy, accuracy_steps, first, selection_figure
+from claf_engine.accuracy import Accuracy, accuracy_steps, first
+from claf_engine.alarms import changes, reminders, watched_overfitting
 from claf_engine.control import Control, LiveEdit, Requests
 from claf_engine.errors import CheckpointError
 from claf_engine.journal import Journal
 from claf_engine.methods import Phase
 from claf_engine.pace import PROGRESS_SECONDS, STATUS_SECONDS, Pace
-from claf_engine.probe import probe_steps, suite_of
+from claf_engine.probe import Probed, probe_steps, suite_of, tell
 from claf_engine.progress import PROBE, TEST, WATCH, is_probe_due, kind_of
 from claf_engine.results import candidates, select, selection_rule
 from claf_engine.runs import RunDirectory
@@ -24,6 +25,8 @@ from claf_engine.session import Session
 from claf_engine.ticks import Boundary, PartEnd, Pulse, Tick
 
 WAITING = {"pausing", "paused"}
+
+Measured = TypeVar("Measured")
 
 
 class Stopped(Exception):
@@ -56,6 +59,7 @@ class Conductor:
     def play(self) -> Iterator[ev.Event]:
         """Play all phases from wherever the cursor stands, then the test evaluation."""
         cursor, ledger = self._session.state.cursor, self._session.state.ledger
+        yield from reminders(ledger.alerts)
         try:
             while cursor.phase < len(self._phases):
                 phase = self._phases[cursor.phase]
@@ -65,7 +69,7 @@ class Conductor:
                 for tick in phase.play(self._session):
                     yield from self._serve(phase, tick)
                 cursor.end_phase()
-                ledger.learning_rate_factor, self._learning_rate = 1.0, None
+                ledger.learning_rate_factor, ledger.best_probed, self._learning_rate = 1.0, None, None
             yield from self._test()
         except Stopped:
             yield ev.RunFinished("stopped", cursor.step, ledger.elapsed, checkpoint=keeper.newest(self._directory))
@@ -82,6 +86,10 @@ class Conductor:
             case _:
                 self._pace.finish(WATCH)
                 yield tick
+                if isinstance(tick, ev.OverfittingChecked):
+                    state = self._session.state
+                    judged = watched_overfitting(tick, self._session.config)
+                    yield from changes([judged], state.ledger.alerts, state.cursor.step)
 
     def _pulse(self, pulse: Pulse) -> Iterator[ev.Event]:
         self._pace.activity, self._has_pulsed = pulse, True
@@ -192,33 +200,16 @@ class Conductor:
         return ev.Notice("warning", f"{edit.name} cannot be set to {edit.value} while the run goes on", step)
 
     def _probe(self, phase: Phase, *, requested: bool = False) -> Iterator[ev.Event]:
-        state = self._session.state
-        measured: Accuracy = yield from self._measure(probe_steps(self._session, phase))
-        classifier = phase.classifier or "quick fit"
-        if phase.classifier is not None:
-            figures = {"natural": measured.natural, "robust": selection_figure(measured.robust)}
-            state.ledger.validation[classifier] = figures
-        cursor = state.cursor
-        robust = [asdict(figure) for figure in measured.robust]
-        state.ledger.probe = {
-            "step": cursor.step,
-            "classifier": classifier,
-            "natural": measured.natural,
-            "robust": robust,
-        }
-        epoch = cursor.epoch + (0 if cursor.batch == 0 and cursor.part == 0 else 1)
-        seconds = self._pace.finish(PROBE)
-        yield ev.ProbeFinished(
-            cursor.step, cursor.phase, epoch, classifier, measured.natural, measured.robust, seconds, requested
-        )
+        probed: Probed = yield from self._measure(probe_steps(self._session, phase))
+        yield from tell(self._session, phase, probed, self._pace.finish(PROBE), requested=requested)
 
-    def _measure(self, steps: Generator[Pulse, None, Accuracy]) -> Generator[ev.Event, None, Accuracy]:
+    def _measure(self, steps: Generator[Pulse, None, Measured]) -> Generator[ev.Event, None, Measured]:
         while True:
             try:
                 pulse = next(steps)
             except StopIteration as stop:
                 self._pace.account()
-                measured: Accuracy = stop.value
+                measured: Measured = stop.value
                 return measured
             self._pace.account()
             yield from self._pulse(pulse)

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Generator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,16 @@ from torch import nn
 
 from claf_engine.accuracy import Accuracy, AttackSuite, accuracy_steps, first
 from claf_engine.attacks import space_of
+from claf_engine.audit.evaluated import keep_report_card
+from claf_engine.cards import Standing
 from claf_engine.checkpoint import load_trained_network
-from claf_engine.config import DataConfig, RunConfig, RuntimeConfig
-from claf_engine.data import Dataset, Split, dataset_steps
+from claf_engine.config import RunConfig, RuntimeConfig
+from claf_engine.curve import curve_steps, require_curve
+from claf_engine.data import Split, dataset_steps
 from claf_engine.defences import ADAPTIVE, Defence, Defended, defended_steps, labelled
 from claf_engine.device import Compute, choose_compute
-from claf_engine.errors import ConfigError, DataError
+from claf_engine.errors import ConfigError
+from claf_engine.evaluation_data import data_config, require_same_classes
 from claf_engine.events import RobustFigure
 from claf_engine.inspect import CheckpointInfo
 from claf_engine.names import EvaluationAttack, Norm, SpaceName
@@ -55,9 +59,12 @@ class EvaluationRequest:
         batch_size: examples attacked at once.
         seed: of the random starts.
         device: auto, cpu, cuda or cuda:N.
+        command: the command line, for the card.
+        is_curve: measure the radii as one curve (see `claf_engine.curve`) instead of each for itself.
 
     Raises:
-        ConfigError: an option is given that the attack would ignore, or the attack does not exist in the space.
+        ConfigError: an option is given that the attack would ignore, the attack does not exist in the space, or no
+            curve is measured of it.
     """
 
     checkpoint: Path
@@ -75,6 +82,8 @@ class EvaluationRequest:
     batch_size: int = 250
     seed: int = 0
     device: str = "auto"
+    command: tuple[str, ...] = ()
+    is_curve: bool = False
 
     def __post_init__(self) -> None:
         peculiarity, ignored = IGNORED.get(self.attack, ("", ()))
@@ -85,11 +94,16 @@ class EvaluationRequest:
             raise ConfigError(
                 f"autoattack searches an epsilon-ball, and --space {self.space} has none; use --attack pgd there"
             )
+        if self.is_curve:
+            require_curve(self.attack, self.defence, len(self.epsilons))
 
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """Figures with what a reader needs to repeat them; `accuracy` holds fractions in [0, 1]."""
+    """Figures with what a reader needs to repeat them; `accuracy` holds fractions in [0, 1].
+
+    `card` is the folder of the robustness card, or None where none could be kept; `audit` is what the figures rest on.
+    """
 
     request: EvaluationRequest
     info: CheckpointInfo
@@ -99,9 +113,12 @@ class EvaluationReport:
     num_examples: int
     accuracy: Accuracy
     seconds: float
+    card: Path | None = None
+    audit: Standing = "unaudited"
 
     def to_record(self) -> dict[str, Any]:
-        """The report as a JSON object; its keys are stable."""
+        """The report as a JSON object; its keys are stable, and `curve` is one of them where one was measured."""
+        curve = self.accuracy.curve
         return {
             "natural_accuracy": self.accuracy.natural,
             "robust": [figure_record(figure) for figure in self.accuracy.robust],
@@ -120,6 +137,9 @@ class EvaluationReport:
             "seconds": round(self.seconds, 3),
             "notices": list(self.accuracy.notices),
             "versions": versions(),
+            "card": None if self.card is None else str(self.card),
+            "audit": self.audit,
+            **({} if curve is None else {"curve": curve.to_record()}),
         }
 
 
@@ -145,14 +165,33 @@ def evaluation_steps(request: EvaluationRequest) -> Generator[Pulse, None, Evalu
     classifier = request.classifier or info.classifier
     require_trained(info, config, classifier)
     compute = choose_compute(RuntimeConfig(device=request.device, threads=config.runtime.threads))
-    data = yield from dataset_steps(_data_config(config, request), compute.device)
-    _require_same_classes(info, data)
+    data = yield from dataset_steps(data_config(config, request.data), compute.device)
+    require_same_classes(info, data)
     compute.place(network)
     split = first(data.test, request.num_examples)
     started = time.monotonic()
-    accuracy = yield from measurement_steps(request, config, network.with_classifier(classifier), split, compute)
+    model = network.with_classifier(classifier)
+    if request.is_curve:
+        suite = suite_of(request, config)
+        accuracy = yield from curve_steps(model, split, data.class_names, suite, compute, request.batch_size)
+    else:
+        accuracy = yield from measurement_steps(request, config, model, split, compute)
     seconds = time.monotonic() - started
-    return EvaluationReport(request, info, classifier, data.name, compute.describe(), len(split), accuracy, seconds)
+    report = EvaluationReport(request, info, classifier, data.name, compute.describe(), len(split), accuracy, seconds)
+    return _with_card(report, config)
+
+
+def _with_card(report: EvaluationReport, config: RunConfig) -> EvaluationReport:
+    """The same report, whose card was written; one that cannot be written is told and costs no figure."""
+    if not report.accuracy.robust:
+        return report
+    try:
+        card, audit = keep_report_card(report.to_record(), report.info, config, report.request.command)
+    except OSError as error:
+        sentence = f"no card was kept beside {report.info.path.name}: {error.strerror}"
+        told = replace(report.accuracy, notices=(*report.accuracy.notices, sentence))
+        return replace(report, accuracy=told)
+    return replace(report, card=card, audit=audit)
 
 
 def measurement_steps(
@@ -172,7 +211,16 @@ def measurement_steps(
     """
     if request.attack == "autoattack":
         return (yield from _autoattack_steps(request, model, split, compute))
-    suite = AttackSuite(
+    suite = suite_of(request, config)
+    if request.defence is None:
+        return (yield from accuracy_steps(model, split, suite, compute, request.batch_size))
+    return (yield from defended_steps(model, request.defence, split, suite, compute, request.batch_size))
+
+
+def suite_of(request: EvaluationRequest, config: RunConfig) -> AttackSuite:
+    """The attack of a request, which is not AutoAttack, on the network of a run's settings."""
+    assert request.attack != "autoattack"
+    return AttackSuite(
         request.epsilons,
         DEFAULT_STEPS if request.steps is None else request.steps,
         request.step_size,
@@ -182,9 +230,6 @@ def measurement_steps(
         request.norm,
         space_of(request.space, config.model),
     )
-    if request.defence is None:
-        return (yield from accuracy_steps(model, split, suite, compute, request.batch_size))
-    return (yield from defended_steps(model, request.defence, split, suite, compute, request.batch_size))
 
 
 def evaluate(request: EvaluationRequest) -> EvaluationReport:
@@ -216,23 +261,3 @@ def _autoattack_steps(
     defended = Defended(model, request.defence)
     measured = yield from autoattack_steps(defended, split, suite, compute, request.batch_size, folder)
     return labelled(measured, request.defence, ADAPTIVE)
-
-
-def _data_config(config: RunConfig, request: EvaluationRequest) -> DataConfig:
-    if request.data is None:
-        return config.data
-    try:
-        # Only the test split is looked at, and another source may have fewer images to train on.
-        sizes = {"num_train": 1, "num_validation": 1, "num_test": None}
-        return DataConfig.model_validate({**config.data.model_dump(), "source": request.data, **sizes})
-    except ValueError as error:
-        raise ConfigError(f"--data {request.data}: use shapes, cifar10 or folder:PATH") from error
-
-
-def _require_same_classes(info: CheckpointInfo, data: Dataset) -> None:
-    trained = tuple(info.metadata["claf.class_names"])
-    if trained != data.class_names:
-        raise DataError(
-            f"the checkpoint was trained on classes {', '.join(trained[:4])}, ..., but {data.name} has "
-            f"{', '.join(data.class_names[:4])}, ...; choose the data it was trained on"
-        )

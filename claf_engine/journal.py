@@ -23,6 +23,7 @@ _METRIC_EVENTS = (
     ev.DissociationMeasured,
     ev.OverfittingChecked,
     ev.ProbeFinished,
+    ev.SentinelsChecked,
 )
 
 

@@ -9,3 +9,5 @@ EvaluationAttack = Literal[AttackName, "autoattack"]
 """What accuracy is measured under; a library runs AutoAttack."""
 Norm = Literal["linf", "l2"]
 SpaceName = Literal["pixel", "released-code"]
+BudgetName = Literal["quick", "standard", "full"]
+"""How much an audit may cost, from a minute to a night."""

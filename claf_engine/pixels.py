@@ -10,6 +10,11 @@ from fractions import Fraction
 DISTANCE = re.compile(r"[+-]?(\d{1,40} ?/ ?\d{1,40}|(\d{1,40}\.?\d{0,40}|\.\d{1,40})([eE][+-]?\d{1,3})?)", re.ASCII)
 """A fraction or a decimal; bounded, because an exponent of a million digits is no distance."""
 
+RANGE_MARK = ":"
+"""Between start, stop and step of a range of radii."""
+MAX_RADII = 64
+"""The most radii of one curve."""
+
 
 def parse_distance(value: object) -> Fraction:
     """Read an epsilon or a step size: "8/255", "0.03", 0.03 or a Fraction.
@@ -35,6 +40,38 @@ def parse_distance(value: object) -> Fraction:
         hint = f"; did you mean {distance}/255?" if distance.denominator == 1 and distance <= 255 else ""
         raise ValueError(f"{text} is above 1, and images lie in [0, 1]{hint}")
     return distance
+
+
+def parse_radii(text: str) -> tuple[Fraction, ...]:
+    """Read one radius, or a range "start:stop:step" with both ends: "0:16/255:2/255" is 0, 2/255, ..., 16/255.
+
+    Returns:
+        Exact fractions in [0, 1], ascending, at most `MAX_RADII`.
+
+    Raises:
+        ValueError: a part is no distance (see `parse_distance`), or the range does not ascend in whole steps to its
+            stop, or holds too many radii.
+    """
+    if RANGE_MARK not in text:
+        return (parse_distance(text),)
+    parts = text.split(RANGE_MARK)
+    if len(parts) != 3 or not all(part.strip() for part in parts):
+        raise ValueError(f"{text!r} is not a range; write start:stop:step, such as 0:16/255:2/255")
+    start, stop, step = map(parse_distance, parts)
+    if step == 0:
+        raise ValueError(f"{text} never ends, because its step is 0; write start:stop:step, such as 0:16/255:2/255")
+    if start > stop:
+        raise ValueError(f"{text} begins above its end; write start:stop:step with the smaller radius first")
+    num_steps = (stop - start) // step
+    last = start + num_steps * step
+    if num_steps >= MAX_RADII:
+        raise ValueError(f"{text} has more than {MAX_RADII} radii, the most that are measured; take a larger step")
+    if last != stop:
+        raise ValueError(
+            f"{text} passes over its end: the last radius before it is {format_distance(last)}; end the range there, "
+            "or take another step"
+        )
+    return tuple(start + number * step for number in range(num_steps + 1))
 
 
 def format_distance(distance: Fraction) -> str:

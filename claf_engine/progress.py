@@ -7,8 +7,9 @@ nominal cost in forward passes, and, once it was seen, a measured time; unseen k
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from claf_engine.config import RunConfig
+from claf_engine.config import ProbeConfig, RunConfig
 from claf_engine.methods import Phase, reported_classifiers
+from claf_engine.sentinels import num_watched
 
 WATCH, PROBE, TEST = "watch", "probe", "test"
 FP32_COST = 3.0
@@ -36,7 +37,7 @@ def plan_work(config: RunConfig, phases: tuple[Phase, ...], num_train: int, num_
     """List all work of a run; the test evaluation counts as a phase of its own after the last."""
     steps = -(-num_train // config.batch_size)
     images = num_train / steps
-    probe_cost = _measurement_cost(config.probe.num_examples, len(config.probe.epsilons), config.probe.steps)
+    probe_cost = _probe_cost(config.probe)
     works: list[Work] = []
     for index, phase in enumerate(phases):
         for part in phase.parts:
@@ -133,6 +134,13 @@ class Progress:
             (work.count - _done(work, self._done)) * self._seconds.get(work.kind, work.cost * per_cost)
             for work in works
         )
+
+
+def _probe_cost(config: ProbeConfig) -> float:
+    """A probe with its sentinels: two looks without steps, FGSM, and one to two further attacks on each image."""
+    watched = num_watched(config.sentinel_examples, config.num_examples)
+    sentinels = FP32_COST * watched * (2 + 3 + 1.5 * (2 * config.steps + 1))
+    return _measurement_cost(config.num_examples, len(config.epsilons), config.steps) + sentinels
 
 
 def _measurement_cost(num_examples: int, num_attacks: int, steps: int) -> float:

@@ -70,6 +70,8 @@ class Ledger:
         moved: the same after the encoder's next epoch.
         best_monitored: highest PGD accuracy so far of fast adversarial training.
         has_collapsed: fast adversarial training overfitted, and its phase ends early.
+        best_probed: highest PGD accuracy of any probe of this phase, where it trains on attacked images.
+        alerts: those that stand, by name: when each began and its reason, {"step": 120, "text": "..."}.
         validation: the latest probe of each classifier in this state: {"natural": {"natural": .9, "robust": .5}}.
         probe: the latest probe of any state, for the list of runs: step, classifier, natural and robust accuracies.
     """
@@ -86,6 +88,8 @@ class Ledger:
     moved: float | None = None
     best_monitored: float | None = None
     has_collapsed: bool = False
+    best_probed: float | None = None
+    alerts: dict[str, dict[str, Any]] = field(default_factory=dict)
     validation: dict[str, dict[str, float]] = field(default_factory=dict)
     probe: dict[str, Any] = field(default_factory=dict)
 

@@ -7,7 +7,8 @@ from typing import ClassVar
 from textual.app import App
 from textual.binding import Binding, BindingType
 
-from claf_tui.screens.checkpoint_actions import EvaluateCommand, ListEntries, ResumeRequest, list_entries
+from claf_tui.screens.checkpoint_actions import ListEntries, ResumeRequest, list_entries
+from claf_tui.screens.checkpoint_measuring import OWN_COMMANDS, Commands
 from claf_tui.screens.checkpoints import CheckpointBrowser
 from claf_tui.screens.help import HelpScreen
 from claf_tui.theme import THEME
@@ -20,7 +21,7 @@ class BrowserApp(App[ResumeRequest]):
         directory: the run's folder.
         is_live: whether another process is training this run.
         entries: lists the checkpoints, newest first.
-        command: makes the command that evaluates a checkpoint.
+        commands: what evaluates and audits a checkpoint.
     """
 
     TITLE = "claf-tui checkpoints"
@@ -37,10 +38,10 @@ class BrowserApp(App[ResumeRequest]):
         *,
         is_live: Callable[[], bool] = lambda: False,
         entries: ListEntries = list_entries,
-        command: EvaluateCommand | None = None,
+        commands: Commands = OWN_COMMANDS,
     ) -> None:
         super().__init__()
-        self._browser = CheckpointBrowser(directory, is_live=is_live, entries=entries, command=command)
+        self._browser = CheckpointBrowser(directory, is_live=is_live, entries=entries, commands=commands)
 
     def on_mount(self) -> None:
         """Open the browser."""

@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from claf_engine.errors import ClafError
 from claf_tui import exit_codes, output
-from claf_tui.commands import checkpoint, config, evaluate, reproduce, runs, train, watch
+from claf_tui.commands import audit, checkpoint, config, evaluate, reproduce, runs, train, watch
 from claf_tui.signals import leaving_signals
 
 DEBUG_VARIABLE = "CLAF_DEBUG"
@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
+app.command("audit")(audit.audit)
 app.command("runs")(runs.runs)
 app.command("watch")(watch.watch)
 app.command("reproduce")(reproduce.reproduce)

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from claf_tui import figures
 from claf_tui.attack_words import NO_BALL, PIXEL, radius_text
+from claf_tui.curve_report import curve_tables
 from claf_tui.safe_text import safe
 
 Figure = Mapping[str, Any]
@@ -27,11 +28,16 @@ ADAPTIVE_ONLY = "natural accuracy is with the defence; AutoAttack crafts and jud
 
 
 def evaluation_tables(record: Mapping[str, Any]) -> list[RenderableType]:
-    """An evaluation's record: what a reader needs to repeat it, the figures, and sentences of what they are not."""
+    """An evaluation's record: what a reader needs to repeat it, the figures, and sentences of what they are not.
+
+    Raises:
+        CurveError: the record has a curve that cannot be read.
+    """
     robust = record["robust"]
     sentences = [Text(sentence, style="yellow") for sentence in no_ball_sentences(robust)]
     sentences += [Text(sentence, style="dim") for sentence in _defence_sentences(robust)]
-    return [_facts(record), _accuracies(record), *sentences]
+    measured = curve_tables(record) if "curve" in record else [_accuracies(record)]
+    return [_facts(record), *measured, *sentences]
 
 
 def no_ball_sentences(robust: Iterable[Figure]) -> list[str]:
@@ -84,6 +90,7 @@ def _facts(record: Mapping[str, Any]) -> Table:
         "attack": _listed(NAMES.get(name, safe(name, 20).upper()), *settings),
         "space": _listed(*space),
         "defence": _listed(*defence, shared.get("knowledge") if defence else None),
+        "standing": safe(record.get("audit", "unaudited"), 20),
     }
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)

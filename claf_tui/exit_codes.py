@@ -8,7 +8,9 @@ DIVERGED = 4
 DEVICE = 5
 NOT_ROBUST_ENOUGH = 6
 ROW_FAILED = 7
+AUDIT_FAILED = 8
 SIGNAL_BASE = 128
+INTERRUPTED = SIGNAL_BASE + 2
 
 MEANINGS = {
     str(OK): "success; also a run that a person stopped",
@@ -19,6 +21,7 @@ MEANINGS = {
     str(DEVICE): "the device is missing or out of memory",
     str(NOT_ROBUST_ENOUGH): "eval: --min-robust-accuracy was not reached",
     str(ROW_FAILED): "reproduce: a row could not be filled",
+    str(AUDIT_FAILED): "audit: a diagnostic fails",
     "129, 130, 143": "ended by hang-up, ctrl+c or termination",
 }
 

@@ -6,7 +6,7 @@ Foreign strings are cleaned before they get here by whoever builds a table, and 
 import json
 import os
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 Report = TypeVar("Report")
+Item = TypeVar("Item")
 
 MAX_SENTENCE = 1000
 PIPE_WIDTH = 200
@@ -70,8 +71,15 @@ def console(*, stderr: bool = False) -> "Console":
     return Console(stderr=stderr, markup=False, highlight=False, emoji=False, width=None if is_terminal else PIPE_WIDTH)
 
 
-def follow(steps: Generator[Pulse, None, Report]) -> Report:
-    """Run steps to their report and draw a progress bar on stderr, when that is a terminal."""
+def follow(
+    steps: Generator[Pulse | Item, None, Report], tell: Callable[[Pulse | Item], None] = lambda _: None
+) -> Report:
+    """Run steps to their report and draw a progress bar on stderr, when that is a terminal.
+
+    Args:
+        steps: what is shown as progress are their pulses.
+        tell: is called with everything else that they yield, while no bar is drawn.
+    """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
@@ -84,6 +92,11 @@ def follow(steps: Generator[Pulse, None, Report]) -> Report:
             except StopIteration as stop:
                 report: Report = stop.value
                 return report
+            if not isinstance(pulse, Pulse):
+                bar.stop()  # else its redirection would carry what is told to stderr
+                tell(pulse)
+                bar.start()
+                continue
             if pulse.activity != activity:
                 activity = pulse.activity
                 bar.reset(task, description=safe(activity, 48), total=pulse.total or None)

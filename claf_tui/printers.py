@@ -30,7 +30,8 @@ class PlainPrinter:
         new_lines = self._state.log[len(self._state.log) - (self._state.num_log_lines - before) :]
         if not (isinstance(event, ev.RunFinished) and event.status == "failed"):  # whoever runs the engine says why
             for line in new_lines:
-                self._write(line.text if line.level == "info" else f"{line.level}: {line.text}")
+                word = "ALERT" if isinstance(event, ev.Alert) else line.level
+                self._write(line.text if line.level == "info" else f"{word}: {line.text}")
         for text in [*details(event), *reminders(event, self._state)]:
             self._write(text)
         if isinstance(event, ev.StepLogged):

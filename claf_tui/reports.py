@@ -15,6 +15,7 @@ from claf_engine.inspect import CheckpointInfo
 from claf_engine.runs import RunSummary
 from claf_tui import figures
 from claf_tui.attack_words import NO_BALL, PIXEL, radius
+from claf_tui.auditing import standing_text
 from claf_tui.evaluation_report import cells_of, evaluation_tables, new_table, no_ball_sentences, radius_of
 from claf_tui.fitted_table import FittedTable
 from claf_tui.safe_text import safe
@@ -31,6 +32,8 @@ __all__ = [
 ]
 
 STAR = "★"
+UNAUDITED = "unaudited"
+NO_STANDINGS: Mapping[str, str] = {}
 RUN_HEADINGS = ("name", "status", "method", "data", "phase", "epoch", "natural", "robust", "measured on")
 ROOMS = (100, 12, 10, 24, 26, 6)
 """The longest text of each of the first headings, which others may have written; `--json` has all of it."""
@@ -49,16 +52,22 @@ def run_report(finished: RunFinished | None, directory: Path) -> list[Renderable
         lines += [Text(sentence, style="yellow") for sentence in no_ball_sentences(figures_shown)]
         if finished.selected_on:
             lines.append(Text(f"{STAR} chosen by {safe(finished.selected_on)}; all figures are of test images"))
+        lines.append(Text(f"{UNAUDITED}: claf-tui audit {_name(directory)} asks whether they can be believed"))
     lines += [Text(f"folder: {safe(directory, 400)}"), Text(f"next:   {next_command(status, directory)}", style="bold")]
     return lines
 
 
 def next_command(status: str, directory: Path) -> str:
     """The command that a person most likely wants after a run."""
-    name = shlex.quote(safe(directory.name, 200))
+    name = _name(directory)
     if status == "finished":
         return f"claf-tui eval {name} --eps 16/255"
     return f"claf-tui train --resume {name}" if status == "stopped" else "claf-tui runs"
+
+
+def _name(directory: Path) -> str:
+    """A run's name to paste into a command line."""
+    return shlex.quote(safe(directory.name, 200))
 
 
 def results_table(results: Sequence[TestResult]) -> Table:
@@ -77,14 +86,22 @@ def results_table(results: Sequence[TestResult]) -> Table:
     return table
 
 
-def runs_table(runs: Iterable[RunSummary]) -> FittedTable:
-    """One line per run, newest first."""
+def runs_table(runs: Iterable[RunSummary], standings: Mapping[str, str] = NO_STANDINGS) -> FittedTable:
+    """One line per run, newest first.
+
+    Args:
+        runs: the runs.
+        standings: what a run's figures rest on, by its name; without a word for it they are unaudited.
+    """
     rows = []
     for run in runs:
         keys = ("method", "data", "phase_title", "epoch")
         cells = (run.name, run.status, *(run.record.get(key, "") for key in keys))
         shortened = [safe(cell, room) for cell, room in zip(cells, ROOMS, strict=True)]
-        row = [Text(cell) for cell in (*shortened, *_figures_of(run.record))]
+        *accuracies, images = _figures_of(run.record)
+        row = [Text(cell) for cell in (*shortened, *accuracies)]
+        standing = standing_text(standings.get(run.name, UNAUDITED))
+        row.append(Text.assemble(images, ", ", standing) if images else Text(""))
         row[1].stylize(STATUS_STYLES.get(run.status, ""))
         rows.append(tuple(row))
     has_ball = all(NO_BALL not in row[RUN_HEADINGS.index("robust")] for row in rows)
@@ -93,15 +110,22 @@ def runs_table(runs: Iterable[RunSummary]) -> FittedTable:
         RUN_HEADINGS,
         rows,
         optional=("epoch", "phase", "data", "method", "status"),
-        wrapped={"name": 18, "robust": 16},
+        wrapped={"name": 18, "robust": 16, "measured on": 11},
         captions=() if has_ball else (caption,),
     )
 
 
-def run_records(runs: Iterable[RunSummary]) -> list[dict[str, Any]]:
+def run_records(runs: Iterable[RunSummary], standings: Mapping[str, str] = NO_STANDINGS) -> list[dict[str, Any]]:
     """The same as JSON objects, with everything that a run's status says; figures say whether they are of a ball."""
     return [
-        {**_judged(run.record), "name": run.name, "directory": str(run.directory), "status": run.status} for run in runs
+        {
+            **_judged(run.record),
+            "name": run.name,
+            "directory": str(run.directory),
+            "status": run.status,
+            "audit": standings.get(run.name, UNAUDITED),
+        }
+        for run in runs
     ]
 
 

@@ -4,7 +4,7 @@ The model is any module from images in [0, 1] to logits; freezing it (eval mode,
 """
 
 from claf_engine.attacks.gradients import Gradient, gradient_of, log_odds, log_odds_gradient
-from claf_engine.attacks.loop import ascent_steps, attack, attack_steps, require_pixels
+from claf_engine.attacks.loop import ascent_steps, attack, attack_steps, require_ball, require_pixels
 from claf_engine.attacks.spaces import PIXEL, RELEASED_CODE, Space, space_of
 from claf_engine.attacks.spec import Attack, from_config, make_attack
 
@@ -22,6 +22,7 @@ __all__ = [
     "log_odds",
     "log_odds_gradient",
     "make_attack",
+    "require_ball",
     "require_pixels",
     "space_of",
 ]

@@ -3,6 +3,7 @@
 It is a generator, so that a run may be paused between two steps.
 """
 
+import math
 from collections.abc import Generator
 
 import torch
@@ -12,8 +13,11 @@ from claf_engine.attacks import norms
 from claf_engine.attacks.gradients import Gradient, log_odds_gradient
 from claf_engine.attacks.spec import Attack
 from claf_engine.device import Compute
-from claf_engine.errors import DataError
+from claf_engine.errors import ClafError, DataError
 from claf_engine.ticks import Pulse, exhaust
+
+ROUNDING = 1e-6
+"""How far beyond epsilon, or outside [0, 1], rounding may carry an attacked image."""
 
 
 def require_pixels(images: Tensor) -> None:
@@ -27,6 +31,24 @@ def require_pixels(images: Tensor) -> None:
         raise DataError(
             f"images must lie in [0, 1], these lie in [{low:.3g}, {high:.3g}]; normalise inside the network"
         )
+
+
+def require_ball(images: Tensor, adversarial: Tensor, spec: Attack) -> None:
+    """Refuse attacked images (N, C, H, W) that are not what their figure will say; rounding is forgiven.
+
+    Raises:
+        ClafError: one is not finite; or, in pixel space, lies beyond epsilon in the attack's norm or outside [0, 1].
+    """
+    distance = float(norms.distances(images, adversarial, spec.norm).max())
+    if not math.isfinite(distance):
+        raise ClafError(f"{spec.title} gave an image that is not finite: the model's logits or gradients are not")
+    if not spec.space.is_pixel:
+        return
+    if distance > spec.epsilon + ROUNDING:
+        raise ClafError(f"{spec.title} left the ball: an attacked image lies {distance:.6f} from its original")
+    low, high = torch.aminmax(adversarial)
+    if low < -ROUNDING or high > 1 + ROUNDING:
+        raise ClafError(f"{spec.title} left [0, 1]: attacked images lie in [{low:.6f}, {high:.6f}]")
 
 
 def ascent_steps(

@@ -21,6 +21,10 @@ class ProbeConfig(Settings):
     step_size: PixelDistance = Fraction(2, 255)
     steps: Positive = 10
     fit_epochs: Positive = Field(10, description="passes of the quick linear fit that stage 1 is probed with")
+    sentinel_examples: Count = Field(
+        64,
+        description="of the probe's images, at most a quarter of them, that its sentinels look at; 0 switches them off",
+    )
 
     @model_validator(mode="after")
     def _attack_reaches(self) -> "ProbeConfig":

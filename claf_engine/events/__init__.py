@@ -9,8 +9,10 @@ from typing import Any, Literal
 
 from claf_engine.events.figures import PhasePlan, RobustFigure, TestResult
 from claf_engine.events.reproduction import ReproductionChanged, ReproductionRow, RowStatus
+from claf_engine.events.sentinels import Alert, SentinelsChecked
 
 __all__ = [
+    "Alert",
     "CheckpointSaved",
     "ClassifierRetrained",
     "ControlChanged",
@@ -31,6 +33,7 @@ __all__ = [
     "RunFinished",
     "RunStarted",
     "RunStatus",
+    "SentinelsChecked",
     "StepLogged",
     "TestResult",
     "ValueEdited",
@@ -245,6 +248,8 @@ Event = (
     | DissociationMeasured
     | OverfittingChecked
     | ProbeFinished
+    | SentinelsChecked
+    | Alert
     | CheckpointSaved
     | ControlChanged
     | ValueEdited

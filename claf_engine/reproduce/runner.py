@@ -16,6 +16,7 @@ from claf_engine.errors import ClafError, RunError, RunLocked
 from claf_engine.pace import PROGRESS_SECONDS
 from claf_engine.reproduce.board import Board, Line, SeedResult
 from claf_engine.reproduce.forecast import forecast
+from claf_engine.reproduce.keeping import keep_card
 from claf_engine.reproduce.measuring import Bench, Measurement, subject_of
 from claf_engine.reproduce.plan import (
     REPRODUCTIONS,
@@ -148,6 +149,7 @@ class _Filling:
             result.measurements.append((yield from self._serve(steps, spent + time.monotonic() - started)))
             line.seconds = spent + time.monotonic() - started
             yield self._board.event(index)
+        keep_card(plan.directory, result.measurements, self._board.request.command)
 
     def _serve(
         self, steps: Generator[Pulse, None, Measurement], seconds: float

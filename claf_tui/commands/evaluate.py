@@ -1,5 +1,6 @@
 """`claf-tui eval`."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from claf_engine.names import Norm
-from claf_engine.pixels import parse_distance
+from claf_engine.pixels import RANGE_MARK, parse_distance, parse_radii
 from claf_tui import exit_codes, output
 from claf_tui.commands import options
 
@@ -70,6 +71,8 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
         batch_size=batch_size,
         seed=seed,
         device=device,
+        is_curve=any(RANGE_MARK in text for text in eps or ()),
+        command=tuple(sys.argv),
     )
     record = measure(request, is_json=json)
     return exit_codes.OK if min_robust_accuracy is None else verdict(record, min_robust_accuracy)
@@ -77,7 +80,7 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
 
 def radii(given: Sequence[str] | None, norm: Norm) -> tuple[Fraction, ...]:
     """The radii to attack at: those that were given, each once, or the usual ones of the norm."""
-    return tuple(dict.fromkeys(parse_distance(text) for text in given or DEFAULT_RADII[norm]))
+    return tuple(dict.fromkeys(radius for text in given or DEFAULT_RADII[norm] for radius in parse_radii(text)))
 
 
 def measure(request: "EvaluationRequest", *, is_json: bool) -> dict[str, Any]:
@@ -96,6 +99,10 @@ def measure(request: "EvaluationRequest", *, is_json: bool) -> dict[str, Any]:
     for notice in record.get("notices", ()):
         output.note(notice)
     output.note("an attack gives an upper bound: a stronger one can only lower robust accuracy")
+    if record.get("card"):
+        output.note(f"card: {record['card']}/card.md")
+    if not str(record.get("audit", "unaudited")).startswith("audit "):
+        output.note("`claf-tui audit` asks whether these figures can be believed")
     return record
 
 

@@ -8,7 +8,7 @@ import typer
 
 from claf_engine.names import EvaluationAttack, SpaceName
 from claf_engine.names import Norm as NormName
-from claf_engine.pixels import parse_distance
+from claf_engine.pixels import parse_distance, parse_radii
 
 if TYPE_CHECKING:
     from claf_engine.config import RunConfig
@@ -58,6 +58,19 @@ def distance(text: str) -> str:
     """
     try:
         parse_distance(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    return text
+
+
+def radii(text: str) -> str:
+    """Check one radius, or a range of them such as 0:16/255:2/255, and give it back as text.
+
+    Raises:
+        typer.BadParameter: it is neither.
+    """
+    try:
+        parse_radii(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     return text
@@ -128,9 +141,10 @@ Epsilons = Annotated[
     list[str] | None,
     typer.Option(
         "--eps",
-        metavar="N/255",
-        parser=distance,
-        help="Radius of the attack; repeat it for several. 8/255 and 16/255 by default; 0.25 and 0.5 in L2.",
+        metavar="N/255|START:STOP:STEP",
+        parser=radii,
+        help="Radius of the attack; repeat it for several, or give a range for a robustness curve. "
+        "8/255 and 16/255 by default; 0.25 and 0.5 in L2.",
         rich_help_panel="Attack",
     ),
 ]

@@ -6,14 +6,16 @@ from claf_tui.commands import options
 
 def runs(json: options.Json = False) -> int:
     """List the runs, newest first, with where they are or how they ended."""
+    from claf_engine.cards import standing_of_run
     from claf_engine.runs import list_runs, runs_root
     from claf_tui import reports
 
     found = list_runs(runs_root())
+    standings = {run.name: standing_of_run(run.directory, run.record) for run in found}
     if json:
-        output.record(reports.run_records(found))
+        output.record(reports.run_records(found, standings))
     elif found:
-        output.show(reports.runs_table(found))
+        output.show(reports.runs_table(found, standings))
     else:
         output.note(f"there are no runs in {runs_root()} yet; `claf-tui train` starts one")
     return exit_codes.OK

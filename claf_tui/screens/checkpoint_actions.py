@@ -14,6 +14,7 @@ from claf_engine.inspect import CheckpointInfo, TensorInfo
 from claf_tui import attack_words, figures
 from claf_tui.attack_words import LINF, PIXEL
 from claf_tui.safe_text import safe
+from claf_tui.standings import WORDS
 from claf_tui.widgets.chart import PALETTE, robust_color
 from claf_tui.widgets.tables import Cell, table
 
@@ -41,8 +42,8 @@ class Entry(Protocol):
 FEATURES = "features"
 """The optimiser of encoder and projection head, which trains no classifier."""
 ListEntries = Callable[[Path], Sequence[Entry]]
-EvaluateCommand = Callable[[Path, str | None], Sequence[str]]
-"""Checkpoint and classifier (None: the checkpoint's own choice) to the command that evaluates it."""
+MakeCommand = Callable[[Path, str | None], Sequence[str]]
+"""Checkpoint and classifier (None: the checkpoint's own choice) to the command that evaluates or audits it."""
 
 
 @dataclass(frozen=True)
@@ -98,14 +99,26 @@ def trained_classifiers(info: CheckpointInfo) -> tuple[str, ...]:
 
 def evaluate_command(path: Path, classifier: str | None = None) -> list[str]:
     """The command that evaluates a checkpoint and writes JSON."""
-    chosen = [] if classifier is None else ["--classifier", classifier]
-    return [sys.executable, "-m", "claf_tui", "eval", str(path), *chosen, "--json"]
+    return [sys.executable, "-m", "claf_tui", "eval", *_arguments(path, classifier), "--json"]
 
 
 def typed_command(path: Path, classifier: str | None = None) -> str:
     """The same command as a person types it."""
-    chosen = "" if classifier is None else f" --classifier {shlex.quote(classifier)}"
-    return f"claf-tui eval {shlex.quote(str(path))}{chosen}"
+    return shlex.join(["claf-tui", "eval", *_arguments(path, classifier)])
+
+
+def audit_command(path: Path, classifier: str | None = None) -> list[str]:
+    """The command that audits a checkpoint within a minute or so and writes its card as JSON."""
+    return [sys.executable, "-m", "claf_tui", "audit", *_arguments(path, classifier), "--budget", "quick", "--json"]
+
+
+def typed_audit(path: Path, classifier: str | None = None) -> str:
+    """The same command as a person types it."""
+    return shlex.join(["claf-tui", "audit", *_arguments(path, classifier), "--budget", "quick"])
+
+
+def _arguments(path: Path, classifier: str | None) -> list[str]:
+    return [str(path), *([] if classifier is None else ["--classifier", classifier])]
 
 
 def figure_lines(output: str, width: int) -> list[Content]:
@@ -150,23 +163,31 @@ ENTRY_COLUMNS = (
     ("step", 9),
     ("natural", 7),
     ("robust", 6),
+    ("audit", 9),
     ("kept as", 11),
     ("phase", 16),
     ("epoch", 5),
     ("size", 9),
 )
-"""Name and width of what `entry_cells` gives; together they fit into 80 cells."""
+"""Name and width of what `entry_cells` gives; all but the last fit into 80 cells."""
 
 
-def entry_cells(entry: Entry) -> list[str]:
-    """Write one checkpoint as table cells."""
+def entry_columns(room: int) -> list[tuple[str, int]]:
+    """The columns that `room` cells are enough for; the size goes first."""
+    whole = sum(width + 2 for _, width in ENTRY_COLUMNS)
+    return list(ENTRY_COLUMNS if whole <= room else ENTRY_COLUMNS[:-1])
+
+
+def entry_cells(entry: Entry, standing: str = "") -> list[str]:
+    """Write one checkpoint as table cells; `standing` says what its accuracies rest on."""
     info = entry.info
     if info is None:
-        return [safe(entry.path.name, 9), figures.UNKNOWN, figures.UNKNOWN, "", "cannot be read", "", ""]
+        return [safe(entry.path.name, 9), figures.UNKNOWN, figures.UNKNOWN, "", "", "cannot be read", "", ""]
     return [
         figures.count(info.step),
         figures.percent(info.metrics.get("validation_natural")),
         figures.percent(info.metrics.get("validation_robust")),
+        safe(WORDS.get(standing, (standing, ""))[0], 9),
         safe(", ".join(entry.kept_as), 11),
         safe(info.phase, 16),
         str(info.epoch),

@@ -40,11 +40,11 @@ def robust_caveat(entries: Sequence[Entry]) -> str:
     return ""
 
 
-def classifier_question(names: Sequence[str]) -> ConfirmScreen:
-    """Ask which classifier to evaluate; ends with its name."""
+def classifier_question(names: Sequence[str], verb: str = "evaluate") -> ConfirmScreen:
+    """Ask which classifier to evaluate, or to do something else with; ends with its name."""
     answers = [*(Answer(str(number), name, name) for number, name in enumerate(names, 1)), CANCEL]
     text = f"This checkpoint has {len(names)} trained classifiers; it was measured with the first."
-    return ConfirmScreen("evaluate which classifier?", text, answers)
+    return ConfirmScreen(f"{verb} which classifier?", text, answers)
 
 
 def deletion_question(entry: Entry) -> ConfirmScreen:

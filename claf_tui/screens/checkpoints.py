@@ -15,50 +15,52 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Input, Static
 
 from claf_engine.errors import CheckpointError, ClafError
-from claf_engine.inspect import TensorInfo, TensorStatistics, tensor_statistics
+from claf_engine.inspect import CheckpointInfo, TensorInfo, TensorStatistics, tensor_statistics
 from claf_tui.safe_text import safe
 from claf_tui.screens.checkpoint_actions import (
-    ENTRY_COLUMNS,
     Entry,
-    EvaluateCommand,
     ListEntries,
     ResumeRequest,
-    entry_cells,
     list_entries,
     refusal_to_delete,
     tensor_cells,
     tensor_columns,
-    trained_classifiers,
 )
-from claf_tui.screens.checkpoint_words import browser_title, classifier_question, deletion_question, list_title
-from claf_tui.screens.evaluate import EvaluateScreen
+from claf_tui.screens.checkpoint_measuring import OWN_COMMANDS, Commands, Measuring
+from claf_tui.screens.checkpoint_table import CheckpointTable
+from claf_tui.screens.checkpoint_words import browser_title, deletion_question, list_title
 from claf_tui.screens.messages import CheckpointsListed, TensorMeasured
+from claf_tui.standings import standing_of
 from claf_tui.widgets.key_bar import Hint, KeyBar
 from claf_tui.widgets.tensor_view import statistics_lines
 
 HINTS: tuple[Hint, ...] = (
-    ("v", "evaluate", "screen.evaluate"),
+    ("e", "evaluate", "screen.evaluate"),
+    ("a", "audit", "screen.audit"),
+    ("v", "view card", "screen.card"),
     ("r", "resume", "screen.resume"),
     ("d", "delete", "screen.delete"),
-    ("/", "filter tensors", "screen.filter"),
-    ("tab", "next pane", "app.focus_next"),
+    ("/", "filter", "screen.filter"),
+    ("tab", "pane", "app.focus_next"),
     ("escape", "back", "screen.back"),
 )
 
 
 class CheckpointBrowser(Screen[None]):
-    """Lists, inspects, evaluates, resumes and deletes the checkpoints of one run.
+    """Lists, inspects, evaluates, audits, resumes and deletes the checkpoints of one run.
 
     Args:
         directory: the run's folder.
         is_live: whether the run is going on.
         entries: lists the checkpoints, newest first.
-        command: makes the command that evaluates a checkpoint; `claf-tui eval` by default.
+        commands: what evaluates and audits a checkpoint; claf-tui itself by default.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "back"),
-        Binding("v", "evaluate", "evaluate on test images"),
+        Binding("e", "evaluate", "evaluate on test images"),
+        Binding("a", "audit", "audit"),
+        Binding("v", "card", "view its card"),
         Binding("r", "resume", "resume from it"),
         Binding("d", "delete", "delete"),
         Binding("slash", "filter", "filter tensors"),
@@ -71,14 +73,13 @@ class CheckpointBrowser(Screen[None]):
         *,
         is_live: Callable[[], bool] = lambda: False,
         entries: ListEntries = list_entries,
-        command: EvaluateCommand | None = None,
+        commands: Commands = OWN_COMMANDS,
     ) -> None:
         super().__init__()
         self._directory = directory
         self._is_live = is_live
         self._list_entries = entries
-        self._command = command
-        self._entries: Sequence[Entry] = ()
+        self._commands = commands
         self._tensors: list[TensorInfo] = []
         self._tensor_room = 60
         self._shown: object = None
@@ -88,7 +89,7 @@ class CheckpointBrowser(Screen[None]):
         """Lay out the three panes."""
         yield Static(Content(""), id="browser-title")
         with Vertical(id="pane-checkpoints", classes="panel pane"):
-            yield DataTable(id="checkpoints", cursor_type="row", zebra_stripes=True)
+            yield CheckpointTable(id="checkpoints")
         with Container(id="browser-body"):
             with Vertical(id="pane-tensors", classes="panel pane"):
                 yield Input(placeholder="part of a name", id="tensor-filter", compact=True)
@@ -101,8 +102,6 @@ class CheckpointBrowser(Screen[None]):
         """Prepare the tables and read the folder."""
         for name in ("checkpoints", "tensors", "statistics"):
             self.query_one(f"#pane-{name}").border_title = Content(name)
-        for name, width in ENTRY_COLUMNS:
-            self.query_one("#checkpoints", DataTable).add_column(name, width=width)
         self.query_one("#tensor-filter").display = False
         self.query_one("#checkpoints").focus()
         self.action_reload()
@@ -111,21 +110,14 @@ class CheckpointBrowser(Screen[None]):
     def action_reload(self) -> None:
         """Read the folder again, in a short thread."""
         try:
-            self.post_message(CheckpointsListed(self._list_entries(self._directory)))
+            entries = self._list_entries(self._directory)
+            self.post_message(CheckpointsListed(entries, {entry.path: standing_of(entry.info) for entry in entries}))
         except (ClafError, OSError) as error:
-            self.post_message(CheckpointsListed((), str(error)))
+            self.post_message(CheckpointsListed((), {}, str(error)))
 
     def on_checkpoints_listed(self, event: CheckpointsListed) -> None:
         """Fill the list of checkpoints."""
-        chosen = self._chosen()
-        self._entries = event.entries
-        table = self.query_one("#checkpoints", DataTable)
-        row = next((i for i, e in enumerate(self._entries) if chosen and e.path == chosen.path), table.cursor_row)
-        table.clear()
-        for entry in self._entries:
-            table.add_row(*(Text(cell, no_wrap=True) for cell in entry_cells(entry)))
-        if self._entries:
-            table.move_cursor(row=min(row, len(self._entries) - 1))
+        self.query_one(CheckpointTable).show(event.entries, event.standings)
         title = browser_title(self._directory, self._entries, is_live=self._is_live())
         self.query_one("#browser-title", Static).update(title)
         self.query_one("#pane-checkpoints").border_title = list_title(self._entries)
@@ -193,21 +185,20 @@ class CheckpointBrowser(Screen[None]):
 
     def action_evaluate(self) -> None:
         """Evaluate the checkpoint under the cursor; ask for the classifier where its method trained several."""
-        entry = self._readable()
-        if entry is None or entry.info is None:
-            return
-        names = trained_classifiers(entry.info)
-        if not names:
-            self._tell("no classifier is trained yet in this checkpoint: choose one of a later phase")
-        elif len(names) == 1:
-            self._evaluate(entry.path, names[0])
-        else:
-            path = entry.path
-            self.app.push_screen(classifier_question(names), lambda name: self._evaluate(path, name) if name else None)
+        self._measure_by(self._measuring.evaluate)
 
-    def _evaluate(self, path: Path, classifier: str) -> None:
-        command = self._command(path, classifier) if self._command else None
-        self.app.push_screen(EvaluateScreen(path, classifier, command))
+    def action_audit(self) -> None:
+        """Audit the checkpoint under the cursor, and open its card."""
+        self._measure_by(self._measuring.audit)
+
+    def action_card(self) -> None:
+        """Open the card of the checkpoint under the cursor."""
+        self._measure_by(self._measuring.view)
+
+    def _measure_by(self, action: Callable[[CheckpointInfo], None]) -> None:
+        entry = self._readable()
+        if entry is not None and entry.info is not None:
+            action(entry.info)
 
     def action_resume(self) -> None:
         """Leave with the request to resume from the checkpoint under the cursor."""
@@ -241,9 +232,16 @@ class CheckpointBrowser(Screen[None]):
         self._tell(f"not deleted: {refusal}" if refusal else f"deleted {entry.path.name}")
         self.action_reload()
 
+    @property
+    def _measuring(self) -> Measuring:
+        return Measuring(self.app, self._commands, self.action_reload)
+
+    @property
+    def _entries(self) -> Sequence[Entry]:
+        return self.query_one(CheckpointTable).entries
+
     def _chosen(self) -> Entry | None:
-        row = self.query_one("#checkpoints", DataTable).cursor_row
-        return self._entries[row] if 0 <= row < len(self._entries) else None
+        return self.query_one(CheckpointTable).chosen
 
     def _readable(self) -> Entry | None:
         entry = self._chosen()

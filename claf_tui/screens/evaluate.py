@@ -1,25 +1,26 @@
 """Evaluate a checkpoint in a process of its own and show its figures."""
 
-import asyncio
-from asyncio.subprocess import DEVNULL, PIPE
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
-from textual.widgets import Static
 
-from claf_tui.safe_text import safe
-from claf_tui.screens.checkpoint_actions import evaluate_command, figure_lines, last_sentence, typed_command
-from claf_tui.widgets.glyphs import spinner
+from claf_engine.curve_record import Curve
+from claf_tui.curve_report import quartile_sentence
+from claf_tui.screens.checkpoint_actions import evaluate_command, figure_lines, typed_command
+from claf_tui.screens.running import CommandScreen
+from claf_tui.widgets.diagnostics import wrapped
+from claf_tui.widgets.robustness_curve import RobustnessCurve, curve_of
+
+WIDTH = 54
+CURVE = ("--eps", "0:16/255:2/255")
 
 
-class EvaluateScreen(ModalScreen[None]):
-    """Runs the evaluation, shows that it is going on, then the figures or what went wrong.
+class EvaluateScreen(CommandScreen[None]):
+    """Runs the evaluation, shows that it is going on, then the figures, or the curve, or what went wrong.
 
     Args:
         path: the checkpoint.
@@ -27,65 +28,40 @@ class EvaluateScreen(ModalScreen[None]):
         command: what to run instead of `claf-tui eval PATH --json`.
     """
 
-    BINDINGS = [
-        Binding("escape,q", "dismiss(None)", "close"),
-        Binding("y", "copy", "copy the command"),
-    ]
+    BINDINGS = [Binding("c", "curve", "accuracy over epsilon")]
+    KEYS = "c curve over ε · y copies the command · escape closes"
 
     def __init__(self, path: Path, classifier: str | None = None, command: Sequence[str] | None = None) -> None:
-        super().__init__()
-        self._path = path
-        self._typed = typed_command(path, classifier)
-        self._command = list(command) if command is not None else evaluate_command(path, classifier)
-        self._lines: list[Content] | None = None
-        self._frame = 0
+        arguments = list(command) if command is not None else evaluate_command(path, classifier)
+        typed = typed_command(path, classifier)
+        super().__init__(f"evaluate {path.name}", "attacking test images", typed, arguments)
 
-    def compose(self) -> ComposeResult:
-        """Lay out command, figures and keys."""
-        with Vertical(classes="dialog") as dialog:
-            dialog.border_title = Content(f"evaluate {safe(self._path.name, 40)}")
-            yield Static(Content.styled(safe(self._typed, 300), "$foreground 60%"))
-            yield Static(Content(""), id="figures-shown")
-            yield Static(Content.styled("y copies the command · escape closes", "$foreground 60%"))
+    def compose_more(self) -> ComposeResult:
+        """Lay out the curve, hidden until there is one."""
+        chart = RobustnessCurve(id="evaluation-curve")
+        chart.display = False
+        yield chart
 
-    def on_mount(self) -> None:
-        """Start."""
-        self._evaluate()
-        self.set_interval(1 / 8, self._tick)
-        self._tick()
+    def take(self, output: str) -> None:
+        """Show the figures, or the curve where one was measured.
 
-    def action_copy(self) -> None:
-        """Put the command on the clipboard."""
-        self.app.copy_to_clipboard(self._typed)
-        self.notify("copied", markup=False, timeout=2)
+        Raises:
+            ValueError: the output is not what an evaluation prints.
+        """
+        lines = figure_lines(output, WIDTH)
+        record = json.loads(output)
+        curve = curve_of(record) if "curve" in record else None
+        chart = self.query_one(RobustnessCurve)
+        chart.display = curve is not None
+        if curve is not None:
+            chart.show_curve(curve)
+            sentence = quartile_sentence(Curve.from_record(record["curve"]))
+            lines = [Content.styled(line, "$foreground") for line in wrapped(sentence, WIDTH)]
+        self.show_lines(lines)
 
-    def _tick(self) -> None:
-        if self._lines is None:
-            self._frame += 1
-            text = f"\n{spinner(self._frame)} attacking test images, {self._frame / 8:.0f} s\n"
-            self.query_one("#figures-shown", Static).update(Content.styled(text, "$accent"))
-
-    def _show(self, lines: list[Content]) -> None:
-        self._lines = lines
-        self.query_one("#figures-shown", Static).update(Content("\n").join([Content(""), *lines, Content("")]))
-
-    @work(exclusive=True)
-    async def _evaluate(self) -> None:
-        try:
-            process = await asyncio.create_subprocess_exec(*self._command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE)
-        except OSError as error:
-            self._show([Content.styled(safe(error.strerror, 200), "$error")])
-            return
-        try:
-            output, errors = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.terminate()
-                await process.wait()
-        try:
-            if process.returncode:
-                raise ValueError(last_sentence(errors.decode(errors="replace")))
-            lines = figure_lines(output.decode(errors="replace"), 54)
-        except ValueError as error:
-            lines = [Content.styled(safe(error, 300), "$error")]
-        self._show(lines)
+    def action_curve(self) -> None:
+        """Measure accuracy over epsilon instead."""
+        if CURVE[1] not in self._command:
+            self._command += CURVE
+            self._typed = f"{self._typed} {' '.join(CURVE)}"
+            self.start()

@@ -38,7 +38,9 @@ KEYS: KeyTopics = (
         (
             ("tab", "next pane"),
             ("/", "filter tensors by name"),
-            ("v", "evaluate the checkpoint, by a classifier that it has, on test images"),
+            ("e", "evaluate the checkpoint, by a classifier that it has, on test images"),
+            ("a", "audit it: ask whether its robust accuracy can be believed"),
+            ("v", "view its robustness card"),
             ("r", "resume from it, when no run is live"),
             ("d", "delete it"),
             ("escape", "back"),
@@ -78,6 +80,11 @@ FIGURES: FigureTexts = (
     ("TRADES loss", "Cross-entropy on natural images plus beta times how much an attack changes the prediction."),
     ("ALP loss", "Cross-entropy on natural and attacked images plus how far their logits lie apart."),
     ("probe", "A quick look at both accuracies on a fixed set of validation images; test images are never probed."),
+    (
+        "unaudited",
+        "No robustness card of these weights stands behind an accuracy. An audit passes, warns or fails; a card "
+        "without one was only evaluated.",
+    ),
     ("L2", "The attack is bounded by the Euclidean length of the whole change instead of one pixel's."),
     (
         "no ball",

@@ -1,6 +1,6 @@
 """What short threads of the checkpoint browser send back to it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from textual.message import Message
@@ -10,11 +10,11 @@ from claf_tui.screens.checkpoint_actions import Entry
 
 
 class CheckpointsListed(Message):
-    """The folder was read, or a sentence says why it could not be."""
+    """The folder was read, or a sentence says why it could not be; standings say what accuracies rest on, by file."""
 
-    def __init__(self, entries: Sequence[Entry], error: str = "") -> None:
+    def __init__(self, entries: Sequence[Entry], standings: Mapping[Path, str], error: str = "") -> None:
         super().__init__()
-        self.entries, self.error = entries, error
+        self.entries, self.standings, self.error = entries, standings, error
 
 
 class TensorMeasured(Message):

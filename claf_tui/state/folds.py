@@ -168,8 +168,7 @@ def _edited(event: ev.ValueEdited, state: RunState) -> RunState:
 
 @_fold.register
 def _overfitting_checked(event: ev.OverfittingChecked, state: RunState) -> RunState:
-    """Alert when the collapse begins; while it lasts, every further check is an error of the log alone."""
-    was_collapsed = state.overfitting is not None and state.overfitting.has_collapsed
+    """While a collapse lasts, every check is an error of the log; that it begins is an alert of its own."""
     state = replace(
         state,
         one_step=state.one_step.append(event.step, event.single_step),
@@ -179,11 +178,28 @@ def _overfitting_checked(event: ev.OverfittingChecked, state: RunState) -> RunSt
     warning = attack_words.training_caveat(state.run.config) if state.run is not None else ""
     suffix = f" · {warning}" if warning else ""
     one_step, multi_step = figures.percent(event.single_step), figures.percent(event.multi_step)
-    if not event.has_collapsed:
-        return log(state, "info", f"epoch {event.epoch}: one-step attack {one_step}, PGD {multi_step}{suffix}")
-    text = f"catastrophic overfitting in epoch {event.epoch}: PGD accuracy fell from {figures.percent(event.best)} to "
-    text += f"{multi_step}, one-step attack {one_step}{suffix}"
-    return log(state, "error", text) if was_collapsed else raise_alert(state, "error", text, event.step)
+    collapsed = "collapsed, " if event.has_collapsed else ""
+    text = f"epoch {event.epoch}: {collapsed}one-step attack {one_step}, PGD {multi_step}{suffix}"
+    return log(state, "error" if event.has_collapsed else "info", text)
+
+
+@_fold.register
+def _sentinels_checked(event: ev.SentinelsChecked, state: RunState) -> RunState:
+    text = f"sentinels on {event.num_examples} images: natural {figures.percent(event.natural)}, "
+    text += f"radius 0 {figures.percent(event.radius_zero)}"
+    if event.epsilon:
+        radius = attack_words.radius_text(event.epsilon, event.norm, event.space)
+        text += f"; {radius}: FGSM {figures.percent(event.one_step)}, "
+        text += f"PGD {figures.percent(event.multi_step)}, cross-entropy {figures.percent(event.cross_entropy)}, "
+        text += f"margin {figures.percent(event.margin)}"
+    return log(state, "info", text)
+
+
+@_fold.register
+def _alerted(event: ev.Alert, state: RunState) -> RunState:
+    """Alert, unless the same alert is there already: a resumed run sends those that stand once more."""
+    alerted = raise_alert(state, "error", event.text, event.step)
+    return state if alerted.alerts[-1] in state.alerts else alerted
 
 
 @_fold.register

@@ -9,8 +9,10 @@ from textual.widget import Widget
 from claf_engine.events import RunFinished
 from claf_tui import figures
 from claf_tui.safe_text import safe
+from claf_tui.standings import UNAUDITED, cards_changed, standing_of_results
 from claf_tui.state import RunState
 from claf_tui.widgets.tables import caveat_lines, results_table
+from claf_tui.widgets.verdicts import DIM, GLYPHS, glyph
 
 NEXT_COMMAND = {
     "finished": "claf-tui eval {run} --eps 16/255",
@@ -28,13 +30,19 @@ class Outcome(Widget):
         super().__init__(id=id)
         self._read_only = read_only
         self._state = RunState()
+        self._standing = ""
+        self._looked_up: tuple[object, ...] = ()
         self.display = False
 
     def show(self, state: RunState) -> None:
-        """Appear when the run has ended."""
-        if state.finished is self._state.finished:
+        """Appear when the run has ended; a card that comes later is noticed."""
+        directory = state.run.directory if state.run is not None else ""
+        looked_up = state.finished, cards_changed(directory) if state.finished is not None else 0.0
+        if looked_up == self._looked_up:
             return
+        self._looked_up = looked_up
         self._state = state
+        self._standing = standing_of_results(directory, state.finished) if state.finished is not None else ""
         self.display = state.finished is not None
         if state.finished is not None:
             self.border_title = Content.styled(state.finished.status.upper(), "bold")
@@ -44,11 +52,11 @@ class Outcome(Widget):
 
     def get_content_height(self, _container: object, _viewport: object, width: int) -> int:
         """As many lines as the summary has."""
-        return len(outcome_lines(self._state, width, self._run))
+        return len(outcome_lines(self._state, width, self._run, self._standing))
 
     def render(self) -> Content:
         """Draw the summary."""
-        return Content("\n").join(outcome_lines(self._state, self.size.width, self._run))
+        return Content("\n").join(outcome_lines(self._state, self.size.width, self._run, self._standing))
 
     @property
     def _run(self) -> str:
@@ -57,14 +65,21 @@ class Outcome(Widget):
         return shlex.quote(safe(self._state.run.run, 60)) if is_named and self._state.run is not None else LATEST
 
 
-def outcome_lines(state: RunState, width: int, run: str = LATEST) -> list[Content]:
-    """Write how the run ended as lines of at most `width` cells; `run` is what commands call it."""
+def outcome_lines(state: RunState, width: int, run: str = LATEST, standing: str = "") -> list[Content]:
+    """Write how the run ended as lines of at most `width` cells.
+
+    Args:
+        state: of the run.
+        width: of the lines.
+        run: what commands call it.
+        standing: what its results rest on, such as "unaudited".
+    """
     if state.finished is None:
         return []
     finished = state.finished
     lines = _reason_lines(finished, width)
     if finished.results:
-        lines += _caption_lines(finished, width)
+        lines += _caption_lines(finished, width, standing)
         lines += caveat_lines([item for result in finished.results for item in result.robust], width)
         lines += results_table(finished.results, width)
     if finished.status == "stopped":
@@ -91,15 +106,24 @@ def _reason_lines(finished: RunFinished, width: int) -> list[Content]:
     return [Content.styled(f" {line}", style).truncate(width, ellipsis=True) for line in shown]
 
 
-def _caption_lines(finished: RunFinished, width: int) -> list[Content]:
-    """What the table holds and how its result was chosen, on two lines where one is too short."""
-    what = " accuracy on test images"
+def _caption_lines(finished: RunFinished, width: int, standing: str) -> list[Content]:
+    """What the table holds, what it rests on, and how its result was chosen, on two lines where one is too short."""
+    what = Content.assemble((" accuracy on test images", DIM), _standing(standing))
     if not finished.selected_on:
-        return [_plain(what, width)]
+        return [what.truncate(width, ellipsis=True)]
     chosen = f"★ chosen by {safe(finished.selected_on, 100)}"
-    one = f"{what} · {chosen}"
-    return [_plain(one, width)] if len(one) <= width else [_plain(what, width), _plain(f" {chosen}", width)]
+    one = Content.assemble(what, (f" · {chosen}", DIM))
+    return [one] if one.cell_length <= width else [what.truncate(width, ellipsis=True), _plain(f" {chosen}", width)]
+
+
+def _standing(standing: str) -> Content:
+    if not standing:
+        return Content("")
+    if standing == UNAUDITED:
+        return Content.assemble((" · ", DIM), (UNAUDITED, "bold $warning"), (": b, then a audits", DIM))
+    verdict = standing.removeprefix("audit ")
+    return Content.assemble((" · ", DIM), (standing, glyph(verdict)[1] if verdict in GLYPHS else DIM))
 
 
 def _plain(text: str, width: int) -> Content:
-    return Content.styled(text, "$foreground 60%").truncate(width, ellipsis=True)
+    return Content.styled(text, DIM).truncate(width, ellipsis=True)

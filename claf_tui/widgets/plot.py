@@ -40,11 +40,15 @@ class ChartOptions:
         is_percent: values are fractions; the axis shows all of 0 to 100 % at least.
         is_smoothed: draw a moving average, and the raw range dimly behind it.
         is_log: logarithmic value axis.
+        x_name: what lies on the horizontal axis, in a few characters.
+        x_marks: places on it with their labels, ascending, shown as far as they fit; by default round step counts.
     """
 
     is_percent: bool = False
     is_smoothed: bool = False
     is_log: bool = False
+    x_name: str = "step"
+    x_marks: tuple[tuple[float, str], ...] = ()
 
 
 def plot(lines: Sequence[ChartLine], width: int, height: int, options: ChartOptions) -> list[Row]:
@@ -78,7 +82,7 @@ def plot(lines: Sequence[ChartLine], width: int, height: int, options: ChartOpti
     for row in range(num_rows):
         edge = f"{tick_rows.get(row, ''):>{margin - 1}} " + ("┤" if row in tick_rows else "│")
         rows.append([(edge, "axis"), *canvas.spans(row)])
-    return rows + _foot(steps, margin, num_columns)
+    return rows + _foot(steps, margin, num_columns, options)
 
 
 def legend(lines: Sequence[ChartLine], width: int, options: ChartOptions) -> Row:
@@ -188,15 +192,13 @@ def _tick_rows(values: Axis, marks: list[float], names: list[str], num_rows: int
     return {row: name for row, name in zip(rows, names, strict=True) if 0 <= row < num_rows}
 
 
-def _foot(steps: Axis, margin: int, num_columns: int) -> list[Row]:
-    """The line under the plot and the step counts under it."""
-    marks = [mark for mark in ticks(steps, max(3, num_columns // 10)) if mark.is_integer()]
+def _foot(steps: Axis, margin: int, num_columns: int, options: ChartOptions) -> list[Row]:
+    """The line under the plot, and the labels under it."""
     line = ["─"] * num_columns
     text = [" "] * (num_columns + margin + 1)
-    word = "step"
-    text[: len(word)] = word
-    free_from = len(word) + 1
-    for mark, name in zip(marks, step_labels(marks), strict=True):
+    text[: len(options.x_name)] = options.x_name
+    free_from = len(options.x_name) + 1
+    for mark, name in options.x_marks or _step_marks(steps, num_columns):
         column = round(float(steps.place(np.array([mark]), num_columns)[0]))
         start = min(margin + 1 + column - len(name) // 2, len(text) - len(name))
         if start < free_from:
@@ -206,3 +208,8 @@ def _foot(steps: Axis, margin: int, num_columns: int) -> list[Row]:
         free_from = start + len(name) + 1
     corner = " " * margin + "└"
     return [[(corner + "".join(line), "axis")], [("".join(text), "axis")]]
+
+
+def _step_marks(steps: Axis, num_columns: int) -> list[tuple[float, str]]:
+    marks = [mark for mark in ticks(steps, max(3, num_columns // 10)) if mark.is_integer()]
+    return list(zip(marks, step_labels(marks), strict=True))

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from claf_engine import accuracy
-from claf_engine.accuracy import AttackSuite, Distances, require_ball
-from claf_engine.attacks import RELEASED_CODE, Attack, Space, make_attack
+from claf_engine.accuracy import AttackSuite, Distances
+from claf_engine.attacks import RELEASED_CODE, Attack, Space, make_attack, require_ball
 from claf_engine.data import Split
 from claf_engine.errors import ClafError
 from claf_engine.names import AttackName, Norm

@@ -11,13 +11,24 @@ from typing import Any
 import pytest
 
 from claf_engine import events as ev
+from claf_engine.alarms import Finding
 from claf_engine.config import RunConfig
 from claf_engine.control import Control
 from claf_engine.errors import CheckpointError
 from claf_engine.runs import RunDirectory, create_run, list_checkpoints, open_run
 from tests.engine.tiny import React, play, tiny_config, use_tiny_data, without_clock
 
-METRICS = (ev.StepLogged, ev.EpochFinished, ev.ClassifierRetrained, ev.DissociationMeasured, ev.ProbeFinished)
+METRICS = (
+    ev.StepLogged,
+    ev.EpochFinished,
+    ev.ClassifierRetrained,
+    ev.DissociationMeasured,
+    ev.ProbeFinished,
+    ev.SentinelsChecked,
+    ev.Alert,
+)
+
+PROBES = (ev.ProbeFinished, ev.SentinelsChecked)
 
 NewRun = Callable[..., RunDirectory]
 Hits = Callable[[ev.Event], bool]
@@ -106,6 +117,7 @@ def metrics(events: list[ev.Event]) -> list[ev.Event]:
         ("features of the training images", 1),
         ("quick linear fit", 1),
         ("natural accuracy", 2),
+        ("sentinels", 1),
         ("PGD-1 at 8/255", 1),
         ("PGD-1 at 8/255", 3),
         ("PGD-2 at 8/255", 2),
@@ -253,9 +265,10 @@ def test_a_requested_probe_does_not_change_the_run(new_run: NewRun, calm: list[e
     expected = metrics(calm)
     directory = new_run()
     events = play(directory, together(*(when(at_step(step), Control.probe_now) for step in (1, 5, 7, 9))))
-    unasked = [event for event in metrics(events) if not getattr(event, "requested", False)]
+    asked = {event.step for event in of(events, ev.ProbeFinished) if event.requested}
+    unasked = [event for event in metrics(events) if not (isinstance(event, PROBES) and event.step in asked)]
     assert unasked == expected
-    assert len(metrics(events)) == len(expected) + 4
+    assert len(of(events, ev.ProbeFinished)) == len(of(calm, ev.ProbeFinished)) + 4
 
 
 def test_a_requested_checkpoint_is_answered_at_the_next_boundary_and_kept(new_run: NewRun) -> None:
@@ -513,4 +526,76 @@ def test_the_activity_of_a_measurement_is_over_once_training_goes_on(new_run: Ne
     events = play(new_run(probe__every_epochs=1))
     steps = [index for index, event in enumerate(events) if isinstance(event, ev.StepLogged) and event.phase == 0]
     assert len(steps) == 4
-    assert [events[index + 1].activity for index in steps] == [""] * 2 + ["PGD-1 at 8/255", ""]  # type: ignore[union-attr]
+    assert [events[index + 1].activity for index in steps] == [""] * 2 + ["sentinels", ""]  # type: ignore[union-attr]
+
+
+def without_sentinels(events: list[ev.Event]) -> list[ev.Event]:
+    return [event for event in metrics(events) if not isinstance(event, ev.SentinelsChecked)]
+
+
+def test_every_probe_is_followed_by_its_sentinels(calm: list[ev.Event]) -> None:
+    probes = of(calm, ev.ProbeFinished)
+    assert [calm[calm.index(probe) + 1] for probe in probes] == of(calm, ev.SentinelsChecked)
+    followers = of(calm, ev.SentinelsChecked)
+    assert [(each.step, each.epoch, each.classifier) for each in followers] == [
+        (probe.step, probe.epoch, probe.classifier) for probe in probes
+    ]
+    assert {(each.epsilon, each.num_examples) for each in followers} == {("8/255", 1)}
+
+
+def test_sentinels_can_be_switched_off_and_change_nothing_but_what_is_told(
+    new_run: NewRun, calm: list[ev.Event]
+) -> None:
+    on, off = new_run(probe__num_examples=16), new_run(probe__num_examples=16, probe__sentinel_examples=0)
+    events, without = play(on), play(off)
+    assert {each.num_examples for each in of(events, ev.SentinelsChecked)} == {4}
+    assert of(without, ev.SentinelsChecked) == []
+    assert without_sentinels(events) == metrics(without)
+    assert events[-1].results == without[-1].results  # type: ignore[union-attr]
+    hashes = [
+        [entry.info.weights_sha256 for entry in list_checkpoints(run.path) if entry.info is not None]
+        for run in (on, off)
+    ]
+    assert len(hashes[0]) > 1
+    assert hashes[0] == hashes[1]
+
+
+RELEASED = {"probe__space": "released-code", "probe__every_epochs": 1, "model__std": [0.2, 0.2, 0.2]}
+
+
+def test_the_released_code_s_space_raises_one_alert_however_often_it_is_probed(new_run: NewRun) -> None:
+    events = play(new_run(**RELEASED))
+    (alert,) = of(events, ev.Alert)
+    assert (alert.step, alert.name) == (2, "epsilon-zero")
+    assert "released-code figures are not accuracy in an ε-ball" in alert.text
+    assert len(of(events, ev.SentinelsChecked)) > 3
+
+
+def test_a_standing_alert_is_told_once_more_when_the_run_goes_on(new_run: NewRun) -> None:
+    directory = new_run(**RELEASED)
+    before = play(directory, when(at_step(3), Control.stop))
+    after = play(open_run(directory.path))
+    assert of(after, ev.Alert) == of(before, ev.Alert)
+    assert len(of(after, ev.Alert)) == 1
+    kept = (directory.path / "events.jsonl").read_text()
+    assert kept.count('"type": "Alert"') == 2
+
+
+def test_an_alert_that_is_over_does_not_come_back_with_a_resume(
+    new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    epsilon_zero = lambda found: Finding("epsilon-zero", found.num_changed < 0, True, "over")  # noqa: E731
+    directory = new_run(**RELEASED)
+    over = when(at_step(3), lambda _: monkeypatch.setattr("claf_engine.alarms.epsilon_zero", epsilon_zero))
+    before = play(directory, together(over, when(at_step(5), Control.stop)))
+    text = "an attack of radius 0 has an effect, told at step 2, has ended"
+    assert ev.Notice("info", text, 4) in before
+    assert of(play(open_run(directory.path)), ev.Alert) == []
+
+
+def test_the_best_probe_that_a_collapse_is_measured_from_is_one_of_the_same_phase(new_run: NewRun) -> None:
+    directory = new_run(adversarial__epochs=2, checkpoint={"min_seconds": 0, "keep_last": 20}, probe__every_epochs=1)
+    play(directory)
+    infos = [entry.info for entry in reversed(list_checkpoints(directory.path)) if entry.info is not None]
+    best = {info.step: info.metadata["claf.ledger"].get("best_probed") for info in infos}
+    assert [step for step, accuracy in best.items() if accuracy is not None] == [8, 12], "the ends of stage 2's epochs"

@@ -26,7 +26,8 @@ from claf_engine.evaluate import (
 )
 from claf_engine.events import RobustFigure
 from claf_engine.models import CLASSIFIERS, Pipeline
-from claf_engine.names import EvaluationAttack, Norm
+from claf_engine.names import EvaluationAttack, Norm, SpaceName
+from claf_engine.pixels import parse_radii
 from claf_engine.runs import create_run, list_checkpoints
 from claf_engine.ticks import Pulse
 from tests.engine.tiny import FP32, exhaust, play, tiny_config, tiny_data, use_tiny_data
@@ -87,6 +88,8 @@ def test_a_report_is_a_json_object_with_stable_keys(checkpoint: Path) -> None:
         "versions": dict,
         "defence": str,
         "notices": list,
+        "card": str,
+        "audit": str,
     }
 
 
@@ -322,9 +325,35 @@ def test_without_a_defence_the_record_names_none(checkpoint: Path) -> None:
     assert {(item["defence"], item["knowledge"]) for item in record["robust"]} == {("none", "white-box")}
 
 
+@pytest.mark.parametrize("space", ["pixel", "released-code"])
+def test_a_curve_stands_beside_the_figures_that_it_gives(checkpoint: Path, space: SpaceName) -> None:
+    radii = parse_radii("0:8/255:4/255")
+    record = ask(checkpoint, epsilons=radii, space=space, is_curve=True).to_record()
+    points = record["curve"]["points"]
+    assert [point["epsilon"] for point in points] == ["0/255", "4/255", "8/255"]
+    assert [point["robust_accuracy"] for point in points] == [item["robust_accuracy"] for item in record["robust"]]
+    assert record["curve"]["class_names"] == list(DATA.class_names)
+    assert record["curve"]["natural"]["accuracy"] == record["natural_accuracy"]
+    assert record["curve"]["is_epsilon_ball"] == (space == "pixel")
+
+
+def test_a_curve_begins_with_the_figure_that_is_measured_alone(checkpoint: Path) -> None:
+    radii = parse_radii("4/255:8/255:4/255")
+    curve = ask(checkpoint, epsilons=radii, is_curve=True).accuracy.robust
+    alone = ask(checkpoint, epsilons=radii).accuracy.robust
+    assert curve[0] == alone[0]
+    assert curve[1].accuracy <= curve[0].accuracy
+
+
+def test_without_a_curve_the_record_has_none(checkpoint: Path) -> None:
+    assert "curve" not in ask(checkpoint).to_record()
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
+        ({"is_curve": True, "attack": "autoattack"}, "a range of --eps is measured with"),
+        ({"is_curve": True, "defence": Defence("median", 2)}, "a range of --eps is measured without a defence"),
         ({"attack": "fgsm", "steps": 1}, "fgsm takes one step of epsilon .*; leave out --steps"),
         ({"attack": "fgsm", "step_size": Fraction(1, 255)}, "fgsm .*; leave out --step-size"),
         ({"attack": "fgsm", "restarts": 1}, "fgsm .*; leave out --restarts"),
@@ -407,3 +436,27 @@ def test_autoattack_of_the_library_is_no_kinder_than_pgd(checkpoint: Path, tmp_p
     report = evaluate(EvaluationRequest(copy, radii, "autoattack", num_examples=8, device="cpu"))
     assert report.accuracy.robust[0].accuracy <= ask(copy, epsilons=radii, num_examples=8).accuracy.robust[0].accuracy
     assert list(tmp_path.glob("*.autoattack/*.json"))
+
+
+def test_an_evaluation_leaves_a_card_without_diagnostics(checkpoint: Path) -> None:
+    request = EvaluationRequest(checkpoint, steps=3, device="cpu", seed=9, command=("/x/claf-tui", "eval", "tiny"))
+    report = evaluate(request)
+    assert report.card is not None
+    assert report.audit == "evaluated"
+    card = json.loads((report.card / "card.json").read_bytes())
+    assert (card["kind"], card["diagnostics"], card["command"]) == ("evaluation", [], "claf-tui eval tiny")
+    assert card["worst_case"]["accuracy"] == report.accuracy.robust[0].accuracy
+    assert [item["robust_accuracy"] for item in card["attacks"]] == [item.accuracy for item in report.accuracy.robust]
+    assert "None were run." in (report.card / "card.md").read_text()
+
+
+def test_a_card_that_cannot_be_written_costs_no_figure_and_is_told(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("claf_engine.evaluate.keep_report_card", refuse)
+    report = ask(checkpoint)
+    assert (report.card, report.audit) == (None, "unaudited")
+    assert report.accuracy.notices == (f"no card was kept beside {checkpoint.name}: Read-only file system",)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claf_engine.pixels import format_distance, format_levels, parse_distance
+from claf_engine.pixels import MAX_RADII, format_distance, format_levels, parse_distance, parse_radii
 
 PROPERTY = settings(derandomize=True, deadline=None, max_examples=200)
 LEVELS = st.integers(0, 255)
@@ -107,3 +107,68 @@ def test_a_number_that_is_no_level_is_refused_without_a_guess(value: object) -> 
 )
 def test_a_measured_distance_is_written_in_levels_to_a_tenth(distance: float, text: str) -> None:
     assert format_levels(distance) == text
+
+
+@PROPERTY
+@given(st.integers(0, 255), st.integers(1, 20), st.integers(0, MAX_RADII - 1))
+def test_a_range_holds_both_ends_and_equal_steps_between_them(start: int, step: int, count: int) -> None:
+    count = min(count, (255 - start) // step)
+    radii = parse_radii(f"{start}/255:{start + count * step}/255:{step}/255")
+    assert radii == tuple(Fraction(start + number * step, 255) for number in range(count + 1))
+
+
+@PROPERTY
+@given(st.fractions(0, 1, max_denominator=999), st.fractions(0, 1, max_denominator=999), st.integers(1, MAX_RADII - 1))
+def test_a_range_of_any_fractions_is_exact(one: Fraction, other: Fraction, count: int) -> None:
+    start, stop = sorted((one, other))
+    step = (stop - start) / count if stop > start else Fraction(1, 255)
+    radii = parse_radii(f"{start}:{stop}:{step}")
+    assert (radii[0], radii[-1]) == (start, stop)
+    assert {later - earlier for earlier, later in zip(radii, radii[1:], strict=False)} <= {step}
+
+
+@PROPERTY
+@given(LEVELS)
+def test_a_single_radius_is_a_range_of_one(level: int) -> None:
+    assert parse_radii(f"{level}/255") == parse_radii(f"{level}/255:{level}/255:1/255") == (Fraction(level, 255),)
+
+
+@PROPERTY
+@given(st.text(alphabet="0123456789/.: e-", max_size=20))
+def test_whatever_is_written_is_read_as_ascending_radii_or_refused(text: str) -> None:
+    try:
+        radii = parse_radii(text)
+    except ValueError:
+        return
+    assert 1 <= len(radii) <= MAX_RADII
+    assert list(radii) == sorted(set(radii))
+    assert 0 <= radii[0] <= radii[-1] <= 1
+
+
+def test_the_largest_range_is_still_read_and_one_more_radius_is_not() -> None:
+    assert len(parse_radii("0:63/255:1/255")) == MAX_RADII
+    with pytest.raises(ValueError, match="has more than 64 radii, the most that are measured"):
+        parse_radii("0:64/255:1/255")
+
+
+@pytest.mark.parametrize("text", [":", "::", "0:1", "0:8/255", "0:1:1/4:1/8", "0::1/255", "0:8/255:"])
+def test_what_is_not_three_parts_is_no_range(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a range; write start:stop:step, such as 0:16/255:2/255"):
+        parse_radii(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("0:16/255:0", "never ends, because its step is 0"),
+        ("16/255:0:2/255", "begins above its end"),
+        ("0:16/255:3/255", "passes over its end: the last radius before it is 15/255"),
+        ("0:16:2", "16 is above 1, and images lie in .*; did you mean 16/255"),
+        ("0:a:1/255", "'a' is not a distance"),
+        ("0:16/255:-2/255", "-2/255 is negative"),
+        ("0:1:1e-300", "has more than 64 radii"),
+    ],
+)
+def test_a_range_that_makes_no_sense_is_refused_with_the_fix(text: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        parse_radii(text)

@@ -4,16 +4,28 @@ from typing import get_args
 import pytest
 import torch
 
+from claf_engine import events as ev
 from claf_engine.accuracy import Accuracy, AttackSuite
+from claf_engine.alarms import Fall
 from claf_engine.config import EvaluationConfig, ModelConfig, ProbeConfig
 from claf_engine.data import to_pixels
 from claf_engine.device import Compute
 from claf_engine.methods import Phase, phases_of
+from claf_engine.models import NATURAL
 from claf_engine.names import Method
-from claf_engine.probe import probe_steps, quick_fit, suite_of
+from claf_engine.probe import fall_of, probe_steps, quick_fit, suite_of, tell
 from claf_engine.session import Session
 from claf_engine.ticks import Boundary
-from tests.engine.tiny import CPU, FP32, exhaust, state_sha256, tiny_config, tiny_session
+from tests.engine.tiny import (
+    CPU,
+    FP32,
+    exhaust,
+    natural_training,
+    state_sha256,
+    tiny_config,
+    tiny_data,
+    tiny_session,
+)
 
 PHASES = {phase.name: phase for method in get_args(Method) for phase in phases_of(tiny_config(method=method))}
 every_phase = pytest.mark.parametrize("phase", PHASES.values(), ids=PHASES.keys())
@@ -29,7 +41,7 @@ def in_the_middle(phase: Phase) -> Session:
 
 
 def probe(session: Session, phase: Phase) -> Accuracy:
-    return exhaust(probe_steps(session, phase))[1]
+    return exhaust(probe_steps(session, phase))[1].accuracy
 
 
 @every_phase
@@ -145,3 +157,75 @@ def test_a_probe_has_the_attack_of_its_settings() -> None:
 
 def test_an_evaluation_has_the_restarts_of_its_settings() -> None:
     assert suite_of(EvaluationConfig(restarts=5), ModelConfig()).restarts == 5
+
+
+@pytest.fixture(scope="module")
+def trained() -> Session:
+    """A session with a natural classifier that is right most of the time, and enough images to judge it by."""
+    config = tiny_config(
+        method="natural",
+        probe={"num_examples": 128, "steps": 5, "epsilons": ["64/255"], "step_size": "32/255"},
+        supervised={"epochs": 25, "optimizer": {"name": "adam", "learning_rate": 0.01}},
+    )
+    session = tiny_session(config, tiny_data(num_other=128))
+    list(natural_training(session))
+    return session
+
+
+NATURAL_PHASE = phases_of(tiny_config(method="natural"))[0]
+
+
+def told(session: Session, phase: Phase = NATURAL_PHASE) -> list[ev.Event]:
+    _, probed = exhaust(probe_steps(session, phase))
+    return list(tell(session, phase, probed, 1.0, requested=False))
+
+
+def alerts(events: list[ev.Event]) -> list[str]:
+    return [event.name for event in events if isinstance(event, ev.Alert)]
+
+
+def test_an_honestly_trained_network_raises_no_alert(trained: Session) -> None:
+    events = told(trained)
+    (checked,) = [event for event in events if isinstance(event, ev.SentinelsChecked)]
+    assert checked.natural > 0.5
+    assert checked.radius_zero == checked.natural
+    assert checked.num_examples == 32
+    assert alerts(events) == []
+
+
+def test_a_network_with_saturated_logits_raises_the_masking_alert_until_they_are_not(trained: Session) -> None:
+    honest, classifier = told(trained), trained.state.network.classifiers[NATURAL]
+    with torch.no_grad():
+        classifier.weight *= 1e5
+        classifier.bias *= 1e5
+    saturated, again = told(trained), told(trained)
+    with torch.no_grad():
+        classifier.weight /= 1e5
+        classifier.bias /= 1e5
+    assert alerts(saturated) == ["saturated-gradients"]
+    assert alerts(again) == []
+    assert saturated[0].robust == honest[0].robust  # type: ignore[union-attr]
+    over = [event.text for event in told(trained) if isinstance(event, ev.Notice)]
+    assert over == ["gradient masking by saturated logits, told at step 75, has ended"]
+
+
+@pytest.mark.parametrize("method", get_args(Method))
+def test_a_fall_is_watched_for_where_a_phase_trains_on_attacked_images(method: Method) -> None:
+    config = tiny_config(method=method)
+    session, measured = tiny_session(config), Accuracy(0.9, (robust_figure(0.5), robust_figure(0.2)))
+    watched = [phase.name for phase in phases_of(config) if fall_of(session, phase, measured) is not None]
+    expected = {"claf": ["adversarial"], "natural": [], "scl": [], "fgsm": []}
+    assert watched == expected.get(method, ["supervised"])
+
+
+def robust_figure(accuracy: float) -> ev.RobustFigure:
+    return ev.RobustFigure("8/255", accuracy, "pgd", 10, "2/255", 1, 256)
+
+
+def test_a_fall_is_measured_from_the_best_probe_so_far() -> None:
+    session, phase = tiny_session(tiny_config(method="at")), phases_of(tiny_config(method="at"))[0]
+    course = [
+        fall_of(session, phase, Accuracy(0.9, (robust_figure(accuracy), robust_figure(0.1))))
+        for accuracy in (0.3, 0.5, 0.1)
+    ]
+    assert course == [Fall(0.3, 0.3, 256), Fall(0.5, 0.5, 256), Fall(0.1, 0.5, 256)]

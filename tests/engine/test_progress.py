@@ -206,6 +206,15 @@ def test_a_step_with_an_attack_costs_more_than_one_without() -> None:
     assert costs["adversarial.encoder"] > costs["contrastive.encoder"] > costs["linear_evaluation.natural"] > 0
 
 
+def test_sentinels_make_a_probe_dearer_by_about_a_fifth() -> None:
+    costs = []
+    for sentinel_examples in (0, 64):
+        config = tiny_config(probe={"num_examples": 256, "sentinel_examples": sentinel_examples})
+        works = plan_work(config, phases_of(config), 24, 16)
+        costs.append(next(work.cost for work in works if work.kind == PROBE))
+    assert 1.15 < costs[1] / costs[0] < 1.25
+
+
 def num_tests_of(**changes: object) -> int:
     return num_tests(phases_of(tiny_config(**changes)))
 

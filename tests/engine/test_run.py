@@ -20,7 +20,14 @@ from claf_engine.runs import RunDirectory, create_run, list_checkpoints, open_ru
 from claf_engine.ticks import Pulse
 from tests.engine.tiny import CPU, play, tiny_config, tiny_data, use_tiny_data, without_clock
 
-METRICS = (ev.StepLogged, ev.EpochFinished, ev.ClassifierRetrained, ev.DissociationMeasured, ev.ProbeFinished)
+METRICS = (
+    ev.StepLogged,
+    ev.EpochFinished,
+    ev.ClassifierRetrained,
+    ev.DissociationMeasured,
+    ev.ProbeFinished,
+    ev.SentinelsChecked,
+)
 
 NewRun = Callable[..., RunDirectory]
 
@@ -147,18 +154,19 @@ def word(event: ev.Event) -> str:
     return f"{event.name} begins" if isinstance(event, ev.PhaseStarted) else type(event).__name__
 
 
-EPOCH, PROBE, SAVED = "EpochFinished", "ProbeFinished", "CheckpointSaved"
+EPOCH, SAVED = "EpochFinished", "CheckpointSaved"
+PROBE = ("ProbeFinished", "SentinelsChecked")
 
 
 def test_a_run_tells_its_story_in_order(whole: Whole) -> None:
     story = [word(event) for event in whole.events if not isinstance(event, ev.Progressed | ev.StepLogged)]
-    adversarial_epoch = ["ClassifierRetrained", "DissociationMeasured", EPOCH, PROBE, SAVED]
+    adversarial_epoch = ["ClassifierRetrained", "DissociationMeasured", EPOCH, *PROBE, SAVED]
     assert story == [
         "RunStarted",
-        *("contrastive begins", EPOCH, PROBE, SAVED),
+        *("contrastive begins", EPOCH, *PROBE, SAVED),
         *("adversarial begins", *adversarial_epoch, *adversarial_epoch),
-        *("linear_evaluation begins", EPOCH, PROBE, SAVED),
-        *("adversarial_linear_evaluation begins", EPOCH, PROBE, SAVED),
+        *("linear_evaluation begins", EPOCH, *PROBE, SAVED),
+        *("adversarial_linear_evaluation begins", EPOCH, *PROBE, SAVED),
         "test begins",
         "RunFinished",
     ]

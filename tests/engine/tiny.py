@@ -110,6 +110,7 @@ def use_tiny_data(monkeypatch: pytest.MonkeyPatch, num_train: int = 24) -> None:
 
     monkeypatch.setattr("claf_engine.run.dataset_steps", steps)
     monkeypatch.setattr("claf_engine.evaluate.dataset_steps", steps)
+    monkeypatch.setattr("claf_engine.audit.run.dataset_steps", steps)
     monkeypatch.setattr("claf_engine.conductor.PROGRESS_SECONDS", 0.0)
 
 

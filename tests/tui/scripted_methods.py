@@ -69,6 +69,16 @@ def checked(step: int, epoch: int, multi_step: float, *, has_collapsed: bool = F
     return ev.OverfittingChecked(step, epoch, 0.62, multi_step, 0.41, 256, has_collapsed)
 
 
+def collapsed(step: int, epoch: int) -> ev.Alert:
+    text = f"catastrophic overfitting in epoch {epoch}: PGD accuracy fell from 41.0% to 0.3%, one-step attack 62.0%"
+    return ev.Alert(step, "catastrophic-overfitting", text)
+
+
+def sentinels(step: int, **changes: object) -> ev.SentinelsChecked:
+    found = ev.SentinelsChecked(step, EPOCHS, "natural", "8/255", 0.9, 0.9, 0.0, 0.6, 0.55, 0.55, 0.5, 64)
+    return replace(found, **changes)  # type: ignore[arg-type]
+
+
 def played(directory: Path, method: str, *, is_collapsing: bool = False) -> Iterator[ev.Event]:
     """All events of a run that finishes; a collapsing one leaves its phase after two epochs."""
     yield started(directory, method)
@@ -85,8 +95,11 @@ def played(directory: Path, method: str, *, is_collapsing: bool = False) -> Iter
             if method == "fgsm":
                 has_collapsed = is_collapsing and epoch == 2
                 yield checked(step, epoch, 0.003 if has_collapsed else 0.41, has_collapsed=has_collapsed)
+                if has_collapsed:
+                    yield collapsed(step, epoch)
             yield ev.EpochFinished(step, index, epoch, 1.0, 0.5)
         yield probe(step, index, part.classifier)
+        yield sentinels(step, classifier=part.classifier)
     yield ev.PhaseStarted(len(METHODS[method]), "test", 0)
     yield ev.RunFinished("finished", step, step * 1.0, results(method), "validation robust accuracy at 8/255")
 

@@ -58,6 +58,7 @@ def test_a_report_names_its_settings_once_and_tables_the_figures() -> None:
         "measured on     cifar10, 10,000 test images, fp32, cpu",
         "attack          PGD, steps 10, step size 2/255, restarts 1, seed 0",
         "space           pixel, linf",
+        "standing        unaudited",
         "",
         " epsilon   accuracy    moved",
         " ───────────────────────────",
@@ -71,7 +72,7 @@ def test_a_report_names_its_settings_once_and_tables_the_figures() -> None:
 def test_figures_of_no_ball_are_marked_measured_and_explained() -> None:
     lines = shown(space="released-code", largest_distance=0.451, mean_distance=0.3843)
     assert lines[5] == "space           released-code, linf"
-    assert lines[7:] == [
+    assert lines[8:] == [
         " epsilon            accuracy   moved up to     mean",
         " ──────────────────────────────────────────────────",
         " natural               93.0%",
@@ -91,6 +92,7 @@ def test_behind_a_defence_every_figure_names_its_attacker() -> None:
     lines = lines_of({**REPORT, "robust": robust, "defence": "median:2"})
     assert lines[6:] == [
         "defence         median:2",
+        "standing        unaudited",
         "",
         " epsilon   accuracy   attacker    moved",
         " ──────────────────────────────────────",

@@ -118,3 +118,39 @@ def test_output_is_the_only_module_that_prints() -> None:
     printing = re.compile(r"sys\.std(out|err)\.write|(?<!\w)print\(|os\.write\(")
     found = {path.name for path in folder.rglob("*.py") if printing.search(path.read_text())}
     assert found == {"output.py"}
+
+
+def test_what_is_told_besides_progress_goes_where_the_teller_writes_and_the_report_comes_last(capsys: Shown) -> None:
+    def told() -> Generator[Pulse | str, None, str]:
+        yield Pulse("attack", 0, 2)
+        yield "first"
+        yield Pulse("attack", 1, 2)
+        yield "second"
+        return "report"
+
+    assert output.follow(told(), lambda item: output.text(str(item))) == "report"
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("first\nsecond\n", "")
+
+
+def test_what_is_told_leaves_a_terminal_through_stdout_although_a_bar_is_drawn_on_stderr(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    streams = Terminal(), io.StringIO()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stderr", streams[0])
+    monkeypatch.setattr("sys.stdout", streams[1])
+
+    def told() -> Generator[Pulse | str, None, str]:
+        yield Pulse("attack", 0, 2)
+        yield "verdict"
+        yield Pulse("attack", 1, 2)
+        return "report"
+
+    assert output.follow(told(), lambda item: output.text(str(item))) == "report"
+    assert streams[1].getvalue() == "verdict\n"
+    assert "verdict" not in streams[0].getvalue()

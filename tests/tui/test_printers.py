@@ -135,7 +135,8 @@ def test_every_method_is_told_in_lines(tmp_path: Path) -> None:
 def test_a_collapse_is_an_error_line_and_is_repeated_at_the_end(tmp_path: Path) -> None:
     written = Lines().of(*played(tmp_path / "run", "fgsm", is_collapsing=True))
     text = "catastrophic overfitting in epoch 2: PGD accuracy fell from 41.0% to 0.3%, one-step attack 62.0%"
-    assert f"error: {text}" in written
+    assert "error: epoch 2: collapsed, one-step attack 62.0%, PGD 0.3%" in written
+    assert f"ALERT: {text}" in written
     assert written[-1] == f"ALERT of step 10: {text}"
     assert "epoch 1: one-step attack 62.0%, PGD 41.0%" in written
 

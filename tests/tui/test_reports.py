@@ -141,8 +141,28 @@ def test_runs_as_json_are_otherwise_what_the_status_says() -> None:
     status = {"results": [result()], "probe": None, "attack": {"epsilon": "8/255", "space": "pixel"}, "step": 3}
     (record,) = reports.run_records([run(**status)])
     assert record == {**status, "name": "20260101-000000-demo", "directory": "/runs/20260101-000000-demo"} | {
-        "status": "finished"
+        "status": "finished",
+        "audit": "unaudited",
     }
+
+
+@pytest.mark.parametrize("standing", ["evaluated", "audit passes", "audit warns", "audit fails"])
+def test_the_list_of_runs_says_what_each_figure_rests_on(standing: str) -> None:
+    runs = [run("1-a", results=[result()]), run("2-b", results=[result()])]
+    first, second = text_of(reports.runs_table(runs, {"2-b": standing})).splitlines()[-3:-1]
+    assert "test, unaudited" in first
+    assert f"test, {standing}" in second
+    assert [item["audit"] for item in reports.run_records(runs, {"2-b": standing})] == ["unaudited", standing]
+
+
+def test_a_run_without_figures_has_nothing_to_audit() -> None:
+    assert "unaudited" not in text_of(reports.runs_table([run()]))
+
+
+def test_the_figures_of_a_run_that_ended_are_unaudited_and_the_way_to_audit_them_can_be_pasted() -> None:
+    shown = text_of(*reports.run_report(finished(), Path("/runs/my run")))
+    assert "unaudited: claf-tui audit 'my run' asks whether they can be believed" in shown
+    assert "unaudited" not in text_of(*reports.run_report(None, Path("/runs/my run")))
 
 
 def checkpoint(config: object) -> CheckpointInfo:

@@ -170,6 +170,18 @@ def test_with_a_warning_alone_a_collapsed_run_goes_on(new_run: NewRun) -> None:
 
 
 @pytest.mark.usefixtures("_measured")
+def test_a_collapse_is_an_alert_once_and_its_end_is_told(new_run: NewRun) -> None:
+    events = play(new_run(fgsm__on_collapse="warn"))
+    (alert,) = [event for event in events if isinstance(event, ev.Alert)]
+    assert (alert.step, alert.name) == (9, "catastrophic-overfitting")
+    reason = "catastrophic overfitting in epoch 3: PGD accuracy fell from 60.0% to 30.0%, one-step attack 90.0%"
+    assert alert.text == reason
+    notice = ev.Notice("info", "catastrophic overfitting, told at step 9, has ended", 12)
+    assert isinstance(events[events.index(alert) - 1], ev.OverfittingChecked)
+    assert [event for event in events if isinstance(event, ev.Notice)] == [notice]
+
+
+@pytest.mark.usefixtures("_measured")
 @pytest.mark.parametrize("share", [0.2, 0.45, 0.65, 0.75, 0.85, 0.95])
 def test_a_collapsed_run_that_was_stopped_anywhere_is_the_same_to_the_bit(new_run: NewRun, share: float) -> None:
     whole, directory = new_run(), new_run()

@@ -26,6 +26,7 @@ class Evaluation:
         self.request: Any = None
         self.labels: dict[str, object] = {}
         self.notices: list[str] = []
+        self.more: dict[str, object] = {}
 
     def steps(self, request: Any) -> Generator[Pulse, None, SimpleNamespace]:
         self.request = request
@@ -38,7 +39,7 @@ class Evaluation:
         for item in robust:
             item.update(self.labels)
         record = {"natural_accuracy": 0.9, "robust": robust, "checkpoint": EVERYTHING, "weights_sha256": "abc"}
-        return SimpleNamespace(to_record=lambda: {**record, "notices": self.notices})
+        return SimpleNamespace(to_record=lambda: {**record, **self.more, "notices": self.notices})
 
 
 @pytest.fixture
@@ -99,6 +100,40 @@ def test_the_options_reach_the_request(evaluation: Evaluation, checkpoint: Path)
     assert request.defence == Defence("bit-depth", 4)
     assert (request.data, request.num_examples, request.classifier) == ("folder:x", 7, "natural")
     assert (request.batch_size, request.device) == (9, "cpu")
+
+
+def test_a_range_of_radii_is_measured_as_a_curve_together_with_single_ones(
+    evaluation: Evaluation, checkpoint: Path
+) -> None:
+    assert cli.run(["eval", "latest", "--eps", "1/2", "--eps", "0:4/255:2/255", "--eps", "2/255"]) == 0
+    assert evaluation.request.epsilons == (Fraction(1, 2), Fraction(0), Fraction(2, 255), Fraction(4, 255))
+    assert evaluation.request.is_curve
+
+
+def test_single_radii_are_no_curve(evaluation: Evaluation, checkpoint: Path) -> None:
+    assert cli.run(["eval", "latest", "--eps", "0", "--eps", "2/255"]) == 0
+    assert not evaluation.request.is_curve
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ("--eps 0:16/255", "Invalid value for '--eps': '0:16/255' is not a range; write start:stop:step, such as 0"),
+        ("--eps 0:16/255:3/255", "Invalid value for '--eps': 0:16/255:3/255 passes over its end: the last radius be"),
+        ("--eps 0:1:1/255", "Invalid value for '--eps': 0:1:1/255 has more than 64 radii, the most that are measured"),
+        ("--eps 0:63/255:1/255 --eps 0.5", "65 radii are asked for, and at most 64 are measured; take larger steps"),
+        ("--eps 0:4/255:2/255 --defence median:2", "a range of --eps is measured without a defence"),
+        ("--eps 0:4/255:2/255 --attack autoattack", "a range of --eps is measured with pgd, fgsm, mi-fgsm; give auto"),
+    ],
+)
+def test_a_range_that_no_curve_is_measured_of_is_refused_in_one_sentence(
+    evaluation: Evaluation, checkpoint: Path, capsys: Shown, options: str, sentence: str
+) -> None:
+    assert cli.run(["eval", "latest", *options.split()]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {sentence}")
+    assert told.count("\n") == 1
+    assert evaluation.request is None
 
 
 @pytest.mark.parametrize(
@@ -272,3 +307,23 @@ def test_the_verdict_says_what_kind_of_figure_fell_short(
     evaluation.labels = labels
     assert cli.run(["eval", str(checkpoint), "--json", "--min-robust-accuracy", "0.5"]) == 6
     assert f"error: {words}, below the required 0.5" in capsys.readouterr().err
+
+
+def test_a_figure_that_no_audit_stands_behind_comes_with_the_way_to_one(
+    evaluation: Evaluation, checkpoint: Path, capsys: Shown
+) -> None:
+    assert cli.run(["eval", "latest"]) == 0
+    shown = capsys.readouterr()
+    assert "standing        unaudited" in shown.out
+    assert "`claf-tui audit` asks whether these figures can be believed" in shown.err
+
+
+def test_an_audited_figure_says_so_and_where_its_card_is(
+    evaluation: Evaluation, checkpoint: Path, capsys: Shown
+) -> None:
+    evaluation.more = {"audit": "audit warns", "card": "/runs/audit/x"}
+    assert cli.run(["eval", "latest"]) == 0
+    shown = capsys.readouterr()
+    assert "standing        audit warns" in shown.out
+    assert "card: /runs/audit/x/card.md" in shown.err
+    assert "claf-tui audit" not in shown.err

@@ -34,7 +34,7 @@ def test_a_finished_run_shows_its_selected_test_result(root: Path, capsys: Shown
     run_folder(root, "1-a", status="finished", method="claf", data="shapes", results=[other, RESULT])
     assert cli.run(["runs"]) == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if "1-a" in line)
-    assert line.split() == ["1-a", "finished", "claf", "shapes", "93.0%", "61.0%", "at", "8/255", "test"]
+    assert line.split() == ["1-a", "finished", "claf", "shapes", "93.0%", "61.0%", "at", "8/255", "test,", "unaudited"]
 
 
 def test_a_run_on_its_way_shows_phase_epoch_and_validation_figures(root: Path, capsys: Shown) -> None:
@@ -53,7 +53,8 @@ def test_a_run_on_its_way_shows_phase_epoch_and_validation_figures(root: Path, c
         "40.0%",
         "at",
         "8/255",
-        "validation",
+        "validation,",
+        "unaudited",
     ]
 
 
@@ -62,7 +63,9 @@ def test_json_is_a_list_with_all_that_the_status_says(root: Path, capsys: Shown)
     run_folder(root, "2-b")
     assert cli.run(["runs", "--json"]) == 0
     newest, older = json.loads(capsys.readouterr().out)
-    assert older == {"name": "1-a", "directory": str(root / "1-a"), "status": "stopped", "step": 12}
+    assert older == {"name": "1-a", "directory": str(root / "1-a"), "status": "stopped", "step": 12} | {
+        "audit": "unaudited"
+    }
     assert newest["status"] == "interrupted"
 
 

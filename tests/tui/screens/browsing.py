@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 from claf_engine.errors import CheckpointError
 from claf_engine.inspect import CheckpointInfo, read_info
 from claf_tui.browser import BrowserApp
+from claf_tui.screens.checkpoint_measuring import Commands
 
 FIGURES = {
     "natural_accuracy": 0.934,
@@ -44,7 +45,9 @@ async def browser(
     def command(path: Path, classifier: str | None) -> list[str]:
         return [sys.executable, "-c", program, str(path), str(classifier)]
 
-    app = BrowserApp(directory, is_live=lambda: is_live, entries=list_entries, command=command)
+    app = BrowserApp(
+        directory, is_live=lambda: is_live, entries=list_entries, commands=Commands(evaluate=command, audit=command)
+    )
     async with app.run_test(size=size, notifications=True) as pilot:
         yield app, pilot  # type: ignore[misc]
 

@@ -91,7 +91,7 @@ async def test_a_live_run_is_neither_resumed_nor_robbed_of_its_newest_checkpoint
 async def test_a_run_without_checkpoints_says_so(tmp_path: Path) -> None:
     async with browser(tmp_path / "empty") as (app, pilot):
         await until(lambda: "no checkpoints yet" in screen_text(app))
-        await pilot.press("d", "v", "r")
+        await pilot.press("d", "e", "a", "v", "r")
         assert app.is_running
 
 

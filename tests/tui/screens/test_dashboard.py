@@ -8,7 +8,7 @@ from claf_tui.screens.dashboard_keys import key_hints
 from claf_tui.screens.help import HelpScreen
 from tests.tui.consoles import Held, console, screen_lines, screen_text, until
 from tests.tui.scripted import robust_figure
-from tests.tui.scripted_methods import METHODS, checked, played, probe, released_code, started
+from tests.tui.scripted_methods import METHODS, checked, collapsed, played, probe, released_code, started
 
 TITLES = {
     "claf": ("1 SupCon loss", "2 attack classifier, adversarial accuracy"),
@@ -71,7 +71,8 @@ async def test_the_other_loss_is_named_and_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [(80, 24), (140, 45)])
 async def test_a_collapse_stays_on_the_screen_until_it_is_acknowledged(tmp_path: Path, size: tuple[int, int]) -> None:
     collapse = checked(10, 2, 0.003, has_collapsed=True)
-    async with console(begun(tmp_path, "fgsm", checked(5, 1, 0.41), collapse), size) as (app, pilot):
+    events = checked(5, 1, 0.41), collapse, collapsed(10, 2)
+    async with console(begun(tmp_path, "fgsm", *events), size) as (app, pilot):
         await until(lambda: "ALERT" in screen_text(app))
         assert "catastrophic overfitting in epoch 2" in screen_text(app)
         assert "a acknowledges" in screen_text(app)
@@ -103,7 +104,7 @@ async def test_an_alert_rings_and_is_told_over_another_screen(tmp_path: Path, mo
         await until(lambda: app.state.run)
         await pilot.press("question_mark")
         await until(lambda: isinstance(app.screen, HelpScreen))
-        app.thread._put(checked(10, 2, 0.003, has_collapsed=True))
+        app.thread._put(collapsed(10, 2))
         await until(lambda: rung)
         await until(lambda: any("catastrophic overfitting" in note.message for note in app._notifications))
         await pilot.pause(0.3)

@@ -12,7 +12,7 @@ from claf_engine.control import Control
 from claf_tui.state import MAX_ALERTS, MAX_LOG_LINES, LossKey, RunState, reduce, status_word
 from tests.tui.hostile import EVERYTHING
 from tests.tui.scripted import Script, robust_figure, run_started
-from tests.tui.scripted_methods import checked, played, probe, released_code
+from tests.tui.scripted_methods import checked, collapsed, played, probe, released_code, sentinels
 
 
 def fold(*events: ev.Event, state: RunState | None = None) -> RunState:
@@ -101,8 +101,10 @@ def test_the_log_is_bounded_and_counts_on(started: RunState) -> None:
 
 
 def test_foreign_text_is_cleaned_on_its_way_into_the_state(started: RunState) -> None:
+    alert = ev.Alert(1, EVERYTHING, EVERYTHING)
     probe = ev.ProbeFinished(1, 0, 1, EVERYTHING, 0.5, (replace(robust_figure("8/255", 0.4), epsilon=EVERYTHING),), 1.0)
-    state = fold(ev.Notice("error", EVERYTHING), probe, state=started)
+    state = fold(ev.Notice("error", EVERYTHING), probe, alert, sentinels(1, epsilon=EVERYTHING), state=started)
+    assert all(item.text.isprintable() for item in state.alerts)
     assert all(line.text.isprintable() for line in state.log)
     assert all(name.isprintable() for name in state.robust)
 
@@ -130,19 +132,53 @@ def test_the_accuracies_of_fast_training_become_two_curves(started: RunState) ->
     assert state.alerts == ()
 
 
-def test_a_collapse_raises_one_alert_however_long_it_lasts(started: RunState) -> None:
-    collapses = [checked(5 * epoch, epoch, 0.01, has_collapsed=True) for epoch in (2, 3, 4)]
-    state = fold(checked(5, 1, 0.41), *collapses, state=started)
+def test_while_a_collapse_lasts_its_checks_are_errors_of_the_log_and_its_beginning_alone_is_an_alert(
+    started: RunState,
+) -> None:
+    lasting = [checked(5 * epoch, epoch, 0.01, has_collapsed=True) for epoch in (3, 4)]
+    begins = [checked(10, 2, 0.003, has_collapsed=True), collapsed(10, 2)]
+    state = fold(checked(5, 1, 0.41), *begins, *lasting, state=started)
     (alert,) = state.alerts
-    assert alert.level == "error"
-    assert alert.step == 10
-    assert alert.text.startswith("catastrophic overfitting in epoch 2: PGD accuracy fell from 41.0% to 1.0%")
-    assert [line.level for line in state.log[-3:]] == ["error", "error", "error"]
+    assert (alert.level, alert.step) == ("error", 10)
+    assert alert.text.startswith("catastrophic overfitting in epoch 2: PGD accuracy fell from 41.0% to 0.3%")
+    assert [line.level for line in state.log[-4:]] == ["error"] * 4
+    assert state.log[-1].text == "epoch 4: collapsed, one-step attack 62.0%, PGD 1.0%"
 
 
-def test_a_collapse_after_a_recovery_is_another_alert(started: RunState) -> None:
-    events = [checked(5, 1, 0.01, has_collapsed=True), checked(10, 2, 0.4), checked(15, 3, 0.01, has_collapsed=True)]
-    assert [alert.step for alert in fold(*events, state=started).alerts] == [5, 15]
+def test_an_alert_that_a_resumed_run_sends_once_more_is_the_same_one(started: RunState, tmp_path: Path) -> None:
+    state = fold(collapsed(10, 2), run_started(tmp_path, resumed_from_step=20), collapsed(10, 2), state=started)
+    assert [alert.step for alert in state.alerts] == [10]
+
+
+def test_an_alert_that_stands_when_a_run_is_resumed_elsewhere_is_shown(tmp_path: Path) -> None:
+    state = fold(run_started(tmp_path, resumed_from_step=20), collapsed(10, 2))
+    assert [alert.step for alert in state.alerts] == [10]
+
+
+def test_an_alert_that_comes_back_is_another_one(started: RunState) -> None:
+    assert [alert.step for alert in fold(collapsed(10, 2), collapsed(30, 6), state=started).alerts] == [10, 30]
+
+
+def test_sentinels_are_a_line_of_the_log(started: RunState) -> None:
+    state = fold(sentinels(5), state=started)
+    assert state.log[-1] == (
+        "info",
+        "sentinels on 64 images: natural 90.0%, radius 0 90.0%; "
+        "8/255: FGSM 60.0%, PGD 55.0%, cross-entropy 55.0%, margin 50.0%",
+        0.0,
+    )
+    assert state.alerts == ()
+
+
+def test_sentinels_name_a_radius_that_is_no_linf_ball(started: RunState) -> None:
+    outside = sentinels(5, space="released-code")
+    assert "; 8/255 (no ball): FGSM" in fold(outside, state=started).log[-1].text
+    assert "; L2 0.5: FGSM" in fold(sentinels(5, epsilon="0.5", norm="l2"), state=started).log[-1].text
+
+
+def test_sentinels_of_a_probe_without_a_radius_say_what_they_know(started: RunState) -> None:
+    unknown = sentinels(5, epsilon="", one_step=None, multi_step=None, cross_entropy=None, margin=None)
+    assert fold(unknown, state=started).log[-1].text == "sentinels on 64 images: natural 90.0%, radius 0 90.0%"
 
 
 def test_an_error_that_training_survives_is_an_alert_and_a_warning_is_not(started: RunState) -> None:
@@ -157,7 +193,7 @@ def test_alerts_are_bounded(started: RunState) -> None:
 
 
 def test_a_resumed_run_takes_back_the_alerts_after_its_checkpoint(started: RunState, tmp_path: Path) -> None:
-    events = [ev.Notice("error", "before", 5), checked(30, 2, 0.01, has_collapsed=True)]
+    events = [ev.Notice("error", "before", 5), checked(30, 2, 0.01, has_collapsed=True), collapsed(30, 2)]
     state = fold(*events, run_started(tmp_path, resumed_from_step=20), state=started)
     assert [alert.text for alert in state.alerts] == ["before"]
     assert state.overfitting is None
@@ -212,6 +248,7 @@ any_event = st.one_of(
     st.builds(ev.ClassifierRetrained, steps, st.integers(1, 9), accuracies, accuracies, st.just(8)),
     st.builds(ev.DissociationMeasured, steps, st.integers(1, 9), accuracies, accuracies, accuracies, st.just(8)),
     st.builds(ev.OverfittingChecked, steps, st.integers(1, 9), *[accuracies] * 3, st.just(8), st.booleans()),
+    st.builds(ev.Alert, steps, st.text(max_size=5), st.text()),
     st.builds(ev.Notice, st.sampled_from(["info", "warning", "error"]), st.text()),
     st.builds(ev.ControlChanged, steps, st.sampled_from(["paused", "resumed", "stopping"])),
     st.builds(ev.RunFinished, st.sampled_from(["finished", "stopped", "failed"]), steps, accuracies),

@@ -45,3 +45,11 @@ def test_the_next_command_names_the_run_where_it_need_not_be_the_latest(tmp_path
     state = fold(played(tmp_path, "at"))
     assert "claf-tui eval latest" in plain(outcome_lines(state, 78))[-1]
     assert "claf-tui eval other --eps 16/255" in plain(outcome_lines(state, 78, "other"))[-1]
+
+
+@pytest.mark.parametrize("width", [78, 138])
+def test_the_outcome_says_what_its_accuracies_rest_on(tmp_path: Path, width: int) -> None:
+    state = fold(played(tmp_path, "at"))
+    caption = plain(outcome_lines(state, width, standing="unaudited"))[0]
+    assert "accuracy on test images · unaudited: b, then a audits" in caption
+    assert "· audit fails" in plain(outcome_lines(state, width, standing="audit fails"))[0]

@@ -93,3 +93,10 @@ def test_every_row_has_the_width_of_the_chart(
     for row in rows[1:]:
         assert len("".join(text for text, _ in row)) == width
     assert not rows or len("".join(text for text, _ in rows[0])) <= width
+
+
+def test_places_on_the_horizontal_axis_can_be_named_and_overlapping_names_are_left_out() -> None:
+    marks = ((0.0, "0/255"), (1.0, "1/255"), (10.0, "10/255"))
+    options = ChartOptions(is_percent=True, x_name="ε", x_marks=marks)
+    rows = plot([ChartLine("a", "#56b4e9", series([0.5, 0.2]))], 40, 8, options)
+    assert "".join(text for text, _ in rows[-1]).split() == ["ε", "0/255", "10/255"]

@@ -1,0 +1,33 @@
+"""How sure an accuracy is that was measured on some of the images."""
+
+import math
+from statistics import NormalDist
+
+CONFIDENCE = 0.95
+
+
+def wilson(successes: int, count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The score interval of a proportion (Wilson 1927), which also holds near 0 and 1 and for few examples.
+
+    Args:
+        successes: how many of `count` succeeded.
+        count: at least 1.
+        confidence: in (0, 1).
+
+    Returns:
+        Lower and upper bound in [0, 1].
+
+    Raises:
+        ValueError: there is nothing to take a proportion of, or more successes than trials.
+    """
+    if not 0 <= successes <= count or count < 1:
+        raise ValueError(f"{successes} of {count} is no proportion")
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    share = successes / count
+    shrunk = 1 + z * z / count
+    centre = (share + z * z / (2 * count)) / shrunk
+    half = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / shrunk
+    # At the ends the bound is exactly 0 or 1; rounding would leave 1e-17 of it.
+    low = 0.0 if successes == 0 else centre - half
+    high = 1.0 if successes == count else centre + half
+    return low, high

@@ -1,0 +1,92 @@
+"""`claf-tui audit`."""
+
+import sys
+from typing import Annotated, Literal
+
+import typer
+
+from claf_engine.errors import ConfigError
+from claf_engine.names import BudgetName, SpaceName
+from claf_engine.pixels import parse_distance
+from claf_tui.commands import options
+
+Budget = Annotated[
+    BudgetName,
+    typer.Option(help="quick: a minute on two cores; standard: about an hour; full: a night.", rich_help_panel="How"),
+]
+Epsilon = Annotated[
+    str,
+    typer.Option(
+        "--eps", metavar="N/255", parser=options.distance, help="Linf radius of the claim.", rich_help_panel="How"
+    ),
+]
+Space = Annotated[
+    SpaceName | None,
+    typer.Option(
+        help="What the claim is about: pixel, or the paper's released-code; by default what the run reported.",
+        rich_help_panel="How",
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the random starts.", rich_help_panel="How")]
+Surrogate = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RUN|CHECKPOINT",
+        help="A second model that transfer attacks are crafted on; by default one is trained.",
+        autocompletion=options.complete_runs,
+        rich_help_panel="How",
+    ),
+]
+NumExamples = Annotated[
+    int | None,
+    typer.Option(min=1, help="Test images; by default what the budget affords.", rich_help_panel="What"),
+]
+Ui = Annotated[
+    Literal["auto", "tui", "plain"],
+    typer.Option(help="Live console or lines; auto: the console in a terminal.", rich_help_panel="How"),
+]
+
+
+def audit(  # noqa: PLR0913 (Typer declares one parameter per option)
+    checkpoint: options.Checkpoint,
+    budget: Budget = "quick",
+    eps: Epsilon = "8/255",
+    space: Space = None,
+    num_examples: NumExamples = None,
+    data: options.TestData = None,
+    classifier: options.Classifier = None,
+    which: options.Which = "best",
+    surrogate: Surrogate = None,
+    seed: Seed = 0,
+    device: options.Device = "auto",
+    json: options.Json = False,
+    ui: Ui = "auto",
+) -> int:
+    """Ask whether a robustness figure can be believed: diagnostics, the worst case over everything run, and a card.
+
+    Exits with 8 when a diagnostic fails. An interrupted audit goes on where it was when the same command is given.
+    """
+    if json and ui == "tui":
+        raise ConfigError("--json prints the finished audit and cannot be combined with --ui tui; leave one out")
+    from claf_engine.runs import find_checkpoint, runs_root
+
+    root = runs_root()
+    path = find_checkpoint(checkpoint, root, options.which_checkpoint(which))
+    second = None if surrogate is None else find_checkpoint(surrogate, root)
+    from claf_engine.audit.request import AuditRequest
+    from claf_tui import auditing
+
+    request = AuditRequest(
+        checkpoint=path,
+        budget=budget,
+        epsilon=parse_distance(eps),
+        space=space,
+        num_examples=num_examples,
+        data=data,
+        classifier=classifier,
+        surrogate=second,
+        seed=seed,
+        device=device,
+        command=tuple(sys.argv),
+    )
+    return auditing.run(request, ui, as_json=json)

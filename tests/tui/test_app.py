@@ -22,7 +22,7 @@ def held(directory: Path, *events: ev.Event, saves: bool = True) -> Held:
 
 
 async def test_before_the_first_event_the_screen_says_what_it_waits_for(tmp_path: Path) -> None:
-    async with console(Script(tmp_path / "run", startup=0.5), (80, 24)) as (app, pilot):
+    async with console(Script(tmp_path / "run", startup=1.5), (80, 24)) as (app, pilot):
         await pilot.pause(0.15)
         first = screen_text(app)
         assert "STARTING" in first

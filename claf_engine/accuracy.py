@@ -5,7 +5,7 @@ trained in. Random starts come from throw-away generators: measuring never chang
 """
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import torch
@@ -23,7 +23,7 @@ from claf_engine.modes import evaluating
 from claf_engine.names import AttackName, Norm
 from claf_engine.pixels import format_distance
 from claf_engine.seeding import measurement_generator
-from claf_engine.ticks import Pulse
+from claf_engine.ticks import Pulse, retold
 
 
 @dataclass(frozen=True)
@@ -263,13 +263,7 @@ def worst_answer_steps(
 
 def abandonable(steps: Generator[Pulse, None, Tensor]) -> Generator[Pulse, None, Tensor]:
     """Mark the pulses of an attack as places where a stop may leave: a measurement changes nothing."""
-    while True:
-        try:
-            pulse = next(steps)
-        except StopIteration as stop:
-            adversarial: Tensor = stop.value
-            return adversarial
-        yield Pulse(pulse.activity, pulse.done, pulse.total, abandonable=True)
+    return retold(steps, lambda pulse: replace(pulse, abandonable=True))
 
 
 def selection_figure(robust: Sequence[RobustFigure]) -> float:

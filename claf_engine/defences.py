@@ -19,7 +19,7 @@ from claf_engine.device import Compute
 from claf_engine.errors import ConfigError
 from claf_engine.events import RobustFigure
 from claf_engine.folding import fold
-from claf_engine.ticks import Pulse
+from claf_engine.ticks import Pulse, retold
 
 OBLIVIOUS = "oblivious"
 ADAPTIVE = "adaptive"
@@ -160,10 +160,4 @@ def labelled(measured: Accuracy, defence: Defence, knowledge: str) -> Accuracy:
 
 def _named(steps: Generator[Pulse, None, Accuracy], knowledge: str) -> Generator[Pulse, None, Accuracy]:
     """The same steps, whose pulses say which attacker is at work."""
-    while True:
-        try:
-            pulse = next(steps)
-        except StopIteration as stop:
-            measured: Accuracy = stop.value
-            return measured
-        yield replace(pulse, activity=f"{pulse.activity}, {knowledge}")
+    return retold(steps, lambda pulse: replace(pulse, activity=f"{pulse.activity}, {knowledge}"))

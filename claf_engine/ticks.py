@@ -4,7 +4,7 @@ A phase never blocks and never looks at the clock. It yields a `Pulse` wherever 
 pause there), and a `Boundary` wherever its state is consistent (it may also be probed, saved or left there).
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -63,6 +63,17 @@ Tick = Pulse | Boundary | PartEnd | ClassifierRetrained | DissociationMeasured |
 """Everything that a phase yields: places to pause, consistent places, and what it measured."""
 
 Result = TypeVar("Result")
+
+
+def retold(steps: Generator[Pulse, None, Result], change: Callable[[Pulse], Pulse]) -> Generator[Pulse, None, Result]:
+    """The same steps to the same result, with every pulse changed."""
+    while True:
+        try:
+            pulse = next(steps)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+        yield change(pulse)
 
 
 def exhaust(steps: Generator[Pulse, None, Result]) -> Result:

@@ -6,7 +6,7 @@ The model is any module from images in [0, 1] to logits; freezing it (eval mode,
 from claf_engine.attacks.gradients import Gradient, gradient_of, log_odds, log_odds_gradient
 from claf_engine.attacks.loop import ascent_steps, attack, attack_steps, require_ball, require_pixels
 from claf_engine.attacks.spaces import PIXEL, RELEASED_CODE, Space, space_of
-from claf_engine.attacks.spec import Attack, from_config, make_attack
+from claf_engine.attacks.spec import Attack, crossing_step_size, from_config, make_attack
 
 __all__ = [
     "PIXEL",
@@ -17,6 +17,7 @@ __all__ = [
     "ascent_steps",
     "attack",
     "attack_steps",
+    "crossing_step_size",
     "from_config",
     "gradient_of",
     "log_odds",

@@ -13,8 +13,8 @@ Start = Literal["none", "uniform", "gaussian"]
 
 MI_FGSM_MOMENTUM = 1.0
 """Decay factor mu of Dong et al. (2018)."""
-L2_REACH = Fraction(5, 2)
-"""Steps times step size of an L2 attack, in radii, where no step size is given."""
+REACH = Fraction(5, 2)
+"""Steps times step size, in radii: enough to cross the ball and a little more."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,11 @@ def make_attack(
             return Attack(epsilon, step_size, steps, "uniform", norm, None, name, space)
 
 
+def crossing_step_size(epsilon: Fraction, steps: int) -> Fraction:
+    """The step size with which so many steps cross the ball: 2.5 epsilon / steps."""
+    return REACH * epsilon / steps
+
+
 def from_config(config: AttackConfig, model: ModelConfig, *, steps: int | None = None) -> Attack:
     """The attack of training that the settings describe, optionally with another number of steps."""
     return Attack(
@@ -96,4 +101,4 @@ def from_config(config: AttackConfig, model: ModelConfig, *, steps: int | None =
 def _default_step_size(name: AttackName, epsilon: Fraction, steps: int, norm: Norm) -> Fraction:
     if name == "mi-fgsm":
         return epsilon / steps
-    return L2_REACH * epsilon / steps if norm == "l2" else Fraction(2, 255)
+    return crossing_step_size(epsilon, steps) if norm == "l2" else Fraction(2, 255)

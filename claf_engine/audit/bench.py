@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from claf_engine.accuracy import AttackSuite, correct_steps, outcome_steps
+from claf_engine.attacks import crossing_step_size
 from claf_engine.audit.budget import Budget
 from claf_engine.audit.subject import Subject
 from claf_engine.device import exact_fp32
@@ -120,7 +121,7 @@ class Bench:
         subject = self.subject
         epsilon = subject.epsilon if epsilon is None else epsilon
         if step_size is None:
-            step_size = max(subject.step_size, Fraction(5, 2) * epsilon / steps)
+            step_size = max(subject.step_size, crossing_step_size(epsilon, steps))
         suite = AttackSuite((epsilon,), steps, step_size, restarts, subject.seed, name, space=subject.space)
         spec = suite.attack(epsilon)
         label = f"{spec.title}, step {format_distance(spec.step_size)}, {restarts} start{'' if restarts == 1 else 's'}"

@@ -1,14 +1,13 @@
 """Linear classifiers fitted anew on a frozen encoder, and the features that they are fitted on."""
 
 from collections.abc import Generator
-from fractions import Fraction
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from claf_engine.accuracy import abandonable, first
-from claf_engine.attacks import attack_steps, gradient_of, make_attack
+from claf_engine.attacks import attack_steps, crossing_step_size, gradient_of, make_attack
 from claf_engine.audit.bench import Bench
 from claf_engine.audit.diagnostic import NotRun
 from claf_engine.data import Split, to_pixels
@@ -27,8 +26,6 @@ ITERATIONS, LATER_ITERATIONS = 100, 20
 ADVERSARIAL_SHARE = 4
 """One of so many images to fit on is attacked for the adversarial refit, the costly one."""
 ADVERSARIAL_STEPS, ADVERSARIAL_BATCH = 3, 125
-REACH = Fraction(5, 2)
-"""Steps times step size of the attack that the adversarial refit sees, in radii."""
 WATCHED = 32
 """Images that the gradient of the features is looked at on."""
 TINY = 1e-6
@@ -158,7 +155,7 @@ def adversarial_fit_steps(bench: Bench, encoder: nn.Module, start: nn.Linear) ->
     network, train = require_network(bench)
     subject, count = bench.subject, num_classes(network)
     train = first(train, max(1, bench.budget.fit_images // ADVERSARIAL_SHARE))
-    step_size = REACH * subject.epsilon / ADVERSARIAL_STEPS
+    step_size = crossing_step_size(subject.epsilon, ADVERSARIAL_STEPS)
     spec = make_attack("pgd", subject.epsilon, steps=ADVERSARIAL_STEPS, step_size=step_size, space=subject.space)
     generator = measurement_generator(subject.seed, "adversarial refit", bench.compute.device)
     linear, seen = start, torch.empty(0, start.in_features, device=bench.compute.device)

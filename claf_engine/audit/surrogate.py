@@ -1,14 +1,13 @@
 """A second, small model of one's own, for attacks that know nothing of the audited one."""
 
 from collections.abc import Generator
-from fractions import Fraction
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from claf_engine.accuracy import abandonable, first
-from claf_engine.attacks import attack_steps, make_attack
+from claf_engine.attacks import attack_steps, crossing_step_size, make_attack
 from claf_engine.audit.bench import Bench
 from claf_engine.config import ModelConfig
 from claf_engine.data import Split, to_pixels
@@ -23,8 +22,6 @@ MODEL = ModelConfig(width=16, blocks=(1, 1, 1), activation="silu", projection_hi
 BATCH = 64
 PEAK_RATE = 0.01
 ATTACK_STEPS = 3
-REACH = Fraction(5, 2)
-"""Steps times step size of the attack that it is trained on, in radii."""
 
 
 def surrogate_steps(bench: Bench, train: Split, num_classes: int) -> Generator[Pulse, None, nn.Module]:
@@ -43,7 +40,7 @@ def surrogate_steps(bench: Bench, train: Split, num_classes: int) -> Generator[P
     chance = measurement_generator(seed, "surrogate", torch.device("cpu"))
     starts = measurement_generator(seed, "surrogate's attack", compute.device)
     epsilon = bench.subject.epsilon
-    spec = make_attack("pgd", epsilon, steps=ATTACK_STEPS, step_size=REACH * epsilon / ATTACK_STEPS)
+    spec = make_attack("pgd", epsilon, steps=ATTACK_STEPS, step_size=crossing_step_size(epsilon, ATTACK_STEPS))
     network = build_network(MODEL, num_classes, chance)
     compute.place(network)
     model = network.with_classifier(NATURAL)

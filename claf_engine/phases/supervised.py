@@ -2,10 +2,9 @@
 
 from collections.abc import Generator, Iterator
 from dataclasses import replace
-from fractions import Fraction
 
 from claf_engine.accuracy import AttackSuite, accuracy_steps, first
-from claf_engine.attacks import space_of
+from claf_engine.attacks import crossing_step_size, space_of
 from claf_engine.config import RunConfig
 from claf_engine.events import OverfittingChecked
 from claf_engine.names import AttackName
@@ -75,7 +74,7 @@ def monitors(config: RunConfig) -> tuple[AttackSuite, AttackSuite]:
     """
     attack, steps = config.attack, config.fgsm.monitor_steps
     space = space_of(attack.space, config.model)
-    step_size = Fraction(5, 2) * attack.epsilon / steps
+    step_size = crossing_step_size(attack.epsilon, steps)
     multi_step = AttackSuite((attack.epsilon,), steps, step_size, norm=attack.norm, space=space)
     name: AttackName = "pgd" if attack.random_start else "fgsm"
     return replace(multi_step, steps=1, step_size=config.fgsm.step_size, name=name), multi_step

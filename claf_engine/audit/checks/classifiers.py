@@ -8,12 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from claf_engine.accuracy import AttackSuite, Distances, abandonable, predict
-from claf_engine.attacks import attack_steps
+from claf_engine.attacks import attack_steps, crossing_step_size
 from claf_engine.audit.bench import Bench, Outcome, recipe_of
 from claf_engine.audit.crafted import attackable_steps, percent, require_claim
 from claf_engine.audit.diagnostic import Check, Finding, graded
 from claf_engine.audit.refitting import (
-    REACH,
     adversarial_fit_steps,
     features_of,
     fit_linear,
@@ -128,7 +127,7 @@ def _attack_steps(bench: Bench, model: nn.Module, name: str, standing: Tensor) -
 def pgd_suite(bench: Bench) -> AttackSuite:
     """The claim's attack, with one start and steps that reach across the ball."""
     subject, steps = bench.subject, bench.budget.steps[0]
-    step_size = max(subject.step_size, REACH * subject.epsilon / steps)
+    step_size = max(subject.step_size, crossing_step_size(subject.epsilon, steps))
     return AttackSuite((subject.epsilon,), steps, step_size, seed=subject.seed, space=subject.space)
 
 

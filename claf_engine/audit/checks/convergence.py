@@ -1,13 +1,12 @@
 """Whether the attack went as far as it could: more steps, more starts, a single step, and the way it took."""
 
 from collections.abc import Generator, Mapping
-from fractions import Fraction
 
 import torch
 from torch import Tensor, nn
 
 from claf_engine.accuracy import AttackSuite, predict
-from claf_engine.attacks import ascent_steps, gradient_of, log_odds
+from claf_engine.attacks import ascent_steps, crossing_step_size, gradient_of, log_odds
 from claf_engine.audit.bench import Bench, Outcome, recipe_of
 from claf_engine.audit.crafted import Crafted, attackable_steps, crafted_steps, percent
 from claf_engine.audit.diagnostic import Check, Finding, graded, points
@@ -20,8 +19,6 @@ WARNS_AT, FAILS_AT = 0.01, 0.05
 """Differences of accuracy, as shares of all examples."""
 NEVER = 1.0
 """A share that none exceeds: such a check only warns."""
-REACH = Fraction(5, 2)
-"""Steps times step size, in radii, of the attack whose way is watched."""
 
 
 class Path:
@@ -93,7 +90,7 @@ def silent_success(bench: Bench) -> Generator[Pulse, None, Finding]:
     """Examples that PGD broke on its way although its last point is classified correctly."""
     subject, target, steps = bench.subject, fold(bench.subject.model), bench.budget.steps[0]
     standing = yield from attackable_steps(bench)
-    suite = AttackSuite((subject.epsilon,), steps, REACH * subject.epsilon / steps, space=subject.space)
+    suite = AttackSuite((subject.epsilon,), steps, crossing_step_size(subject.epsilon, steps), space=subject.space)
     spec, num_silent = suite.attack(subject.epsilon), 0
 
     def craft(images: Tensor, labels: Tensor, batch: int) -> Generator[Pulse, None, Tensor]:

@@ -2,13 +2,12 @@
 
 from collections.abc import Generator
 from dataclasses import replace
-from fractions import Fraction
 
 import torch
 from torch import Tensor, nn
 
 from claf_engine.accuracy import AttackSuite, correct_steps
-from claf_engine.attacks import attack_steps
+from claf_engine.attacks import attack_steps, crossing_step_size
 from claf_engine.audit.bench import Bench, Recipe, recipe_of
 from claf_engine.audit.checks.sweep import guessing
 from claf_engine.audit.crafted import (
@@ -34,8 +33,6 @@ LEAD = 0.01
 NAMES: tuple[AttackName, ...] = ("mi-fgsm", "pgd")
 """Momentum is what makes attacks transfer (Dong et al. 2018)."""
 STEPS = 10
-REACH = Fraction(5, 2)
-"""Steps times step size, in radii."""
 BETTER_THAN_GUESSING = 1.5
 """How many times the accuracy of guessing a second model must have for its gradients to mean anything."""
 
@@ -90,7 +87,7 @@ def _second_model(bench: Bench) -> Generator[Pulse, None, nn.Module]:
 
 def _attack(bench: Bench, surrogate: nn.Module, name: AttackName) -> Crafted:
     subject = bench.subject
-    step_size = None if name == "mi-fgsm" else REACH * subject.epsilon / STEPS
+    step_size = None if name == "mi-fgsm" else crossing_step_size(subject.epsilon, STEPS)
     suite = AttackSuite((subject.epsilon,), STEPS, step_size, seed=subject.seed, name=name, space=subject.space)
     recipe: Recipe = replace(recipe_of(suite, subject.epsilon), attack=TRANSFER)
     title = f"{suite.attack(subject.epsilon).title}, made on a second model"

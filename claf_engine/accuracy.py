@@ -7,23 +7,25 @@ trained in. Random starts come from throw-away generators: measuring never chang
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from claf_engine.attacks import PIXEL, Attack, Space, attack_steps, make_attack, require_ball, require_pixels
+from claf_engine.attacks import PIXEL, Attack, Space, make_attack, require_ball, require_pixels
 from claf_engine.attacks.norms import distances
 from claf_engine.curve_record import Curve
 from claf_engine.data import Split, to_pixels
-from claf_engine.device import Compute, channels_last, exact_fp32
+from claf_engine.device import Compute, exact_fp32
+from claf_engine.dropping import any_point_steps, last_point_steps
 from claf_engine.errors import ClafError
 from claf_engine.events import RobustFigure
 from claf_engine.folding import fold
 from claf_engine.modes import evaluating
-from claf_engine.names import AttackName, Norm
+from claf_engine.names import AttackName, Norm, PointName
 from claf_engine.pixels import format_distance
 from claf_engine.seeding import measurement_generator
-from claf_engine.ticks import Pulse, retold
+from claf_engine.ticks import Pulse, Result, retold
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class AttackSuite:
         step_size: None is the attack's own (see `make_attack`).
         restarts: independent runs; an example counts as robust only if all of them fail.
         seed: of the random starts.
+        decides: the last point of a run, or any: then an example is broken by the first that is misclassified.
     """
 
     epsilons: tuple[Fraction, ...]
@@ -44,6 +47,7 @@ class AttackSuite:
     name: AttackName = "pgd"
     norm: Norm = "linf"
     space: Space = PIXEL
+    decides: PointName = "last"
 
     def attack(self, epsilon: Fraction) -> Attack:
         """The attack at one radius."""
@@ -97,7 +101,7 @@ def first(split: Split, count: int | None) -> Split:
 def predict(model: nn.Module, images: Tensor, compute: Compute) -> Tensor:
     """Predicted classes (N,) of images (N, 3, H, W) in [0, 1], in eval mode."""
     with evaluating(model), compute.autocast():
-        classes: Tensor = model(channels_last(images)).argmax(1)
+        classes: Tensor = model(compute.arrange(images)).argmax(1)
     return classes
 
 
@@ -246,22 +250,23 @@ def worst_answer_steps(
     worst, left = labels.clone(), torch.arange(len(images), device=images.device)
     model, target = models
     suite, epsilon, batch = attack
-    spec = suite.attack(epsilon)
+    spec, judge = suite.attack(epsilon), partial(predict, model, compute=compute)
+    run_steps = any_point_steps if suite.decides == "any" else last_point_steps
     for restart in range(suite.restarts):
         if not len(left):
             break
         generator = measurement_generator(suite.seed, f"{spec.title}, batch {batch}, {restart}", compute.device)
-        adversarial = yield from abandonable(attack_steps(target, images, labels, spec, generator, compute))
+        one_run = run_steps(target, judge, (images, labels), spec, generator, compute)
+        adversarial, answers = yield from abandonable(one_run)
         require_ball(images, adversarial, spec)
         moved.add(images, adversarial)
-        answers = predict(model, adversarial, compute)
         worst[left] = answers
         survives = answers == labels
         images, labels, left = images[survives], labels[survives], left[survives]
     return worst
 
 
-def abandonable(steps: Generator[Pulse, None, Tensor]) -> Generator[Pulse, None, Tensor]:
+def abandonable(steps: Generator[Pulse, None, Result]) -> Generator[Pulse, None, Result]:
     """Mark the pulses of an attack as places where a stop may leave: a measurement changes nothing."""
     return retold(steps, lambda pulse: replace(pulse, abandonable=True))
 
@@ -289,4 +294,5 @@ def figure_of(
         norm=suite.norm,
         largest_distance=round(moved.largest, 6),
         mean_distance=round(moved.mean, 6),
+        decides=suite.decides,
     )

@@ -141,9 +141,13 @@ def _normalised(request: ImportRequest, converted: Converted) -> ModelConfig:
         raise ConfigError(f"--mean {request.mean} and --std {request.std}: give finite numbers, std above 0") from error
 
 
+def _on_cpu() -> Compute:
+    return Compute(torch.device("cpu"), "fp32", torch.get_num_threads())
+
+
 def _state(config: RunConfig, converted: Converted) -> TrainState:
     """The network with the foreign weights, as at the end of training; the rest is as at the beginning."""
-    state = begin(config, converted.num_classes, Compute(torch.device("cpu"), "fp32", torch.get_num_threads()))
+    state = begin(config, converted.num_classes, _on_cpu())
     state.network.load_state_dict({**state.network.state_dict(), **converted.tensors})
     state.cursor.end_phase()
     return state
@@ -173,7 +177,7 @@ def _write(directory: RunDirectory, state: TrainState, class_names: tuple[str, .
         classifier=NATURAL,
         class_names=class_names,
         num_records=0,
-        compute={"device": "cpu", "precision": "fp32", "threads": torch.get_num_threads()},
+        compute=_on_cpu().record(),
         versions=versions(),
         trained_classifiers=(NATURAL,),
         imported=origin,

@@ -264,6 +264,7 @@ def _figure(job: Job, survivors: Survivors) -> RobustFigure:
         steps=STEPS,
         step_size="adaptive",
         restarts=1,
+        decides="own",
         num_examples=len(job.split),
         seed=job.suite.seed,
         norm=job.suite.norm,

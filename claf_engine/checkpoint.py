@@ -1,7 +1,8 @@
 """Checkpoints: one safetensors file, hashed, written whole or not at all. No pickle.
 
-Tensors: `network.*`, `optimizer.NAME.INDEX.KEY`, `generator.NAME`, `order`, `loss_sum`. Everything else is JSON in the
-file's metadata (`inspect` reads it without torch). Two hashes: `claf.weights_sha256` covers the network alone, so that
+Tensors: `network.*`, `optimizer.NAME.INDEX.KEY`, `generator.NAME`, `order`, `loss_sum`, and, while stage 2 needs them,
+`features` (to replay) and `perturbations` (to start from). Everything else is JSON in the file's metadata (`inspect`
+reads it without torch). Two hashes: `claf.weights_sha256` covers the network alone, so that
 equal weights can be recognised across runs; `claf.sha256` covers all tensors and all metadata.
 """
 
@@ -25,10 +26,12 @@ from claf_engine.durable import write_atomically
 from claf_engine.errors import CheckpointError, NonFiniteLoss
 from claf_engine.inspect import FORMAT_KEY, FORMAT_VERSION, CheckpointInfo, read_info
 from claf_engine.models import Network, build_network
-from claf_engine.seeding import generator_states
+from claf_engine.seeding import continue_stream, derive_seed, generator_states
 from claf_engine.state import Cursor, Ledger, TrainState, begin, make_optimizer
 
 NETWORK = "network."
+KEPT_IF_ANY = ("features", "perturbations")
+"""Tensors of a state that most states do not have."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Description:
 
     Attributes:
         num_records: journal records that came before it.
-        compute: device, precision and threads it was trained with.
+        compute: device, precision, layout and threads it was trained with.
         trained_classifiers: those that may be evaluated, where the method does not say so by itself.
         imported: where foreign weights come from: file name, its SHA-256, architecture, untrained parts.
     """
@@ -106,6 +109,8 @@ def load_checkpoint(path: Path) -> tuple[CheckpointInfo, dict[str, Tensor]]:
 def restore_state(config: RunConfig, num_classes: int, compute: Compute, path: Path) -> TrainState:
     """Rebuild the state that `save_checkpoint` wrote, on its device.
 
+    A random stream of one kind of device cannot go on on another; there it begins anew, from the seed and the step.
+
     Raises:
         CheckpointError: it cannot be read, or belongs to another architecture.
     """
@@ -115,10 +120,12 @@ def restore_state(config: RunConfig, num_classes: int, compute: Compute, path: P
     try:
         for name, groups in info.metadata["claf.optimizers"].items():
             state.optimizers[name] = make_optimizer(config, state.network, name)
-            _load_optimizer(state.optimizers[name], _optimizer_slots(tensors, name), groups)
+            load_optimizer(state.optimizers[name], _optimizer_slots(tensors, name), groups)
         for name, generator in state.generators.items():
-            generator.set_state(tensors[f"generator.{name}"])
+            continue_stream(generator, tensors[f"generator.{name}"], derive_seed(config.seed, name, info.step))
         state.order, state.loss_sum = tensors["order"], tensors["loss_sum"].to(compute.device)
+        for name in KEPT_IF_ANY:
+            setattr(state, name, tensors[name].to(compute.device) if name in tensors else None)
         state.loss_count = info.metadata["claf.loss_count"]
         state.cursor = Cursor(**info.metadata["claf.cursor"])
         state.ledger = Ledger(**info.metadata["claf.ledger"])
@@ -172,6 +179,7 @@ def state_tensors(state: TrainState) -> dict[str, Tensor]:
     for name, generator_state in generator_states(state.generators).items():
         tensors[f"generator.{name}"] = generator_state
     tensors |= {"order": state.order, "loss_sum": state.loss_sum}
+    tensors |= {name: kept for name in KEPT_IF_ANY if (kept := getattr(state, name)) is not None}
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
@@ -200,12 +208,24 @@ def _optimizer_slots(tensors: Mapping[str, Tensor], name: str) -> dict[int, dict
     return slots
 
 
-def _load_optimizer(
+def load_optimizer(
     optimizer: torch.optim.Optimizer, slots: dict[int, dict[str, Tensor]], groups: list[dict[str, Any]]
 ) -> None:
+    """Take over the settings of an optimiser and what it remembers, in the memory layout of what it steps.
+
+    How it steps, as one kernel or tensor by tensor, is its device's affair and stays; one kernel for all refuses memory
+    that is laid out otherwise than the weights.
+    """
     fresh = optimizer.state_dict()["param_groups"]
-    merged = [{**group, "params": new["params"]} for group, new in zip(groups, fresh, strict=True)]
+    merged = [
+        {**group, **{key: new[key] for key in ("params", "fused", "foreach") if key in new}}
+        for group, new in zip(groups, fresh, strict=True)
+    ]
     optimizer.load_state_dict({"state": slots, "param_groups": merged})
+    for parameter, remembered in optimizer.state.items():
+        for key, value in remembered.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                remembered[key] = torch.empty_like(parameter).copy_(value)
 
 
 def _network_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -111,7 +111,7 @@ class Conductor:
         if not self._has_pulsed:
             self._pace.activity = Pulse("")
         self._has_pulsed = False
-        if tick.part != "retrain":
+        if tick.part not in {"retrain", "replay"}:
             self._learning_rate = tick.learning_rate
         if state.cursor.step % self._session.config.runtime.log_every == 0:
             yield self._logged(tick)

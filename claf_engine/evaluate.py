@@ -24,7 +24,7 @@ from claf_engine.errors import ConfigError
 from claf_engine.evaluation_data import data_config, require_same_classes
 from claf_engine.events import RobustFigure
 from claf_engine.inspect import CheckpointInfo
-from claf_engine.names import EvaluationAttack, Norm, SpaceName
+from claf_engine.names import EvaluationAttack, Norm, PointName, SpaceName
 from claf_engine.pixels import format_levels
 from claf_engine.results import require_trained
 from claf_engine.runs import versions
@@ -32,9 +32,9 @@ from claf_engine.ticks import Pulse, exhaust
 
 DEFAULT_STEPS = 10
 IGNORED = {
-    "fgsm": ("takes one step of epsilon from the image itself", ("steps", "step_size", "restarts")),
+    "fgsm": ("takes one step of epsilon from the image itself", ("steps", "step_size", "restarts", "decides")),
     "mi-fgsm": ("starts from the image itself, so that all its runs are the same", ("restarts",)),
-    "autoattack": ("sets its own steps and restarts", ("steps", "step_size", "restarts")),
+    "autoattack": ("sets its own steps and restarts", ("steps", "step_size", "restarts", "decides")),
 }
 """What is peculiar to an attack, and the fields of a request that it therefore has no use for."""
 
@@ -50,6 +50,7 @@ class EvaluationRequest:
         steps: attack steps; None is 10, where the attack does not set its own.
         step_size: length of one; None is the attack's own (see `make_attack`).
         restarts: independent attacks; an example counts as robust only if all fail; None is 1.
+        decides: last or any point of each (see `AttackSuite`); None is last.
         norm: of the ball, linf or l2.
         space: pixel, or released-code, whose figures are not accuracy in an epsilon-ball.
         defence: stands before the classifier, which is then attacked with and without knowledge of it.
@@ -73,6 +74,7 @@ class EvaluationRequest:
     steps: int | None = None
     step_size: Fraction | None = None
     restarts: int | None = None
+    decides: PointName | None = None
     norm: Norm = "linf"
     space: SpaceName = "pixel"
     defence: Defence | None = None
@@ -229,6 +231,7 @@ def suite_of(request: EvaluationRequest, config: RunConfig) -> AttackSuite:
         request.attack,
         request.norm,
         space_of(request.space, config.model),
+        request.decides or "last",
     )
 
 

@@ -2,13 +2,15 @@
 
 In eval mode BatchNorm is an affine map with constants, so convolution and BatchNorm together are one convolution: the
 same function up to rounding, without the passes over memory that make most of BatchNorm's cost on a CPU. The copy is
-frozen and knows nothing of later changes of the weights: fold again after every update of the encoder.
+frozen and knows nothing of later changes of the weights: `refold` it after every update of the encoder.
 """
 
 import copy
+from collections.abc import Iterator
 
+import torch
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_conv_bn_weights
 
 from claf_engine.models import Encoder, Pipeline, ResidualBlock
 
@@ -31,6 +33,44 @@ def fold(model: nn.Module) -> nn.Module:
     if isinstance(model, Pipeline) and isinstance(model.encoder, Encoder):
         return Pipeline(fold_encoder(model.encoder), model.classifier)
     return model
+
+
+@torch.no_grad()
+def refold(folded: nn.Module, model: nn.Module) -> None:
+    """Bring what `fold(model)` gave up to date with the model, in place and so without new memory.
+
+    Whoever holds the folded weights, such as a captured pass, sees the new ones.
+    """
+    if folded is model:
+        return
+    assert isinstance(folded, Pipeline)
+    assert isinstance(model, Pipeline)
+    for (convolution, _), (source, norm) in zip(_layers(folded.encoder), _layers(model.encoder), strict=True):
+        assert isinstance(norm, nn.BatchNorm2d)
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        weight, bias = fuse_conv_bn_weights(
+            source.weight, source.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+        )
+        assert convolution.bias is not None
+        convolution.weight.copy_(weight)
+        convolution.bias.copy_(bias)
+
+
+def _layers(encoder: nn.Module) -> Iterator[tuple[nn.Conv2d, nn.Module]]:
+    """Each convolution of an encoder, folded or not, with what comes after it: BatchNorm or nothing."""
+    assert isinstance(encoder, Encoder)
+    pairs = [(encoder.stem, encoder.norm)]
+    for block in encoder.blocks:
+        assert isinstance(block, ResidualBlock)
+        pairs += [(block.conv1, block.norm1), (block.conv2, block.norm2)]
+        if isinstance(block.shortcut, nn.Sequential):
+            pairs.append((block.shortcut[0], block.shortcut[1]))
+        elif isinstance(block.shortcut, nn.Conv2d):
+            pairs.append((block.shortcut, nn.Identity()))
+    for convolution, norm in pairs:
+        assert isinstance(convolution, nn.Conv2d)
+        yield convolution, norm
 
 
 def _fuse(convolution: nn.Module, norm: nn.Module) -> nn.Module:

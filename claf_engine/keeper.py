@@ -32,7 +32,7 @@ def describe(
         classifier=classifier,
         class_names=session.data.class_names,
         num_records=num_records,
-        compute={"device": compute.device.type, "precision": compute.precision, "threads": compute.threads},
+        compute=compute.record(),
         versions=versions(),
         requested=requested,
     )

@@ -1,8 +1,16 @@
 """Losses as pure functions."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+DENSE_ROWS = 2048
+"""Up to so many rows `supcon_loss` holds all similarities at once; with more it goes through them by chunks."""
+CHUNK_BYTES = 2**25
+"""Similarities held at a time above `DENSE_ROWS`: few kernel launches, and small beside what a network holds."""
 
 
 def supcon_loss(projections: Tensor, labels: Tensor, temperature: float) -> Tensor:
@@ -15,6 +23,9 @@ def supcon_loss(projections: Tensor, labels: Tensor, temperature: float) -> Tens
     and the loss is the mean of L_i over the anchors that have a positive; eq. 2 sums, which differs by that factor
     (Khosla et al. 2020 and the released code average too). An anchor without a positive has no defined term and is left
     out; it still serves the others as a negative. With no positive anywhere the loss is 0.
+
+    Memory grows with the rows, B * V, and not with their square, above `DENSE_ROWS`; there the loss can be
+    differentiated once only.
 
     Args:
         projections: (B, V, P): V views of B images; unit length is not required. Computed in fp32 whatever the dtype
@@ -33,20 +44,14 @@ def supcon_loss(projections: Tensor, labels: Tensor, temperature: float) -> Tens
     if temperature <= 0:
         raise ValueError(f"temperature must be positive, got {temperature}")
     num_images, num_views, _ = projections.shape
-    anchors = projections.transpose(0, 1).reshape(num_images * num_views, -1)
-    anchors = anchors if anchors.dtype == torch.float64 else anchors.float()
+    rows = projections.transpose(0, 1).reshape(num_images * num_views, -1)
+    rows = rows if rows.dtype == torch.float64 else rows.float()
     row_labels = labels.repeat(num_views)
-    is_self = torch.eye(len(row_labels), dtype=torch.bool, device=labels.device)
-    is_positive = (row_labels[:, None] == row_labels[None, :]) & ~is_self
-
-    with torch.autocast(anchors.device.type, enabled=False):
-        similarity = anchors @ anchors.T / temperature
-    log_denominator = similarity.masked_fill(is_self, -torch.inf).logsumexp(1)
-    num_positives = is_positive.sum(1)
-    mean_positive_similarity = (similarity * is_positive).sum(1) / num_positives.clamp(min=1)
-    has_positive = num_positives > 0
-    per_anchor = torch.where(has_positive, log_denominator - mean_positive_similarity, 0.0)
-    return per_anchor.sum() / has_positive.sum().clamp(min=1)
+    with torch.autocast(rows.device.type, enabled=False):
+        if len(rows) <= DENSE_ROWS:
+            return _dense_supcon(rows, row_labels, temperature)
+        loss: Tensor = _ChunkedSupCon.apply(rows, row_labels, temperature)
+        return loss
 
 
 def nt_xent_loss(projections: Tensor, temperature: float) -> Tensor:
@@ -96,3 +101,88 @@ def logit_distance(attacked: Tensor, natural: Tensor) -> Tensor:
         A 0-d tensor, not negative.
     """
     return (attacked - natural).square().mean()
+
+
+def _dense_supcon(rows: Tensor, labels: Tensor, temperature: float) -> Tensor:
+    """Eq. 2 of rows (N, P) with labels (N,), all N * N similarities at once."""
+    is_self = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    is_positive = (labels[:, None] == labels[None, :]) & ~is_self
+    similarity = rows @ rows.T / temperature
+    log_denominator = similarity.masked_fill(is_self, -torch.inf).logsumexp(1)
+    num_positives = is_positive.sum(1)
+    mean_positive_similarity = (similarity * is_positive).sum(1) / num_positives.clamp(min=1)
+    has_positive = num_positives > 0
+    per_anchor = torch.where(has_positive, log_denominator - mean_positive_similarity, 0.0)
+    return per_anchor.sum() / has_positive.sum().clamp(min=1)
+
+
+class _ChunkedSupCon(torch.autograd.Function):
+    """Eq. 2 in memory that grows with the rows: the pass over the similarities makes the gradient as well.
+
+    With s_ia = z_i . z_a / tau, softmax_i over the other rows and n anchors that have a positive,
+
+        dL/ds_ia = (softmax_ia - [a in P(i)] / |P(i)|) / n,
+
+    and z_i is in s both as an anchor and as what the other anchors are compared with.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, labels: Tensor, temperature: float) -> Tensor:
+        num_positives, positive_sums = _positives(rows, labels)
+        has_positive = num_positives > 0
+        weights = has_positive / has_positive.sum().clamp(min=1).to(rows.dtype)
+        mean_positives = positive_sums / num_positives.clamp(min=1)[:, None]
+        log_denominators, gradient = _log_denominators(rows, weights, temperature, ctx.needs_input_grad[0])
+        if gradient is not None:
+            # The rows of a class share one weight, so z_i gets the same as an anchor and as a positive.
+            gradient.addcmul_(mean_positives, weights[:, None], value=-2 / temperature)
+        ctx.save_for_backward(gradient)
+        return (log_denominators - (rows * mean_positives).sum(1) / temperature).dot(weights)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return upstream * gradient, None, None
+
+
+def _log_denominators(
+    rows: Tensor, weights: Tensor, temperature: float, differentiate: bool
+) -> tuple[Tensor, Tensor | None]:
+    """The log of sum_{a in A(i)} exp(z_i . z_a / tau) for rows (N, P), N >= 2; a chunk of anchors at a time.
+
+    Returns:
+        These (N,), and the gradient (N, P) of their sum weighted by `weights` (N,), None where it is not wanted.
+    """
+    num_chunk_rows = max(1, CHUNK_BYTES // (rows.element_size() * len(rows)))
+    buffer = rows.new_empty((min(num_chunk_rows, len(rows)), len(rows)))
+    gradient = torch.zeros_like(rows) if differentiate else None
+    logarithms = []
+    for start in range(0, len(rows), num_chunk_rows):
+        chunk = slice(start, start + num_chunk_rows)
+        anchors = rows[chunk]
+        similarity = buffer[: len(anchors)].addmm_(anchors, rows.T, beta=0, alpha=1 / temperature)
+        similarity.diagonal(start).fill_(-torch.inf)
+        greatest = similarity.amax(1)
+        exponentials = similarity.sub_(greatest[:, None]).exp_()
+        denominators = exponentials.sum(1)
+        logarithms.append(greatest + denominators.log())
+        if gradient is not None:
+            share = (weights[chunk] / denominators / temperature)[:, None]
+            gradient[chunk].addcmul_(share, exponentials @ rows)
+            gradient.addmm_(exponentials.T, share * anchors)
+    return torch.cat(logarithms), gradient
+
+
+def _positives(rows: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """How many positives each of the rows (N, P) has, (N,), and their sum (N, P).
+
+    It takes no similarity, for the sum of z_i . z_p over p is z_i . (sum of z_p). Bags, unlike `index_add`, are summed
+    in the same order every time on every device.
+    """
+    ordered, order = labels.sort(stable=True)
+    class_of_ordered = F.pad((ordered[1:] != ordered[:-1]).cumsum(0), (1, 0))
+    starts = torch.searchsorted(class_of_ordered, torch.arange(len(rows) + 1, device=rows.device))
+    class_of_row = torch.empty_like(order).scatter_(0, order, class_of_ordered)
+    sums = F.embedding_bag(order, rows, starts[:-1], mode="sum")
+    return starts.diff()[class_of_row] - 1, sums[class_of_row] - rows

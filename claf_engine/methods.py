@@ -25,9 +25,13 @@ from claf_engine.phases.objectives import (
     natural_loss,
     trades_loss,
 )
+from claf_engine.phases.savings import num_replayed
 from claf_engine.phases.supervised import supervised
-from claf_engine.session import Session
+from claf_engine.session import Session, steps_of_share
 from claf_engine.ticks import Tick
+
+FEATURES_COST = 0.02
+"""Of a classifier's step on features that are there already."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +39,19 @@ class Part:
     """One loop of a phase: how often it passes over the images in an epoch, and what one image costs.
 
     Costs are in forward passes of the encoder; a backward pass to the images counts 1, a full one 2.
+
+    Attributes:
+        share: of the batches that each pass takes.
     """
 
     name: str
     sweeps: int
     cost: float
+    share: float = 1.0
+
+    def steps(self, steps_per_sweep: int) -> int:
+        """Optimiser steps in an epoch, where a pass over all images takes so many."""
+        return self.sweeps * steps_of_share(self.share, steps_per_sweep)
 
 
 @dataclass(frozen=True)
@@ -70,7 +82,7 @@ class Phase:
 
     def plan(self, steps_per_sweep: int) -> PhasePlan:
         """The phase as the run announces it."""
-        steps = self.epochs * steps_per_sweep * sum(part.sweeps for part in self.parts)
+        steps = self.epochs * sum(part.steps(steps_per_sweep) for part in self.parts)
         return PhasePlan(self.name, self.title, self.epochs, steps)
 
 
@@ -78,8 +90,11 @@ def phases_of(config: RunConfig) -> tuple[Phase, ...]:
     """The phases of the configured method, in order; phases of no epochs are left out.
 
     Raises:
-        ConfigError: none is left, or the head of rocl is to be trained for no epochs.
+        ConfigError: none is left, the head of rocl is to be trained for no epochs, or attacks are to start warm where
+            they cannot.
     """
+    if config.attack.warm_start:
+        _require_warm_start(config)
     phases = tuple(phase for phase in METHODS[config.method](config) if phase.epochs > 0)
     if not phases:
         raise ConfigError(f"method {config.method} trains for no epochs: set the epochs of one of its phases above 0")
@@ -138,11 +153,7 @@ def _contrastive(config: RunConfig, number: str) -> Phase:
 
 def _adversarial(config: RunConfig) -> Phase:
     steps = config.attack.steps
-    attack_cost = 2 * steps if config.adversarial.classifier_images == "adversarial" else 0
-    parts = (
-        Part("retrain", config.adversarial.classifier_epochs, attack_cost + 1),
-        Part("encoder", 1, 2 * steps + 9),
-    )
+    parts = (*_retraining(config), Part("encoder", 1, 2 * steps + 9))
     return Phase(
         "adversarial",
         "2 · adversarial features",
@@ -156,12 +167,28 @@ def _adversarial(config: RunConfig) -> Phase:
     )
 
 
+def _retraining(config: RunConfig) -> tuple[Part, ...]:
+    """The passes that craft, and those that replay what was crafted, if there are any."""
+    attack_cost = 2 * config.attack.steps if config.adversarial.classifier_images == "adversarial" else 0
+    share, replayed = config.adversarial.classifier_fraction, num_replayed(config.adversarial)
+    crafting = Part("retrain", config.adversarial.classifier_epochs - replayed, attack_cost + 1, share)
+    return (crafting, Part("replay", replayed, FEATURES_COST, share)) if replayed else (crafting,)
+
+
+def _require_warm_start(config: RunConfig) -> None:
+    """Refuse a warm start that would be ignored, or would begin at a perturbation of another crop."""
+    if config.method != "claf":
+        raise ConfigError(f"attack.warm_start works in method claf alone, not in {config.method}; set it to false")
+    if config.adversarial.source == "crop":
+        raise ConfigError("attack.warm_start needs adversarial.source = 'image': every crop of an image is another one")
+
+
 def _linear_evaluations(config: RunConfig, number: str) -> tuple[Phase, Phase]:
     return _linear_evaluation(config, number), _adversarial_linear_evaluation(config, number)
 
 
 def _linear_evaluation(config: RunConfig, number: str) -> Phase:
-    parts, epochs = (Part("natural", 1, 0.02),), config.linear_evaluation.epochs
+    parts, epochs = (Part("natural", 1, FEATURES_COST),), config.linear_evaluation.epochs
     title = f"{number}linear evaluation"
     return Phase("linear_evaluation", title, linear_evaluation, epochs, parts, NATURAL, is_frozen=True)
 

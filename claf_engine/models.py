@@ -23,7 +23,8 @@ CLASSIFIERS = (ATTACK, NATURAL, ADVERSARIAL)
 SOFTPLUS_BETA = 10.0
 """Sharpness of softplus, as in smooth adversarial training (Xie et al. 2020): nearer to ReLU than the usual 1."""
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": F.relu,
+    # In place: what a convolution or BatchNorm gives is needed by nobody else, and its memory need not be kept.
+    "relu": partial(F.relu, inplace=True),
     "silu": F.silu,
     "softplus": partial(F.softplus, beta=SOFTPLUS_BETA),
 }
@@ -48,7 +49,7 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C_in, H, W) to (N, C_out, H / stride, W / stride)."""
         hidden = self.activation(self.norm1(self.conv1(x)))
-        return self.activation(self.norm2(self.conv2(hidden)) + self.shortcut(x))
+        return self.activation(self.norm2(self.conv2(hidden)).add_(self.shortcut(x)))
 
 
 class Encoder(nn.Module):

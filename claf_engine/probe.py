@@ -4,7 +4,7 @@ Nothing here touches training state: the quick fit of stage 1 uses a throw-away 
 """
 
 from collections.abc import Generator, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -41,9 +41,11 @@ class Probed:
 
 def suite_of(config: ProbeConfig | EvaluationConfig, model: ModelConfig) -> AttackSuite:
     """The attack that a section of the settings describes, against a network with these settings."""
-    restarts = config.restarts if isinstance(config, EvaluationConfig) else 1
     space = space_of(config.space, model)
-    return AttackSuite(config.epsilons, config.steps, config.step_size, restarts, norm=config.norm, space=space)
+    suite = AttackSuite(config.epsilons, config.steps, config.step_size, norm=config.norm, space=space)
+    if isinstance(config, ProbeConfig):
+        return suite
+    return replace(suite, restarts=config.restarts, decides=config.decides)
 
 
 def probe_steps(session: Session, phase: Phase) -> Generator[Pulse, None, Probed]:

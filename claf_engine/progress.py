@@ -41,7 +41,7 @@ def plan_work(config: RunConfig, phases: tuple[Phase, ...], num_train: int, num_
     works: list[Work] = []
     for index, phase in enumerate(phases):
         for part in phase.parts:
-            count = phase.epochs * part.sweeps * steps
+            count = phase.epochs * part.steps(steps)
             works.append(Work(index, kind_of(phase.name, part.name), count, part.cost * images))
         if phase.num_watches:
             cost = sum(_measurement_cost(config.probe.num_examples, 1, steps) for steps in phase.watch_steps)

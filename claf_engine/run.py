@@ -121,13 +121,13 @@ def _starting_point(directory: RunDirectory) -> tuple[CheckpointInfo | None, lis
 
 
 def _compute_for(config: RunConfig, start: CheckpointInfo | None) -> tuple[Compute, list[str]]:
-    """Device, precision and threads: a resumed run takes the checkpoint's, to go on bit-identically."""
+    """Device, precision, layout and threads: a resumed run takes the checkpoint's, to go on bit-identically."""
     if start is None:
         return choose_compute(config.runtime), []
-    before = start.metadata["claf.compute"]
-    runtime = config.runtime.model_copy(update={"threads": before["threads"], "precision": before["precision"]})
-    compute = choose_compute(runtime)
-    now = {"device": compute.device.type, "precision": compute.precision, "threads": compute.threads}
+    before = {"layout": "channels_last", **start.metadata["claf.compute"]}
+    chosen = {name: before[name] for name in ("threads", "precision", "layout")}
+    compute = choose_compute(config.runtime.model_copy(update=chosen))
+    now = compute.record()
     if now == before:
         return compute, []
     changed = ", ".join(f"{name} was {before[name]}, is {now[name]}" for name in now if now[name] != before[name])
@@ -166,6 +166,7 @@ def _started(
         num_test=len(data.test),
         device=compute.describe(),
         precision=compute.precision,
+        layout=compute.layout,
         threads=compute.threads,
         num_parameters=sum(parameter.numel() for parameter in session.state.network.parameters()),
         seed=config.seed,

@@ -38,3 +38,11 @@ def measurement_generator(seed: int, purpose: str, device: torch.device) -> torc
 def generator_states(generators: Mapping[str, torch.Generator]) -> dict[str, torch.Tensor]:
     """States as byte tensors on the CPU, for a checkpoint."""
     return {purpose: generator.get_state() for purpose, generator in generators.items()}
+
+
+def continue_stream(generator: torch.Generator, saved: torch.Tensor, other_seed: int) -> None:
+    """Go on with a saved stream; where it was drawn on another kind of device, begin one from another seed."""
+    if len(saved) == len(generator.get_state()):
+        generator.set_state(saved)
+    else:
+        generator.manual_seed(other_seed)

@@ -1,7 +1,9 @@
 """What a phase works with: settings, device, images and state, and the few moves that all loops share."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
 import torch
 from torch import Tensor
@@ -10,10 +12,16 @@ from claf_engine.config import RunConfig
 from claf_engine.data import Dataset, Split, to_pixels
 from claf_engine.device import Compute
 from claf_engine.errors import NonFiniteLoss
+from claf_engine.models import ATTACK
 from claf_engine.schedules import learning_rate, set_learning_rate
 from claf_engine.seeding import ORDER
 from claf_engine.state import FEATURES, TrainState, make_optimizer, optimizer_config
 from claf_engine.ticks import Boundary
+
+
+def steps_of_share(share: float, steps_per_sweep: int) -> int:
+    """Optimiser steps of a pass over a share of the batches, rounded up; the share is meant as it is written."""
+    return math.ceil(Fraction(str(share)) * steps_per_sweep)
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,11 @@ class Session:
         """Optimiser steps of one pass over the training images; the last batch may be smaller."""
         return -(-len(self.data.train) // self.config.batch_size)
 
+    @property
+    def steps_per_retraining_sweep(self) -> int:
+        """Optimiser steps of one pass of classifier retraining, which may take a share of the batches only."""
+        return steps_of_share(self.config.adversarial.classifier_fraction, self.steps_per_sweep)
+
     def optimizer(self, name: str) -> torch.optim.Optimizer:
         """The optimiser of this name, made on first use."""
         state = self.state
@@ -50,15 +63,24 @@ class Session:
         """Forget an optimiser that no later phase uses, so that checkpoints need not hold it."""
         self.state.optimizers.pop(name, None)
 
-    def batches(self) -> Iterator[Tensor]:
+    def batches(self, num_batches: int | None = None, *, again: bool = False) -> Iterator[Tensor]:
         """One pass over the training images in random order, from wherever the cursor stands.
 
         Yields row indices (B,) on the CPU; the caller ends each batch with `finish_step`.
+
+        Args:
+            num_batches: how many of the first batches are taken; None takes all.
+            again: take the images of the pass before, and no others, in a new order.
         """
         state, cursor, size = self.state, self.state.cursor, self.config.batch_size
         if cursor.batch == 0:
-            state.order = torch.randperm(len(self.data.train), generator=state.generators[ORDER])
-        while cursor.batch < self.steps_per_sweep:
+            order = torch.randperm(len(self.data.train), generator=state.generators[ORDER])
+            if again:
+                order = order[torch.isin(order, state.order)]
+            elif num_batches is not None:
+                order = order[: num_batches * size]
+            state.order = order
+        while cursor.batch * size < len(state.order):
             batch = cursor.batch
             yield state.order[batch * size : (batch + 1) * size]
             assert cursor.batch == batch + 1, "a batch must end with finish_step"
@@ -91,7 +113,8 @@ class Session:
         """
         if self.compute.device.type == "cpu":
             self.require_finite(float(loss.detach()))
-        rate = learning_rate(optimizer_config(self.config, name), step, total_steps, self.steps_per_sweep)
+        steps_per_epoch = self.steps_per_retraining_sweep if name == ATTACK else self.steps_per_sweep
+        rate = learning_rate(optimizer_config(self.config, name), step, total_steps, steps_per_epoch)
         if is_edited:
             rate *= self.state.ledger.learning_rate_factor
         optimizer = self.optimizer(name)

@@ -102,6 +102,10 @@ class TrainState:
         order: (N,) image order of the current sweep, on the CPU; empty before the first.
         loss_sum: 0-d fp64 sum of the losses of the current part, on the device.
         loss_count: how many losses it sums.
+        features: (N, D) fp32 features of attacked training images that retraining is yet to replay, on the device;
+            zero where no image was attacked; None while there are none.
+        perturbations: (N, 3, H, W) int8, where the next attack on each training image begins, in 127ths of epsilon, on
+            the device; None where attacks do not start warm.
     """
 
     network: Network
@@ -112,6 +116,8 @@ class TrainState:
     loss_count: int = 0
     cursor: Cursor = field(default_factory=Cursor)
     ledger: Ledger = field(default_factory=Ledger)
+    features: Tensor | None = None
+    perturbations: Tensor | None = None
 
     def start_losses(self) -> None:
         """Begin a new mean of losses."""

@@ -1,6 +1,7 @@
 """How an attack's radius is written, and the warning where a figure is not accuracy in an epsilon-ball. Pure functions.
 
 A figure of the released code's space looks like one of pixel space but means something else, so it never stands alone.
+Nor does one that any point of an attack decides: most papers judge the last.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,22 +14,35 @@ from claf_tui.safe_text import safe
 PIXEL, LINF = "pixel", "linf"
 NORM_NAMES = {LINF: "", "l2": "L2"}
 NO_BALL = "(no ball)"
+LAST, ANY, OWN = "last", "any", "own"
+ANY_POINT = "(any point)"
+DECIDING = {
+    LAST: "the last point of the attack",
+    ANY: "any point of the attack, from its start on",
+    OWN: "the worst point that the attack found",
+}
 
 
 def radius(figure: RobustFigure) -> str:
-    """Write epsilon with its norm (Linf goes without saying) and a mark where there is no ball: "8/255 (no ball)"."""
-    return radius_text(figure.epsilon, figure.norm, figure.space)
+    """Write epsilon with its norm and marks; Linf, the last point and a ball go without saying: "8/255 (no ball)"."""
+    return radius_text(figure.epsilon, figure.norm, figure.space, figure.decides)
 
 
 def ball_radius(figure: RobustFigure) -> str:
     """Write epsilon with its norm alone, for places whose title carries the warning."""
-    return radius_text(figure.epsilon, figure.norm, PIXEL)
+    return radius_text(figure.epsilon, figure.norm, PIXEL, figure.decides)
 
 
-def radius_text(epsilon: object, norm: object, space: object) -> str:
-    """Write a radius from the three words that describe it."""
+def radius_text(epsilon: object, norm: object, space: object, decides: object = LAST) -> str:
+    """Write a radius from the words that describe it."""
     name = NORM_NAMES.get(str(norm), safe(norm, 8))
-    return " ".join(filter(None, (name, safe(epsilon, 12), "" if space == PIXEL else NO_BALL)))
+    marks = (ANY_POINT if decides == ANY else "", "" if space == PIXEL else NO_BALL)
+    return " ".join(filter(None, (name, safe(epsilon, 12), *marks)))
+
+
+def deciding_text(decides: object) -> str:
+    """Say which point of an attack decided; a figure that says nothing is of the last one."""
+    return DECIDING.get(str(decides), safe(decides, 20))
 
 
 def caveat(robust: Iterable[RobustFigure]) -> str:

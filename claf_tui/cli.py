@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from claf_engine.errors import ClafError
 from claf_tui import exit_codes, output
-from claf_tui.commands import audit, checkpoint, config, evaluate, reproduce, runs, train, watch
+from claf_tui.commands import audit, checkpoint, config, doctor, evaluate, reproduce, runs, train, watch
 from claf_tui.signals import leaving_signals
 
 DEBUG_VARIABLE = "CLAF_DEBUG"
@@ -32,6 +32,7 @@ app.command("audit")(audit.audit)
 app.command("runs")(runs.runs)
 app.command("watch")(watch.watch)
 app.command("reproduce")(reproduce.reproduce)
+app.command("doctor")(doctor.doctor)
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(config.app, name="config")
 

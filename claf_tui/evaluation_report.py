@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from claf_tui import figures
-from claf_tui.attack_words import NO_BALL, PIXEL, radius_text
+from claf_tui.attack_words import ANY, ANY_POINT, LAST, NO_BALL, PIXEL, deciding_text, radius_text
 from claf_tui.curve_report import curve_tables
 from claf_tui.safe_text import safe
 
@@ -24,6 +24,7 @@ ATTACKERS = (
     "natural accuracy is with the defence; an oblivious attack does not know of it, an adaptive one takes its gradient "
     "for the identity; the lower figure counts"
 )
+ANY_DECIDES = f"{ANY_POINT}: broken by the first misclassified point; most papers judge the last alone, which is weaker"
 ADAPTIVE_ONLY = "natural accuracy is with the defence; AutoAttack crafts and judges with one model, so it is adaptive"
 
 
@@ -35,7 +36,7 @@ def evaluation_tables(record: Mapping[str, Any]) -> list[RenderableType]:
     """
     robust = record["robust"]
     sentences = [Text(sentence, style="yellow") for sentence in no_ball_sentences(robust)]
-    sentences += [Text(sentence, style="dim") for sentence in _defence_sentences(robust)]
+    sentences += [Text(sentence, style="dim") for sentence in (*_point_sentences(robust), *_defence_sentences(robust))]
     measured = curve_tables(record) if "curve" in record else [_accuracies(record)]
     return [_facts(record), *measured, *sentences]
 
@@ -57,7 +58,7 @@ def no_ball_sentences(robust: Iterable[Figure]) -> list[str]:
 
 def radius_of(item: Figure) -> str:
     """A figure's radius with its norm, and with a mark where there is no ball."""
-    return radius_text(item["epsilon"], item.get("norm", "linf"), item.get("space", PIXEL))
+    return radius_text(item["epsilon"], item.get("norm", "linf"), item.get("space", PIXEL), item.get("decides", LAST))
 
 
 def new_table(*headings: str, show_header: bool = True) -> Table:
@@ -88,6 +89,7 @@ def _facts(record: Mapping[str, Any]) -> Table:
         "weights_sha256": safe(record.get("weights_sha256"), 64),
         "measured on": _listed(record.get("data"), images, shared.get("precision"), record.get("device")),
         "attack": _listed(NAMES.get(name, safe(name, 20).upper()), *settings),
+        "decides": ", ".join(dict.fromkeys(deciding_text(item.get("decides", LAST)) for item in robust)),
         "space": _listed(*space),
         "defence": _listed(*defence, shared.get("knowledge") if defence else None),
         "standing": safe(record.get("audit", "unaudited"), 20),
@@ -125,6 +127,10 @@ def _accuracies(record: Mapping[str, Any]) -> Table:
             *(figures.levels(item[key]) if _is_number(item.get(key)) else figures.UNKNOWN for key in distances),
         )
     return table
+
+
+def _point_sentences(robust: Sequence[Figure]) -> list[str]:
+    return [ANY_DECIDES] if any(item.get("decides") == ANY for item in robust) else []
 
 
 def _defence_sentences(robust: Sequence[Figure]) -> list[str]:

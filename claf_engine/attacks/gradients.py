@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor, nn
 
-from claf_engine.device import Compute, channels_last
+from claf_engine.device import Compute
 from claf_engine.modes import frozen
 
 Gradient = Callable[[Tensor], Tensor]
@@ -28,7 +28,7 @@ def gradient_of(model: nn.Module, loss: Callable[[Tensor], Tensor], compute: Com
         images = images.detach().requires_grad_(True)
         with mode(model), torch.enable_grad():
             with compute.autocast():
-                outputs = model(channels_last(images)).float()
+                outputs = model(compute.arrange(images)).float()
             return torch.autograd.grad(loss(outputs).sum(), images)[0]
 
     return gradient

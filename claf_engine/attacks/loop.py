@@ -52,7 +52,7 @@ def require_ball(images: Tensor, adversarial: Tensor, spec: Attack) -> None:
 
 
 def ascent_steps(
-    gradient: Gradient, images: Tensor, spec: Attack, generator: torch.Generator
+    gradient: Gradient, images: Tensor, spec: Attack, generator: torch.Generator, begin: Tensor | None = None
 ) -> Generator[Pulse, None, Tensor]:
     """Climb a gradient within the ball, with a pulse before every step.
 
@@ -62,6 +62,8 @@ def ascent_steps(
         spec: the attack. Zero steps and no random start return the images unchanged.
         generator: of the random start, on the images' device; how much it is consumed depends on start, norm and
             shape alone.
+        begin: (N, C, H, W) where the attack begins in place of its start, projected into the ball; the generator is
+            then not consumed.
 
     Returns:
         The last point, (N, C, H, W): in pixel space in [0, 1] and within epsilon of the images; in the released
@@ -69,7 +71,10 @@ def ascent_steps(
     """
     space, epsilon, step_size = spec.space, float(spec.epsilon), float(spec.step_size)
     origin = space.enter(images)
-    point = start(origin, spec, generator)
+    if begin is None:
+        point = start(origin, spec, generator)
+    else:
+        point = norms.project(space.enter(begin), origin, epsilon, spec.norm)
     velocity = torch.zeros_like(origin)
     for number in range(spec.steps):
         yield Pulse(spec.title, number, spec.steps)

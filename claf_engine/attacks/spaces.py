@@ -59,4 +59,5 @@ def space_of(name: SpaceName, model: ModelConfig) -> Space:
 
 
 def _channels(values: tuple[float, ...], like: Tensor) -> Tensor:
-    return torch.tensor(values, dtype=like.dtype, device=like.device).view(-1, 1, 1)
+    # Filled where they are needed: a tensor made from a list waits until it is copied to the device.
+    return torch.stack([torch.full((1, 1), value, dtype=like.dtype, device=like.device) for value in values])

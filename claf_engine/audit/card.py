@@ -106,7 +106,10 @@ def evaluation_card(
         "epsilons": list(dict.fromkeys(item["epsilon"] for item in robust)),
         "num_examples": count,
         "natural": proportion(natural, count),
-        "worst_case": _worst_case(worst, claim, len(claimed), is_per_example=len(claimed) == 1),
+        "worst_case": {
+            **_worst_case(worst, claim, len(claimed), is_per_example=len(claimed) == 1),
+            "decides": first["decides"],
+        },
         "attacks": [_evaluated(item, is_claimed=item in claimed) for item in robust],
         "diagnostics": [],
     }
@@ -144,8 +147,9 @@ def _evaluated(figure: Mapping[str, Any], *, is_claimed: bool) -> dict[str, Any]
     keys = ("attack", "epsilon", "space", "steps", "step_size", "restarts", "norm", "precision")
     distances = ("robust_accuracy", "largest_distance", "mean_distance")
     behind = "" if figure["defence"] == "none" else f", behind {figure['defence']}, {figure['knowledge']}"
+    decides = ", any point decides" if figure["decides"] == "any" else ""
     return {
-        "label": f"{figure['attack']}-{figure['steps']} at {figure['epsilon']}{behind}",
-        **{key: figure[key] for key in (*keys, *distances)},
+        "label": f"{figure['attack']}-{figure['steps']} at {figure['epsilon']}{behind}{decides}",
+        **{key: figure[key] for key in (*keys, "decides", *distances)},
         "counts": is_claimed,
     }

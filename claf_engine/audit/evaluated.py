@@ -33,7 +33,7 @@ def keep_evaluation_card(
     Raises:
         OSError: it cannot be written.
     """
-    asked = [{key: value for key, value in figure.items() if key not in MEASURED} for figure in robust]
+    asked = [{key: value for key, value in figure.items() if _is_asked(key, value)} for figure in robust]
     digest = hashlib.sha256(json.dumps([asked, count, about["data"]], sort_keys=True).encode()).hexdigest()
     folder = card_folder(checkpoint, f"{about['classifier']}-evaluation-{digest[:12]}")
     write_card(evaluation_card(natural, robust, count, about), folder)
@@ -69,3 +69,11 @@ def standing_of_figures(
         return "unaudited"
     radii = [str(figure["epsilon"]) for figure in robust]
     return standing(find_card(home_of(checkpoint), weights_sha256, classifier, str(robust[0]["space"]), radii))
+
+
+def _is_asked(key: str, value: object) -> bool:
+    """Whether a value of a figure tells evaluations apart.
+
+    What decides does only where it does not go without saying, so that a card that says nothing of it is replaced.
+    """
+    return key not in MEASURED and (key != "decides" or value == "any")

@@ -46,6 +46,7 @@ def worst_sentence(card: Mapping[str, Any]) -> str:
     worst, natural = card["worst_case"], card["natural"]
     what = "worst case per example over" if worst["is_per_example"] else "lowest figure of"
     how_many = f"{worst['num_attacks']} attack{'' if worst['num_attacks'] == 1 else 's'}"
+    how_many += ", any point of which decides," if worst.get("decides") == "any" else ""
     return (
         f"Robust accuracy at {worst['epsilon']} ({worst['norm']}, {worst['space']} space): {_percent(worst)}, {what} "
         f"{how_many} on {card['num_examples']} test images; natural accuracy {_percent(natural)}."

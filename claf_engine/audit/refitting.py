@@ -11,7 +11,7 @@ from claf_engine.attacks import attack_steps, crossing_step_size, gradient_of, m
 from claf_engine.audit.bench import Bench
 from claf_engine.audit.diagnostic import NotRun
 from claf_engine.data import Split, to_pixels
-from claf_engine.device import Compute, channels_last
+from claf_engine.device import Compute
 from claf_engine.folding import fold
 from claf_engine.models import Network, Pipeline
 from claf_engine.modes import frozen
@@ -87,7 +87,7 @@ def require_gradient(encoder: nn.Module, images: Tensor, compute: Compute) -> No
 def encode(encoder: nn.Module, images: Tensor, compute: Compute) -> Tensor:
     """Features (N, D) of images (N, C, H, W) in [0, 1], in eval mode."""
     with frozen(encoder), compute.autocast():
-        features: Tensor = encoder(channels_last(images))
+        features: Tensor = encoder(compute.arrange(images))
     return features.float()
 
 

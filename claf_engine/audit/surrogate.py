@@ -11,7 +11,6 @@ from claf_engine.attacks import attack_steps, crossing_step_size, make_attack
 from claf_engine.audit.bench import Bench
 from claf_engine.config import ModelConfig
 from claf_engine.data import Split, to_pixels
-from claf_engine.device import channels_last
 from claf_engine.models import NATURAL, build_network
 from claf_engine.modes import training
 from claf_engine.seeding import measurement_generator
@@ -56,7 +55,7 @@ def surrogate_steps(bench: Bench, train: Split, num_classes: int) -> Generator[P
             attacked = yield from abandonable(attack_steps(model, images, labels, spec, starts, compute))
             optimizer.zero_grad(set_to_none=True)
             with training(model):
-                F.cross_entropy(model(channels_last(attacked)), labels).backward()  # type: ignore[no-untyped-call]
+                F.cross_entropy(model(compute.arrange(attacked)), labels).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
     return model.eval()

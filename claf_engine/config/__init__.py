@@ -119,7 +119,18 @@ class RuntimeConfig(Settings):
     """Where and how to compute."""
 
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
-    precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="of training; reported figures are fp32")
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        "auto", description="of training; auto measures which is faster; reported figures are fp32"
+    )
+    layout: Literal["auto", "channels_last", "contiguous"] = Field(
+        "auto", description="of images and weights in memory; auto measures which is faster"
+    )
+    capture: bool = Field(
+        True, description="replay the passes of training attacks as CUDA graphs, where there is a GPU"
+    )
+    keep_freed_memory: bool = Field(
+        True, description="on a CPU, keep freed memory for the next step instead of giving it back (glibc)"
+    )
     threads: Positive | None = Field(None, description="CPU threads; all cores by default")
     log_every: Positive = Field(10, description="optimiser steps between logged losses")
 

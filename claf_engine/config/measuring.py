@@ -5,7 +5,7 @@ from fractions import Fraction
 from pydantic import Field, model_validator
 
 from claf_engine.config.base import LIVE, Count, PixelDistance, Positive, Settings, require_reach
-from claf_engine.names import Norm, SpaceName
+from claf_engine.names import Norm, PointName, SpaceName
 
 
 class ProbeConfig(Settings):
@@ -43,6 +43,9 @@ class EvaluationConfig(Settings):
     step_size: PixelDistance = Fraction(2, 255)
     steps: Positive = 10
     restarts: Positive = 1
+    decides: PointName = Field(
+        "last", description="point of an attack that decides: its last one, or any, which is stricter and cheaper"
+    )
     num_examples: Positive | None = Field(None, description="test images; all by default")
 
     @model_validator(mode="after")

@@ -38,10 +38,20 @@ class AttackConfig(Settings):
     space: SpaceName = Field(
         "pixel", description="pixel, or released-code: normalised values clamped to [0, 1], which is no epsilon-ball"
     )
+    warm_start: bool = Field(
+        False,
+        description="stage 2 begins an attack where the last one on its image ended (changes the method)",
+    )
 
     @model_validator(mode="after")
     def _reaches(self) -> "AttackConfig":
         require_reach(self.norm, (self.epsilon,), self.step_size, self.steps)
+        return self
+
+    @model_validator(mode="after")
+    def _can_start_warm(self) -> "AttackConfig":
+        if self.warm_start and (self.norm != "linf" or self.space != "pixel"):
+            raise ValueError("attack.warm_start works in norm linf and space pixel alone; set it to false")
         return self
 
 
@@ -121,6 +131,19 @@ class AdversarialConfig(Settings):
     )
     source: Literal["image", "crop"] = Field(
         "image", description="what is attacked: the image as it is, or randomly cropped and flipped (released code)"
+    )
+    classifier_refresh: Literal["exact", "replay"] = Field(
+        "exact",
+        description="craft images for every retraining pass, or replay the features of one pass (changes the method)",
+    )
+    replay_passes: Positive = Field(
+        5, description="replay: retraining passes over the features of one crafting, the pass that crafts included"
+    )
+    classifier_fraction: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="share of the batches that each retraining pass takes, drawn anew (below 1 changes the method)",
     )
 
 

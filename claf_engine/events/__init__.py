@@ -63,6 +63,7 @@ class RunStarted:
     phases: tuple[PhasePlan, ...]
     config: Mapping[str, Any]
     resumed_from_step: int | None = None
+    layout: str = "channels_last"
 
 
 @dataclass(frozen=True)

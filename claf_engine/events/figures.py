@@ -25,6 +25,8 @@ class RobustFigure:
         knowledge: "white-box" without a defence; with one "adaptive", or "oblivious" of the defence.
         largest_distance: largest Linf distance between an attacked image and its original, in pixel space.
         mean_distance: the mean of the same.
+        decides: "last" point of each run of the attack, or "any": then one misclassified point is enough; or "own",
+            where the attack, which is AutoAttack, keeps the worst point by rules of its own.
     """
 
     epsilon: str
@@ -42,6 +44,7 @@ class RobustFigure:
     knowledge: str = "white-box"
     largest_distance: float | None = None
     mean_distance: float | None = None
+    decides: str = "last"
 
     @property
     def is_in_a_ball(self) -> bool:

@@ -8,16 +8,24 @@ from collections.abc import Generator, Iterator
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from claf_engine.accuracy import AttackSuite, accuracy_steps, first
-from claf_engine.attacks import attack_steps, from_config, space_of
-from claf_engine.device import channels_last
+from claf_engine.attacks import ascent_steps, from_config, log_odds, space_of
+from claf_engine.attacks.target import Target
 from claf_engine.events import ClassifierRetrained, DissociationMeasured
-from claf_engine.folding import fold, fold_encoder
 from claf_engine.models import ATTACK, Pipeline, reset_classifier
 from claf_engine.modes import evaluating
 from claf_engine.phases.contrastive import NUM_VIEWS, contrastive_loss, loss_name
+from claf_engine.phases.savings import (
+    drop_features,
+    is_replayed,
+    keep_features,
+    keep_perturbations,
+    kept_features,
+    prepare_perturbations,
+    warm_point,
+)
 from claf_engine.seeding import ATTACK as ATTACK_STREAM
 from claf_engine.seeding import INIT, VIEWS
 from claf_engine.session import Session
@@ -29,8 +37,9 @@ RETRAIN, ENCODER = 0, 1
 
 def adversarial(session: Session) -> Iterator[Tick]:
     """Retrain the classifier, then train the encoder with the adversarial view, epoch after epoch."""
-    cursor = session.state.cursor
-    while cursor.epoch < session.config.adversarial.epochs:
+    cursor, epochs = session.state.cursor, session.config.adversarial.epochs
+    while cursor.epoch < epochs:
+        prepare_perturbations(session)
         if cursor.part == RETRAIN:
             yield from retrain(session)
             cursor.end_part()
@@ -38,6 +47,8 @@ def adversarial(session: Session) -> Iterator[Tick]:
         yield from train_encoder(session)
         yield from measure_dissociation(session)
         cursor.end_epoch()
+        if cursor.epoch == epochs:
+            session.state.perturbations = None
         yield PartEnd(epoch_ended=True)
 
 
@@ -51,16 +62,10 @@ def retrain(session: Session) -> Iterator[Tick]:
             reset_classifier(state.network, ATTACK, state.generators[INIT])
             ledger.validation.clear()
         session.renew_optimizer(ATTACK)
-    model = Pipeline(fold_encoder(state.network.encoder), state.network.classifiers[ATTACK])
+    target = Target(state.network.with_classifier(ATTACK), session.compute)
     while cursor.sweep < num_sweeps:
-        for rows in session.batches():
-            images, labels = session.training_batch(rows)
-            shown = yield from classifier_images(session, model, images, labels)
-            loss = F.cross_entropy(classify_frozen(session, model, shown), labels)
-            done = cursor.sweep * session.steps_per_sweep + cursor.batch
-            total = num_sweeps * session.steps_per_sweep
-            rate = session.step_optimizer(ATTACK, loss, done, total, is_edited=False)
-            yield session.finish_step("retrain", "classifier", loss, rate, len(rows))
+        yield from retraining_sweep(session, target)
+        drop_features(session)
         cursor.end_sweep()
     session.drop_optimizer(ATTACK)
     after = yield from adversarial_accuracy(session)
@@ -69,13 +74,34 @@ def retrain(session: Session) -> Iterator[Tick]:
     ledger.before, ledger.fitted, ledger.moved = None, after, None
 
 
+def retraining_sweep(session: Session, target: Target) -> Iterator[Tick]:
+    """One pass of retraining: over images attacked now, or over the features that an earlier pass of the epoch kept."""
+    config, cursor = session.config.adversarial, session.state.cursor
+    classifier, steps = session.state.network.classifiers[ATTACK], session.steps_per_retraining_sweep
+    replayed = is_replayed(config, cursor.sweep)
+    for rows in session.batches(steps, again=replayed):
+        if replayed:
+            features, labels = kept_features(session, rows)
+        else:
+            images, labels = session.training_batch(rows)
+            shown = yield from classifier_images(session, target, images, labels, rows)
+            features = frozen_features(session, target, shown)
+            keep_features(session, rows, features)
+        loss = F.cross_entropy(classifier(features), labels)
+        done, total = cursor.sweep * steps + cursor.batch, config.classifier_epochs * steps
+        rate = session.step_optimizer(ATTACK, loss, done, total, is_edited=False)
+        yield session.finish_step("replay" if replayed else "retrain", "classifier", loss, rate, len(rows))
+
+
 def train_encoder(session: Session) -> Iterator[Tick]:
     """One epoch of encoder and projection head on two views and the adversarial view (Algorithm 1, second loop)."""
     generators = session.state.generators
+    target = Target(session.state.network.with_classifier(ATTACK), session.compute)
     for rows in session.batches():
         images, labels = session.training_batch(rows)
         views = make_views(images, session.config.views, NUM_VIEWS, generators[VIEWS])
-        attacked = yield from craft(session, fold(session.state.network.with_classifier(ATTACK)), images, labels)
+        target.refresh()
+        attacked = yield from craft(session, target, images, labels, rows)
         loss = contrastive_loss(session, torch.cat([views, attacked[:, None]], dim=1), labels)
         rate = session.feature_step(loss)
         yield session.finish_step("encoder", loss_name(session), loss, rate, len(rows))
@@ -94,27 +120,34 @@ def measure_dissociation(session: Session) -> Iterator[Tick]:
 
 
 def classifier_images(
-    session: Session, model: nn.Module, images: Tensor, labels: Tensor
+    session: Session, target: Target, images: Tensor, labels: Tensor, rows: Tensor
 ) -> Generator[Pulse, None, Tensor]:
     """What the classifier is retrained on: attacked images, or natural ones (paper, Table 2)."""
     if session.config.adversarial.classifier_images == "adversarial":
-        return (yield from craft(session, model, images, labels))
+        return (yield from craft(session, target, images, labels, rows))
     return source_images(session, images)
 
 
-def craft(session: Session, model: nn.Module, images: Tensor, labels: Tensor) -> Generator[Pulse, None, Tensor]:
+def craft(
+    session: Session, target: Target, images: Tensor, labels: Tensor, rows: Tensor | None = None
+) -> Generator[Pulse, None, Tensor]:
     """The adversarial view of images (B, 3, H, W): PGD through encoder and attack classifier, in eval mode.
 
     Args:
         session: settings and random streams.
-        model: encoder and attack classifier, folded or not.
+        target: encoder and attack classifier.
         images: in [0, 1].
         labels: (B,) true classes.
+        rows: (B,) training rows of the images, for attacks that start warm; None for an attack on its own.
     """
     images = source_images(session, images)
     attack = from_config(session.config.attack, session.config.model)
     stream = session.state.generators[ATTACK_STREAM]
-    return (yield from attack_steps(model, images, labels, attack, stream, session.compute))
+    begin = None if rows is None else warm_point(session, rows, images)
+    attacked = yield from ascent_steps(target.gradient(log_odds, labels), images, attack, stream, begin)
+    if rows is not None:
+        keep_perturbations(session, rows, attacked - images)
+    return attacked
 
 
 def source_images(session: Session, images: Tensor) -> Tensor:
@@ -124,12 +157,20 @@ def source_images(session: Session, images: Tensor) -> Tensor:
     return crop_and_flip(images, session.config.views, session.state.generators[VIEWS])
 
 
-def classify_frozen(session: Session, model: Pipeline, images: Tensor) -> Tensor:
+def classify_frozen(session: Session, target: Target, images: Tensor) -> Tensor:
     """Logits (B, K) with a graph through the classifier only; the encoder's BatchNorm buffers stand still."""
-    with torch.no_grad(), evaluating(model.encoder), session.compute.autocast():
-        features = model.encoder(channels_last(images)).float()
-    logits: Tensor = model.classifier(features)
+    assert isinstance(target.model, Pipeline)
+    logits: Tensor = target.model.classifier(frozen_features(session, target, images))
     return logits
+
+
+def frozen_features(session: Session, target: Target, images: Tensor) -> Tensor:
+    """Features (B, D) in fp32 without a graph, in training precision; the encoder's BatchNorm buffers stand still."""
+    model = target.model
+    assert isinstance(model, Pipeline)
+    with torch.no_grad(), evaluating(model.encoder), session.compute.autocast():
+        features: Tensor = model.encoder(session.compute.arrange(images)).float()
+    return features
 
 
 def adversarial_accuracy(session: Session) -> Generator[Pulse, None, float]:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from claf_engine.device import channels_last
 from claf_engine.losses import nt_xent_loss, supcon_loss
 from claf_engine.models import Network
 from claf_engine.modes import training
@@ -35,7 +34,7 @@ def contrastive_loss(session: Session, views: Tensor, labels: Tensor) -> Tensor:
     network: Network = session.state.network
     batch_size, num_views = views.shape[:2]
     with training(network), session.compute.autocast():
-        projections = network.project(channels_last(views.flatten(0, 1)))
+        projections = network.project(session.compute.arrange(views.flatten(0, 1)))
     grouped = projections.view(batch_size, num_views, -1)
     config = session.config.contrastive
     if config.positives == "views":

@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from claf_engine.attacks import attack_steps, from_config
+from claf_engine.attacks import ascent_steps, from_config, log_odds
+from claf_engine.attacks.target import Target
 from claf_engine.data import Split, to_pixels
-from claf_engine.device import Compute, channels_last, exact_fp32
-from claf_engine.folding import fold_encoder
-from claf_engine.models import ADVERSARIAL, ATTACK, NATURAL, Pipeline
+from claf_engine.device import Compute, exact_fp32
+from claf_engine.models import ADVERSARIAL, ATTACK, NATURAL
 from claf_engine.modes import evaluating
 from claf_engine.phases.adversarial import classify_frozen
 from claf_engine.seeding import ATTACK as ATTACK_STREAM
@@ -36,7 +36,7 @@ def linear_evaluation(session: Session) -> Iterator[Tick]:
         features = yield from feature_steps(network.encoder, train, session.compute)
     while cursor.epoch < epochs:
         for rows in session.batches():
-            placed = rows.to(features.device)
+            placed = rows.to(features.device, non_blocking=True)
             loss = F.cross_entropy(network.classifiers[NATURAL](features[placed]), train.labels[placed])
             done = cursor.epoch * session.steps_per_sweep + cursor.batch
             rate = session.step_optimizer(NATURAL, loss, done, epochs * session.steps_per_sweep)
@@ -51,17 +51,16 @@ def adversarial_linear_evaluation(session: Session) -> Iterator[Tick]:
     session.drop_optimizer(FEATURES)
     state, config = session.state, session.config
     cursor, epochs = state.cursor, config.linear_evaluation.adversarial_epochs
-    classifiers = state.network.classifiers
     if config.linear_evaluation.adversarial_start == "attack":
         begin_with_attack_classifier(session, ADVERSARIAL)
-    model = Pipeline(fold_encoder(state.network.encoder), classifiers[ADVERSARIAL])
+    target = Target(state.network.with_classifier(ADVERSARIAL), session.compute)
     attack = from_config(config.attack, config.model, steps=config.linear_evaluation.adversarial_steps)
     while cursor.epoch < epochs:
         for rows in session.batches():
             images, labels = session.training_batch(rows)
             stream = state.generators[ATTACK_STREAM]
-            attacked = yield from attack_steps(model, images, labels, attack, stream, session.compute)
-            loss = F.cross_entropy(classify_frozen(session, model, attacked), labels)
+            attacked = yield from ascent_steps(target.gradient(log_odds, labels), images, attack, stream)
+            loss = F.cross_entropy(classify_frozen(session, target, attacked), labels)
             done = cursor.epoch * session.steps_per_sweep + cursor.batch
             rate = session.step_optimizer(ADVERSARIAL, loss, done, epochs * session.steps_per_sweep)
             yield session.finish_step("adversarial", "classifier", loss, rate, len(rows))
@@ -86,5 +85,5 @@ def feature_steps(encoder: nn.Module, split: Split, compute: Compute) -> Generat
         yield Pulse("features of the training images", batch, num_batches, abandonable=True)
         images = to_pixels(split.images[batch * FEATURE_BATCH : (batch + 1) * FEATURE_BATCH])
         with torch.no_grad(), evaluating(encoder), compute.autocast():
-            parts.append(encoder(channels_last(images)))
+            parts.append(encoder(compute.arrange(images)))
     return torch.cat(parts)

@@ -8,7 +8,7 @@ from claf_engine.attacks import crossing_step_size, space_of
 from claf_engine.config import RunConfig
 from claf_engine.events import OverfittingChecked
 from claf_engine.names import AttackName
-from claf_engine.phases.objectives import Objective, fgsm_loss
+from claf_engine.phases.objectives import Objective, crafting_target, fgsm_loss
 from claf_engine.seeding import VIEWS
 from claf_engine.session import Session
 from claf_engine.state import FEATURES, joint_optimizer
@@ -31,12 +31,13 @@ def supervised(session: Session, objective: Objective, classifier: str, loss_nam
     state, config = session.state, session.config
     cursor, epochs, optimizer = state.cursor, config.supervised.epochs, joint_optimizer(classifier)
     model = state.network.with_classifier(classifier)
+    target = crafting_target(session, model)
     while cursor.epoch < epochs and not state.ledger.has_collapsed:
         for rows in session.batches():
             images, labels = session.training_batch(rows)
             if config.supervised.view != "image":
                 images = VIEW_OF[config.supervised.view](images, config.views, state.generators[VIEWS])
-            loss = yield from objective(session, model, images, labels)
+            loss = yield from objective(session, model, target, (images, labels))
             done = cursor.epoch * session.steps_per_sweep + cursor.batch
             rate = session.step_optimizer(optimizer, loss, done, epochs * session.steps_per_sweep)
             yield session.finish_step("supervised", loss_name, loss, rate, len(rows))

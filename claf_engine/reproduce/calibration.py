@@ -9,7 +9,7 @@ import torch
 from claf_engine.config import ModelConfig, RunConfig
 from claf_engine.data.folder import PREFIX
 from claf_engine.data.listing import list_folder
-from claf_engine.device import Compute, channels_last, choose_compute, exact_fp32, make_generator
+from claf_engine.device import Compute, choose_compute, exact_fp32, make_generator
 from claf_engine.folding import fold
 from claf_engine.methods import phases_of
 from claf_engine.models import NATURAL, Network, build_network
@@ -105,7 +105,7 @@ def measure_rates(config: RunConfig) -> Rates:
 def _train(network: Network, images: torch.Tensor, compute: Compute) -> float:
     model = network.with_classifier(NATURAL)
     with training(model), compute.autocast():
-        loss = model(channels_last(images)).sum()
+        loss = model(compute.arrange(images)).sum()
     loss.backward()
     return float(loss.detach())
 
@@ -115,7 +115,7 @@ def _attack(network: Network, images: torch.Tensor, compute: Compute) -> float:
     points = images.detach().requires_grad_(True)
     with frozen(model), torch.enable_grad():
         with compute.autocast():
-            loss = model(channels_last(points)).sum()
+            loss = model(compute.arrange(points)).sum()
         gradient = torch.autograd.grad(loss, points)[0]
     return float(gradient.sum())
 

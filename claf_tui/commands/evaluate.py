@@ -37,6 +37,7 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
     steps: options.Steps = None,
     step_size: options.StepSize = None,
     restarts: options.Restarts = None,
+    decides: options.Decides = None,
     seed: options.Seed = 0,
     defence: options.Defence = None,
     data: options.TestData = None,
@@ -62,6 +63,7 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
         steps=steps,
         step_size=None if step_size is None else parse_distance(step_size),
         restarts=restarts,
+        decides=decides,
         norm=norm,
         space=space,
         defence=None if defence is None else parse_defence(defence),
@@ -130,8 +132,8 @@ def verdict(record: Mapping[str, Any], required: float) -> int:
 
 def described(item: Mapping[str, Any]) -> str:
     """A figure's radius, and its attacker where a defence makes two of them."""
-    from claf_tui.attack_words import radius_text
+    from claf_tui.evaluation_report import radius_of
 
-    radius = radius_text(item["epsilon"], item.get("norm", "linf"), item.get("space", "pixel"))
+    radius = radius_of(item)
     has_defence = item.get("defence", "none") != "none"
     return f"{radius} (behind {item['defence']}, {item['knowledge']} attack)" if has_defence else radius

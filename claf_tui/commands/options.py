@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from claf_engine.names import EvaluationAttack, SpaceName
+from claf_engine.names import EvaluationAttack, PointName, SpaceName
 from claf_engine.names import Norm as NormName
 from claf_engine.pixels import parse_distance, parse_radii
 
@@ -163,6 +163,14 @@ StepSize = Annotated[
 Restarts = Annotated[
     int | None,
     typer.Option(min=1, help="Random starts, the worst one counts; 1 by default.", rich_help_panel="Attack"),
+]
+Decides = Annotated[
+    PointName | None,
+    typer.Option(
+        metavar="last|any",
+        help="Point of an attack that decides: its last one, by default; or any, which is stricter and cheaper.",
+        rich_help_panel="Attack",
+    ),
 ]
 Norm = Annotated[NormName, typer.Option(help="Norm of the epsilon-ball.", rich_help_panel="Attack")]
 Space = Annotated[

@@ -5,7 +5,7 @@ here, before it reaches a widget. Curves, log, alerts and checkpoints are bounde
 at the millionth event as at the first.
 """
 
-from claf_tui.state.folds import RETRAIN, reduce
+from claf_tui.state.folds import RETRAINING, reduce
 from claf_tui.state.run_state import (
     MAX_ALERTS,
     MAX_CHECKPOINTS,
@@ -25,7 +25,7 @@ __all__ = [
     "MAX_ALERTS",
     "MAX_CHECKPOINTS",
     "MAX_LOG_LINES",
-    "RETRAIN",
+    "RETRAINING",
     "Alert",
     "LogLine",
     "LossKey",

@@ -10,8 +10,8 @@ from claf_tui.safe_text import safe
 from claf_tui.series import Series
 from claf_tui.state.run_state import MAX_CHECKPOINTS, LossKey, PhaseState, PhaseStatus, RunState, log, raise_alert
 
-RETRAIN = "retrain"
-"""The part of a stage-2 epoch whose learning rate is not the phase's own, which a live edit changes."""
+RETRAINING = {"retrain", "replay"}
+"""The parts of a stage-2 epoch whose learning rate is not the phase's own, which a live edit changes."""
 
 KEPT_BETWEEN_RUNS = ("log", "num_log_lines", "reproduction")
 
@@ -91,7 +91,7 @@ def _step_logged(event: ev.StepLogged, state: RunState) -> RunState:
     key = LossKey(event.loss_name, event.phase)
     losses = {**state.losses, key: state.losses.get(key, Series()).append(event.step, event.loss)}
     state = replace(state, losses=losses, step=event.step, elapsed=max(state.elapsed, event.elapsed))
-    if event.part != RETRAIN:
+    if event.part not in RETRAINING:
         rate = state.rates.get(event.phase, Series()).append(event.step, event.learning_rate)
         state = replace(state, learning_rate=event.learning_rate, rates={**state.rates, event.phase: rate})
     if state.progress is not None:

@@ -71,7 +71,7 @@ def caveat_line(probe: ProbeFinished, width: int) -> Content:
 
 
 def machine_line(state: RunState, width: int) -> Content:
-    """Loss, learning rate, throughput, memory, device, precision and threads, as many as fit."""
+    """Loss, learning rate, throughput, memory, device, precision, layout and threads, as many as fit."""
     if state.run is None:
         return Content(" ")
     name = shown_loss_name(state)
@@ -84,7 +84,7 @@ def machine_line(state: RunState, width: int) -> Content:
         f"lr {figures.figure(state.learning_rate)}" if state.learning_rate is not None else "",
         f"{figures.count(speed)} img/s" if speed is not None else "",
         figures.size(memory) if memory else "",
-        f"{safe(state.run.device, 24)} {safe(state.run.precision, 8)}",
+        f"{safe(state.run.device, 24)} {safe(state.run.precision, 8)} {safe(state.run.layout, 16)}",
         f"{state.run.threads} thread{'' if state.run.threads == 1 else 's'}",
     ]
     shown = [fact for fact in facts if fact]

@@ -60,3 +60,24 @@ class Reader(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         level = images[:, :1, 0, 0]
         return torch.cat([1 - level, level], dim=1)
+
+
+class Waves(nn.Module):
+    """Decisions that change back and forth within a ball; in fp64, so that the size of a batch rounds nothing away."""
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        self.waves = nn.Parameter(torch.randn(12, 16, generator=generator, dtype=torch.float64) * 4)
+        self.classes = nn.Parameter(torch.randn(16, 3, generator=generator, dtype=torch.float64))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.sin((images.double().flatten(1) - 0.5) @ self.waves) @ self.classes
+
+
+class Threshold(nn.Module):
+    """Of class 1 where the mean of an image lies above a half; its gradient pushes towards class 1."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        over = images.double().mean((1, 2, 3)) - 0.5
+        return torch.stack([-over, over], dim=1)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from claf_engine import accuracy
+from claf_engine import dropping
 from claf_engine.accuracy import AttackSuite, Distances
 from claf_engine.attacks import RELEASED_CODE, Attack, Space, make_attack, require_ball
 from claf_engine.data import Split
@@ -112,7 +112,7 @@ class Scripted:
 def survivors(plan: list[set[int]]) -> float:
     """Robust accuracy of the numbered images, in examples."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(accuracy, "attack_steps", Scripted(plan))
+        patch.setattr(dropping, "attack_steps", Scripted(plan))
         (figure,) = measure(Reader(), numbered_images(), suite(EPSILON, restarts=len(plan))).robust
     return figure.accuracy * NUM_EXAMPLES
 
@@ -127,7 +127,7 @@ def test_an_example_is_robust_only_if_every_restart_fails_on_it(plan: list[set[i
 
 def test_what_one_restart_broke_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     script = Scripted([{0, 3}, {1}, set()])
-    monkeypatch.setattr(accuracy, "attack_steps", script)
+    monkeypatch.setattr(dropping, "attack_steps", script)
     measure(Reader(), numbered_images(), suite(EPSILON, restarts=3))
     assert script.tried == [[0, 1, 2, 3, 4, 5], [1, 2, 4, 5], [2, 4, 5]]
 
@@ -245,7 +245,7 @@ def test_a_broken_attack_gives_no_figure(monkeypatch: pytest.MonkeyPatch, norm: 
         yield Pulse("broken")
         return images + 0.1
 
-    monkeypatch.setattr(accuracy, "attack_steps", broken)
+    monkeypatch.setattr(dropping, "attack_steps", broken)
     with pytest.raises(ClafError, match="left the ball"):
         measure(Linear(), gray_images(), suite(Fraction(9, 100), norm=norm))
 

@@ -146,6 +146,7 @@ def test_a_figure_says_how_it_was_measured(model: nn.Module, split: Split) -> No
     (figure,) = measure(model, split).robust
     assert (figure.epsilon, figure.attack, figure.steps, figure.step_size) == ("4/255", "autoattack", 100, "adaptive")
     assert (figure.restarts, figure.num_examples, figure.seed, figure.norm) == (1, len(split), 3, "linf")
+    assert figure.decides == "own"
     assert (figure.space, figure.precision) == ("pixel", "fp32")
 
 

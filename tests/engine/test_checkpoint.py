@@ -13,6 +13,7 @@ from claf_engine.checkpoint import (
     checkpoint_path,
     hash_tensors,
     load_checkpoint,
+    load_optimizer,
     load_trained_network,
     restore_state,
     save_checkpoint,
@@ -401,3 +402,23 @@ def test_a_restored_optimizer_steps_the_restored_network(path: Path) -> None:
     state = restored(path)
     handed = {id(parameter) for group in state.optimizers[ATTACK].param_groups for parameter in group["params"]}
     assert handed == {id(parameter) for parameter in state.network.classifiers[ATTACK].parameters()}
+
+
+def test_what_an_optimizer_remembers_is_restored_in_the_layout_of_its_weights(path: Path) -> None:
+    """One kernel that steps all tensors refuses memory that is laid out otherwise."""
+    session = tiny_session()
+    next(tick for tick in contrastive(session) if isinstance(tick, Boundary))
+    save_checkpoint(path, session.state, DESCRIPTION)
+    restored = restore_state(session.config, 4, session.compute, path)
+    states = restored.optimizers["features"].state
+    strides = [(p.stride(), state["momentum_buffer"].stride()) for p, state in states.items()]
+    assert any(len(one) == 4 and not p.is_contiguous() for p, (one, _) in zip(states, strides, strict=True))
+    assert all(one == other for one, other in strides)
+
+
+def test_how_an_optimizer_steps_is_not_taken_from_the_checkpoint() -> None:
+    parameter = torch.nn.Parameter(torch.ones(3))
+    optimizer = torch.optim.SGD([parameter], lr=0.1, momentum=0.9, fused=False)
+    group = {**optimizer.state_dict()["param_groups"][0], "fused": True, "lr": 0.5}
+    load_optimizer(optimizer, {}, [{key: value for key, value in group.items() if key != "params"}])
+    assert (optimizer.param_groups[0]["fused"], optimizer.param_groups[0]["lr"]) == (False, 0.5)

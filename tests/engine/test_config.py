@@ -148,6 +148,7 @@ def test_settings_that_may_be_edited_live_are_numbers() -> None:
         ("evaluation", "epsilons", ["8/255", "2"]),
         ("evaluation", "num_examples", 0),
         ("evaluation", "restarts", 0),
+        ("evaluation", "decides", "first"),
         ("checkpoint", "every_epochs", 0),
         ("checkpoint", "every_steps", 0),
         ("checkpoint", "keep_last", 1),

@@ -1,7 +1,10 @@
 import ast
 import mmap
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -12,15 +15,33 @@ import claf_engine.device
 from claf_engine.config import RuntimeConfig
 from claf_engine.device import (
     Compute,
-    channels_last,
     choose_compute,
     exact_fp32,
     is_out_of_memory,
+    keep_freed_memory,
     make_generator,
 )
 from claf_engine.errors import DeviceError
+from claf_engine.tuning import FORMATS, LAYOUTS, PRECISIONS
 
 CPU = torch.device("cpu")
+SECONDS = {candidate: 1.0 if candidate[0] == "bf16" else 2.0 for candidate in product(PRECISIONS, LAYOUTS)}
+FAULTS = """
+import resource, torch
+from claf_engine.device import keep_freed_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        torch.ones(5 * 2**23, dtype=torch.uint8)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+print(faults())
+assert keep_freed_memory()
+torch.ones(5 * 2**23, dtype=torch.uint8)
+print(faults())
+"""
+"""Page faults of allocating and freeing 40 MiB twenty times, before and after."""
 ROOT = Path(claf_engine.device.__file__).parents[1]
 
 
@@ -95,10 +116,11 @@ def test_the_asked_for_precision_is_kept(precision: str) -> None:
     ("capabilities", "precision"),
     [({}, "fp32"), ({"avx512": True}, "fp32"), ({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16")],
 )
-def test_auto_precision_is_bf16_where_the_processor_has_it(
+def test_auto_precision_is_bf16_where_the_processor_has_it_and_is_faster_with_it(
     capabilities: dict[str, bool], precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    monkeypatch.setattr("claf_engine.device.measure", lambda *_: SECONDS)
     assert choose_compute(RuntimeConfig(device="cpu")).precision == precision
 
 
@@ -125,19 +147,13 @@ def test_placing_a_module_keeps_its_weights() -> None:
     assert torch.equal(module.weight, before)
 
 
-def test_a_placed_convolution_takes_channels_last() -> None:
-    module = nn.Conv2d(3, 4, 3)
-    Compute(CPU, "fp32", 1).place(module)
-    assert module.weight.is_contiguous(memory_format=torch.channels_last)
-
-
-def test_channels_last_changes_the_layout() -> None:
-    assert channels_last(torch.rand(2, 3, 4, 5)).is_contiguous(memory_format=torch.channels_last)
-
-
-def test_channels_last_keeps_the_values() -> None:
-    images = torch.rand(2, 3, 4, 5)
-    assert torch.equal(channels_last(images), images)
+@pytest.mark.parametrize(("layout", "memory_format"), FORMATS.items())
+def test_images_and_weights_take_the_layout_of_the_run(layout: str, memory_format: torch.memory_format) -> None:
+    compute, module, images = Compute(CPU, "fp32", 1, layout), nn.Conv2d(3, 4, 3), torch.rand(2, 3, 4, 5)
+    compute.place(module)
+    assert module.weight.is_contiguous(memory_format=memory_format)
+    assert compute.arrange(images).is_contiguous(memory_format=memory_format)
+    assert torch.equal(compute.arrange(images), images)
 
 
 def test_memory_in_use_grows_with_what_is_held() -> None:
@@ -250,3 +266,27 @@ def test_only_the_import_of_foreign_weights_opens_a_pickle() -> None:
 
 def test_no_module_of_the_console_reads_or_writes_a_pickle() -> None:
     assert {path: users for path, source in sources("claf_tui").items() if (users := pickle_users(source))} == {}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
+def test_with_freed_memory_kept_a_large_block_comes_back_without_page_faults() -> None:
+    """In a process of its own: the setting holds for good."""
+    completed = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True)
+    mapped, kept = map(int, completed.stdout.split())
+    assert mapped > 20 * 10_000
+    assert kept < mapped / 4
+
+
+def test_a_c_library_without_the_setting_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctypes.CDLL", lambda _: object())
+    assert not keep_freed_memory()
+
+
+def test_a_run_may_give_freed_memory_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("claf_engine.device.keep_freed_memory", lambda: pytest.fail("it was kept"))
+    choose_compute(RuntimeConfig(device="cpu", precision="fp32", layout="channels_last", keep_freed_memory=False))
+
+
+def test_what_was_asked_for_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("claf_engine.device.measure", lambda *_: pytest.fail("it was measured"))
+    choose_compute(RuntimeConfig(device="cpu", precision="bf16", layout="contiguous"))

@@ -111,6 +111,7 @@ def test_a_robust_figure_of_a_report_has_stable_keys(checkpoint: Path) -> None:
         "knowledge": str,
         "largest_distance": float,
         "mean_distance": float,
+        "decides": str,
         "is_epsilon_ball": bool,
         "largest_distance_text": str,
         "mean_distance_text": str,
@@ -296,6 +297,20 @@ def test_figures_of_the_released_codes_space_say_that_they_are_of_no_ball_and_ho
     assert figure["largest_distance"] > figure["mean_distance"] > 16 / 255
 
 
+@pytest.mark.parametrize(("asked", "told"), [(None, "last"), ("last", "last"), ("any", "any")])
+def test_the_point_that_decides_is_the_one_that_is_asked_for(checkpoint: Path, asked: Any, told: str) -> None:
+    report = ask(checkpoint, decides=asked, steps=5)
+    suite = AttackSuite(report.request.epsilons, 5, None, decides=told)  # type: ignore[arg-type]
+    _, expected = exhaust(accuracy_steps(pipeline(checkpoint), DATA.test, suite, FP32))
+    assert report.accuracy == expected
+    assert {figure["decides"] for figure in report.to_record()["robust"]} == {told}
+
+
+def test_figures_that_differ_in_what_decides_have_cards_of_their_own(checkpoint: Path) -> None:
+    cards = [ask(checkpoint, decides=decides).card for decides in ("last", None, "any")]
+    assert cards[0] == cards[1] != cards[2]
+
+
 def test_figures_of_pixel_space_prove_that_no_image_left_the_ball(checkpoint: Path) -> None:
     (figure,) = ask(checkpoint, epsilons=(Fraction(8, 255),), restarts=2).to_record()["robust"]
     assert (figure["space"], figure["is_epsilon_ball"]) == ("pixel", True)
@@ -357,6 +372,8 @@ def test_without_a_curve_the_record_has_none(checkpoint: Path) -> None:
         ({"attack": "fgsm", "steps": 1}, "fgsm takes one step of epsilon .*; leave out --steps"),
         ({"attack": "fgsm", "step_size": Fraction(1, 255)}, "fgsm .*; leave out --step-size"),
         ({"attack": "fgsm", "restarts": 1}, "fgsm .*; leave out --restarts"),
+        ({"attack": "fgsm", "decides": "any"}, "fgsm .*; leave out --decides"),
+        ({"attack": "autoattack", "decides": "any"}, "autoattack .*; leave out --decides"),
         ({"attack": "mi-fgsm", "restarts": 2}, "mi-fgsm starts from the image itself, .*; leave out --restarts"),
         ({"attack": "autoattack", "steps": 100}, "autoattack sets its own .*; leave out --steps"),
         ({"attack": "autoattack", "step_size": Fraction(1, 255)}, "autoattack .*; leave out --step-size"),

@@ -3,7 +3,7 @@ import copy
 import torch
 from torch import nn
 
-from claf_engine.folding import fold, fold_encoder
+from claf_engine.folding import fold, fold_encoder, refold
 from claf_engine.models import ATTACK, Network
 from tests.engine.tiny import tiny_session
 
@@ -49,3 +49,18 @@ def test_a_folded_pipeline_shares_the_classifier() -> None:
 def test_a_foreign_model_is_attacked_as_it_is() -> None:
     model = nn.Linear(2, 2)
     assert fold(model) is model
+
+
+def test_refolding_equals_folding_anew() -> None:
+    network = trained_network()
+    model = network.with_classifier(ATTACK)
+    folded = fold(model)
+    network.train()
+    network.project(torch.rand(16, 3, 8, 8) * 5)
+    refold(folded, model)
+    assert all(torch.equal(a, b) for a, b in zip(folded.parameters(), fold(model).parameters(), strict=True))
+
+
+def test_refolding_a_foreign_model_does_nothing() -> None:
+    model = nn.Linear(2, 2)
+    refold(model, model)

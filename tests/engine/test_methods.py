@@ -10,7 +10,7 @@ from claf_engine import events as ev
 from claf_engine.config import RunConfig
 from claf_engine.errors import ConfigError
 from claf_engine.events import PhasePlan
-from claf_engine.methods import METHODS, Phase, feature_epochs, phases_of, reported_classifiers
+from claf_engine.methods import FEATURES_COST, METHODS, Part, Phase, feature_epochs, phases_of, reported_classifiers
 from claf_engine.models import ADVERSARIAL, ATTACK, NATURAL, Encoder
 from claf_engine.progress import num_tests
 from claf_engine.runs import create_run, list_checkpoints, open_run
@@ -44,6 +44,11 @@ VARIANTS = {
     "simclr": {"method": "scl", "contrastive__positives": "views"},
     "at batch": {"method": "at", "supervised": {"attack_batch_norm": "batch", "view": "crop"}},
     "trades l2": {"method": "trades", "attack": {"norm": "l2", "epsilon": "0.5", "step_size": "0.1"}},
+    "claf replay": {
+        "adversarial": {"epochs": 2, "classifier_epochs": 3, "classifier_refresh": "replay", "replay_passes": 2}
+    },
+    "claf fraction": {"adversarial": {"epochs": 2, "classifier_epochs": 2, "classifier_fraction": 0.4}},
+    "claf warm start": {"attack__warm_start": True},
     "claf released code": {"attack__space": "released-code", "model__activation": "silu"},
 }
 """Everything that a method can be made of, as short runs."""
@@ -209,7 +214,28 @@ def test_the_parts_of_a_phase_cost_what_the_table_says(variant: str, monkeypatch
         if phase.name == "linear_evaluation":
             assert counted == {"natural": 1 / phase.epochs}, "features are computed once"
         else:
-            assert counted == {part.name: part.cost for part in phase.parts}, phase.name
+            costs = {part.name: part.cost if part.cost != FEATURES_COST else 0 for part in phase.parts}
+            assert counted == costs, phase.name
+
+
+@pytest.mark.parametrize(
+    ("num_sweeps", "passes", "expected"),
+    [(5, 5, (1, 4)), (5, 2, (3, 2)), (4, 3, (2, 2)), (2, 5, (1, 1)), (3, 1, (3, 0)), (1, 5, (1, 0)), (0, 5, (0, 0))],
+)
+def test_passes_that_replay_cost_next_to_nothing(num_sweeps: int, passes: int, expected: tuple[int, int]) -> None:
+    changes = {"classifier_epochs": num_sweeps, "classifier_refresh": "replay", "replay_passes": passes}
+    phase = phases_of(tiny_config(adversarial={"epochs": 1, **changes}, attack__steps=3))[1]
+    parts = [Part("retrain", expected[0], 7), Part("replay", expected[1], 0.02), Part("encoder", 1, 15)]
+    assert phase.parts == tuple(part for part in parts if part.sweeps or part.name == "retrain")
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+def test_a_phase_announces_the_steps_of_a_share_of_the_batches(passes: int) -> None:
+    changes = {"classifier_epochs": 3, "classifier_refresh": "replay", "replay_passes": passes}
+    session = tiny_session(tiny_config(adversarial={"epochs": 2, "classifier_fraction": 0.5, **changes}))
+    phase = phases_of(session.config)[1]
+    num_steps = sum(isinstance(tick, Boundary) for tick in phase.play(session))
+    assert num_steps == phase.plan(session.steps_per_sweep).steps == 2 * (3 * 2 + 3)
 
 
 def test_natural_images_make_retraining_cheap() -> None:

@@ -192,6 +192,14 @@ def test_all_steps_watches_probes_and_tests_of_a_run_are_planned() -> None:
     }
 
 
+def test_passes_that_replay_and_passes_over_a_share_of_the_batches_are_planned_apart() -> None:
+    changes = {"adversarial": {"epochs": 2, "classifier_epochs": 3, "classifier_refresh": "replay", "replay_passes": 2}}
+    changes["adversarial"]["classifier_fraction"] = 0.5
+    counts = planned(**changes)
+    assert (counts[1, "adversarial.retrain"], counts[1, "adversarial.replay"]) == (2 * 2 * 2, 2 * 1 * 2)
+    assert counts[1, "adversarial.encoder"] == 6
+
+
 def test_a_smaller_last_batch_is_a_step_too() -> None:
     assert planned(num_train=25)[0, "contrastive.encoder"] == 2 * 4
 

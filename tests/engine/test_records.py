@@ -170,6 +170,14 @@ def test_an_extra_key_of_a_nested_record_is_ignored() -> None:
     assert from_record(record) == PROBE
 
 
+def test_an_old_figure_that_does_not_say_which_point_decided_is_of_the_last() -> None:
+    record = to_record(PROBE)
+    del record["robust"][0]["decides"]
+    restored = from_record(record)
+    assert isinstance(restored, ev.ProbeFinished)
+    assert restored.robust[0].decides == "last"
+
+
 @every_class
 def test_a_record_names_its_type(cls: type[Any]) -> None:
     with pytest.raises(ValueError, match=f"a {cls.__name__} record lacks a field"):

@@ -590,16 +590,14 @@ def test_other_arithmetic_than_before_is_told(new_run: NewRun, monkeypatch: pyte
     assert ev.Notice("warning", text, 17) in events
 
 
-def test_a_resumed_run_takes_the_threads_and_precision_of_its_checkpoint(new_run: NewRun) -> None:
-    directory = new_run(runtime={"threads": 1, "precision": "bf16", "log_every": 1})
+def test_a_resumed_run_takes_the_arithmetic_of_its_checkpoint(new_run: NewRun) -> None:
+    directory = new_run(runtime={"threads": 1, "precision": "bf16", "layout": "contiguous", "log_every": 1})
     play(directory, stop_at_step(2))
-    config = (
-        (directory.path / "config.toml").read_text().replace('"bf16"', '"fp32"').replace("threads = 1", "threads = 2")
-    )
-    (directory.path / "config.toml").write_text(config)
+    config = (directory.path / "config.toml").read_text().replace('"bf16"', '"fp32"').replace('"contiguous"', '"auto"')
+    (directory.path / "config.toml").write_text(config.replace("threads = 1", "threads = 2"))
     started = after(play(open_run(directory.path)), ev.RunStarted)[0]
     assert isinstance(started, ev.RunStarted)
-    assert (started.threads, started.precision) == (1, "bf16")
+    assert (started.threads, started.precision, started.layout) == (1, "bf16", "contiguous")
 
 
 def test_a_run_that_is_no_longer_consumed_lets_go_of_its_journal(new_run: NewRun) -> None:

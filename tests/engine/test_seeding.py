@@ -11,6 +11,7 @@ from claf_engine.seeding import (
     INIT,
     ORDER,
     VIEWS,
+    continue_stream,
     derive_seed,
     generator_states,
     measurement_generator,
@@ -108,3 +109,13 @@ def test_saved_states_are_bytes_that_differ_between_streams() -> None:
     states = generator_states(training_generators(0, CPU))
     assert {state.dtype for state in states.values()} == {torch.uint8}
     assert not any(torch.equal(one, other) for one, other in combinations(states.values(), 2))
+
+
+def test_a_stream_of_another_kind_of_device_begins_anew_and_always_alike() -> None:
+    draws = []
+    for _ in range(2):
+        generator = torch.Generator().manual_seed(1)
+        continue_stream(generator, torch.zeros(16, dtype=torch.uint8), 77)
+        draws.append(torch.rand(3, generator=generator))
+    assert torch.equal(*draws)
+    assert torch.equal(draws[0], torch.rand(3, generator=torch.Generator().manual_seed(77)))

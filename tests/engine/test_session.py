@@ -8,7 +8,7 @@ from torch import Tensor
 from claf_engine.checkpoint import weights_sha256
 from claf_engine.errors import NonFiniteLoss
 from claf_engine.models import ATTACK, NATURAL
-from claf_engine.session import Session
+from claf_engine.session import Session, steps_of_share
 from claf_engine.state import FEATURES
 from tests.engine.tiny import tiny_config, tiny_data, tiny_session
 
@@ -21,8 +21,8 @@ def session() -> Session:
     return tiny_session(data=tiny_data(num_train=22))
 
 
-def sweep(session: Session) -> Iterator[Tensor]:
-    for rows in session.batches():
+def sweep(session: Session, num_batches: int | None = None, again: bool = False) -> Iterator[Tensor]:
+    for rows in session.batches(num_batches, again=again):
         session.finish_step("encoder", "supcon", ONE, 0.1, len(rows))
         yield rows
 
@@ -62,6 +62,47 @@ def test_a_resumed_sweep_goes_on_where_it_was_left_in_the_same_order(done: int) 
     expected = [rows.tolist() for rows in sweep(whole)]
     before = [rows.tolist() for _, rows in zip(range(done), sweep(broken), strict=False)]
     assert before + [rows.tolist() for rows in sweep(broken)] == expected
+
+
+def test_a_pass_may_take_only_the_first_batches_of_its_order(session: Session) -> None:
+    whole = [rows.tolist() for rows in sweep(tiny_session(data=tiny_data(22)))]
+    assert [rows.tolist() for rows in sweep(session, 2)] == whole[:2]
+
+
+@pytest.mark.parametrize("num_batches", [2, None])
+def test_a_pass_over_the_same_images_again_has_another_order(session: Session, num_batches: int | None) -> None:
+    one = torch.cat(list(sweep(session, num_batches)))
+    session.state.cursor.end_sweep()
+    again = torch.cat(list(sweep(session, num_batches, again=True)))
+    assert not torch.equal(one, again)
+    assert torch.equal(one.sort().values, again.sort().values)
+
+
+def test_a_pass_over_all_images_again_draws_what_any_pass_draws(session: Session) -> None:
+    usual = tiny_session(data=tiny_data(22))
+    for each, again in ((usual, False), (session, True)):
+        list(sweep(each))
+        each.state.cursor.end_sweep()
+        list(sweep(each, again=again))
+    assert torch.equal(usual.state.order, session.state.order)
+
+
+@pytest.mark.parametrize(
+    ("share", "steps", "expected"),
+    [(1.0, 3, 3), (0.5, 3, 2), (0.34, 3, 2), (0.01, 3, 1), (0.07, 100, 7), (0.1, 30, 3), (1 / 3, 3, 1)],
+)
+def test_a_share_of_the_batches_is_rounded_up_and_meant_as_it_is_written(
+    share: float, steps: int, expected: int
+) -> None:
+    assert steps_of_share(share, steps) == expected
+
+
+def test_warm_up_of_retraining_counts_the_steps_that_a_pass_takes() -> None:
+    optimizer = {"learning_rate": 0.4, "warmup_epochs": 1}
+    config = tiny_config(adversarial={"classifier_optimizer": optimizer, "classifier_fraction": 0.5})
+    session = tiny_session(config)
+    assert session.steps_per_retraining_sweep == 2
+    assert [step(session, done) for done in (0, 1, 2)] == pytest.approx([0.4 / 3, 0.8 / 3, 0.4])
 
 
 def test_a_batch_that_is_not_finished_is_noticed(session: Session) -> None:

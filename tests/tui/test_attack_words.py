@@ -29,6 +29,26 @@ def test_a_figure_without_a_ball_is_marked_and_says_how_far_images_moved() -> No
     assert attack_words.caveat([FIGURE, near]) == "released-code: not an ε-ball, moved up to 20.5/255"
 
 
+def test_a_figure_that_any_point_decides_is_marked() -> None:
+    assert attack_words.radius(replace(FIGURE, decides="any")) == "8/255 (any point)"
+    assert attack_words.ball_radius(replace(FIGURE, decides="any")) == "8/255 (any point)"
+    assert attack_words.radius(replace(FIGURE, decides="own")) == "8/255"
+    assert attack_words.radius(released_code(replace(FIGURE, decides="any"))) == "8/255 (any point) (no ball)"
+
+
+@pytest.mark.parametrize(
+    ("decides", "text"),
+    [
+        ("last", "the last point of the attack"),
+        ("any", "any point of the attack, from its start on"),
+        ("own", "the worst point that the attack found"),
+    ],
+)
+def test_which_point_decides_has_words(decides: str, text: str) -> None:
+    assert attack_words.deciding_text(decides) == text
+    assert attack_words.deciding_text(EVERYTHING).isprintable()
+
+
 def test_an_unknown_distance_is_left_out() -> None:
     figure = replace(released_code(FIGURE), largest_distance=None)
     assert attack_words.caveat([figure]) == "released-code: not an ε-ball"

@@ -57,6 +57,7 @@ def test_a_report_names_its_settings_once_and_tables_the_figures() -> None:
         "weights_sha256  ab12",
         "measured on     cifar10, 10,000 test images, fp32, cpu",
         "attack          PGD, steps 10, step size 2/255, restarts 1, seed 0",
+        "decides         the last point of the attack",
         "space           pixel, linf",
         "standing        unaudited",
         "",
@@ -71,8 +72,8 @@ def test_a_report_names_its_settings_once_and_tables_the_figures() -> None:
 
 def test_figures_of_no_ball_are_marked_measured_and_explained() -> None:
     lines = shown(space="released-code", largest_distance=0.451, mean_distance=0.3843)
-    assert lines[5] == "space           released-code, linf"
-    assert lines[8:] == [
+    assert lines[6] == "space           released-code, linf"
+    assert lines[9:] == [
         " epsilon            accuracy   moved up to     mean",
         " ──────────────────────────────────────────────────",
         " natural               93.0%",
@@ -90,7 +91,7 @@ def test_behind_a_defence_every_figure_names_its_attacker() -> None:
         for knowledge, accuracy in (("oblivious", 0.7), ("adaptive", 0.4))
     ]
     lines = lines_of({**REPORT, "robust": robust, "defence": "median:2"})
-    assert lines[6:] == [
+    assert lines[7:] == [
         "defence         median:2",
         "standing        unaudited",
         "",
@@ -121,6 +122,21 @@ def test_a_setting_that_differs_from_radius_to_radius_is_a_column() -> None:
 def test_a_single_step_of_epsilon_needs_no_column() -> None:
     robust = [{**FIGURE, "attack": "fgsm", "step_size": epsilon, "epsilon": epsilon} for epsilon in ("8/255", "16/255")]
     assert "step size" not in "\n".join(lines_of({**REPORT, "robust": robust}))
+
+
+def test_figures_that_any_point_decides_are_marked_and_explained() -> None:
+    lines = shown(decides="any")
+    assert "decides         any point of the attack, from its start on" in lines
+    assert lines[9:] == [
+        " epsilon              accuracy    moved",
+        " ──────────────────────────────────────",
+        " natural                 93.0%",
+        " 8/255 (any point)       61.0%    8/255",
+        " 16/255 (any point)      30.0%   16/255",
+        "",
+        "(any point): broken by the first misclassified point; most papers judge the last",
+        "alone, which is weaker",
+    ]
 
 
 def test_a_radius_in_l2_names_its_norm() -> None:

@@ -58,7 +58,9 @@ def lines() -> Lines:
 def test_the_start_says_what_is_trained_on_what_and_where() -> None:
     first, second, third = Lines().of(run_started(Path("/runs/demo")))
     assert first == "run demo: claf on shapes, cpu"
-    assert second.startswith("4,000 train, 500 validation, 1,000 test images; 175,258 parameters, fp32, 1 thread;")
+    assert second.startswith(
+        "4,000 train, 500 validation, 1,000 test images; 175,258 parameters, fp32 channels_last, 1 thread;"
+    )
     assert third == "folder /runs/demo"
 
 

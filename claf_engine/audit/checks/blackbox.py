@@ -25,7 +25,7 @@ from claf_engine.audit.diagnostic import Check, Finding, NotRun, graded, points
 from claf_engine.autoattack import MIN_CLASSES, TARGETS
 from claf_engine.containment import LOGGER, contained, require_library
 from claf_engine.data import to_pixels
-from claf_engine.device import channels_last
+from claf_engine.device import Compute
 from claf_engine.errors import ConfigError
 from claf_engine.folding import fold
 from claf_engine.modes import frozen
@@ -41,13 +41,14 @@ CPU_BATCH = 32
 class Laid(nn.Module):
     """A model that gets its images in the memory format that convolutions are fastest in."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, compute: Compute) -> None:
         super().__init__()
         self.model = model
+        self.compute = compute
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (N, C, H, W) in [0, 1] to fp32 logits (N, K)."""
-        logits: Tensor = self.model(channels_last(images))
+        logits: Tensor = self.model(self.compute.arrange(images))
         return logits.float()
 
 
@@ -111,7 +112,7 @@ def _library_steps(
 
 def _craft(bench: Bench, name: str, title: str, steps: int, total: int) -> Craft:
     """One call of the library for each batch, with a pulse before it."""
-    target, done = Laid(fold(bench.subject.model)), 0
+    target, done = Laid(fold(bench.subject.model), bench.compute), 0
 
     def craft(images: Tensor, labels: Tensor, _: int) -> Generator[Pulse, None, Tensor]:
         nonlocal done

@@ -11,7 +11,6 @@ from claf_engine.audit.bench import Bench
 from claf_engine.audit.crafted import percent
 from claf_engine.audit.diagnostic import Check, Finding, NotRun, graded, points
 from claf_engine.data import to_pixels
-from claf_engine.device import channels_last
 from claf_engine.modes import BATCH_NORMS, batch_statistics, evaluating, frozen
 from claf_engine.ticks import Pulse
 
@@ -124,7 +123,7 @@ def _batch_accuracy_steps(bench: Bench) -> Generator[Pulse, None, float]:
     for number, rows in enumerate(torch.arange(len(split), device=split.labels.device).tensor_split(num_batches)):
         yield Pulse("accuracy with batch statistics", number, num_batches, abandonable=True)
         with torch.no_grad(), batch_statistics(bench.subject.model), bench.compute.autocast():
-            classes = bench.subject.model(channels_last(to_pixels(split.images[rows]))).argmax(1)
+            classes = bench.subject.model(bench.compute.arrange(to_pixels(split.images[rows]))).argmax(1)
         num_correct += int((classes == split.labels[rows]).sum())
     return num_correct / len(split)
 
@@ -136,7 +135,7 @@ def _first_batch(bench: Bench) -> Tensor:
 def _logits(bench: Bench, images: Tensor) -> Tensor:
     """Outputs (N, K) of images in [0, 1], in eval mode and in the precision that everything is measured in."""
     with torch.no_grad(), frozen(bench.subject.model), bench.compute.autocast():
-        outputs: Tensor = bench.subject.model(channels_last(images)).float()
+        outputs: Tensor = bench.subject.model(bench.compute.arrange(images)).float()
     return outputs
 
 

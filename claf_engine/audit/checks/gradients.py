@@ -14,7 +14,6 @@ from claf_engine.audit.checks.claim import claimed_steps
 from claf_engine.audit.crafted import Crafted, attackable_steps, crafted_steps, first_rows, percent
 from claf_engine.audit.diagnostic import Check, Finding, Verdict, graded
 from claf_engine.data import to_pixels
-from claf_engine.device import channels_last
 from claf_engine.folding import fold
 from claf_engine.modes import frozen
 from claf_engine.pixels import format_distance
@@ -51,7 +50,7 @@ def saturation(bench: Bench) -> Generator[Pulse, None, Finding]:
 
     def certain(images: Tensor, _: Tensor) -> Tensor:
         with torch.no_grad(), frozen(model), bench.compute.autocast():
-            likeliest: Tensor = model(channels_last(images)).float().softmax(1).amax(1)
+            likeliest: Tensor = model(bench.compute.arrange(images)).float().softmax(1).amax(1)
         return likeliest > 1 - SATURATED
 
     share = yield from _share_steps(bench, "saturation", certain)

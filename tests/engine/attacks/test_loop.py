@@ -1,5 +1,6 @@
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -8,19 +9,21 @@ from hypothesis import given
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from claf_engine.attacks import Attack, attack, attack_steps, make_attack, require_pixels
+from claf_engine.attacks import Attack, ascent_steps, attack, attack_steps, make_attack, require_pixels
 from claf_engine.attacks.norms import distances, gaussian_noise, uniform_noise
 from claf_engine.attacks.spec import Start
 from claf_engine.errors import DataError
 from claf_engine.names import Norm
 from claf_engine.ticks import Pulse
 from tests.engine.attacks.helpers import (
+    AS_RELEASED,
     ATTACKS,
     BF16,
     FP32,
     LABELS,
     NORMS,
     PGD,
+    PGD_L2,
     PROPERTY,
     ROUNDING,
     SEEDS,
@@ -115,6 +118,24 @@ def test_an_attack_leaves_the_images_as_they_were(spec: Attack, seed: int) -> No
     craft(convolutional_model(), images, LABELS, spec)
     assert torch.equal(images, before)
     assert not images.requires_grad
+
+
+@pytest.mark.parametrize("spec", [PGD, PGD_L2, AS_RELEASED], ids=["pgd", "pgd l2", "released code"])
+def test_an_attack_may_begin_at_a_given_point_of_its_ball_and_then_draws_nothing(spec: Attack) -> None:
+    images, generator, standing = grey_images(6), seeded(7), replace(spec, steps=0)
+    inside = craft(convolutional_model(), images, LABELS, standing, seed=1)
+    before = generator.get_state()
+    _, begun = exhaust(ascent_steps(torch.zeros_like, images, standing, generator, inside))
+    assert_close(begun, inside)
+    assert torch.equal(generator.get_state(), before)
+
+
+@pytest.mark.parametrize("spec", [PGD, PGD_L2], ids=["pgd", "pgd l2"])
+def test_a_given_point_outside_the_ball_is_brought_back_to_its_border(spec: Attack) -> None:
+    images, standing = grey_images(6), replace(spec, steps=0)
+    _, begun = exhaust(ascent_steps(torch.zeros_like, images, standing, seeded(), images + 3 * float(spec.epsilon)))
+    moved = distances(begun, images, spec.norm)
+    torch.testing.assert_close(moved, torch.full((4,), float(spec.epsilon)), rtol=0, atol=ROUNDING)
 
 
 @pytest.mark.parametrize("norm", NORMS)

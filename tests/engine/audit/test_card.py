@@ -1,3 +1,5 @@
+import hashlib
+import json
 from dataclasses import asdict
 from typing import Any
 
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from claf_engine.audit.bench import NATURAL, Outcome, Recipe
 from claf_engine.audit.card import audit_card, command_line, config_sha256, evaluation_card, overall
 from claf_engine.audit.diagnostic import Diagnostic, Verdict
-from claf_engine.audit.evaluated import keep_evaluation_card, standing_of_figures
+from claf_engine.audit.evaluated import MEASURED, keep_evaluation_card, standing_of_figures
 from claf_engine.audit.examine import Examination
 from claf_engine.evaluate import figure_record
 from claf_engine.events import RobustFigure
@@ -124,6 +126,24 @@ def test_the_same_evaluation_again_replaces_its_card_and_another_does_not(tmp_pa
     assert keep(0.6) != keep(0.6, steps=20)
     assert len(list((tmp_path / "audit" / "cards").iterdir())) == 2
     assert standing_of_figures(checkpoint, "0" * 64, "natural", [figure(0.6)]) == "evaluated"
+
+
+def test_a_card_replaces_one_from_before_figures_said_which_point_decides(tmp_path: Any) -> None:
+    checkpoint = tmp_path / "checkpoints" / "step-1.safetensors"
+    about = {**ABOUT, **dict.fromkeys(("run", "method", "checkpoint", "seed", "device", "config_sha256"), "x")}
+    asked = {key: value for key, value in figure(0.6).items() if key != "decides" and key not in MEASURED}
+    digest = hashlib.sha256(json.dumps([[asked], 100, "tiny"], sort_keys=True).encode()).hexdigest()[:12]
+    folders = [
+        keep_evaluation_card(0.9, [figure(0.6, decides=decides)], 100, about, checkpoint) for decides in ("last", "any")
+    ]
+    assert folders[0].name == f"step-1-natural-evaluation-{digest}" != folders[1].name
+
+
+@pytest.mark.parametrize(("decides", "label"), [("last", ""), ("any", ", any point decides"), ("own", "")])
+def test_a_card_of_an_evaluation_says_which_point_decided(decides: str, label: str) -> None:
+    card = evaluation_card(0.9, [figure(0.6, decides=decides)], 100, ABOUT)
+    assert (card["worst_case"]["decides"], card["attacks"][0]["decides"]) == (decides, decides)
+    assert card["attacks"][0]["label"] == f"pgd-10 at 8/255{label}"
 
 
 def test_the_command_line_can_be_pasted_and_names_no_folder() -> None:

@@ -23,6 +23,12 @@ def test_the_worst_case_is_told_with_its_interval_and_the_number_of_images() -> 
     )
 
 
+def test_a_worst_case_that_any_point_decides_says_so() -> None:
+    decided = worst_sentence(card(worst_case={**card()["worst_case"], "decides": "any"}))
+    assert "over 2 attacks, any point of which decides, on 100 test images" in decided
+    assert worst_sentence(card(worst_case={**card()["worst_case"], "decides": "last"})) == worst_sentence(card())
+
+
 def test_what_was_not_run_is_counted_and_named_apart() -> None:
     found = [
         diagnostic("a", "passes"),

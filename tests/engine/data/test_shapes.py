@@ -10,7 +10,7 @@ from claf_engine.attacks import Attack, attack
 from claf_engine.config import DataConfig, ModelConfig, RuntimeConfig
 from claf_engine.data import Dataset, Split, dataset_steps, load_dataset, to_pixels
 from claf_engine.data.shapes import COLOUR_RANGE, PATTERN_LEVELS, SHAPES, class_patterns, draw_shapes
-from claf_engine.device import Compute, channels_last, choose_compute
+from claf_engine.device import Compute, choose_compute
 from claf_engine.errors import DataError
 from claf_engine.models import NATURAL, Pipeline, build_network
 from claf_engine.modes import evaluating, training
@@ -146,7 +146,7 @@ def train_ordinarily(dataset: Dataset, compute: Compute, epochs: int = 3) -> Pip
             optimizer.param_groups[0]["lr"] = 0.1 * (1 - epoch / epochs)
             for batch in torch.randperm(len(labels), generator=generator).split(128):
                 with compute.autocast():
-                    logits = model(channels_last(images[batch]))
+                    logits = model(compute.arrange(images[batch]))
                 loss = cross_entropy(logits, labels[batch])
                 optimizer.zero_grad()
                 loss.backward()

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from claf_engine import events as ev
+from claf_engine.attacks.target import Target
 from claf_engine.checkpoint import hash_tensors
 from claf_engine.config import RunConfig
 from claf_engine.data import to_pixels
@@ -255,7 +256,8 @@ def test_an_activation_changes_no_initial_weight(changes: dict[str, object]) -> 
 def crafted(config: RunConfig) -> Tensor:
     session = tiny_session(config)
     images, labels = session.training_batch(torch.arange(8))
-    _, attacked = exhaust(craft(session, session.state.network.with_classifier(ATTACK), images, labels))
+    target = Target(session.state.network.with_classifier(ATTACK), session.compute)
+    _, attacked = exhaust(craft(session, target, images, labels))
     return attacked - images
 
 

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from claf_engine.attacks import Attack, attack
+from claf_engine.attacks.target import Target
 from claf_engine.data import to_pixels
 from claf_engine.events import ClassifierRetrained, DissociationMeasured
 from claf_engine.losses import supcon_loss
@@ -144,7 +145,8 @@ def test_a_continued_classifier_keeps_its_weights_when_nothing_is_retrained() ->
 
 def crafted(session: Session) -> tuple[torch.Tensor, torch.Tensor]:
     images, labels = session.training_batch(torch.arange(8))
-    steps = craft(session, session.state.network.with_classifier(ATTACK), images, labels)
+    target = Target(session.state.network.with_classifier(ATTACK), session.compute)
+    steps = craft(session, target, images, labels)
     while True:
         try:
             next(steps)

@@ -1,20 +1,23 @@
 """RoCL: pretraining against a plain loop, and the three heads on top of it."""
 
 import copy
+from collections.abc import Generator
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from claf_engine.attacks.target import Target
 from claf_engine.config import RunConfig
 from claf_engine.data import to_pixels
 from claf_engine.losses import nt_xent_loss
 from claf_engine.methods import phases_of
-from claf_engine.models import ADVERSARIAL, ATTACK, NATURAL, Encoder
-from claf_engine.phases.instance import craft_instances, instance, rocl_loss
+from claf_engine.models import ADVERSARIAL, ATTACK, NATURAL, Encoder, Pipeline
+from claf_engine.phases.instance import craft_instances, instance, pair_loss, rocl_loss
 from claf_engine.schedules import learning_rate
 from claf_engine.session import Session
-from claf_engine.ticks import Boundary, PartEnd
+from claf_engine.ticks import Boundary, PartEnd, Pulse
 from claf_engine.views import make_views
 from tests.engine.tiny import exhaust, tiny_config, tiny_session
 
@@ -94,10 +97,16 @@ def views_of(session: Session) -> Tensor:
     return make_views(images, session.config.views, 2, session.state.generators["views"])
 
 
+def crafting(session: Session, views: Tensor) -> Generator[Pulse, None, Tensor]:
+    network = session.state.network
+    target = Target(Pipeline(network.encoder, network.projection_head), session.compute)
+    return craft_instances(session, target, partial(pair_loss, temperature=0.5), views)
+
+
 def test_the_attack_climbs_the_loss_against_the_other_view() -> None:
     session = tiny_session(config_of(attack={"epsilon": "32/255", "step_size": "8/255", "steps": 8}))
     views, network = views_of(session), session.state.network
-    _, attacked = exhaust(craft_instances(session, views[:, 0], views[:, 1]))
+    _, attacked = exhaust(crafting(session, views))
     network.eval()
     fixed = network.project(views[:, 1])
     before, after = (nt_xent_loss(torch.stack([network.project(x), fixed], 1), 0.5) for x in (views[:, 0], attacked))
@@ -109,7 +118,7 @@ def test_the_attack_leaves_the_network_as_it_was() -> None:
     session = tiny_session(config_of())
     views, network = views_of(session), session.state.network
     before = copy.deepcopy(network.state_dict())
-    exhaust(craft_instances(session, views[:, 0], views[:, 1]))
+    exhaust(crafting(session, views))
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     assert all(parameter.requires_grad for parameter in network.parameters())
     assert all(module.training for module in network.modules())

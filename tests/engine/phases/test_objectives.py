@@ -255,7 +255,9 @@ def test_an_objective_pulses_before_every_step_of_its_attack() -> None:
     session = tiny_session(config_of("at", attack__steps=3))
     images, labels = session.training_batch(torch.arange(8))
     model = session.state.network.with_classifier("adversarial")
-    steps: Generator[Pulse, None, Tensor] = objectives.adversarial_loss(session, model, images, labels)
+    steps: Generator[Pulse, None, Tensor] = objectives.adversarial_loss(
+        session, model, objectives.crafting_target(session, model), (images, labels)
+    )
     pulses, loss = exhaust(steps)
     assert [(pulse.done, pulse.total) for pulse in pulses] == [(0, 3), (1, 3), (2, 3)]
     assert loss.requires_grad

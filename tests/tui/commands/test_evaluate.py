@@ -84,6 +84,7 @@ def test_without_options_it_attacks_the_whole_test_split_at_two_radii(evaluation
     assert (request.attack, request.norm, request.space, request.defence) == ("pgd", "linf", "pixel", None)
     assert (request.steps, request.step_size, request.restarts) == (None, None, None)
     assert (request.num_examples, request.data, request.classifier) == (None, None, None)
+    assert request.decides is None
     assert (request.batch_size, request.seed, request.device) == (250, 0, "auto")
 
 
@@ -177,6 +178,7 @@ def test_a_distance_that_makes_no_sense_is_refused_with_a_hint(
         (["--restarts", "0"], "'--restarts'"),
         (["--num-examples", "0"], "'--num-examples'"),
         (["--classifier", "best"], "'--classifier'"),
+        (["--decides", "first"], "'--decides'"),
         (["--attack", "cw"], "'--attack'"),
         (["--norm", "l1"], "'--norm'"),
         (["--space", "refcode"], "'--space'"),
@@ -246,12 +248,25 @@ def test_in_l2_the_radii_are_lengths_of_their_own(evaluation: Evaluation, checkp
     assert evaluation.request.epsilons == (Fraction(1, 4), Fraction(1, 2))
 
 
-@pytest.mark.parametrize("option", ["--steps", "--step-size", "--restarts"])
+def test_the_point_that_decides_reaches_the_request(evaluation: Evaluation, checkpoint: Path) -> None:
+    assert cli.run(["eval", str(checkpoint), "--decides", "any"]) == 0
+    assert evaluation.request.decides == "any"
+
+
+def test_a_verdict_on_a_figure_that_any_point_decides_says_so(
+    evaluation: Evaluation, checkpoint: Path, capsys: Shown
+) -> None:
+    evaluation.labels = {"decides": "any"}
+    cli.run(["eval", str(checkpoint), "--json", "--decides", "any", "--min-robust-accuracy", "0.31"])
+    assert "error: robust accuracy at 16/255 (any point) is 0.3000" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--steps", "--step-size", "--restarts", "--decides"])
 @pytest.mark.parametrize("attack", ["fgsm", "autoattack"])
 def test_an_option_that_the_attack_ignores_is_refused_in_one_sentence(
     evaluation: Evaluation, checkpoint: Path, capsys: Shown, attack: str, option: str
 ) -> None:
-    value = "1/255" if option == "--step-size" else "1"
+    value = {"--step-size": "1/255", "--decides": "any"}.get(option, "1")
     assert cli.run(["eval", str(checkpoint), "--attack", attack, option, value]) == 2
     told = capsys.readouterr().err
     assert told.startswith(f"error: {attack} ")

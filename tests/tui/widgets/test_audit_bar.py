@@ -3,7 +3,7 @@ import pytest
 from claf_engine.ticks import Pulse
 from claf_tui.audit_app import progress
 from claf_tui.audit_scene import AuditScene
-from claf_tui.widgets.audit_bar import bar_lines
+from claf_tui.widgets.audit_bar import bar_lines, worst_text
 from claf_tui.widgets.phase_strip import Moment
 from tests.tui.scripted_audit import card, checks, diagnostics
 from tests.tui.widgets.folded import plain
@@ -32,3 +32,9 @@ def test_a_stopped_audit_names_the_command_that_goes_on() -> None:
 
 def test_the_worst_case_says_what_it_is_of() -> None:
     assert "at 8/255, 6 attacks, per example" in plain(bar_lines(SCENES["finished"], 80))[3]
+
+
+def test_a_worst_case_that_any_point_decides_is_marked() -> None:
+    told = card()
+    assert worst_text(told, {**told["worst_case"], "decides": "any"}).startswith("at 8/255 (any point), ")
+    assert worst_text(told, {**told["worst_case"], "decides": "last"}) == worst_text(told, told["worst_case"])

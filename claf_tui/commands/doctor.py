@@ -1,0 +1,44 @@
+"""`claf-tui doctor`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from claf_tui import exit_codes, output
+from claf_tui.commands import options
+
+if TYPE_CHECKING:
+    from claf_engine.selftest.findings import Row
+
+Gpu = Annotated[
+    bool,
+    typer.Option("--gpu", help="Also run the engine on the GPU against the CPU's results, and measure how fast it is."),
+]
+
+
+def doctor(gpu: Gpu = False, json: options.Json = False) -> int:
+    """Say what is here, whether it is fit to train on, and what to do where it is not.
+
+    Exits with 5 when a check fails, or when --gpu finds no GPU; a warning alone is no failure.
+    """
+    from claf_engine.selftest.environment import look_around
+    from claf_tui import doctor_report
+    from claf_tui.terminal_fit import terminal_rows
+
+    bench, device = None, None
+    checks: tuple[Row, ...] = ()
+    if gpu:
+        from claf_engine.selftest.checks import accelerator_bench, device_steps
+
+        bench = accelerator_bench()
+    environment = (*look_around(), *terminal_rows())
+    if not json:
+        output.show(*doctor_report.doctor_tables("what is here", environment))
+    if bench is not None:
+        checks, device = output.follow(device_steps(bench)), bench.compute.describe()
+        if not json:
+            output.show(*doctor_report.doctor_tables(f"{device} against the CPU", checks))
+    if json:
+        output.record(doctor_report.doctor_record(environment, device, checks))
+    is_fit = doctor_report.overall((*environment, *checks)) != "fails"
+    return exit_codes.OK if is_fit else exit_codes.DEVICE

@@ -1,0 +1,58 @@
+"""The checks of `claf-tui doctor --gpu`, as tests."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from claf_engine.methods import phases_of
+from claf_engine.selftest.bench import Bench, Scale
+from claf_engine.selftest.checks import CHECKS, RATES, accelerator_bench, row_of
+from claf_engine.selftest.findings import Check
+from claf_engine.selftest.stage import play_without_waiting
+from claf_engine.ticks import Boundary, Tick
+from tests.engine.test_device_agnostic import LOOPS, SWEEPS
+from tests.engine.tiny import tiny_config
+
+pytestmark = pytest.mark.gpu
+
+QUICK = Scale(timed_width=16, timed_batch=64, repeats=2, matrix=1024)
+
+
+@pytest.fixture(scope="module")
+def bench() -> Bench:
+    return accelerator_bench()
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+def test_the_check_passes(check: Check, bench: Bench) -> None:
+    row = row_of(check, bench)
+    assert row.verdict == "passes", f"{row.result}: {row.figure}"
+
+
+@pytest.mark.parametrize("check", RATES, ids=lambda check: check.name)
+def test_the_rate_is_measured(check: Check, bench: Bench) -> None:
+    row = row_of(check, replace(bench, scale=QUICK))
+    assert row.verdict in {"passes", "warns"}, f"{row.result}: {row.figure}"
+    assert row.figure
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_once_warm_no_step_waits(loop: str, bench: Bench) -> None:
+    make, changes = LOOPS[loop]
+    session = bench.session(bench.training, tiny_config(**changes))
+    play_without_waiting(make(session), session.steps_per_sweep * SWEEPS.get(loop, 1), bench.compute)
+
+
+def test_a_step_that_waits_is_found(bench: Bench) -> None:
+    session = bench.session(bench.training, tiny_config(method="natural"))
+
+    def reading() -> Iterator[Tick]:
+        for tick in phases_of(session.config)[0].play(session):
+            if isinstance(tick, Boundary):
+                float(tick.loss)
+            yield tick
+
+    with pytest.raises(RuntimeError, match="synchronizing"):
+        play_without_waiting(reading(), session.steps_per_sweep, bench.compute)
+    assert float(session.state.loss_sum) > 0, "afterwards waiting is allowed again"

@@ -1,0 +1,103 @@
+import json
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from claf_engine.selftest import checks, environment
+from claf_engine.selftest.bench import Bench, Scale
+from claf_engine.selftest.findings import Check, Finding, Row
+from claf_tui import cli, exit_codes
+from tests.engine.tiny import FP32
+from tests.tui.hostile import EVERYTHING
+
+Shown = pytest.CaptureFixture[str]
+UseChecks = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def _is_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine of the test must not decide."""
+    monkeypatch.setattr(environment, "look_around", lambda: (Row("python", "Python", "CPython", "passes", "3.11"),))
+
+
+@pytest.fixture
+def use_checks(monkeypatch: pytest.MonkeyPatch) -> UseChecks:
+    """Puts a CPU in place of the accelerator, and a check that finds one thing in place of all checks."""
+
+    def use(finding: Finding) -> None:
+        check = Check("step", "one step", "report it", lambda _: finding)
+        steps = checks.device_steps
+        monkeypatch.setattr(checks, "accelerator_bench", lambda: Bench(FP32, FP32, Scale()))
+        monkeypatch.setattr(checks, "device_steps", lambda bench: steps(bench, [check]))
+
+    return use
+
+
+def test_what_is_here_is_told(capsys: Shown) -> None:
+    assert cli.run(["doctor"]) == exit_codes.OK
+    shown = capsys.readouterr()
+    assert "what is here" in shown.out
+    assert "Python" in shown.out
+    assert shown.err == ""
+
+
+def test_a_warning_is_no_failure(capsys: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = Row("memory", "memory", "little", "warns", "2 GiB", "lower batch_size")
+    monkeypatch.setattr(environment, "look_around", lambda: (row,))
+    assert cli.run(["doctor"]) == exit_codes.OK
+    assert "memory: lower batch_size" in capsys.readouterr().out
+
+
+def test_a_machine_that_is_not_fit_has_an_exit_code_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = Row("torch", "torch", "too old", "fails", "2.0", "update it")
+    monkeypatch.setattr(environment, "look_around", lambda: (row,))
+    assert cli.run(["doctor"]) == exit_codes.DEVICE
+
+
+def test_without_a_gpu_the_self_test_is_one_sentence_with_the_way_out(
+    capsys: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert cli.run(["doctor", "--gpu"]) == exit_codes.DEVICE
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("error: torch sees no CUDA device")
+    assert "install" in shown.err
+    assert shown.err.count("\n") == 1
+
+
+def test_the_self_test_is_a_table_of_its_own(capsys: Shown, use_checks: UseChecks) -> None:
+    use_checks(Finding("passes", "equal", "1e-06"))
+    assert cli.run(["doctor", "--gpu"]) == exit_codes.OK
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["cpu", "against", "the", "CPU"] in lines
+    assert ["one", "step", "equal", "passes", "1e-06"] in lines
+
+
+def test_a_check_that_fails_is_told_and_is_the_exit_code(capsys: Shown, use_checks: UseChecks) -> None:
+    use_checks(Finding("fails", "differs", "0.5"))
+    assert cli.run(["doctor", "--gpu"]) == exit_codes.DEVICE
+    assert "one step: report it" in capsys.readouterr().out
+
+
+def test_json_holds_everything_and_nothing_else_is_printed(capsys: Shown, use_checks: UseChecks) -> None:
+    use_checks(Finding("warns", "slow", "3", {"share": float("nan"), "rate": 2.5}))
+    assert cli.run(["doctor", "--gpu", "--json"]) == exit_codes.OK
+    record = json.loads(capsys.readouterr().out)
+    assert record["device"] == "cpu"
+    assert record["environment"][0]["figure"] == "3.11"
+    assert record["checks"][0]["values"] == {"share": "nan", "rate": 2.5}
+    assert record["checks"][0]["advice"] == "report it"
+
+
+def test_json_without_a_gpu_check_says_so(capsys: Shown) -> None:
+    assert cli.run(["doctor", "--json"]) == exit_codes.OK
+    record = json.loads(capsys.readouterr().out)
+    assert (record["device"], record["checks"]) == (None, [])
+
+
+def test_what_a_library_says_does_not_reach_the_terminal_raw(capsys: Shown, use_checks: UseChecks) -> None:
+    use_checks(Finding("fails", EVERYTHING, EVERYTHING))
+    cli.run(["doctor", "--gpu"])
+    assert not any(character in capsys.readouterr().out for character in "\x1b\x9b\x07\u202e\u200b")

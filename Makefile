@@ -12,18 +12,19 @@ ARGS ?=
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check format clean
+.PHONY: help setup demo test test-fast check check-speed format clean
 
 help:
-	@echo 'make setup      create $(VENV) and install claf-tui with all it needs'
-	@echo 'make demo       set up, then train on drawn shapes in the live console'
-	@echo 'make test       set up, then run all tests'
-	@echo 'make test-fast  the same without the slow ones'
-	@echo 'make check      formatting, lint, types and import contracts'
-	@echo 'make format     rewrite the sources as the formatter wants them'
-	@echo 'make clean      remove $(VENV) and caches; runs stay'
+	@echo 'make setup        create $(VENV) and install claf-tui with all it needs'
+	@echo 'make demo         set up, then train on drawn shapes in the live console'
+	@echo 'make test         set up, then run all tests'
+	@echo 'make test-fast    the same without the slow ones'
+	@echo 'make check        formatting, lint, types and import contracts'
+	@echo 'make check-speed  whether the speed ratios that were once measured still hold; minutes, on an idle machine'
+	@echo 'make format       rewrite the sources as the formatter wants them'
+	@echo 'make clean        remove $(VENV) and caches; runs stay'
 	@echo
-	@echo 'PYTHON=/path/to/python3 chooses the interpreter, ARGS="..." is handed on to claf-tui train or pytest.'
+	@echo 'PYTHON=/path/to/python3 chooses the interpreter, ARGS="..." is handed on to claf-tui train, pytest or the gate.'
 
 setup: $(STAMP)
 	@echo 'setup: ready; . $(BIN)/activate puts claf-tui on the path'
@@ -68,6 +69,9 @@ check: $(STAMP)
 	@echo 'check 4/4: import contracts'
 	@$(BIN)/lint-imports
 
+check-speed: $(STAMP)
+	@$(BIN)/python -m benchmarks.gate $(ARGS)
+
 format: $(STAMP)
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
@@ -75,4 +79,4 @@ format: $(STAMP)
 clean:
 	@echo 'clean: removing $(VENV), caches and build leftovers'
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
-	@find claf_engine claf_tui tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find benchmarks claf_engine claf_tui tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -29,7 +29,7 @@ class Compute:
     Attributes:
         precision: of training, "bf16" or "fp32".
         layout: of images and convolution weights, "channels_last" or "contiguous".
-        captures: whether the passes of attacks are captured and replayed as a whole (see `capture`).
+        captures: whether the passes of attacks are captured and replayed as a whole (see `Captured`).
     """
 
     device: torch.device
@@ -103,7 +103,7 @@ def _fastest(config: RuntimeConfig, device: torch.device, threads: int) -> Candi
     """Precision and layout as asked for; what is "auto" is measured, bf16 only where the hardware has it."""
     precisions: tuple[str, ...] = (config.precision,)
     if config.precision == "auto":
-        precisions = PRECISIONS if _has_bf16(device) else ("fp32",)
+        precisions = PRECISIONS if has_bf16(device) else ("fp32",)
     layouts: tuple[str, ...] = LAYOUTS if config.layout == "auto" else (config.layout,)
     if len(precisions) == len(layouts) == 1:
         return precisions[0], layouts[0]
@@ -167,7 +167,8 @@ def _pick_device(name: str) -> torch.device:
     return torch.device("cuda", index)
 
 
-def _has_bf16(device: torch.device) -> bool:
+def has_bf16(device: torch.device) -> bool:
+    """Whether the hardware computes in bf16, rather than emulating it."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     flags = torch.cpu.get_capabilities()
@@ -175,9 +176,14 @@ def _has_bf16(device: torch.device) -> bool:
 
 
 class Captured:
-    """A captured pass over tensors of fixed shapes; what it returns stands until the next call.
+    """A pass captured as a CUDA graph; what it returns stands until the next call.
 
-    It reads weights where they lay when it was captured, so updates in place are seen.
+    It reads weights where they lay when it was captured, so updates in place are seen. The work runs a few times on the
+    given inputs first, and must not read from the device.
+
+    Args:
+        work: tensors to one tensor, with nothing else to show for it.
+        inputs: on the device; their shapes, types and layouts are those of every later call.
     """
 
     def __init__(self, work: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> None:
@@ -199,21 +205,6 @@ class Captured:
             held.copy_(given)
         self._graph.replay()
         return self._result
-
-
-def capture(work: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> Captured:
-    """Capture a pass as a CUDA graph; the work runs a few times on the given inputs, and must not read from the device.
-
-    Args:
-        work: tensors to one tensor, with nothing else to show for it.
-        inputs: on the device; their shapes, types and layouts are those of every later call.
-    """
-    return Captured(work, inputs)
-
-
-def has_bf16(device: torch.device) -> bool:
-    """Whether the hardware computes in bf16, rather than emulating it."""
-    return _has_bf16(device)
 
 
 def torch_build() -> str:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from claf_engine.attacks.gradients import Gradient, Mode, gradient_of
-from claf_engine.device import Captured, Compute, capture
+from claf_engine.device import Captured, Compute
 from claf_engine.folding import fold, refold
 from claf_engine.modes import frozen
 
@@ -57,7 +57,7 @@ class Target:
         def replay(images: Tensor) -> Tensor:
             key = loss, tuple((tensor.shape, tensor.dtype) for tensor in (images, *context))
             if key not in self._captured:
-                self._captured[key] = capture(
+                self._captured[key] = Captured(
                     lambda points, *held: self._eager(loss, *held)(points), (images, *context)
                 )
             return self._captured[key](images, *context)

@@ -44,7 +44,7 @@ def two_places(other: Compute) -> Bench:
 @pytest.fixture
 def captured_eagerly(monkeypatch: pytest.MonkeyPatch) -> None:
     """A capture that runs the pass again instead of replaying it."""
-    monkeypatch.setattr("claf_engine.attacks.target.capture", lambda work, inputs: work)
+    monkeypatch.setattr("claf_engine.attacks.target.Captured", lambda work, inputs: work)
 
 
 def break_there(monkeypatch: pytest.MonkeyPatch, there: Compute, change: Callable[[Tensor], Tensor]) -> None:
@@ -85,7 +85,7 @@ def test_a_cpu_that_cannot_capture_says_so_and_does_not_pass(bench: Bench) -> No
 
 
 def test_a_captured_pass_that_does_not_see_new_weights_is_found(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("claf_engine.attacks.target.capture", lambda work, inputs: work)
+    monkeypatch.setattr("claf_engine.attacks.target.Captured", lambda work, inputs: work)
     refresh = Target.refresh
     monkeypatch.setattr(Target, "refresh", lambda self: None if self._compute.captures else refresh(self))
     assert agreement.capture_agrees(bench).verdict == "fails"
@@ -96,7 +96,7 @@ def test_a_captured_pass_that_keeps_its_first_inputs_is_found(bench: Bench, monk
         held = copy.deepcopy(inputs)
         return lambda *_: work(*held)
 
-    monkeypatch.setattr("claf_engine.attacks.target.capture", stale)
+    monkeypatch.setattr("claf_engine.attacks.target.Captured", stale)
     assert agreement.capture_agrees(bench).verdict == "fails"
 
 

@@ -74,7 +74,7 @@ def replay_captured_passes(patch: pytest.MonkeyPatch) -> None:
 
         return replay
 
-    patch.setattr("claf_engine.attacks.target.capture", capture)
+    patch.setattr("claf_engine.attacks.target.Captured", capture)
 
 
 @pytest.mark.parametrize("name", ["claf", "at", "trades", "rocl"])

@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import subprocess
 import sys
 import time
@@ -9,7 +10,7 @@ import pytest
 
 from claf_engine import events as ev
 from claf_engine.errors import NonFiniteLoss
-from claf_tui.app import AbandonScreen
+from claf_tui.app import AbandonScreen, set_loaded_aside
 from claf_tui.screens.confirm import ConfirmScreen
 from claf_tui.screens.help import HelpScreen
 from tests.tui.consoles import SIZES, Held, console, finished_run, screen_lines, screen_text, until
@@ -339,3 +340,11 @@ async def test_starting_and_leaving_over_and_over_leaves_nothing_behind(tmp_path
             await asyncio.sleep(0.03 * number)
             app.on_hangup()
         assert app.return_code == 129
+
+
+def test_what_is_loaded_when_a_run_begins_is_spared_by_the_garbage_collector() -> None:
+    try:
+        set_loaded_aside()
+        assert gc.get_freeze_count() > len(gc.get_objects())
+    finally:
+        gc.unfreeze()

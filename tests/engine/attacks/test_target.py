@@ -70,7 +70,7 @@ def test_a_capturing_target_captures_each_loss_and_shape_once(monkeypatch: pytes
         captured.append(len(inputs[0]))
         return work
 
-    monkeypatch.setattr("claf_engine.attacks.target.capture", capture)
+    monkeypatch.setattr("claf_engine.attacks.target.Captured", capture)
     model = model_of()
     target = Target(model, Compute(CPU, "fp32", 1, captures=True))
     for _ in range(3):

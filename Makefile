@@ -12,17 +12,18 @@ ARGS ?=
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check check-speed format clean
+.PHONY: help setup demo test test-fast test-benchmarks check check-speed format clean
 
 help:
-	@echo 'make setup        create $(VENV) and install claf-tui with all it needs'
-	@echo 'make demo         set up, then train on drawn shapes in the live console'
-	@echo 'make test         set up, then run all tests'
-	@echo 'make test-fast    the same without the slow ones'
-	@echo 'make check        formatting, lint, types and import contracts'
-	@echo 'make check-speed  whether the speed ratios that were once measured still hold; minutes, on an idle machine'
-	@echo 'make format       rewrite the sources as the formatter wants them'
-	@echo 'make clean        remove $(VENV) and caches; runs stay'
+	@echo 'make setup           create $(VENV) and install claf-tui with all it needs'
+	@echo 'make demo            set up, then train on drawn shapes in the live console'
+	@echo 'make test            set up, then run all tests'
+	@echo 'make test-fast       the same without the slow ones'
+	@echo 'make test-benchmarks every benchmark at a tiny size; minutes'
+	@echo 'make check           formatting, lint, types and import contracts'
+	@echo 'make check-speed     whether the speed ratios that were once measured still hold; minutes, on an idle machine'
+	@echo 'make format          rewrite the sources as the formatter wants them'
+	@echo 'make clean           remove $(VENV) and caches; runs stay'
 	@echo
 	@echo 'PYTHON=/path/to/python3 chooses the interpreter, ARGS="..." is handed on to claf-tui train, pytest or the gate.'
 
@@ -53,11 +54,14 @@ demo: $(STAMP)
 	@$(BIN)/claf-tui train $(ARGS)
 
 test: $(STAMP)
-	@echo 'test: the whole suite; make test-fast leaves the slow tests out'
+	@echo 'test: the whole suite; make test-fast leaves the slow tests out, make test-benchmarks runs the benchmarks'
 	@$(BIN)/pytest $(ARGS)
 
 test-fast: $(STAMP)
-	@$(BIN)/pytest -m 'not slow' $(ARGS)
+	@$(BIN)/pytest -m 'not slow and not benchmark' $(ARGS)
+
+test-benchmarks: $(STAMP)
+	@$(BIN)/pytest -m benchmark tests/benchmarks $(ARGS)
 
 check: $(STAMP)
 	@echo 'check 1/4: formatting'

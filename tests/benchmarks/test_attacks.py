@@ -83,7 +83,7 @@ def test_an_attack_that_left_its_ball_is_not_judged() -> None:
         judge(model, test, (pixels + 2 * float(attack_of(STEPS).epsilon)).clamp(0, 1), STEPS, FP32)
 
 
-@pytest.mark.slow
+@pytest.mark.benchmark
 @pytest.mark.timeout(300)
 def test_a_tiny_run_writes_every_figure(tmp_path: Path) -> None:
     file = tmp_path / "attacks.json"
@@ -99,7 +99,7 @@ def test_a_tiny_run_writes_every_figure(tmp_path: Path) -> None:
     assert found["largest_difference_points"] <= 2
 
 
-@pytest.mark.slow
+@pytest.mark.benchmark
 @pytest.mark.timeout(300)
 def test_without_images_robust_accuracy_is_left_out(tmp_path: Path) -> None:
     file = tmp_path / "attacks.json"

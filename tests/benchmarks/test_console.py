@@ -67,7 +67,7 @@ def test_runs_that_log_other_losses_are_not_compared(tmp_path: Path, monkeypatch
         measure_pair(1, ["same"], tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.benchmark
 @pytest.mark.timeout(300)
 def test_the_benchmark_writes_overhead_and_latency(tmp_path: Path) -> None:
     file = tmp_path / "console.json"

@@ -22,7 +22,7 @@ def test_a_side_that_lets_batch_statistics_in_is_told_apart(monkeypatch: pytest.
     assert max(check(SMALL, "cpu")) > 1e-3
 
 
-@pytest.mark.slow
+@pytest.mark.benchmark
 def test_a_tiny_run_says_how_many_epochs_were_measured_and_scales_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

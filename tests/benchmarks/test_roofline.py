@@ -58,7 +58,7 @@ def test_the_distinct_convolutions_of_a_resnet_18_are_eleven_at_each_of_two_batc
     assert {shape.batch for shape in work[ENCODER]} == {192}
 
 
-@pytest.mark.slow
+@pytest.mark.benchmark
 @pytest.mark.timeout(300)
 def test_the_benchmark_writes_a_share_for_every_part(tmp_path: Path) -> None:
     file = tmp_path / "roofline.json"

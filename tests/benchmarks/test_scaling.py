@@ -42,7 +42,7 @@ def test_peak_memory_sees_memory_that_was_given_back() -> None:
     assert peak_resident_bytes() >= before + 32 * 2**20
 
 
-@pytest.mark.slow
+@pytest.mark.benchmark
 @pytest.mark.timeout(300)
 def test_the_benchmark_writes_exponents_of_the_axes_that_vary(tmp_path: Path) -> None:
     file = tmp_path / "scaling.json"

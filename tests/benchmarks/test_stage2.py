@@ -26,7 +26,7 @@ def test_a_side_that_attacks_less_is_told_apart(monkeypatch: pytest.MonkeyPatch)
     assert max(check(SMALL, "cpu", settings(steps=2, sweeps=2))[:NUM_EXACT]) > 1e-4
 
 
-@pytest.mark.slow
+@pytest.mark.benchmark
 def test_a_tiny_run_writes_ratios_and_the_seconds_of_each_part(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

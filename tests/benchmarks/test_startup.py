@@ -31,7 +31,7 @@ def test_a_command_that_fails_is_not_timed() -> None:
         prepare_command(("-c", "raise SystemExit(3)"))()
 
 
-@pytest.mark.slow
+@pytest.mark.benchmark
 @pytest.mark.timeout(300)
 def test_the_benchmark_writes_seconds_of_every_start(tmp_path: Path) -> None:
     file = tmp_path / "startup.json"

@@ -32,7 +32,7 @@ def test_a_side_that_weighs_the_divergence_otherwise_is_told_apart(monkeypatch: 
     assert check(SMALL, "cpu", settings("trades", steps=3))[0] > 2e-2
 
 
-@pytest.mark.slow
+@pytest.mark.benchmark
 def test_a_tiny_run_writes_the_ratio_of_each_method(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "figures.json"
     main(["--images=16", "--batch=8", "--width=2", "--steps=1", "--repeats=1", f"--json={file}"])

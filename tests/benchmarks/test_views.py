@@ -10,7 +10,7 @@ TASK = Task(batch=8, size=16, device="cpu")
 PLAIN = {"least": 0.0, "greatest": 1.0, "mean": 0.5, "deviation": 0.2, "colourfulness": 0.3}
 
 
-@pytest.mark.slow
+@pytest.mark.benchmark
 @pytest.mark.timeout(300)
 def test_a_small_comparison_tells_a_ratio_for_each_library(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "views.json"
@@ -41,7 +41,7 @@ def test_every_side_draws_parameters_for_each_view(side: str) -> None:
     assert (torch.cdist(views, views) + torch.eye(64)).min() > 1e-3
 
 
-@pytest.mark.slow
+@pytest.mark.benchmark
 def test_the_views_of_all_sides_have_the_same_statistics() -> None:
     require_alike({side: describe(maker(side, TASK)(smooth_images(TASK))) for side in SIDES})
 

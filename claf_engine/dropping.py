@@ -9,8 +9,8 @@ from collections.abc import Callable, Generator
 import torch
 from torch import Tensor, nn
 
-from claf_engine.attacks import Attack, attack_steps, log_odds, norms
-from claf_engine.attacks.loop import mean_size, start
+from claf_engine.attacks import Attack, attack_steps, log_odds
+from claf_engine.attacks.loop import start, take_step
 from claf_engine.device import Compute
 from claf_engine.modes import frozen
 from claf_engine.ticks import Pulse
@@ -140,12 +140,8 @@ class _Climb:
     def advance(self, gradient: Tensor) -> None:
         """Take one step along a gradient (M, C, H, W), after broken examples have left."""
         gradient = self._shrink(gradient)
-        spec = self._spec
-        direction = spec.space.pull_back(gradient)
-        if spec.momentum is not None:
-            direction = self._velocity = spec.momentum * self._velocity + direction / mean_size(direction)
-        point = norms.step(self._point, direction, float(spec.step_size), spec.norm)
-        self._point = norms.project(point, self._origin, float(spec.epsilon), spec.norm)
+        state = self._point, self._velocity
+        self._point, self._velocity = take_step(state, gradient, self._origin, self._spec)
 
     def finish(self, judge: Judge) -> None:
         """Judge what still stands where it is now, which decides."""

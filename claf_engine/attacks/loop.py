@@ -69,20 +69,36 @@ def ascent_steps(
         The last point, (N, C, H, W): in pixel space in [0, 1] and within epsilon of the images; in the released
         code's, between mean and mean + deviation of every channel.
     """
-    space, epsilon, step_size = spec.space, float(spec.epsilon), float(spec.step_size)
+    space = spec.space
     origin = space.enter(images)
     if begin is None:
         point = start(origin, spec, generator)
     else:
-        point = norms.project(space.enter(begin), origin, epsilon, spec.norm)
+        point = norms.project(space.enter(begin), origin, float(spec.epsilon), spec.norm)
     velocity = torch.zeros_like(origin)
     for number in range(spec.steps):
         yield Pulse(spec.title, number, spec.steps)
-        direction = space.pull_back(gradient(space.leave(point)))
-        if spec.momentum is not None:
-            direction = velocity = spec.momentum * velocity + direction / mean_size(direction)
-        point = norms.project(norms.step(point, direction, step_size, spec.norm), origin, epsilon, spec.norm)
+        point, velocity = take_step((point, velocity), gradient(space.leave(point)), origin, spec)
     return space.leave(point).detach()
+
+
+def take_step(state: tuple[Tensor, Tensor], gradient: Tensor, origin: Tensor, spec: Attack) -> tuple[Tensor, Tensor]:
+    """One step of an attack and back into the ball.
+
+    Args:
+        state: where it is and, with momentum, its velocity; coordinates (N, C, H, W) of the attack's space.
+        gradient: by the images, where it is.
+        origin: centre of the ball.
+        spec: the attack.
+
+    Returns:
+        The same after the step.
+    """
+    (point, velocity), direction = state, spec.space.pull_back(gradient)
+    if spec.momentum is not None:
+        direction = velocity = spec.momentum * velocity + direction / mean_size(direction)
+    point = norms.step(point, direction, float(spec.step_size), spec.norm)
+    return norms.project(point, origin, float(spec.epsilon), spec.norm), velocity
 
 
 def start(origin: Tensor, spec: Attack, generator: torch.Generator) -> Tensor:

@@ -8,14 +8,13 @@ from there. Both are part of the state, so that a resumed run goes on with them.
 import torch
 from torch import Tensor
 
+from claf_engine.attacks.norms import TINY
 from claf_engine.config import AdversarialConfig
 from claf_engine.seeding import ATTACK as ATTACK_STREAM
 from claf_engine.session import Session
 
 LEVELS = 127
 """Steps of a kept perturbation between 0 and epsilon."""
-TINY = 1e-12
-"""Keeps a radius of zero from dividing."""
 
 
 def is_replayed(config: AdversarialConfig, sweep: int) -> bool:

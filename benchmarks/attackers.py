@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from claf_engine.attacks import Attack, ascent_steps, log_odds, make_attack
 from claf_engine.attacks.target import Target
+from claf_engine.compute.device import choose_compute, make_generator
 from claf_engine.config import ModelConfig, RuntimeConfig
-from claf_engine.device import choose_compute, make_generator
-from claf_engine.models import ADVERSARIAL, Pipeline, build_network
-from claf_engine.modes import BATCH_NORMS, training
-from claf_engine.ticks import exhaust
+from claf_engine.events.ticks import exhaust
+from claf_engine.models.modes import BATCH_NORMS, training
+from claf_engine.models.network import ADVERSARIAL, Pipeline, build_network
 
 EPSILON, STEP_SIZE = Fraction(8, 255), Fraction(2, 255)
 NUM_CLASSES, SIZE = 10, 32

@@ -37,17 +37,17 @@ from benchmarks.attackers import (
     runtimes,
 )
 from benchmarks.common import Measured, Side, Work, Worker, alternate, parser, show, write
-from claf_engine.accuracy import predict
+from claf_engine.accuracy.measure import predict
 from claf_engine.attacks import require_ball
+from claf_engine.compute.device import Compute, choose_compute, exact_fp32, make_generator
 from claf_engine.config import ModelConfig, RunConfig, RuntimeConfig
+from claf_engine.config.presets import Override
 from claf_engine.data import Split, load_dataset, to_pixels
-from claf_engine.device import Compute, choose_compute, exact_fp32, make_generator
-from claf_engine.methods import feature_epochs, phases_of
-from claf_engine.models import ADVERSARIAL, Pipeline, build_network
-from claf_engine.presets import Override
+from claf_engine.models.network import ADVERSARIAL, Pipeline, build_network
 from claf_engine.reproduce.scales import resolve_recipe
-from claf_engine.session import Session
-from claf_engine.state import begin
+from claf_engine.training.methods import feature_epochs, phases_of
+from claf_engine.training.session import Session
+from claf_engine.training.state import begin
 
 ACCURACY_BATCH = 250
 BAR_POINTS = 0.5

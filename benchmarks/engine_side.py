@@ -17,17 +17,17 @@ from torch import Tensor, nn
 from benchmarks import straightforward
 from benchmarks.common import Measured
 from benchmarks.epochs import NUM_CLASSES, random_data
+from claf_engine.compute.device import choose_compute, synchronise, usable_cores
+from claf_engine.compute.seeding import ATTACK, ORDER
 from claf_engine.config import OptimizerConfig, RunConfig, RuntimeConfig
+from claf_engine.config.messages import Layer
+from claf_engine.config.presets import parse_override, resolve_layers
 from claf_engine.data import Split, to_pixels
-from claf_engine.device import choose_compute, synchronise, usable_cores
-from claf_engine.methods import feature_epochs, phases_of
-from claf_engine.models import Network
-from claf_engine.presets import parse_override, resolve_layers
-from claf_engine.presets.sentences import Layer
-from claf_engine.seeding import ATTACK, ORDER
-from claf_engine.session import Session
-from claf_engine.state import begin
-from claf_engine.ticks import Boundary, PartEnd, Tick
+from claf_engine.events.ticks import Boundary, PartEnd, Tick
+from claf_engine.models.network import Network
+from claf_engine.training.methods import feature_epochs, phases_of
+from claf_engine.training.session import Session
+from claf_engine.training.state import begin
 
 Mark = float | torch.cuda.Event
 ENDLESS = 1_000_000

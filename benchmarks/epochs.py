@@ -8,15 +8,15 @@ import torch
 
 from claf_engine.attacks import ascent_steps, from_config, log_odds
 from claf_engine.attacks.target import Target
+from claf_engine.compute.device import choose_compute, synchronise
+from claf_engine.compute.seeding import ATTACK as ATTACK_STREAM
 from claf_engine.config import RunConfig, RuntimeConfig
 from claf_engine.data import Dataset, Split
-from claf_engine.device import choose_compute, synchronise
-from claf_engine.models import ATTACK
-from claf_engine.phases.adversarial import adversarial, train_encoder
-from claf_engine.seeding import ATTACK as ATTACK_STREAM
-from claf_engine.session import Session
-from claf_engine.state import begin
-from claf_engine.ticks import Boundary, PartEnd, Tick, exhaust
+from claf_engine.events.ticks import Boundary, PartEnd, Tick, exhaust
+from claf_engine.models.network import ATTACK
+from claf_engine.training.phases.adversarial import adversarial, train_encoder
+from claf_engine.training.session import Session
+from claf_engine.training.state import begin
 
 NUM_CLASSES = 10
 SIZE = 32

@@ -35,9 +35,9 @@ from benchmarks.engine_side import (
 )
 from benchmarks.epochs import settle
 from claf_engine.config import RunConfig, RuntimeConfig
-from claf_engine.models import NATURAL
-from claf_engine.phases.linear import linear_evaluation
-from claf_engine.state import Cursor
+from claf_engine.models.network import NATURAL
+from claf_engine.training.phases.linear import linear_evaluation
+from claf_engine.training.state import Cursor
 
 ENGINE, PLAIN = "engine", "straightforward"
 CHECKED_EPOCHS = 3

@@ -22,11 +22,11 @@ import torch
 
 from benchmarks.common import Measured, Side, alternate, parser, show, write
 from benchmarks.epochs import NUM_CLASSES, SIZE, Stage2, settle, stage2_config
+from claf_engine.compute.device import choose_compute, make_generator, synchronise
 from claf_engine.config import RunConfig, RuntimeConfig
-from claf_engine.device import choose_compute, make_generator, synchronise
-from claf_engine.flops import Layer, layers_of
-from claf_engine.models import build_network
-from claf_engine.phases.contrastive import NUM_VIEWS
+from claf_engine.models.network import build_network
+from claf_engine.selftest.flops import Layer, layers_of
+from claf_engine.training.phases.contrastive import NUM_VIEWS
 
 SAMPLE_SECONDS = 0.005
 """Calls are timed in groups that last at least so long, because a GPU must be waited for after each group."""

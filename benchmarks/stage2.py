@@ -44,12 +44,12 @@ from benchmarks.engine_side import (
     twin_of,
 )
 from benchmarks.epochs import SIZE, settle
+from claf_engine.compute.seeding import VIEWS
 from claf_engine.config import RunConfig, RuntimeConfig
-from claf_engine.models import ATTACK
-from claf_engine.phases.adversarial import adversarial
-from claf_engine.seeding import VIEWS
-from claf_engine.session import Session
-from claf_engine.views import make_views
+from claf_engine.data.views import make_views
+from claf_engine.models.network import ATTACK
+from claf_engine.training.phases.adversarial import adversarial
+from claf_engine.training.session import Session
 
 EXACT, PLAIN = "exact", "straightforward"
 PARTS = RETRAIN, ENCODER = "retrain", "encoder"

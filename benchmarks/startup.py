@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "help": ("-m", "claf_tui", "--help"),
     "version": ("-m", "claf_tui", "--version"),
     "engine": ("-c", "import claf_engine"),
-    RUN: ("-c", "import claf_engine.run"),
+    RUN: ("-c", "import claf_engine.training.run"),
     TORCH: ("-c", "import torch"),
 }
 """Arguments of the Python of each side."""

@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from benchmarks.common import Measured, Side, Work, Worker, alternate, parser, show, write
-from claf_engine.losses import supcon_loss
+from claf_engine.training.losses import supcon_loss
 
 OURS, THEIRS = SIDES = ("ours", "pytorch-metric-learning")
 ROWS = (768, 1536, 3072, 6144, 12288, 24576)

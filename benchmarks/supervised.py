@@ -42,11 +42,11 @@ from benchmarks.engine_side import (
     twin_of,
 )
 from benchmarks.epochs import SIZE, settle
+from claf_engine.compute.seeding import VIEWS
 from claf_engine.config import RunConfig, RuntimeConfig
-from claf_engine.methods import phases_of
-from claf_engine.models import ADVERSARIAL
-from claf_engine.seeding import VIEWS
-from claf_engine.views import shift_and_flip
+from claf_engine.data.views import shift_and_flip
+from claf_engine.models.network import ADVERSARIAL
+from claf_engine.training.methods import phases_of
 
 ENGINE, PLAIN = "engine", "straightforward"
 EPOCH = ("epoch",)

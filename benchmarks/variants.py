@@ -21,7 +21,7 @@ from typing import Any
 
 from benchmarks.common import parser, show, write
 from claf_engine.events import ClassifierRetrained, DissociationMeasured, RunFinished, TestResult
-from claf_engine.journal import read_events
+from claf_engine.runs.journal import read_events
 
 BASE = ("adversarial.classifier_epochs=5",)
 FRACTION = ("adversarial.classifier_fraction=0.25",)

@@ -25,10 +25,10 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from benchmarks.common import Measured, Side, Work, alternate, parser, show, write
+from claf_engine.compute.device import keep_freed_memory, make_generator
 from claf_engine.config import ViewsConfig
 from claf_engine.data import to_pixels
-from claf_engine.device import keep_freed_memory, make_generator
-from claf_engine.views import make_views
+from claf_engine.data.views import make_views
 
 OURS, KORNIA, TORCHVISION = "ours", "kornia", "torchvision"
 KORNIA_SIDES = {"kornia, slicing": "slice", "kornia, resampling": "resample"}

@@ -11,10 +11,11 @@ from typing import Annotated, NoReturn
 import typer
 from typer.main import get_command
 
-from claf_engine.errors import ClafError
-from claf_tui import exit_codes, output
+from claf_engine.terms.errors import ClafError
 from claf_tui.commands import audit, checkpoint, config, doctor, evaluate, reproduce, runs, train, watch
-from claf_tui.signals import leaving_signals
+from claf_tui.reports import output
+from claf_tui.runners.signals import leaving_signals
+from claf_tui.words import exit_codes
 
 DEBUG_VARIABLE = "CLAF_DEBUG"
 

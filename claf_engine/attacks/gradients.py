@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor, nn
 
-from claf_engine.device import Compute
-from claf_engine.modes import frozen
+from claf_engine.compute.device import Compute
+from claf_engine.models.modes import frozen
 
 Gradient = Callable[[Tensor], Tensor]
 """Images (N, C, H, W) in [0, 1] to the gradient of the summed loss by them, of the same shape."""

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from claf_engine.attacks import norms
 from claf_engine.attacks.gradients import Gradient, log_odds_gradient
 from claf_engine.attacks.spec import Attack
-from claf_engine.device import Compute
-from claf_engine.errors import ClafError, DataError
-from claf_engine.ticks import Pulse, exhaust
+from claf_engine.compute.device import Compute
+from claf_engine.events.ticks import Pulse, exhaust
+from claf_engine.terms.errors import ClafError, DataError
 
 ROUNDING = 1e-6
 """How far beyond epsilon, or outside [0, 1], rounding may carry an attacked image."""

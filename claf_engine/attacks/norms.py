@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from claf_engine.names import Norm
+from claf_engine.terms.names import Norm
 
 GAUSSIAN_DEVIATION = 0.001
 """Of the start that TRADES attacks from."""

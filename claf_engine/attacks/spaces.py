@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from claf_engine.config import ModelConfig
-from claf_engine.names import SpaceName
+from claf_engine.terms.names import SpaceName
 
 RELEASED_CODE: SpaceName = "released-code"
 

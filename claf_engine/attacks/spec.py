@@ -6,8 +6,8 @@ from typing import Literal
 
 from claf_engine.attacks.spaces import PIXEL, Space, space_of
 from claf_engine.config import AttackConfig, ModelConfig
-from claf_engine.names import AttackName, Norm
-from claf_engine.pixels import format_distance
+from claf_engine.terms.names import AttackName, Norm
+from claf_engine.terms.pixels import format_distance
 
 Start = Literal["none", "uniform", "gaussian"]
 

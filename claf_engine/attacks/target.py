@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from claf_engine.attacks.gradients import Gradient, Mode, gradient_of
-from claf_engine.device import Captured, Compute
-from claf_engine.folding import fold, refold
-from claf_engine.modes import frozen
+from claf_engine.compute.device import Captured, Compute
+from claf_engine.models.folding import fold, refold
+from claf_engine.models.modes import frozen
 
 Loss = Callable[..., Tensor]
 """Outputs of the model in fp32, and whatever else a loss needs (labels, say), to losses, which are summed."""

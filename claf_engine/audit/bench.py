@@ -11,15 +11,15 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from claf_engine.accuracy import AttackSuite, correct_steps, outcome_steps
+from claf_engine.accuracy.measure import AttackSuite, correct_steps, outcome_steps
 from claf_engine.attacks import crossing_step_size
 from claf_engine.audit.budget import Budget
 from claf_engine.audit.subject import Subject
-from claf_engine.device import exact_fp32
-from claf_engine.folding import fold
-from claf_engine.names import AttackName
-from claf_engine.pixels import format_distance
-from claf_engine.ticks import Pulse
+from claf_engine.compute.device import exact_fp32
+from claf_engine.events.ticks import Pulse
+from claf_engine.models.folding import fold
+from claf_engine.terms.names import AttackName
+from claf_engine.terms.pixels import format_distance
 
 NATURAL = "no attack"
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
-from claf_engine.names import BudgetName
+from claf_engine.terms.names import BudgetName
 
 ORDER: tuple[BudgetName, ...] = ("quick", "standard", "full")
 

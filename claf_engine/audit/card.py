@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from claf_engine.accuracy.intervals import CONFIDENCE, wilson
 from claf_engine.audit.bench import NATURAL, Outcome
 from claf_engine.audit.diagnostic import Verdict
 from claf_engine.audit.examine import Examination
-from claf_engine.cards import FORMAT
 from claf_engine.config import RunConfig
-from claf_engine.inspect import CheckpointInfo
-from claf_engine.intervals import CONFIDENCE, wilson
+from claf_engine.evaluation.cards import FORMAT
 from claf_engine.runs import to_plain, versions
+from claf_engine.runs.header import CheckpointInfo
 
 NO_RADIUS = ("0", "0/255")
 

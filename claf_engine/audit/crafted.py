@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from claf_engine.accuracy import Distances, abandonable, predict
+from claf_engine.accuracy.measure import Distances, abandonable, predict
 from claf_engine.attacks.loop import ROUNDING
 from claf_engine.attacks.norms import distances
 from claf_engine.audit.bench import Bench, Outcome, Recipe
 from claf_engine.audit.diagnostic import NotRun
 from claf_engine.data import to_pixels
-from claf_engine.errors import ClafError
-from claf_engine.ticks import Pulse
+from claf_engine.events.ticks import Pulse
+from claf_engine.terms.errors import ClafError
 
 NOISE, SQUARE, TRANSFER = "noise", "square", "transfer"
 WITHOUT_OWN_GRADIENTS = frozenset({NOISE, SQUARE, TRANSFER})

@@ -4,8 +4,8 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from claf_engine.names import BudgetName
-from claf_engine.ticks import Pulse
+from claf_engine.events.ticks import Pulse
+from claf_engine.terms.names import BudgetName
 
 if TYPE_CHECKING:
     from claf_engine.audit.bench import Bench

@@ -13,8 +13,8 @@ from claf_engine.audit.budget import Budget
 from claf_engine.audit.diagnostic import Check, Diagnostic, Finding, NotRun, Verdict
 from claf_engine.audit.store import Store
 from claf_engine.audit.subject import Subject
-from claf_engine.errors import ClafError, RunError
-from claf_engine.ticks import Pulse
+from claf_engine.events.ticks import Pulse
+from claf_engine.terms.errors import ClafError, RunError
 
 
 @dataclass(frozen=True)

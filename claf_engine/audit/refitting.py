@@ -6,18 +6,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from claf_engine.accuracy import abandonable, first
+from claf_engine.accuracy.measure import abandonable, first
 from claf_engine.attacks import attack_steps, crossing_step_size, gradient_of, make_attack
 from claf_engine.audit.bench import Bench
 from claf_engine.audit.diagnostic import NotRun
+from claf_engine.compute.device import Compute
+from claf_engine.compute.seeding import measurement_generator
 from claf_engine.data import Split, to_pixels
-from claf_engine.device import Compute
-from claf_engine.folding import fold
-from claf_engine.models import Network, Pipeline
-from claf_engine.modes import frozen
-from claf_engine.phases.linear import feature_steps
-from claf_engine.seeding import measurement_generator
-from claf_engine.ticks import Pulse
+from claf_engine.events.ticks import Pulse
+from claf_engine.models.folding import fold
+from claf_engine.models.modes import frozen
+from claf_engine.models.network import Network, Pipeline
+from claf_engine.training.phases.linear import feature_steps
 
 WEIGHT_DECAY = 1e-3
 """Of standardised features; without it the weights of classes that can be told apart grow without end."""

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from claf_engine.errors import ConfigError
-from claf_engine.names import BudgetName, SpaceName
+from claf_engine.terms.errors import ConfigError
+from claf_engine.terms.names import BudgetName, SpaceName
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import torch
 
 from claf_engine.audit.bench import Outcome, Recipe
 from claf_engine.audit.diagnostic import Diagnostic
-from claf_engine.durable import write_atomically
-from claf_engine.errors import RunError
+from claf_engine.runs.durable import write_atomically
+from claf_engine.terms.errors import RunError
 
 FORMAT = 1
 

@@ -6,9 +6,9 @@ from fractions import Fraction
 from torch import nn
 
 from claf_engine.attacks import PIXEL, Space
+from claf_engine.compute.device import Compute
 from claf_engine.data import Split
-from claf_engine.device import Compute
-from claf_engine.models import Network
+from claf_engine.models.network import Network
 
 CLAIM_STEP = Fraction(2, 255)
 """Step size of the attack that a figure usually rests on."""

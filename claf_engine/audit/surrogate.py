@@ -6,15 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from claf_engine.accuracy import abandonable, first
+from claf_engine.accuracy.measure import abandonable, first
 from claf_engine.attacks import attack_steps, crossing_step_size, make_attack
 from claf_engine.audit.bench import Bench
+from claf_engine.compute.seeding import measurement_generator
 from claf_engine.config import ModelConfig
 from claf_engine.data import Split, to_pixels
-from claf_engine.models import NATURAL, build_network
-from claf_engine.modes import training
-from claf_engine.seeding import measurement_generator
-from claf_engine.ticks import Pulse
+from claf_engine.events.ticks import Pulse
+from claf_engine.models.modes import training
+from claf_engine.models.network import NATURAL, build_network
 
 MODEL = ModelConfig(width=16, blocks=(1, 1, 1), activation="silu", projection_hidden=8, projection_dim=8)
 """Smooth, because smooth models give the better gradients (Xie et al. 2020); its projection head stays unused."""

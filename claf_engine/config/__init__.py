@@ -1,7 +1,7 @@
 """Every setting of a run, declared once.
 
 The models are frozen and refuse unknown keys. The same declarations feed the TOML check, `--set`, the live-edit form
-and the docs. Distances are exact fractions in pixel space ([0, 1]); see `pixels`.
+and the docs. Distances are exact fractions in pixel space ([0, 1]); see `terms.pixels`.
 """
 
 import re
@@ -23,7 +23,7 @@ from claf_engine.config.training import (
     SupervisedConfig,
     TradesConfig,
 )
-from claf_engine.names import Method
+from claf_engine.terms.names import Method
 
 __all__ = [
     "AdversarialConfig",

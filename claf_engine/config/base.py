@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from claf_engine.names import Norm
-from claf_engine.pixels import format_distance, parse_distance
+from claf_engine.terms.names import Norm
+from claf_engine.terms.pixels import format_distance, parse_distance
 
 PixelDistance = Annotated[Fraction, BeforeValidator(parse_distance), PlainSerializer(format_distance, return_type=str)]
 Count = Annotated[int, Field(ge=0)]

@@ -5,7 +5,7 @@ from fractions import Fraction
 from pydantic import Field, model_validator
 
 from claf_engine.config.base import LIVE, Count, PixelDistance, Positive, Settings, require_reach
-from claf_engine.names import Norm, PointName, SpaceName
+from claf_engine.terms.names import Norm, PointName, SpaceName
 
 
 class ProbeConfig(Settings):

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from claf_engine.config.base import LIVE, Count, PixelDistance, Positive, Settings, Share, require_reach
-from claf_engine.names import Norm, SpaceName
+from claf_engine.terms.names import Norm, SpaceName
 
 
 class OptimizerConfig(Settings):

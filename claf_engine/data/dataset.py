@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from claf_engine.compute.device import make_generator
+from claf_engine.compute.seeding import derive_seed
 from claf_engine.config import DataConfig
-from claf_engine.device import make_generator
-from claf_engine.errors import DataError
-from claf_engine.seeding import derive_seed
+from claf_engine.terms.errors import DataError
 
 
 @dataclass(frozen=True)

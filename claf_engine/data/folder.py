@@ -20,8 +20,8 @@ from claf_engine.config import DataConfig
 from claf_engine.data.cache import Decoded, load_cache, save_cache
 from claf_engine.data.dataset import Source, Split
 from claf_engine.data.listing import PARTS, Listing, list_folder
-from claf_engine.errors import DataError
-from claf_engine.ticks import Pulse
+from claf_engine.events.ticks import Pulse
+from claf_engine.terms.errors import DataError
 
 PREFIX = "folder:"
 MIN_SIDE, MAX_SIDE = 8, 256

@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from claf_engine.errors import DataError
+from claf_engine.terms.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 """Of the files that are read, in lower case; upper case is read as well."""

@@ -8,7 +8,7 @@ from claf_engine.config import DataConfig
 from claf_engine.data.dataset import Dataset, Source, split_source
 from claf_engine.data.folder import PREFIX, folder_source
 from claf_engine.data.shapes import shapes_source
-from claf_engine.ticks import Pulse, exhaust
+from claf_engine.events.ticks import Pulse, exhaust
 
 
 def dataset_steps(config: DataConfig, device: torch.device) -> Generator[Pulse, None, Dataset]:

@@ -18,12 +18,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from claf_engine.compute.device import make_generator
+from claf_engine.compute.seeding import derive_seed
 from claf_engine.config import DataConfig
 from claf_engine.data.dataset import Source, Split
-from claf_engine.device import make_generator
-from claf_engine.errors import DataError
-from claf_engine.seeding import derive_seed
-from claf_engine.ticks import Pulse
+from claf_engine.events.ticks import Pulse
+from claf_engine.terms.errors import DataError
 
 SIZE = 32
 """Height and width of an image, in pixels."""

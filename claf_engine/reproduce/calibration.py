@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 import torch
 
+from claf_engine.compute.device import Compute, choose_compute, exact_fp32, make_generator
 from claf_engine.config import ModelConfig, RunConfig
 from claf_engine.data.folder import PREFIX
 from claf_engine.data.listing import list_folder
-from claf_engine.device import Compute, choose_compute, exact_fp32, make_generator
-from claf_engine.folding import fold
-from claf_engine.methods import phases_of
-from claf_engine.models import NATURAL, Network, build_network
-from claf_engine.modes import frozen, training
-from claf_engine.progress import FP32_COST, PROBE, TEST, WATCH, plan_work
+from claf_engine.models.folding import fold
+from claf_engine.models.modes import frozen, training
+from claf_engine.models.network import NATURAL, Network, build_network
 from claf_engine.reproduce.tables import Column
+from claf_engine.training.methods import phases_of
+from claf_engine.training.progress import FP32_COST, PROBE, TEST, WATCH, plan_work
 
 MEASUREMENT_BATCH = 250
 SIDE, NUM_CLASSES = 32, 10

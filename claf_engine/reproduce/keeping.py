@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from claf_engine.audit.card import command_line, facts
-from claf_engine.audit.evaluated import keep_evaluation_card
-from claf_engine.errors import RunError
-from claf_engine.evaluate import figure_record
-from claf_engine.inspect import read_info
+from claf_engine.evaluation.evaluate import figure_record
+from claf_engine.evaluation.measured_card import keep_evaluation_card
 from claf_engine.reproduce.measuring import Measurement
 from claf_engine.runs import read_config
+from claf_engine.runs.header import read_info
+from claf_engine.terms.errors import RunError
 
 
 def keep_card(run: Path, measurements: Sequence[Measurement], command: Sequence[str]) -> Path:

@@ -12,20 +12,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from claf_engine.accuracy import AttackSuite, accuracy_steps
+from claf_engine.accuracy.measure import AttackSuite, accuracy_steps
 from claf_engine.attacks import PIXEL, Space, space_of
-from claf_engine.checkpoint import load_trained_network
+from claf_engine.compute.device import Compute, choose_compute
 from claf_engine.config import DataConfig
+from claf_engine.config.presets import resolve_config
 from claf_engine.data import Dataset, dataset_steps
-from claf_engine.device import Compute, choose_compute
-from claf_engine.durable import write_atomically
-from claf_engine.errors import CheckpointError, DataError, RunError
 from claf_engine.events import RobustFigure
-from claf_engine.names import SpaceName
-from claf_engine.presets import resolve_config
+from claf_engine.events.ticks import Pulse
 from claf_engine.reproduce.tables import STEP_SIZE, Column, Row
 from claf_engine.runs import list_checkpoints, summarise, versions
-from claf_engine.ticks import Pulse
+from claf_engine.runs.durable import write_atomically
+from claf_engine.terms.errors import CheckpointError, DataError, RunError
+from claf_engine.terms.names import SpaceName
+from claf_engine.training.checkpoint import load_trained_network
 
 MEASUREMENTS = "measurements"
 FORMAT = 1

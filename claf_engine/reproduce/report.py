@@ -8,13 +8,13 @@ import platform
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from claf_engine.durable import write_atomically
-from claf_engine.errors import RunError
-from claf_engine.evaluate import figure_record
+from claf_engine.evaluation.evaluate import figure_record
+from claf_engine.reproduce.bars_svg import Bar, Group, bar_chart
 from claf_engine.reproduce.board import Board, Line, SeedResult, mean
-from claf_engine.reproduce.chart import Bar, Group, bar_chart
 from claf_engine.reproduce.measuring import Measurement
 from claf_engine.runs import versions
+from claf_engine.runs.durable import write_atomically
+from claf_engine.terms.errors import RunError
 
 UNKNOWN = "–"
 HEADINGS = ("table", "method", "label", "column", "paper", "ours", "difference_points", "space", "status", "run")

@@ -11,9 +11,8 @@ from contextlib import contextmanager
 from filelock import FileLock, Timeout
 
 from claf_engine import events as ev
-from claf_engine.control import Control, Requests
-from claf_engine.errors import ClafError, RunError, RunLocked
-from claf_engine.pace import PROGRESS_SECONDS
+from claf_engine.events.control import Control, Requests
+from claf_engine.events.ticks import Pulse
 from claf_engine.reproduce.board import Board, Line, SeedResult
 from claf_engine.reproduce.forecast import forecast
 from claf_engine.reproduce.keeping import keep_card
@@ -29,9 +28,10 @@ from claf_engine.reproduce.plan import (
     was_edited,
 )
 from claf_engine.reproduce.report import write_report
-from claf_engine.run import run
 from claf_engine.runs import RunDirectory, create_run, open_run
-from claf_engine.ticks import Pulse
+from claf_engine.terms.errors import ClafError, RunError, RunLocked
+from claf_engine.training.pace import PROGRESS_SECONDS
+from claf_engine.training.run import run
 
 HEARTBEAT_SECONDS = 2.0
 """How often a paused measurement looks whether it may go on."""

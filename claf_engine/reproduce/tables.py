@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from claf_engine.models import ADVERSARIAL, NATURAL
-from claf_engine.pixels import format_distance
+from claf_engine.models.network import ADVERSARIAL, NATURAL
 from claf_engine.reproduce.names import RecipeName, TableName
+from claf_engine.terms.pixels import format_distance
 
 STEP_SIZE = Fraction(2, 255)
 """Of every attack in the paper (section 4.1)."""

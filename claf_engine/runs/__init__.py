@@ -1,4 +1,4 @@
-"""Run directories: layout, lock and status (`owning`), and finding runs and checkpoints (`finding`). No torch.
+"""Run directories: layout, lock and status (`folder`), and finding runs and checkpoints (`listing`). No torch.
 
 runs/20261124-150400-demo/
 config.toml       the resolved configuration
@@ -11,7 +11,8 @@ run.lock          held by the process that trains
 checkpoints/step-000000123.safetensors
 """
 
-from claf_engine.runs.finding import (
+from claf_engine.runs.folder import IMPORTED, RunDirectory, create_run, open_run, read_config, to_plain, versions
+from claf_engine.runs.listing import (
     LATEST,
     CheckpointEntry,
     RunSummary,
@@ -25,7 +26,6 @@ from claf_engine.runs.finding import (
     runs_root,
     summarise,
 )
-from claf_engine.runs.owning import IMPORTED, RunDirectory, create_run, open_run, read_config, to_plain, versions
 
 __all__ = [
     "IMPORTED",

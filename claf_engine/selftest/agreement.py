@@ -13,13 +13,13 @@ from torch import Tensor, nn
 
 from claf_engine.attacks import Attack, ascent_steps, log_odds
 from claf_engine.attacks.target import Target
-from claf_engine.device import Compute, make_generator
-from claf_engine.phases.contrastive import contrastive_loss
+from claf_engine.compute.device import Compute, make_generator
+from claf_engine.data.views import Jitter, apply_jitter, resample
+from claf_engine.events.ticks import exhaust
 from claf_engine.selftest.bench import CPU, Bench
 from claf_engine.selftest.findings import Finding, graded, worst
-from claf_engine.state import FEATURES
-from claf_engine.ticks import exhaust
-from claf_engine.views import Jitter, apply_jitter, resample
+from claf_engine.training.phases.contrastive import contrastive_loss
+from claf_engine.training.state import FEATURES
 
 AGREES, NEARLY = 1e-4, 1e-3
 """Relative difference up to which fp32 results agree, and above which something other than rounding is at work: TF32

@@ -7,14 +7,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from claf_engine.compute.device import Compute, has_bf16, make_generator
+from claf_engine.compute.seeding import derive_seed
 from claf_engine.config import RunConfig
 from claf_engine.data import Dataset, Split
-from claf_engine.device import Compute, has_bf16, make_generator
-from claf_engine.methods import feature_epochs, phases_of
-from claf_engine.models import ATTACK, Network, Pipeline, build_network
-from claf_engine.seeding import derive_seed
-from claf_engine.session import Session
-from claf_engine.state import begin
+from claf_engine.models.network import ATTACK, Network, Pipeline, build_network
+from claf_engine.training.methods import feature_epochs, phases_of
+from claf_engine.training.session import Session
+from claf_engine.training.state import begin
 
 CPU = torch.device("cpu")
 NUM_CLASSES = 10

@@ -2,15 +2,15 @@
 
 from collections.abc import Generator, Sequence
 
+from claf_engine.compute.device import Compute, choose_compute, is_out_of_memory, require_accelerator, usable_cores
 from claf_engine.config import RuntimeConfig
-from claf_engine.device import Compute, choose_compute, is_out_of_memory, require_accelerator, usable_cores
-from claf_engine.errors import ClafError
+from claf_engine.events.ticks import Pulse
 from claf_engine.selftest.agreement import attack_agrees, bf16_is_close, capture_agrees, step_agrees, views_agree
 from claf_engine.selftest.bench import CPU, Bench
 from claf_engine.selftest.findings import Check, Finding, Row
 from claf_engine.selftest.stage import checkpoint_moves, nothing_waits, runs_repeat
 from claf_engine.selftest.throughput import attack_rate, encoder_rate, peak_is_measured
-from claf_engine.ticks import Pulse
+from claf_engine.terms.errors import ClafError
 
 OTHER_RESULTS = (
     "this device computes something else than the CPU; do not train on it before it is understood: update torch and "

@@ -7,7 +7,12 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from claf_engine.checkpoint import (
+from claf_engine.compute.device import Compute, waits_refused
+from claf_engine.events.ticks import Boundary, Tick
+from claf_engine.runs import to_plain, versions
+from claf_engine.selftest.bench import NUM_CLASSES, Bench
+from claf_engine.selftest.findings import Finding
+from claf_engine.training.checkpoint import (
     Description,
     checkpoint_path,
     hash_tensors,
@@ -15,14 +20,9 @@ from claf_engine.checkpoint import (
     save_checkpoint,
     state_tensors,
 )
-from claf_engine.device import Compute, waits_refused
-from claf_engine.phases.adversarial import adversarial, retrain, train_encoder
-from claf_engine.phases.contrastive import contrastive_loss
-from claf_engine.runs import to_plain, versions
-from claf_engine.selftest.bench import NUM_CLASSES, Bench
-from claf_engine.selftest.findings import Finding
-from claf_engine.session import Session
-from claf_engine.ticks import Boundary, Tick
+from claf_engine.training.phases.adversarial import adversarial, retrain, train_encoder
+from claf_engine.training.phases.contrastive import contrastive_loss
+from claf_engine.training.session import Session
 
 WARM_UPS = 2
 """Steps of a loop that may wait: optimisers take their memory and passes are captured in the first ones."""

@@ -15,14 +15,14 @@ import torch.nn.functional as F
 
 from claf_engine.attacks import Attack, ascent_steps, log_odds
 from claf_engine.attacks.target import Target
-from claf_engine.device import Compute, forget_most_memory, make_generator, most_memory_bytes, synchronise
-from claf_engine.flops import Layer, count, layers_of
-from claf_engine.models import Pipeline
-from claf_engine.phases.contrastive import contrastive_loss
+from claf_engine.compute.device import Compute, forget_most_memory, make_generator, most_memory_bytes, synchronise
+from claf_engine.events.ticks import exhaust
+from claf_engine.models.network import Pipeline
 from claf_engine.selftest.agreement import EPSILON, STEP_SIZE
 from claf_engine.selftest.bench import CPU, Bench
 from claf_engine.selftest.findings import Finding
-from claf_engine.ticks import exhaust
+from claf_engine.selftest.flops import Layer, count, layers_of
+from claf_engine.training.phases.contrastive import contrastive_loss
 
 NUM_VIEWS = 3
 """Of stage 2: two random views and the adversarial one."""

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from claf_engine.errors import ConfigError
-from claf_engine.names import BudgetName, SpaceName
-from claf_engine.pixels import parse_distance
+from claf_engine.terms.errors import ConfigError
+from claf_engine.terms.names import BudgetName, SpaceName
+from claf_engine.terms.pixels import parse_distance
 from claf_tui.commands import options
 
 Budget = Annotated[
@@ -74,7 +74,7 @@ def audit(  # noqa: PLR0913 (Typer declares one parameter per option)
     path = find_checkpoint(checkpoint, root, options.which_checkpoint(which))
     second = None if surrogate is None else find_checkpoint(surrogate, root)
     from claf_engine.audit.request import AuditRequest
-    from claf_tui import auditing
+    from claf_tui.runners import audit as runner
 
     request = AuditRequest(
         checkpoint=path,
@@ -89,4 +89,4 @@ def audit(  # noqa: PLR0913 (Typer declares one parameter per option)
         device=device,
         command=tuple(sys.argv),
     )
-    return auditing.run(request, ui, as_json=json)
+    return runner.run(request, ui, as_json=json)

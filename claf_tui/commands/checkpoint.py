@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from claf_engine.errors import ConfigError
-from claf_tui import exit_codes, output
+from claf_engine.terms.errors import ConfigError
 from claf_tui.commands import options
-from claf_tui.safe_text import safe
+from claf_tui.reports import output
+from claf_tui.words import exit_codes
+from claf_tui.words.safe_text import safe
 
 if TYPE_CHECKING:
-    from claf_engine.adopt import Imported
+    from claf_engine.evaluation.import_weights import Imported
 
 app = typer.Typer(
     help="Look into checkpoints without loading them, and take over foreign weights.", no_args_is_help=True
@@ -34,18 +35,18 @@ Std = Annotated[str | None, typer.Option(metavar="R,G,B", help="Channel deviatio
 @app.command()
 def show(checkpoint: options.Checkpoint, which: Which = "best", json: options.Json = False) -> int:
     """Show what a checkpoint's header says: where it is from, its figures, its tensors."""
-    from claf_engine.inspect import read_info
     from claf_engine.runs import find_checkpoint, list_checkpoints, runs_root
-    from claf_tui import reports
+    from claf_engine.runs.header import read_info
+    from claf_tui.reports import runs
 
     info = read_info(find_checkpoint(checkpoint, runs_root(), options.which_checkpoint(which)))
     siblings = list_checkpoints(info.path.absolute().parent.parent)
     kept_as = next((entry.kept_as for entry in siblings if entry.path.name == info.path.name), ())
     imported = info.metadata.get("claf.imported")
     if json:
-        output.record({**reports.checkpoint_record(info, kept_as), "imported": imported})
+        output.record({**runs.checkpoint_record(info, kept_as), "imported": imported})
     else:
-        output.show(*reports.checkpoint_tables(info, kept_as))
+        output.show(*runs.checkpoint_tables(info, kept_as))
         if imported is not None:
             output.text(_origin(imported))
     return exit_codes.OK
@@ -55,19 +56,19 @@ def show(checkpoint: options.Checkpoint, which: Which = "best", json: options.Js
 def browse(run: options.Run = "latest") -> int:
     """Browse the checkpoints of a run; evaluate, resume from or delete one."""
     from claf_engine.runs import find_run, is_live, runs_root
-    from claf_tui.ui_mode import choose_ui
+    from claf_tui.runners.ui_mode import choose_ui
 
     directory = find_run(run, runs_root())
     if choose_ui("auto") != "tui":
         raise ConfigError("the checkpoint browser needs a terminal; `claf-tui checkpoint show RUN` prints instead")
-    from claf_tui.browser import BrowserApp
+    from claf_tui.console.browser_app import BrowserApp
 
     request = BrowserApp(directory, is_live=lambda: is_live(directory)).run()
     if request is None:
         return exit_codes.OK
-    from claf_tui import training
+    from claf_tui.runners import train
 
-    return training.train_in(lambda: training.reopen(str(request.path), sys.argv), "auto")
+    return train.train_in(lambda: train.reopen(str(request.path), sys.argv), "auto")
 
 
 @app.command("import")
@@ -85,9 +86,9 @@ def take_over(  # noqa: PLR0913 (Typer declares one parameter per option)
     The file is read as tensors and plain values, so that nothing in it is run. A tensor that does not fit is an error.
     """
     channels = _channels(mean, "--mean"), _channels(std, "--std")
-    from claf_engine.adopt import ImportRequest, import_checkpoint
+    from claf_engine.evaluation.import_weights import ImportRequest, import_checkpoint
     from claf_engine.runs import runs_root
-    from claf_tui.training import folder_name
+    from claf_tui.runners.train import folder_name
 
     chosen = name if name is not None else folder_name(file.stem)[:64]
     imported = import_checkpoint(ImportRequest(file, arch, chosen, data, *channels, tuple(sys.argv)), runs_root())

@@ -2,8 +2,9 @@
 
 import typer
 
-from claf_tui import exit_codes, output
 from claf_tui.commands import options
+from claf_tui.reports import output
+from claf_tui.words import exit_codes
 
 app = typer.Typer(help="Settings: what they are, and what presets make of them.", no_args_is_help=True)
 
@@ -11,7 +12,7 @@ app = typer.Typer(help="Settings: what they are, and what presets make of them."
 @app.command()
 def show(preset: options.Preset = None, config_file: options.ConfigFile = None, values: options.Values = None) -> int:
     """Print the resolved settings as TOML, each with what it means."""
-    from claf_tui.config_text import annotated_toml
+    from claf_tui.reports.config import annotated_toml
 
     output.text(annotated_toml(options.resolve(preset, config_file, values)))
     return exit_codes.OK
@@ -20,7 +21,7 @@ def show(preset: options.Preset = None, config_file: options.ConfigFile = None, 
 @app.command()
 def presets() -> int:
     """List the presets."""
-    from claf_engine.presets import preset_names, preset_summary
+    from claf_engine.config.presets import preset_names, preset_summary
 
     width = max(map(len, preset_names()))
     output.text("\n".join(f"{name:{width}}  {preset_summary(name)}" for name in preset_names()))

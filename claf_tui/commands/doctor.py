@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from claf_tui import exit_codes, output
 from claf_tui.commands import options
+from claf_tui.reports import output
+from claf_tui.words import exit_codes
 
 if TYPE_CHECKING:
     from claf_engine.selftest.findings import Row
@@ -22,8 +23,8 @@ def doctor(gpu: Gpu = False, json: options.Json = False) -> int:
     Exits with 5 when a check fails, or when --gpu finds no GPU; a warning alone is no failure.
     """
     from claf_engine.selftest.environment import look_around
-    from claf_tui import doctor_report
-    from claf_tui.terminal_fit import terminal_rows
+    from claf_tui.reports import doctor as report
+    from claf_tui.reports.terminal_fit import terminal_rows
 
     bench, device = None, None
     checks: tuple[Row, ...] = ()
@@ -33,12 +34,12 @@ def doctor(gpu: Gpu = False, json: options.Json = False) -> int:
         bench = accelerator_bench()
     environment = (*look_around(), *terminal_rows())
     if not json:
-        output.show(*doctor_report.doctor_tables("what is here", environment))
+        output.show(*report.doctor_tables("what is here", environment))
     if bench is not None:
         checks, device = output.follow(device_steps(bench)), bench.compute.describe()
         if not json:
-            output.show(*doctor_report.doctor_tables(f"{device} against the CPU", checks))
+            output.show(*report.doctor_tables(f"{device} against the CPU", checks))
     if json:
-        output.record(doctor_report.doctor_record(environment, device, checks))
-    is_fit = doctor_report.overall((*environment, *checks)) != "fails"
+        output.record(report.doctor_record(environment, device, checks))
+    is_fit = report.overall((*environment, *checks)) != "fails"
     return exit_codes.OK if is_fit else exit_codes.DEVICE

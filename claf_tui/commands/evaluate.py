@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from claf_engine.names import Norm
-from claf_engine.pixels import RANGE_MARK, parse_distance, parse_radii
-from claf_tui import exit_codes, output
+from claf_engine.terms.names import Norm
+from claf_engine.terms.pixels import RANGE_MARK, parse_distance, parse_radii
 from claf_tui.commands import options
+from claf_tui.reports import output
+from claf_tui.words import exit_codes
 
 if TYPE_CHECKING:
-    from claf_engine.evaluate import EvaluationRequest
+    from claf_engine.evaluation.evaluate import EvaluationRequest
 
 DEFAULT_RADII: Mapping[Norm, tuple[str, ...]] = {"linf": ("8/255", "16/255"), "l2": ("0.25", "0.5")}
 MinRobust = Annotated[
@@ -53,8 +54,8 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
     from claf_engine.runs import find_checkpoint, runs_root
 
     path = find_checkpoint(checkpoint, runs_root(), options.which_checkpoint(which))
-    from claf_engine.defences import parse_defence
-    from claf_engine.evaluate import EvaluationRequest
+    from claf_engine.accuracy.defences import parse_defence
+    from claf_engine.evaluation.evaluate import EvaluationRequest
 
     request = EvaluationRequest(
         checkpoint=path,
@@ -87,7 +88,7 @@ def radii(given: Sequence[str] | None, norm: Norm) -> tuple[Fraction, ...]:
 
 def measure(request: "EvaluationRequest", *, is_json: bool) -> dict[str, Any]:
     """Evaluate, show the figures with what must be known about them, and give the record."""
-    from claf_engine.evaluate import evaluation_steps
+    from claf_engine.evaluation.evaluate import evaluation_steps
 
     if request.attack == "autoattack":
         output.note(resumption(request.checkpoint))
@@ -95,9 +96,9 @@ def measure(request: "EvaluationRequest", *, is_json: bool) -> dict[str, Any]:
     if is_json:
         output.record(record)
         return record
-    from claf_tui import reports
+    from claf_tui.reports import runs
 
-    output.show(*reports.evaluation_tables(record))
+    output.show(*runs.evaluation_tables(record))
     for notice in record.get("notices", ()):
         output.note(notice)
     output.note("an attack gives an upper bound: a stronger one can only lower robust accuracy")
@@ -110,7 +111,7 @@ def measure(request: "EvaluationRequest", *, is_json: bool) -> dict[str, Any]:
 
 def resumption(checkpoint: Path) -> str:
     """Say whether an AutoAttack that is cut off can go on, and from where."""
-    from claf_engine.evaluate import autoattack_folder
+    from claf_engine.evaluation.evaluate import autoattack_folder
 
     folder = autoattack_folder(checkpoint)
     if folder is None:
@@ -132,7 +133,7 @@ def verdict(record: Mapping[str, Any], required: float) -> int:
 
 def described(item: Mapping[str, Any]) -> str:
     """A figure's radius, and its attacker where a defence makes two of them."""
-    from claf_tui.evaluation_report import radius_of
+    from claf_tui.reports.evaluation import radius_of
 
     radius = radius_of(item)
     has_defence = item.get("defence", "none") != "none"

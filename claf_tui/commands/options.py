@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from claf_engine.names import EvaluationAttack, PointName, SpaceName
-from claf_engine.names import Norm as NormName
-from claf_engine.pixels import parse_distance, parse_radii
+from claf_engine.terms.names import EvaluationAttack, PointName, SpaceName
+from claf_engine.terms.names import Norm as NormName
+from claf_engine.terms.pixels import parse_distance, parse_radii
 
 if TYPE_CHECKING:
     from claf_engine.config import RunConfig
@@ -27,7 +27,7 @@ def complete_runs(incomplete: str) -> list[str]:
 
 def complete_presets(incomplete: str) -> list[str]:
     """Names of the presets that begin like this."""
-    from claf_engine.presets import preset_names
+    from claf_engine.config.presets import preset_names
 
     return [name for name in preset_names() if name.startswith(incomplete)]
 
@@ -43,7 +43,7 @@ def resolve(
     Raises:
         ConfigError: a preset, file, key or value is wrong.
     """
-    from claf_engine.presets import Override, parse_override, resolve_config
+    from claf_engine.config.presets import Override, parse_override, resolve_config
 
     overrides = [parse_override(value) for value in values or ()]
     overrides += [Override(KEYS[flag], value, flag) for flag, value in (flags or {}).items() if value is not None]

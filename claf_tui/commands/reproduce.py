@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from claf_engine.errors import ConfigError
-from claf_engine.names import SpaceName
 from claf_engine.reproduce.names import ScaleName, TableName
+from claf_engine.terms.errors import ConfigError
+from claf_engine.terms.names import SpaceName
 from claf_tui.commands import options
 
 TABLE = Annotated[TableName, typer.Argument(metavar="TABLE", help="table1 to table6, or figure1 (Table 1 as bars).")]
@@ -58,7 +58,7 @@ def reproduce(  # noqa: PLR0913 (Typer declares one parameter per option)
         raise ConfigError(f"--json prints the finished table and cannot be combined with --ui {ui}; leave one out")
     from claf_engine.reproduce.plan import ReproductionRequest
     from claf_engine.runs import runs_root
-    from claf_tui import reproducing
+    from claf_tui.runners import reproduce as runner
 
     request = ReproductionRequest(
         table=table,
@@ -70,5 +70,5 @@ def reproduce(  # noqa: PLR0913 (Typer declares one parameter per option)
         command=tuple(sys.argv),
     )
     if dry_run:
-        return reproducing.dry_run(request, as_json=json)
-    return reproducing.run(request, "plain" if json else ui, as_json=json)
+        return runner.dry_run(request, as_json=json)
+    return runner.run(request, "plain" if json else ui, as_json=json)

@@ -1,14 +1,15 @@
 """`claf-tui runs`."""
 
-from claf_tui import exit_codes, output
 from claf_tui.commands import options
+from claf_tui.reports import output
+from claf_tui.words import exit_codes
 
 
 def runs(json: options.Json = False) -> int:
     """List the runs, newest first, with where they are or how they ended."""
-    from claf_engine.cards import standing_of_run
+    from claf_engine.evaluation.cards import standing_of_run
     from claf_engine.runs import list_runs, runs_root
-    from claf_tui import reports
+    from claf_tui.reports import runs as reports
 
     found = list_runs(runs_root())
     standings = {run.name: standing_of_run(run.directory, run.record) for run in found}

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from claf_engine.errors import ConfigError
-from claf_engine.names import Method
+from claf_engine.terms.errors import ConfigError
+from claf_engine.terms.names import Method
 from claf_tui.commands import options
 
 Data = Annotated[
@@ -60,18 +60,18 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
 
     Settings come from the preset (demo unless told otherwise), then --config, then --set and the other options.
     """
-    from claf_tui import training
+    from claf_tui.runners import train as runner
 
     flags = {"--data": data, "--seed": seed, "--device": device, "--method": method}
     if resume is not None:
         others = {"--preset": preset, "--config": config_file, "--set": values, "--name": name, "--dry-run": dry_run}
         refuse_changes({**others, **flags})
-        return training.train_in(lambda: training.reopen(resume, sys.argv), ui)
+        return runner.train_in(lambda: runner.reopen(resume, sys.argv), ui)
     config = options.resolve(preset, config_file, values, flags)
-    run_name = name or preset or (training.folder_name(config_file.stem) if config_file else None)
+    run_name = name or preset or (runner.folder_name(config_file.stem) if config_file else None)
     if dry_run:
-        return training.dry_run(config, run_name)
-    return training.train_in(lambda: training.begin(config, run_name, sys.argv), ui)
+        return runner.dry_run(config, run_name)
+    return runner.train_in(lambda: runner.begin(config, run_name, sys.argv), ui)
 
 
 def refuse_changes(options_given: Mapping[str, object]) -> None:

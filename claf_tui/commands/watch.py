@@ -3,21 +3,22 @@
 import os
 from pathlib import Path
 
-from claf_engine.control import Control
-from claf_tui import exit_codes, printers
+from claf_engine.events.control import Control
 from claf_tui.commands import options
-from claf_tui.ui_mode import choose_ui
+from claf_tui.reports import printers
+from claf_tui.runners.ui_mode import choose_ui
+from claf_tui.words import exit_codes
 
 
 def watch(run: options.Run = "latest") -> int:
     """Watch a run that another process trains; nothing can be changed from here."""
     from claf_engine.runs import find_run, runs_root
-    from claf_tui.watching import Follower
+    from claf_tui.console.follower import Follower
 
     directory = find_run(run, runs_root())
     follower = Follower(directory)
     if choose_ui("auto") == "tui":
-        from claf_tui.console import run_console
+        from claf_tui.console.launch import run_console
 
         code = run_console(follower, Control(), log_path=Path(os.devnull), read_only=True).return_code
         return code if code > exit_codes.SIGNAL_BASE else exit_codes.OK

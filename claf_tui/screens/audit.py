@@ -10,8 +10,8 @@ from textual.content import Content
 from textual.events import Click, Resize
 from textual.screen import Screen
 
-from claf_engine.control import Control
-from claf_tui.audit_scene import AuditScene, rows, running_index, telling_index
+from claf_engine.events.control import Control
+from claf_tui.state.audit import AuditScene, rows, running_index, telling_index
 from claf_tui.widgets.audit_bar import AuditBar
 from claf_tui.widgets.diagnostics import DiagnosticDetail, DiagnosticList
 from claf_tui.widgets.key_bar import Hint, KeyBar
@@ -27,7 +27,7 @@ LEAST_LIST = 9
 class AuditScreen(Screen[None]):
     """Draws an `AuditScene`; the mark follows the running diagnostic until a person moves it."""
 
-    CSS_PATH = "../audit.tcss"
+    CSS_PATH = "../console/audit.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "toggle_pause", "pause / go on"),
         Binding("up,k", "move(-1)", show=False),

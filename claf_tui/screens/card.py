@@ -32,7 +32,7 @@ class CardScreen(Screen[None]):
         card: as card.json holds it; another program may have written it.
     """
 
-    CSS_PATH = "../audit.tcss"
+    CSS_PATH = "../console/audit.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,c,enter", "back", "back"),
         Binding("question_mark,f1", "explain", "help"),

@@ -9,10 +9,11 @@ from textual.content import Content
 from textual.events import Resize
 from textual.screen import Screen
 
-from claf_engine.control import Control
-from claf_tui.screens.confirm import CANCEL, Answer, ConfirmScreen
+from claf_engine.events.control import Control
+from claf_tui.charts.plot import ChartOptions
+from claf_tui.screens.confirm_dialog import CANCEL, Answer, ConfirmScreen
 from claf_tui.screens.dashboard_keys import LIVE_HINTS, key_hints
-from claf_tui.screens.edit import PROBE_EVERY, EditScreen
+from claf_tui.screens.edit_dialog import PROBE_EVERY, EditScreen
 from claf_tui.state import RunState, status_word
 from claf_tui.widgets.alert_bar import AlertBar
 from claf_tui.widgets.chart import Chart
@@ -23,7 +24,6 @@ from claf_tui.widgets.log_panel import LogPanel
 from claf_tui.widgets.method_panel import method_panel
 from claf_tui.widgets.outcome import Outcome
 from claf_tui.widgets.phase_strip import Moment, PhaseStrip
-from claf_tui.widgets.plot import ChartOptions
 from claf_tui.widgets.status_bar import StatusBar
 from claf_tui.widgets.tables import ProbeTable, probe_hint, probe_title
 

@@ -10,9 +10,10 @@ from textual.content import Content
 from textual.events import Resize
 from textual.screen import Screen
 
-from claf_engine.control import Control
-from claf_tui.scene import Scene, caveat
+from claf_engine.events.control import Control
+from claf_tui.charts.plot import ChartOptions
 from claf_tui.state import RunState
+from claf_tui.state.reproduction import Scene, caveat
 from claf_tui.widgets.alert_bar import AlertBar
 from claf_tui.widgets.chart import Chart
 from claf_tui.widgets.current_run import CurrentRun, current_title, owns_run, titled_loss
@@ -21,7 +22,6 @@ from claf_tui.widgets.key_figures import KeyFigures
 from claf_tui.widgets.log_panel import LogPanel
 from claf_tui.widgets.paper_bars import PaperBars, bars_height
 from claf_tui.widgets.paper_table import TableBody, TableHead, num_lines
-from claf_tui.widgets.plot import ChartOptions
 from claf_tui.widgets.queue_bar import QueueBar
 from claf_tui.widgets.reproduction_end import ReproductionEnd
 

@@ -5,10 +5,10 @@ from functools import singledispatch
 from typing import Any
 
 from claf_engine import events as ev
-from claf_tui import attack_words, figures
-from claf_tui.safe_text import safe
-from claf_tui.series import Series
 from claf_tui.state.run_state import MAX_CHECKPOINTS, LossKey, PhaseState, PhaseStatus, RunState, log, raise_alert
+from claf_tui.state.series import Series
+from claf_tui.words import attack_words, figures
+from claf_tui.words.safe_text import safe
 
 RETRAINING = {"retrain", "replay"}
 """The parts of a stage-2 epoch whose learning rate is not the phase's own, which a live edit changes."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from claf_engine import events as ev
-from claf_tui.safe_text import safe
-from claf_tui.series import Series
+from claf_tui.state.series import Series
+from claf_tui.words.safe_text import safe
 
 MAX_LOG_LINES = 500
 MAX_CHECKPOINTS = 200

@@ -5,8 +5,8 @@ import textwrap
 from textual.content import Content
 from textual.widget import Widget
 
-from claf_tui.safe_text import safe
 from claf_tui.state import Alert, RunState
+from claf_tui.words.safe_text import safe
 
 LEVEL_WORDS = {"info": "NOTE", "warning": "WARNING", "error": "ALERT"}
 LEVEL_STYLES = {

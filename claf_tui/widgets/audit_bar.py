@@ -6,13 +6,13 @@ from typing import Any
 from textual.content import Content
 from textual.widget import Widget
 
-from claf_tui import attack_words, figures
-from claf_tui.audit_scene import AuditScene, Row, counts, rows
-from claf_tui.safe_text import safe
+from claf_tui.state.audit import AuditScene, Row, counts, rows
 from claf_tui.widgets.chart import PALETTE, robust_color
 from claf_tui.widgets.glyphs import bar, fit, spinner, spread
 from claf_tui.widgets.status_bar import WORD_STYLES
 from claf_tui.widgets.verdicts import DIM, badge, figure_line, glyph, word
+from claf_tui.words import attack_words, figures
+from claf_tui.words.safe_text import safe
 
 SEGMENT = {"passes": "━", "warns": "━", "fails": "━", "not-run": "╌"}
 

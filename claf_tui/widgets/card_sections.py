@@ -6,14 +6,14 @@ from typing import Any
 from textual.content import Content
 from textual.widget import Widget
 
-from claf_tui import attack_words, figures
-from claf_tui.audit_scene import VERDICTS
-from claf_tui.safe_text import safe
+from claf_tui.state.audit import VERDICTS
 from claf_tui.widgets.audit_bar import figure_lines, subject_facts
 from claf_tui.widgets.chart import robust_color
 from claf_tui.widgets.diagnostics import clipped, wrapped
 from claf_tui.widgets.glyphs import bar, fit, spread
 from claf_tui.widgets.verdicts import DIM, badge, glyph, is_number, word
+from claf_tui.words import attack_words, figures
+from claf_tui.words.safe_text import safe
 
 Card = Mapping[str, Any]
 DrawSection = Callable[[Card, int], list[Content]]

@@ -10,7 +10,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from claf_tui.widgets.plot import ChartLine, ChartOptions, Row, plot
+from claf_tui.charts.plot import ChartLine, ChartOptions, Row, plot
 
 PALETTE = ("#56b4e9", "#e69f00", "#cc79a7", "#009e73", "#f0e442", "#d55e00", "#7f9cf5", "#b0b8c4")
 """Colours that people with any kind of colour vision can tell apart (Okabe and Ito)."""

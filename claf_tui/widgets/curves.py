@@ -1,10 +1,10 @@
 """Which curves each chart shows, as pure functions of the state."""
 
-from claf_tui.safe_text import safe
-from claf_tui.series import Series
+from claf_tui.charts.plot import ChartLine
 from claf_tui.state import RunState
+from claf_tui.state.series import Series
 from claf_tui.widgets.chart import PALETTE, robust_color
-from claf_tui.widgets.plot import ChartLine
+from claf_tui.words.safe_text import safe
 
 LOSS_TITLES = {
     "supcon": "SupCon loss",

@@ -8,11 +8,11 @@ from textual.content import Content
 from textual.widget import Widget
 
 from claf_engine import events as ev
-from claf_tui import figures
-from claf_tui.audit_scene import AuditScene, Row, rows
-from claf_tui.safe_text import ELLIPSIS, safe
+from claf_tui.state.audit import AuditScene, Row, rows
 from claf_tui.widgets.glyphs import bar, fit, spinner, spread
 from claf_tui.widgets.verdicts import DIM, badge, glyph, is_number, word
+from claf_tui.words import figures
+from claf_tui.words.safe_text import ELLIPSIS, safe
 
 CURSOR = "▌"
 GLYPH_ROOM, WORD_ROOM, TIME_ROOM = 4, 9, 8

@@ -4,12 +4,12 @@ from textual.content import Content
 from textual.widget import Widget
 
 from claf_engine.events import ProbeFinished
-from claf_tui import attack_words, figures
-from claf_tui.safe_text import safe
 from claf_tui.state import RunState
 from claf_tui.widgets.chart import PALETTE, robust_color
 from claf_tui.widgets.curves import loss_title, shown_loss_name
 from claf_tui.widgets.glyphs import fit
+from claf_tui.words import attack_words, figures
+from claf_tui.words.safe_text import safe
 
 
 class KeyFigures(Widget):

@@ -6,9 +6,9 @@ from rich.text import Text
 from textual.events import Resize
 from textual.widgets import RichLog
 
-from claf_tui import figures
-from claf_tui.safe_text import safe
 from claf_tui.state import MAX_LOG_LINES, LogLine, RunState
+from claf_tui.words import figures
+from claf_tui.words.safe_text import safe
 
 LEVEL_STYLES = {"info": "", "warning": "yellow", "error": "bold red"}
 LEVEL_GLYPHS = {"info": "·", "warning": "!", "error": "✘"}

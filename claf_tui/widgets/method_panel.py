@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from claf_tui.attack_words import training_caveat
+from claf_tui.charts.plot import ChartLine
 from claf_tui.state import RunState
 from claf_tui.widgets.curves import classifier_lines, overfitting_lines, rate_lines
-from claf_tui.widgets.plot import ChartLine
+from claf_tui.words.attack_words import training_caveat
 
 
 @dataclass(frozen=True)

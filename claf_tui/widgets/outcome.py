@@ -7,12 +7,12 @@ from textual.content import Content
 from textual.widget import Widget
 
 from claf_engine.events import RunFinished
-from claf_tui import figures
-from claf_tui.safe_text import safe
-from claf_tui.standings import UNAUDITED, cards_changed, standing_of_results
 from claf_tui.state import RunState
+from claf_tui.state.standings import UNAUDITED, cards_changed, standing_of_results
 from claf_tui.widgets.tables import caveat_lines, results_table
 from claf_tui.widgets.verdicts import DIM, GLYPHS, glyph
+from claf_tui.words import figures
+from claf_tui.words.safe_text import safe
 
 NEXT_COMMAND = {
     "finished": "claf-tui eval {run} --eps 16/255",

@@ -4,10 +4,10 @@ from textual.content import Content
 from textual.widget import Widget
 
 from claf_engine.events import ReproductionChanged, ReproductionRow
-from claf_tui.safe_text import safe
-from claf_tui.scene import Scene
+from claf_tui.state.reproduction import Scene
 from claf_tui.widgets.glyphs import fit
 from claf_tui.widgets.paper_table import DIM, column_color, points
+from claf_tui.words.safe_text import safe
 
 EIGHTHS = " ▏▎▍▌▋▊▉"
 TICK = "│"

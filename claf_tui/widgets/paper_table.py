@@ -8,11 +8,11 @@ from textual.content import Content
 from textual.widget import Widget
 
 from claf_engine.events import ReproductionChanged, ReproductionRow
-from claf_tui import figures
-from claf_tui.safe_text import ELLIPSIS, safe
-from claf_tui.scene import Scene, best_index, current_fraction, row_seconds
+from claf_tui.state.reproduction import Scene, best_index, current_fraction, row_seconds
 from claf_tui.widgets.chart import PALETTE, robust_color
 from claf_tui.widgets.glyphs import spinner
+from claf_tui.words import figures
+from claf_tui.words.safe_text import ELLIPSIS, safe
 
 MISSING = "—"
 GLYPH_ROOM, WORD_ROOM, TIME_ROOM, SPREAD_ROOM = 3, 13, 8, 8

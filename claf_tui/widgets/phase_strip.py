@@ -6,10 +6,10 @@ from textual.content import Content
 from textual.widget import Widget
 
 from claf_engine.events import Progressed
-from claf_tui import figures
-from claf_tui.safe_text import safe
 from claf_tui.state import PhaseState, RunState
 from claf_tui.widgets.glyphs import PHASE_GLYPHS, bar, fit, spinner, spread
+from claf_tui.words import figures
+from claf_tui.words.safe_text import safe
 
 WIDE = 96
 """Cells from which on every phase gets a line of its own."""

@@ -4,12 +4,12 @@ from textual.content import Content
 from textual.widget import Widget
 
 from claf_engine.events import ReproductionChanged, ReproductionRow
-from claf_tui import attack_words, figures
-from claf_tui.safe_text import safe
-from claf_tui.scene import Scene, current_fraction, num_ended, seconds_left
+from claf_tui.state.reproduction import Scene, current_fraction, num_ended, seconds_left
 from claf_tui.widgets.glyphs import bar, fit, spread
 from claf_tui.widgets.paper_table import DIM
 from claf_tui.widgets.status_bar import WORD_STYLES
+from claf_tui.words import attack_words, figures
+from claf_tui.words.safe_text import safe
 
 SEGMENT_STYLES = {"finished": "$success", "reused": "$secondary", "failed": "$error"}
 

@@ -8,10 +8,10 @@ from textual.geometry import Size
 from textual.widget import Widget
 
 from claf_engine.events import ReproductionChanged
-from claf_tui import figures
-from claf_tui.safe_text import safe
-from claf_tui.scene import Scene, best_index, failed_rows, next_command, num_ended
+from claf_tui.state.reproduction import Scene, best_index, failed_rows, next_command, num_ended
 from claf_tui.widgets.paper_table import DIM, points
+from claf_tui.words import figures
+from claf_tui.words.safe_text import safe
 
 MAX_REASON_LINES = 4
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from claf_engine.pixels import parse_distance
-from claf_tui.safe_text import safe
-from claf_tui.series import Series
+from claf_engine.terms.pixels import parse_distance
+from claf_tui.charts.plot import ChartLine, ChartOptions
+from claf_tui.state.series import Series
 from claf_tui.widgets.chart import PALETTE, Chart
-from claf_tui.widgets.plot import ChartLine, ChartOptions
 from claf_tui.widgets.verdicts import is_number, share_of
+from claf_tui.words.safe_text import safe
 
 LEAST_RADII = 3
 """Radii from which on figures are drawn as a curve; fewer are read faster as numbers."""

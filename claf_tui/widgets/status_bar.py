@@ -4,10 +4,10 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from claf_tui import figures
-from claf_tui.safe_text import safe
 from claf_tui.state import RunState
 from claf_tui.widgets.glyphs import fit, spread
+from claf_tui.words import figures
+from claf_tui.words.safe_text import safe
 
 WORD_STYLES = {
     "STARTING": "bold $background on $secondary",

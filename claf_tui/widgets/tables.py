@@ -6,11 +6,11 @@ from textual.content import Content
 from textual.widget import Widget
 
 from claf_engine.events import ProbeFinished, RobustFigure, TestResult
-from claf_tui import attack_words, figures
-from claf_tui.safe_text import safe
 from claf_tui.state import RunState
 from claf_tui.widgets.chart import PALETTE, robust_color
 from claf_tui.widgets.glyphs import fit
+from claf_tui.words import attack_words, figures
+from claf_tui.words.safe_text import safe
 
 Cell = tuple[str, str]
 """Text and style."""

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from textual.content import Content
 
-from claf_engine.inspect import TensorInfo, TensorStatistics
-from claf_tui import figures
-from claf_tui.safe_text import safe
+from claf_engine.runs.header import TensorInfo, TensorStatistics
+from claf_tui.words import figures
+from claf_tui.words.safe_text import safe
 
 MUTED = "$foreground 60%"
 BLOCKS = " ▁▂▃▄▅▆▇█"

@@ -6,8 +6,8 @@ from typing import Any, TypeGuard
 
 from textual.content import Content
 
-from claf_tui import figures
-from claf_tui.safe_text import safe
+from claf_tui.words import figures
+from claf_tui.words.safe_text import safe
 
 DIM = "$foreground 60%"
 GLYPHS: dict[str, tuple[str, str]] = {

@@ -9,11 +9,11 @@ from torch import Tensor
 from benchmarks.attackers import ATTACKERS, LIBRARIES, attack_of, from_start, random_batch, random_network, settled
 from benchmarks.attacks import judge, main, ratios_of
 from benchmarks.common import Measured
+from claf_engine.compute.device import Compute
 from claf_engine.config import RuntimeConfig
 from claf_engine.data import Split, to_pixels
-from claf_engine.device import Compute
-from claf_engine.errors import ClafError
-from claf_engine.modes import BATCH_NORMS
+from claf_engine.models.modes import BATCH_NORMS
+from claf_engine.terms.errors import ClafError
 
 # The library is imported inside the side, where this holds: foolbox asks SciPy for a name that it has moved.
 pytestmark = pytest.mark.filterwarnings("ignore:Please import `gaussian_filter`:DeprecationWarning")

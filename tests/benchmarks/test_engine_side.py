@@ -17,8 +17,8 @@ from benchmarks.engine_side import (
     twin_of,
 )
 from claf_engine.config import OptimizerConfig, RuntimeConfig
-from claf_engine.models import ATTACK, CLASSIFIERS
-from claf_engine.ticks import Boundary, PartEnd, Pulse, Tick
+from claf_engine.events.ticks import Boundary, PartEnd, Pulse, Tick
+from claf_engine.models.network import ATTACK, CLASSIFIERS
 from tests.engine.tiny import CPU
 
 SMALL = Size(16, 8, 2)

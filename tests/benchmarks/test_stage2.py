@@ -6,7 +6,7 @@ import pytest
 from benchmarks import straightforward
 from benchmarks.engine_side import Size
 from benchmarks.stage2 import check, main, settings
-from claf_engine.errors import ConfigError
+from claf_engine.terms.errors import ConfigError
 
 SMALL = Size(16, 8, 4)
 TINY = ["--images=16", "--batch=8", "--width=2", "--steps=1", "--sweeps=1", "--repeats=1"]

@@ -18,7 +18,7 @@ from benchmarks.straightforward import (
     trades_attack,
     unchanged_view,
 )
-from claf_engine.losses import supcon_loss
+from claf_engine.training.losses import supcon_loss
 from tests.engine.tiny import CPU
 
 WIDTH, CLASSES = 2, 3

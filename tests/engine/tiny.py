@@ -9,20 +9,20 @@ import pytest
 import torch
 
 from claf_engine import events as ev
-from claf_engine.checkpoint import hash_tensors, state_tensors
+from claf_engine.compute.device import Compute
 from claf_engine.config import RunConfig
-from claf_engine.control import Control
 from claf_engine.data import Dataset, Split
-from claf_engine.device import Compute
-from claf_engine.methods import feature_epochs, phases_of
-from claf_engine.models import NATURAL
-from claf_engine.phases.objectives import natural_loss
-from claf_engine.phases.supervised import supervised
-from claf_engine.run import run
+from claf_engine.events.control import Control
+from claf_engine.events.ticks import Pulse, Tick
+from claf_engine.models.network import NATURAL
 from claf_engine.runs import RunDirectory
-from claf_engine.session import Session
-from claf_engine.state import TrainState, begin
-from claf_engine.ticks import Pulse, Tick
+from claf_engine.training.checkpoint import hash_tensors, state_tensors
+from claf_engine.training.methods import feature_epochs, phases_of
+from claf_engine.training.phases.objectives import natural_loss
+from claf_engine.training.phases.supervised import supervised
+from claf_engine.training.run import run
+from claf_engine.training.session import Session
+from claf_engine.training.state import TrainState, begin
 
 CPU = torch.device("cpu")
 FP32 = Compute(CPU, "fp32", 1)
@@ -108,10 +108,10 @@ def use_tiny_data(monkeypatch: pytest.MonkeyPatch, num_train: int = 24) -> None:
         yield Pulse("drawing tiny images")
         return tiny_data(num_train)
 
-    monkeypatch.setattr("claf_engine.run.dataset_steps", steps)
-    monkeypatch.setattr("claf_engine.evaluate.dataset_steps", steps)
-    monkeypatch.setattr("claf_engine.audit.run.dataset_steps", steps)
-    monkeypatch.setattr("claf_engine.conductor.PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr("claf_engine.training.run.dataset_steps", steps)
+    monkeypatch.setattr("claf_engine.evaluation.evaluate.dataset_steps", steps)
+    monkeypatch.setattr("claf_engine.audit.audit.dataset_steps", steps)
+    monkeypatch.setattr("claf_engine.training.conductor.PROGRESS_SECONDS", 0.0)
 
 
 def play(directory: RunDirectory, react: React | None = None) -> list[ev.Event]:

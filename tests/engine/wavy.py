@@ -10,10 +10,10 @@ import pyautoattack
 import torch
 from torch import Tensor, nn
 
-from claf_engine.accuracy import Accuracy
-from claf_engine.autoattack import AutoAttackSuite, autoattack_steps
+from claf_engine.accuracy.autoattack import AutoAttackSuite, autoattack_steps
+from claf_engine.accuracy.measure import Accuracy
 from claf_engine.data import Split, to_pixels
-from claf_engine.ticks import Pulse
+from claf_engine.events.ticks import Pulse
 from tests.engine.tiny import FP32, exhaust
 
 NUM_CLASSES = 5

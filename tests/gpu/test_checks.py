@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from claf_engine.methods import phases_of
+from claf_engine.events.ticks import Boundary, Tick
 from claf_engine.selftest.bench import Bench, Scale
 from claf_engine.selftest.checks import CHECKS, RATES, accelerator_bench, row_of
 from claf_engine.selftest.findings import Check
 from claf_engine.selftest.stage import play_without_waiting
-from claf_engine.ticks import Boundary, Tick
-from tests.engine.test_device_agnostic import LOOPS, SWEEPS
+from claf_engine.training.methods import phases_of
+from tests.engine.compute.test_device_agnostic import LOOPS, SWEEPS
 from tests.engine.tiny import tiny_config
 
 pytestmark = pytest.mark.gpu

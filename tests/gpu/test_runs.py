@@ -9,13 +9,13 @@ import torch
 
 from claf_engine import events as ev
 from claf_engine.config import DataConfig, RunConfig
-from claf_engine.control import Control
 from claf_engine.data import Dataset, Split
-from claf_engine.evaluate import EvaluationRequest, evaluation_steps
-from claf_engine.methods import METHODS
+from claf_engine.evaluation.evaluate import EvaluationRequest, evaluation_steps
+from claf_engine.events.control import Control
+from claf_engine.events.ticks import Pulse
+from claf_engine.events.ticks import exhaust as result_of
 from claf_engine.runs import create_run, list_checkpoints, open_run
-from claf_engine.ticks import Pulse
-from claf_engine.ticks import exhaust as result_of
+from claf_engine.training.methods import METHODS
 from tests.engine.tiny import play, tiny_config, tiny_data, without_clock
 
 pytestmark = pytest.mark.gpu
@@ -39,8 +39,8 @@ def _tiny_data() -> Iterator[None]:
         return Dataset(data.name, data.class_names, *placed)
 
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr("claf_engine.run.dataset_steps", steps)
-        monkeypatch.setattr("claf_engine.evaluate.dataset_steps", steps)
+        monkeypatch.setattr("claf_engine.training.run.dataset_steps", steps)
+        monkeypatch.setattr("claf_engine.evaluation.evaluate.dataset_steps", steps)
         yield
 
 
@@ -138,7 +138,7 @@ def test_a_checkpoint_of_the_device_is_evaluated_alike_there_and_on_the_cpu(tmp_
 
 
 def metrics_of(path: Path) -> list[ev.Event]:
-    from claf_engine.journal import read_events
+    from claf_engine.runs.journal import read_events
 
     return without_clock(read_events(path), *METRICS)
 

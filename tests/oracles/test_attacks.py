@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from claf_engine.attacks import RELEASED_CODE, Attack, Space, attack, make_attack
 from claf_engine.attacks.loop import start
-from claf_engine.device import Compute
-from claf_engine.names import Norm
+from claf_engine.compute.device import Compute
+from claf_engine.terms.names import Norm
 
 # The libraries are imported inside the tests, where this holds: foolbox asks SciPy for a name that it has moved.
 pytestmark = pytest.mark.filterwarnings("ignore:Please import `gaussian_filter`:DeprecationWarning")

@@ -10,7 +10,7 @@ from torch.distributions import Categorical
 from torch.distributions import kl_divergence as kl_of_distributions
 from torch.nn.functional import mse_loss, normalize
 
-from claf_engine.losses import kl_divergence, logit_distance, nt_xent_loss, supcon_loss
+from claf_engine.training.losses import kl_divergence, logit_distance, nt_xent_loss, supcon_loss
 
 PROPERTY = settings(derandomize=True, deadline=None, max_examples=40)
 SEEDS = st.integers(0, 2**31)

@@ -10,8 +10,8 @@ from textual.app import App
 from textual.pilot import Pilot
 
 from claf_engine import events as ev
-from claf_engine.control import Control
-from claf_tui.app import ConsoleApp
+from claf_engine.events.control import Control
+from claf_tui.console.app import ConsoleApp
 from tests.tui.scripted import Script
 
 SIZES = ((80, 24), (100, 30), (140, 45), (200, 60))

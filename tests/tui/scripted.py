@@ -14,7 +14,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from claf_engine import events as ev
-from claf_engine.control import Control
+from claf_engine.events.control import Control
 
 PHASES = (
     ev.PhasePlan("contrastive", "1 · supervised contrastive", 20, 400),
@@ -204,7 +204,7 @@ class Script:
 
 def main() -> int:
     """Play a run in the real terminal."""
-    from claf_tui.console import run_console
+    from claf_tui.console.launch import run_console
 
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
     fail_at = 300 if "fail" in sys.argv else None

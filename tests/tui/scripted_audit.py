@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from claf_engine.audit.diagnostic import Check, Diagnostic, Finding, Verdict
-from claf_engine.control import Control
-from claf_engine.errors import DeviceError
-from claf_engine.ticks import Pulse
+from claf_engine.events.control import Control
+from claf_engine.events.ticks import Pulse
+from claf_engine.terms.errors import DeviceError
 
 WHY = "The classifier hides its gradient, so that an attack that follows it measures nothing; the figure is too high."
 TOLD: tuple[tuple[str, str, Verdict, str, str], ...] = (
@@ -162,7 +162,7 @@ class Audit:
 
 def main() -> int:
     """Play an audit in the real terminal."""
-    from claf_tui.audit_app import run_audit_console
+    from claf_tui.console.audit_app import run_audit_console
 
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 30.0
     changes: dict[str, object] = {"space": "released-code"} if "released-code" in sys.argv else {}

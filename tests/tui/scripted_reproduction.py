@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from claf_engine import events as ev
-from claf_engine.control import Control
-from claf_engine.errors import DeviceError
+from claf_engine.events.control import Control
+from claf_engine.terms.errors import DeviceError
 from tests.tui.scripted import robust_figure, run_started
 
 COLUMNS = ("8/255", "16/255")
@@ -184,7 +184,7 @@ class Reproduction:
 
 def main() -> int:
     """Play a reproduction in the real terminal."""
-    from claf_tui.reproduce_app import run_reproduction
+    from claf_tui.console.reproduce_app import run_reproduction
 
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
     changes: dict[str, object] = {"space": "released-code"} if "released-code" in sys.argv else {}

@@ -8,9 +8,11 @@ import time
 import pytest
 import typer
 
-from claf_engine.errors import ClafError
-from claf_tui import cli, exit_codes, output
+from claf_engine.terms.errors import ClafError
+from claf_tui import cli
 from claf_tui.commands import runs as runs_command
+from claf_tui.reports import output
+from claf_tui.words import exit_codes
 
 
 def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

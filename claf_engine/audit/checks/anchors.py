@@ -7,13 +7,13 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from claf_engine.accuracy.intervals import wilson
 from claf_engine.audit.bench import Bench
 from claf_engine.audit.crafted import attackable_steps, percent
 from claf_engine.audit.diagnostic import Check, Finding, NotRun, Verdict
-from claf_engine.intervals import wilson
-from claf_engine.names import BudgetName
-from claf_engine.pixels import format_distance
-from claf_engine.ticks import Pulse
+from claf_engine.events.ticks import Pulse
+from claf_engine.terms.names import BudgetName
+from claf_engine.terms.pixels import format_distance
 
 
 @dataclass(frozen=True)

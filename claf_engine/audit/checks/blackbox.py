@@ -1,7 +1,7 @@
 """Attacks of the library `pyautoattack`: Square, which needs no gradients, and APGD on two losses.
 
 The library's classes are asked for one small batch at a time, so that a person sees progress and may stop; each call
-is seeded anew, and the process keeps its own randomness (`claf_engine.containment`).
+is seeded anew, and the process keeps its own randomness (`claf_engine.accuracy.autoattack_library`).
 """
 
 import logging
@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from claf_engine.accuracy.autoattack import MIN_CLASSES, TARGETS
+from claf_engine.accuracy.autoattack_library import LOGGER, contained, require_library
 from claf_engine.audit.bench import Bench, Outcome, Recipe
 from claf_engine.audit.crafted import (
     SQUARE,
@@ -22,15 +24,13 @@ from claf_engine.audit.crafted import (
     percent,
 )
 from claf_engine.audit.diagnostic import Check, Finding, NotRun, graded, points
-from claf_engine.autoattack import MIN_CLASSES, TARGETS
-from claf_engine.containment import LOGGER, contained, require_library
+from claf_engine.compute.device import Compute
 from claf_engine.data import to_pixels
-from claf_engine.device import Compute
-from claf_engine.errors import ConfigError
-from claf_engine.folding import fold
-from claf_engine.modes import frozen
-from claf_engine.pixels import format_distance
-from claf_engine.ticks import Pulse
+from claf_engine.events.ticks import Pulse
+from claf_engine.models.folding import fold
+from claf_engine.models.modes import frozen
+from claf_engine.terms.errors import ConfigError
+from claf_engine.terms.pixels import format_distance
 
 SQUARE_WARNS_AT, SQUARE_FAILS_AT = 0.002, 0.02
 GAP_WARNS_AT, GAP_FAILS_AT = 0.046, 0.07

@@ -7,9 +7,9 @@ from claf_engine.attacks.loop import ROUNDING
 from claf_engine.audit.bench import Bench, Outcome
 from claf_engine.audit.crafted import attackable_steps, percent
 from claf_engine.audit.diagnostic import Check, Finding, graded
-from claf_engine.errors import ClafError
-from claf_engine.pixels import format_distance, format_levels
-from claf_engine.ticks import Pulse
+from claf_engine.events.ticks import Pulse
+from claf_engine.terms.errors import ClafError
+from claf_engine.terms.pixels import format_distance, format_levels
 
 ROUNDED_SHARE = 0.001
 """Of predictions that rounding may turn where a batch holds other examples than before."""

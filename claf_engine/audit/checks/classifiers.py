@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from claf_engine.accuracy import AttackSuite, Distances, abandonable, predict
+from claf_engine.accuracy.measure import AttackSuite, Distances, abandonable, predict
 from claf_engine.attacks import attack_steps, crossing_step_size
 from claf_engine.audit.bench import Bench, Outcome, recipe_of
 from claf_engine.audit.crafted import attackable_steps, percent, require_claim
@@ -21,9 +21,9 @@ from claf_engine.audit.refitting import (
     require_network,
     training_features_steps,
 )
+from claf_engine.compute.seeding import measurement_generator
 from claf_engine.data import to_pixels
-from claf_engine.seeding import measurement_generator
-from claf_engine.ticks import Pulse
+from claf_engine.events.ticks import Pulse
 
 WARNS_AT, FAILS_AT = 0.01, 0.05
 """How much lower than PGD the worst case may be, as a share of all examples."""

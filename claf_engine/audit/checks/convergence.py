@@ -5,15 +5,15 @@ from collections.abc import Generator, Mapping
 import torch
 from torch import Tensor, nn
 
-from claf_engine.accuracy import AttackSuite, predict
+from claf_engine.accuracy.measure import AttackSuite, predict
 from claf_engine.attacks import ascent_steps, crossing_step_size, gradient_of, log_odds
 from claf_engine.audit.bench import Bench, Outcome, recipe_of
 from claf_engine.audit.crafted import Crafted, attackable_steps, crafted_steps, percent
 from claf_engine.audit.diagnostic import Check, Finding, graded, points
-from claf_engine.device import Compute
-from claf_engine.folding import fold
-from claf_engine.seeding import measurement_generator
-from claf_engine.ticks import Pulse
+from claf_engine.compute.device import Compute
+from claf_engine.compute.seeding import measurement_generator
+from claf_engine.events.ticks import Pulse
+from claf_engine.models.folding import fold
 
 WARNS_AT, FAILS_AT = 0.01, 0.05
 """Differences of accuracy, as shares of all examples."""

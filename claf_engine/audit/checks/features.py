@@ -20,8 +20,8 @@ from claf_engine.audit.refitting import (
     require_network,
     training_features_steps,
 )
-from claf_engine.seeding import measurement_generator
-from claf_engine.ticks import Pulse
+from claf_engine.compute.seeding import measurement_generator
+from claf_engine.events.ticks import Pulse
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 """Features (N, D) and class means (N, D) to distances (N,)."""

@@ -11,8 +11,8 @@ from claf_engine.audit.bench import Bench
 from claf_engine.audit.crafted import percent
 from claf_engine.audit.diagnostic import Check, Finding, NotRun, graded, points
 from claf_engine.data import to_pixels
-from claf_engine.modes import BATCH_NORMS, batch_statistics, evaluating, frozen
-from claf_engine.ticks import Pulse
+from claf_engine.events.ticks import Pulse
+from claf_engine.models.modes import BATCH_NORMS, batch_statistics, evaluating, frozen
 
 PASSES = 5
 MAX_DIFFERENCE = 1e-4

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from claf_engine.accuracy import abandonable, predict
+from claf_engine.accuracy.measure import abandonable, predict
 from claf_engine.attacks import attack_steps, make_attack, require_ball
 from claf_engine.attacks.norms import project
 from claf_engine.audit.bench import Bench
 from claf_engine.audit.crafted import percent
 from claf_engine.audit.diagnostic import Check, Finding, NotRun, graded
 from claf_engine.audit.refitting import encode, features_of
+from claf_engine.compute.seeding import measurement_generator
 from claf_engine.data import to_pixels
-from claf_engine.models import Pipeline
-from claf_engine.seeding import measurement_generator
-from claf_engine.ticks import Pulse
+from claf_engine.events.ticks import Pulse
+from claf_engine.models.network import Pipeline
 
 INNER = 0.95
 """Radius of the inner part, in radii of the ball."""

@@ -7,7 +7,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from claf_engine.accuracy import predict
+from claf_engine.accuracy.measure import predict
 from claf_engine.attacks.norms import project, uniform_noise
 from claf_engine.audit.bench import Bench, Recipe
 from claf_engine.audit.crafted import (
@@ -20,10 +20,10 @@ from claf_engine.audit.crafted import (
     percent,
 )
 from claf_engine.audit.diagnostic import ROUNDING, Check, Finding, Verdict
-from claf_engine.folding import fold
-from claf_engine.pixels import format_distance
-from claf_engine.seeding import measurement_generator
-from claf_engine.ticks import Pulse
+from claf_engine.compute.seeding import measurement_generator
+from claf_engine.events.ticks import Pulse
+from claf_engine.models.folding import fold
+from claf_engine.terms.pixels import format_distance
 
 RISE = 0.01
 """How much accuracy may rise with the radius, by the luck of random starts."""

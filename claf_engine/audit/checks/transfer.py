@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from claf_engine.accuracy import AttackSuite, correct_steps
+from claf_engine.accuracy.measure import AttackSuite, correct_steps
 from claf_engine.attacks import attack_steps, crossing_step_size
 from claf_engine.audit.bench import Bench, Recipe, recipe_of
 from claf_engine.audit.checks.sweep import guessing
@@ -21,12 +21,12 @@ from claf_engine.audit.crafted import (
 )
 from claf_engine.audit.diagnostic import Check, Finding, NotRun, graded
 from claf_engine.audit.surrogate import surrogate_steps
+from claf_engine.compute.seeding import measurement_generator
 from claf_engine.data import to_pixels
-from claf_engine.folding import fold
-from claf_engine.modes import frozen
-from claf_engine.names import AttackName
-from claf_engine.seeding import measurement_generator
-from claf_engine.ticks import Pulse
+from claf_engine.events.ticks import Pulse
+from claf_engine.models.folding import fold
+from claf_engine.models.modes import frozen
+from claf_engine.terms.names import AttackName
 
 LEAD = 0.01
 """How much less than the model's own gradients those of another may leave, as a share of all examples."""

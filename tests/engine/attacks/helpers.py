@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from claf_engine.attacks import PIXEL, RELEASED_CODE, Attack, Space, attack
 from claf_engine.attacks.spec import Start
-from claf_engine.device import Compute
-from claf_engine.names import Norm
+from claf_engine.compute.device import Compute
+from claf_engine.terms.names import Norm
 
 FP32 = Compute(torch.device("cpu"), "fp32", 1)
 BF16 = Compute(torch.device("cpu"), "bf16", 1)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from claf_engine.attacks import Attack, gradient_of, log_odds, log_odds_gradient
-from claf_engine.modes import batch_statistics
+from claf_engine.models.modes import batch_statistics
 from tests.engine.attacks.helpers import (
     BF16,
     FP32,

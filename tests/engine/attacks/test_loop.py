@@ -12,9 +12,9 @@ from torch.nn.functional import cross_entropy
 from claf_engine.attacks import Attack, ascent_steps, attack, attack_steps, make_attack, require_pixels
 from claf_engine.attacks.norms import distances, gaussian_noise, uniform_noise
 from claf_engine.attacks.spec import Start
-from claf_engine.errors import DataError
-from claf_engine.names import Norm
-from claf_engine.ticks import Pulse
+from claf_engine.events.ticks import Pulse
+from claf_engine.terms.errors import DataError
+from claf_engine.terms.names import Norm
 from tests.engine.attacks.helpers import (
     AS_RELEASED,
     ATTACKS,

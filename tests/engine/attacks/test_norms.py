@@ -13,7 +13,7 @@ from claf_engine.attacks.norms import (
     step,
     uniform_noise,
 )
-from claf_engine.names import Norm
+from claf_engine.terms.names import Norm
 from tests.engine.attacks.helpers import NORMS, assert_close, random_images, seeded
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from claf_engine.attacks import PIXEL, RELEASED_CODE, Attack, make_attack, require_pixels, space_of
 from claf_engine.config import ModelConfig
-from claf_engine.modes import evaluating
+from claf_engine.models.modes import evaluating
 from tests.engine.attacks import slow
 from tests.engine.attacks.helpers import (
     LABELS,

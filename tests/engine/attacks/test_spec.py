@@ -4,7 +4,7 @@ import pytest
 
 from claf_engine.attacks import Attack, from_config, make_attack, space_of
 from claf_engine.config import AttackConfig, ModelConfig
-from claf_engine.names import AttackName, Norm
+from claf_engine.terms.names import AttackName, Norm
 from tests.engine.attacks.helpers import RELEASED
 
 EPSILON, STEP = Fraction(8, 255), Fraction(2, 255)

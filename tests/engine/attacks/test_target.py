@@ -9,9 +9,9 @@ from torch import Tensor
 from claf_engine.attacks import log_odds
 from claf_engine.attacks.gradients import gradient_of
 from claf_engine.attacks.target import Target
-from claf_engine.device import Compute
-from claf_engine.models import ATTACK, Pipeline
-from claf_engine.modes import batch_statistics, frozen
+from claf_engine.compute.device import Compute
+from claf_engine.models.modes import batch_statistics, frozen
+from claf_engine.models.network import ATTACK, Pipeline
 from tests.engine.tiny import CPU, FP32, tiny_session
 
 IMAGES = torch.rand(8, 3, 8, 8, generator=torch.Generator().manual_seed(3))

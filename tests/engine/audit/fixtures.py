@@ -23,8 +23,8 @@ from claf_engine.audit.diagnostic import Check, Finding
 from claf_engine.audit.subject import Subject
 from claf_engine.config import ModelConfig
 from claf_engine.data import Split, to_pixels
-from claf_engine.models import ADVERSARIAL, NATURAL, Network, build_network
-from claf_engine.modes import BATCH_NORMS
+from claf_engine.models.modes import BATCH_NORMS
+from claf_engine.models.network import ADVERSARIAL, NATURAL, Network, build_network
 from tests.engine.tiny import FP32, exhaust
 
 SIDE = 8

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claf_engine.audit.bench import NATURAL, Bench, Outcome
-from claf_engine.ticks import exhaust
+from claf_engine.events.ticks import exhaust
 from tests.engine.audit.fixtures import BUDGET, EPSILON, bench_of, images_of, undefended_linear
 
 

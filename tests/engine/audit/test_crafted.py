@@ -7,8 +7,8 @@ from torch import Tensor
 
 from claf_engine.audit.bench import Bench, Outcome, Recipe
 from claf_engine.audit.crafted import Crafted, crafted_steps, gradient_survivors, percent
-from claf_engine.errors import ClafError
-from claf_engine.ticks import Pulse
+from claf_engine.events.ticks import Pulse
+from claf_engine.terms.errors import ClafError
 from tests.engine.audit.fixtures import RELEASED, bench_of, images_of, robust_linear
 from tests.engine.tiny import exhaust
 

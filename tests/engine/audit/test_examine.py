@@ -12,9 +12,9 @@ from claf_engine.audit.budget import BUDGETS, Budget
 from claf_engine.audit.diagnostic import Check, Diagnostic, Finding, NotRun
 from claf_engine.audit.examine import Examination, examine_steps
 from claf_engine.audit.store import Store
-from claf_engine.errors import ClafError, ConfigError, RunError
-from claf_engine.names import BudgetName
-from claf_engine.ticks import Pulse
+from claf_engine.events.ticks import Pulse
+from claf_engine.terms.errors import ClafError, ConfigError, RunError
+from claf_engine.terms.names import BudgetName
 from tests.engine.audit.fixtures import BUDGET, bench_of, undefended_linear
 from tests.engine.tiny import exhaust
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from claf_engine.accuracy import first
+from claf_engine.accuracy.measure import first
 from claf_engine.audit.bench import Bench
 from claf_engine.audit.diagnostic import NotRun
 from claf_engine.audit.refitting import (
@@ -26,7 +26,7 @@ from claf_engine.audit.refitting import (
     training_features_steps,
 )
 from claf_engine.data import Split, to_pixels
-from claf_engine.models import NATURAL
+from claf_engine.models.network import NATURAL
 from tests.engine.audit.fixtures import BUDGET, bench_of, images_of, robust, robust_network, undefended_network
 from tests.engine.tiny import FP32, exhaust
 

@@ -7,7 +7,7 @@ import torch
 from claf_engine.audit.bench import Outcome, Recipe
 from claf_engine.audit.diagnostic import Diagnostic
 from claf_engine.audit.store import Store
-from claf_engine.errors import RunError
+from claf_engine.terms.errors import RunError
 
 OUTCOME = Outcome("PGD-10 at 8/255", torch.tensor([True, False]), True, 0.1, 0.05, Recipe("pgd", "8/255", steps=10))
 BARE = Outcome("no attack", torch.tensor([True, True]), True, 0.0, 0.0)

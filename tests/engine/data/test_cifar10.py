@@ -14,7 +14,7 @@ from torchvision.datasets import CIFAR10
 
 from claf_engine.config import DataConfig
 from claf_engine.data import Dataset, dataset_steps, load_dataset
-from claf_engine.errors import DataError
+from claf_engine.terms.errors import DataError
 
 CONFIG = DataConfig(source="cifar10", num_validation=2)
 CPU = torch.device("cpu")

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from claf_engine.config import DataConfig
 from claf_engine.data.dataset import Dataset, Source, Split, split_source, stratified_order, to_pixels
-from claf_engine.errors import DataError
+from claf_engine.terms.errors import DataError
 
 CPU = torch.device("cpu")
 

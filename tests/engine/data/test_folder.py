@@ -9,7 +9,7 @@ from PIL import Image
 
 from claf_engine.config import DataConfig
 from claf_engine.data import Dataset, dataset_steps, folder, load_dataset
-from claf_engine.errors import DataError
+from claf_engine.terms.errors import DataError
 
 CPU = torch.device("cpu")
 

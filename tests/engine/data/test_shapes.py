@@ -7,14 +7,14 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from claf_engine.attacks import Attack, attack
+from claf_engine.compute.device import Compute, choose_compute
 from claf_engine.config import DataConfig, ModelConfig, RuntimeConfig
 from claf_engine.data import Dataset, Split, dataset_steps, load_dataset, to_pixels
 from claf_engine.data.shapes import COLOUR_RANGE, PATTERN_LEVELS, SHAPES, class_patterns, draw_shapes
-from claf_engine.device import Compute, choose_compute
-from claf_engine.errors import DataError
-from claf_engine.models import NATURAL, Pipeline, build_network
-from claf_engine.modes import evaluating, training
-from claf_engine.ticks import Pulse
+from claf_engine.events.ticks import Pulse
+from claf_engine.models.modes import evaluating, training
+from claf_engine.models.network import NATURAL, Pipeline, build_network
+from claf_engine.terms.errors import DataError
 
 CPU = torch.device("cpu")
 

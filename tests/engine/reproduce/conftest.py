@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from claf_engine import events as ev
-from claf_engine.control import Control
 from claf_engine.data import Dataset
+from claf_engine.events.control import Control
+from claf_engine.events.ticks import Pulse
 from claf_engine.reproduce.plan import ReproductionRequest
 from claf_engine.reproduce.runner import reproduce
 from claf_engine.runs import to_plain
-from claf_engine.ticks import Pulse
 from tests.engine.tiny import tiny_config, tiny_data, use_tiny_data
 
 METHODS = {"natural": "natural", "scl": "scl", "at": "at", "trades": "trades", "rocl-at": "rocl", "claf": "claf"}

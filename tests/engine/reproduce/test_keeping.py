@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from claf_engine.cards import find_card, standing
-from claf_engine.errors import RunError
+from claf_engine.evaluation.cards import find_card, standing
 from claf_engine.reproduce.keeping import keep_card
 from claf_engine.reproduce.measuring import Bench, Measurement, subject_of
 from claf_engine.reproduce.tables import TABLES
 from claf_engine.runs import list_runs
+from claf_engine.terms.errors import RunError
 from tests.engine.reproduce.conftest import Reproduced
 from tests.engine.tiny import exhaust
 

@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from claf_engine.errors import CheckpointError
-from claf_engine.names import SpaceName
 from claf_engine.reproduce.measuring import Bench, Measurement, Subject, subject_of
 from claf_engine.reproduce.plan import config_of
 from claf_engine.reproduce.tables import MORE_STEPS, TABLES, TWO_RADII, Column
 from claf_engine.runs import list_checkpoints, list_runs, summarise
+from claf_engine.terms.errors import CheckpointError
+from claf_engine.terms.names import SpaceName
 from tests.engine.reproduce.conftest import Reproduced, request_of
 from tests.engine.tiny import exhaust
 
@@ -64,7 +64,7 @@ def test_a_measurement_is_made_once(tmp_path: Path, trained: Path) -> None:
 
 
 def test_it_agrees_with_an_evaluation_of_the_same_checkpoint(tmp_path: Path, trained: Path) -> None:
-    from claf_engine.evaluate import EvaluationRequest, evaluate
+    from claf_engine.evaluation.evaluate import EvaluationRequest, evaluate
 
     subject = subject_of(trained, NATURAL)
     report = evaluate(EvaluationRequest(subject.checkpoint, classifier="natural"))

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from claf_engine.errors import RunError
 from claf_engine.events import RobustFigure
-from claf_engine.names import SpaceName
 from claf_engine.reproduce.board import Board, SeedResult
 from claf_engine.reproduce.measuring import Measurement, Subject
 from claf_engine.reproduce.report import as_markdown, machine, record, write_report
 from claf_engine.reproduce.tables import TABLES
+from claf_engine.terms.errors import RunError
+from claf_engine.terms.names import SpaceName
 from tests.engine.reproduce.conftest import request_of
 
 

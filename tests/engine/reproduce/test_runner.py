@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from claf_engine import events as ev
-from claf_engine.control import Control
-from claf_engine.errors import ConfigError, NonFiniteLoss, RunLocked
+from claf_engine.events.control import Control
 from claf_engine.reproduce.runner import reproduce
-from claf_engine.run import run
 from claf_engine.runs import RunDirectory, list_runs
+from claf_engine.terms.errors import ConfigError, NonFiniteLoss, RunLocked
+from claf_engine.training.run import run
 from tests.engine.reproduce.conftest import Reproduced, request_of
 
 pytestmark = pytest.mark.usefixtures("tiny_scale")

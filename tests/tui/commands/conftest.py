@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from claf_engine import events as ev
-from claf_engine import records
-from claf_engine.control import Control
+from claf_engine.events import records
+from claf_engine.events.control import Control
 from claf_engine.runs import RunDirectory
 from tests.tui.scripted import Script
 
@@ -29,7 +29,7 @@ def use_engine(monkeypatch: pytest.MonkeyPatch) -> UseEngine:
     """Puts another engine in place of the real one."""
 
     def use(run: Run) -> None:
-        monkeypatch.setitem(sys.modules, "claf_engine.run", SimpleNamespace(run=run))
+        monkeypatch.setitem(sys.modules, "claf_engine.training.run", SimpleNamespace(run=run))
 
     return use
 

@@ -11,10 +11,10 @@ import pytest
 
 from claf_engine.audit.diagnostic import Diagnostic
 from claf_engine.audit.request import AuditRequest
-from claf_engine.errors import DataError
-from claf_engine.ticks import Pulse
+from claf_engine.events.ticks import Pulse
+from claf_engine.terms.errors import DataError
 from claf_tui import cli
-from tests.engine.test_cards import card
+from tests.engine.evaluation.test_cards import card
 from tests.tui.scripted import write_checkpoint
 
 Shown = pytest.CaptureFixture[str]
@@ -47,7 +47,7 @@ class Audit:
 @pytest.fixture(autouse=True)
 def engine(monkeypatch: pytest.MonkeyPatch) -> Audit:
     fake = Audit()
-    monkeypatch.setitem(sys.modules, "claf_engine.audit.run", SimpleNamespace(audit_steps=fake.steps))
+    monkeypatch.setitem(sys.modules, "claf_engine.audit.audit", SimpleNamespace(audit_steps=fake.steps))
     return fake
 
 
@@ -158,8 +158,8 @@ def console(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         told.extend(make_items(control))
         return 0
 
-    monkeypatch.setitem(sys.modules, "claf_tui.audit_app", SimpleNamespace(run_audit_console=run))
-    monkeypatch.setattr("claf_tui.auditing.choose_ui", lambda _: "tui")
+    monkeypatch.setitem(sys.modules, "claf_tui.console.audit_app", SimpleNamespace(run_audit_console=run))
+    monkeypatch.setattr("claf_tui.runners.audit.choose_ui", lambda _: "tui")
     return told
 
 

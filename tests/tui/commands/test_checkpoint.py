@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from claf_engine.inspect import read_info
+from claf_engine.runs.header import read_info
 from claf_tui import cli
-from claf_tui.screens.checkpoint_actions import ResumeRequest
+from claf_tui.screens.checkpoints.actions import ResumeRequest
 from tests.engine.resnets import weights, write
 from tests.tui.hostile import EVERYTHING
 from tests.tui.scripted import write_checkpoint
@@ -87,16 +87,16 @@ def test_resuming_from_the_browser_trains_from_that_checkpoint(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
 ) -> None:
     newest = folder / "checkpoints" / "step-000000020.safetensors"
-    monkeypatch.setattr("claf_tui.training.choose_ui", lambda _: "plain")
-    monkeypatch.setattr("claf_tui.ui_mode.choose_ui", lambda _: "tui")
-    monkeypatch.setattr("claf_tui.browser.BrowserApp.run", lambda _: ResumeRequest(newest))
+    monkeypatch.setattr("claf_tui.runners.train.choose_ui", lambda _: "plain")
+    monkeypatch.setattr("claf_tui.runners.ui_mode.choose_ui", lambda _: "tui")
+    monkeypatch.setattr("claf_tui.console.browser_app.BrowserApp.run", lambda _: ResumeRequest(newest))
     assert cli.run(["checkpoint", "browse"]) == 0
     assert f"folder: {folder}" in capsys.readouterr().out
 
 
 def test_leaving_the_browser_does_nothing_more(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown) -> None:
-    monkeypatch.setattr("claf_tui.ui_mode.choose_ui", lambda _: "tui")
-    monkeypatch.setattr("claf_tui.browser.BrowserApp.run", lambda _: None)
+    monkeypatch.setattr("claf_tui.runners.ui_mode.choose_ui", lambda _: "tui")
+    monkeypatch.setattr("claf_tui.console.browser_app.BrowserApp.run", lambda _: None)
     assert cli.run(["checkpoint", "browse"]) == 0
     assert capsys.readouterr().out == ""
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from claf_engine.config import RunConfig
-from claf_engine.presets import preset_names, resolve_config
+from claf_engine.config.presets import preset_names, resolve_config
 from claf_tui import cli
 
 Shown = pytest.CaptureFixture[str]

@@ -7,7 +7,8 @@ import torch
 from claf_engine.selftest import checks, environment
 from claf_engine.selftest.bench import Bench, Scale
 from claf_engine.selftest.findings import Check, Finding, Row
-from claf_tui import cli, exit_codes
+from claf_tui import cli
+from claf_tui.words import exit_codes
 from tests.engine.tiny import FP32
 from tests.tui.hostile import EVERYTHING
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from claf_engine.defences import Defence
-from claf_engine.evaluate import EvaluationRequest, autoattack_folder
-from claf_engine.ticks import Pulse
+from claf_engine.accuracy.defences import Defence
+from claf_engine.evaluation.evaluate import EvaluationRequest, autoattack_folder
+from claf_engine.events.ticks import Pulse
 from claf_tui import cli
 from tests.tui.hostile import EVERYTHING
 from tests.tui.scripted import write_checkpoint
@@ -49,7 +49,7 @@ def evaluation(monkeypatch: pytest.MonkeyPatch) -> Evaluation:
     module = SimpleNamespace(
         EvaluationRequest=EvaluationRequest, evaluation_steps=fake.steps, autoattack_folder=autoattack_folder
     )
-    monkeypatch.setitem(sys.modules, "claf_engine.evaluate", module)
+    monkeypatch.setitem(sys.modules, "claf_engine.evaluation.evaluate", module)
     return fake
 
 

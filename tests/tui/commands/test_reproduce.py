@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from claf_engine import events as ev
-from claf_engine.control import Control
-from claf_engine.errors import RunLocked
+from claf_engine.events.control import Control
 from claf_engine.reproduce import runner  # noqa: F401 (bound to the real engine before a scripted one takes its place)
 from claf_engine.reproduce.forecast import Forecast
 from claf_engine.reproduce.plan import ReproductionRequest
-from claf_tui import cli, exit_codes
+from claf_engine.terms.errors import RunLocked
+from claf_tui import cli
+from claf_tui.words import exit_codes
 
 Shown = pytest.CaptureFixture[str]
 WAITING = ev.ReproductionRow("Natural", "claf", (), "waiting", None, (None, None), None, 0.924, (0.604, 0.483), 90.0)
@@ -124,8 +125,8 @@ def test_the_console_s_exit_code_tells_of_rows_that_failed(
         list(make_events(control))
         return code
 
-    monkeypatch.setattr("claf_tui.reproducing.choose_ui", lambda _: "tui")
-    monkeypatch.setattr("claf_tui.reproduce_app.run_reproduction", run_reproduction)
+    monkeypatch.setattr("claf_tui.runners.reproduce.choose_ui", lambda _: "tui")
+    monkeypatch.setattr("claf_tui.console.reproduce_app.run_reproduction", run_reproduction)
     assert reproduce("table4", "--seeds", "3", ui=None) == expected
 
 
@@ -139,7 +140,7 @@ def test_a_wrong_request_is_a_sentence_and_exit_code_2(root: Path, capsys: Shown
 def test_a_source_that_does_not_exist_is_refused_before_anything_is_written(
     root: Path, capsys: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("claf_tui.reproducing.choose_ui", lambda _: "tui")
+    monkeypatch.setattr("claf_tui.runners.reproduce.choose_ui", lambda _: "tui")
     assert reproduce("table1", "--data", "mnist", ui=None) == 2
     assert "unknown data source 'mnist'" in capsys.readouterr().err
     assert not root.exists()
@@ -148,7 +149,7 @@ def test_a_source_that_does_not_exist_is_refused_before_anything_is_written(
 def test_a_runs_folder_that_cannot_be_written_is_named(
     root: Path, capsys: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("claf_tui.reproducing.choose_ui", lambda _: "tui")
+    monkeypatch.setattr("claf_tui.runners.reproduce.choose_ui", lambda _: "tui")
     root.write_text("a file")
     assert reproduce("table1", ui=None) == 3
     assert "set CLAF_RUNS_DIR to another folder" in capsys.readouterr().err

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from claf_engine import events as ev
-from claf_engine import records
-from claf_engine.control import Control
-from claf_engine.errors import DataError, NonFiniteLoss
-from claf_engine.presets import resolve_config
+from claf_engine.config.presets import resolve_config
+from claf_engine.events import records
+from claf_engine.events.control import Control
 from claf_engine.runs import RunDirectory, create_run, list_runs, open_run, read_config
-from claf_tui import cli, training
-from claf_tui.console import ConsoleResult
+from claf_engine.terms.errors import DataError, NonFiniteLoss
+from claf_tui import cli
+from claf_tui.console.launch import ConsoleResult
+from claf_tui.runners import train as runner
 from tests.tui.commands.conftest import UseEngine
 from tests.tui.hostile import EVERYTHING
 from tests.tui.scripted import run_started, write_checkpoint
@@ -278,7 +279,7 @@ def test_a_run_whose_lines_nobody_reads_any_more_stops_and_saves(root: Path, mon
     def refuse(event: ev.Event) -> None:
         raise BrokenPipeError(32, "Broken pipe")
 
-    monkeypatch.setattr("claf_tui.printers.json_line", refuse)
+    monkeypatch.setattr("claf_tui.reports.printers.json_line", refuse)
     assert train(ui="jsonl") == 0
     assert list_runs(root)[0].status == "stopped"
 
@@ -290,7 +291,7 @@ class Console:
         self.results = list(results)
         self.directories: list[Path] = []
 
-    def __call__(self, engine: training.RunEngine, control: Control, *, log_path: Path) -> ConsoleResult:
+    def __call__(self, engine: runner.RunEngine, control: Control, *, log_path: Path) -> ConsoleResult:
         list(engine(control))
         self.directories.append(engine.directory.path)
         return self.results.pop(0)
@@ -298,12 +299,12 @@ class Console:
 
 @pytest.fixture
 def _in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("claf_tui.training.choose_ui", lambda _: "tui")
+    monkeypatch.setattr("claf_tui.runners.train.choose_ui", lambda _: "tui")
 
 
 @pytest.mark.usefixtures("_in_a_terminal")
 def test_the_console_leaves_a_summary_in_the_terminal(monkeypatch: pytest.MonkeyPatch, capsys: Shown) -> None:
-    monkeypatch.setattr("claf_tui.console.run_console", Console(ConsoleResult(0)))
+    monkeypatch.setattr("claf_tui.console.launch.run_console", Console(ConsoleResult(0)))
     assert train(ui=None) == 0
     shown = capsys.readouterr()
     assert "★" in shown.out
@@ -314,7 +315,7 @@ def test_the_console_leaves_a_summary_in_the_terminal(monkeypatch: pytest.Monkey
 def test_a_run_that_failed_in_the_console_says_why_and_where_more_is(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
 ) -> None:
-    monkeypatch.setattr("claf_tui.console.run_console", Console(ConsoleResult(4, reason="training diverged")))
+    monkeypatch.setattr("claf_tui.console.launch.run_console", Console(ConsoleResult(4, reason="training diverged")))
     assert train(ui=None) == 4
     log_path = list_runs(root)[0].directory / "console.log"
     assert capsys.readouterr().err == f"error: training diverged (more in {log_path})\n"
@@ -324,7 +325,7 @@ def test_a_run_that_failed_in_the_console_says_why_and_where_more_is(
 def test_a_checkpoint_chosen_in_the_browser_starts_over_from_there(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     older = stopped_run(root) / "checkpoints" / "step-000000010.safetensors"
     console = Console(ConsoleResult(0, resume=older), ConsoleResult(0))
-    monkeypatch.setattr("claf_tui.console.run_console", console)
+    monkeypatch.setattr("claf_tui.console.launch.run_console", console)
     assert train(ui=None) == 0
     first, second = console.directories
     assert first.name.endswith("-smoke")

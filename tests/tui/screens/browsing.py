@@ -8,10 +8,10 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from claf_engine.errors import CheckpointError
-from claf_engine.inspect import CheckpointInfo, read_info
-from claf_tui.browser import BrowserApp
-from claf_tui.screens.checkpoint_measuring import Commands
+from claf_engine.runs.header import CheckpointInfo, read_info
+from claf_engine.terms.errors import CheckpointError
+from claf_tui.console.browser_app import BrowserApp
+from claf_tui.screens.checkpoints.measuring import Commands
 
 FIGURES = {
     "natural_accuracy": 0.934,

@@ -8,7 +8,7 @@ from tests.tui.scripted_audit import attack, card
 
 
 class CardApp(App[None]):
-    CSS_PATH = "../../../claf_tui/console.tcss"
+    CSS_PATH = "../../../claf_tui/console/console.tcss"
 
     def __init__(self, made: dict[str, object]) -> None:
         super().__init__()

@@ -1,9 +1,9 @@
 from pathlib import Path
 
 from claf_tui.widgets.paper_table import TableBody
+from tests.tui.console.test_reproduce_app import console, held
 from tests.tui.consoles import screen_lines, screen_text, until
 from tests.tui.scripted_reproduction import Reproduction, table, waiting_rows
-from tests.tui.test_reproduce_app import console, held
 
 
 async def test_a_small_screen_shows_the_bar_chart_in_place_of_the_table(tmp_path: Path) -> None:

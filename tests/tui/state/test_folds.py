@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claf_engine import events as ev
-from claf_engine.control import Control
+from claf_engine.events.control import Control
 from claf_tui.state import MAX_ALERTS, MAX_LOG_LINES, LossKey, RunState, reduce, status_word
 from tests.tui.hostile import EVERYTHING
 from tests.tui.scripted import Script, robust_figure, run_started

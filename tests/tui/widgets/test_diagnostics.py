@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from claf_tui.audit_scene import AuditScene, rows
+from claf_tui.state.audit import AuditScene, rows
 from claf_tui.widgets.diagnostics import detail_lines, list_lines, value_text
 from claf_tui.widgets.phase_strip import Moment
 from tests.tui.scripted_audit import checks, diagnostics

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from claf_engine.events import ReproductionChanged, RowStatus
-from claf_tui.scene import Scene
 from claf_tui.state import RunState
+from claf_tui.state.reproduction import Scene
 from claf_tui.widgets.paper_table import body_lines, choose_layout, column_names, difference, head_lines, num_lines
 from claf_tui.widgets.phase_strip import Moment
 from tests.tui.hostile import EVERYTHING

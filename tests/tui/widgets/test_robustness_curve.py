@@ -1,6 +1,6 @@
 import pytest
 
-from claf_engine.curve_record import Curve
+from claf_engine.accuracy.curve import Curve
 from claf_tui.widgets.robustness_curve import curve_of
 from tests.tui.scripted_audit import attack, card
 

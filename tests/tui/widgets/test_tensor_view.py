@@ -1,4 +1,4 @@
-from claf_engine.inspect import TensorInfo, TensorStatistics
+from claf_engine.runs.header import TensorInfo, TensorStatistics
 from claf_tui.widgets.tensor_view import histogram_rows, statistics_lines
 
 

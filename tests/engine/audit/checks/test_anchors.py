@@ -8,7 +8,7 @@ from torch import nn
 from claf_engine.audit.bench import Bench
 from claf_engine.audit.checks.anchors import CHECKS, exceeded, judge, published
 from claf_engine.audit.diagnostic import Finding, NotRun
-from claf_engine.names import BudgetName
+from claf_engine.terms.names import BudgetName
 from tests.engine.audit.fixtures import (
     BUDGET,
     RELEASED,

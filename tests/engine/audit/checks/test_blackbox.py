@@ -13,7 +13,7 @@ from claf_engine.audit.checks import blackbox
 from claf_engine.audit.checks.blackbox import CHECKS
 from claf_engine.audit.diagnostic import Finding, NotRun
 from claf_engine.data import Split, to_pixels
-from claf_engine.errors import ClafError
+from claf_engine.terms.errors import ClafError
 from tests.engine.audit import fixtures
 from tests.engine.audit.fixtures import (
     BUDGET,

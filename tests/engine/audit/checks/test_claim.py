@@ -9,8 +9,8 @@ from claf_engine.audit.bench import NATURAL, Bench, Outcome
 from claf_engine.audit.checks.claim import CHECKS, claimed_steps
 from claf_engine.audit.diagnostic import Finding, NotRun
 from claf_engine.data import Split
-from claf_engine.errors import DataError
-from claf_engine.ticks import Pulse
+from claf_engine.events.ticks import Pulse
+from claf_engine.terms.errors import DataError
 from tests.engine.audit.fixtures import (
     EPSILON,
     RELEASED,

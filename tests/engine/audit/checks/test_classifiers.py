@@ -9,7 +9,7 @@ from claf_engine.audit.bench import Bench
 from claf_engine.audit.checks.classifiers import CHECKS, fallen
 from claf_engine.audit.diagnostic import Finding, NotRun
 from claf_engine.data import Split
-from claf_engine.models import Network
+from claf_engine.models.network import Network
 from tests.engine.audit.fixtures import (
     RELEASED,
     bench_of,

@@ -9,7 +9,7 @@ from torch import nn
 from claf_engine.audit.bench import Bench
 from claf_engine.audit.checks.features import CHECKS, GOALS, cosine, euclidean, nearest_others
 from claf_engine.audit.diagnostic import Finding, NotRun
-from claf_engine.models import Network
+from claf_engine.models.network import Network
 from tests.engine.audit.fixtures import (
     RELEASED,
     bench_of,

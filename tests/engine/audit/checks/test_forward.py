@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from claf_engine.audit.bench import Bench
 from claf_engine.audit.checks.forward import CHECKS, unrepeatable
 from claf_engine.audit.diagnostic import Finding, NotRun
-from claf_engine.modes import BATCH_NORMS
+from claf_engine.models.modes import BATCH_NORMS
 from tests.engine.audit.fixtures import (
     Wrapped,
     bench_of,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from claf_engine.audit.bench import Bench
 from claf_engine.audit.checks.planted import CHECKS, PlantedModel, Readout, choose_readout, random_corners
 from claf_engine.audit.diagnostic import Finding, NotRun
-from claf_engine.models import Pipeline
+from claf_engine.models.network import Pipeline
 from tests.engine.audit.fixtures import (
     BUDGET,
     RELEASED,

@@ -1,0 +1,163 @@
+"""One run of an attack that is measured, judged at its last point, or at any: then what is broken is dropped.
+
+The pass that gives the gradient at a point gives its logits too, so every point can be looked at for nothing. What the
+attacked copy of a model calls broken, the model itself confirms; it leaves, and later steps run on fewer images.
+"""
+
+from collections.abc import Callable, Generator
+
+import torch
+from torch import Tensor, nn
+
+from claf_engine.attacks import Attack, attack_steps, log_odds
+from claf_engine.attacks.loop import start, take_step
+from claf_engine.compute.device import Compute
+from claf_engine.events.ticks import Pulse
+from claf_engine.models.modes import frozen
+
+Judge = Callable[[Tensor], Tensor]
+"""Images (N, C, H, W) in [0, 1] to the classes (N,) that they are taken for."""
+
+GRAIN = 32
+NUM_SIZES = 8
+"""Batches shrink in so many moves at most: a CPU compiles its kernels anew for every other size."""
+
+
+def last_point_steps(
+    target: nn.Module,
+    judge: Judge,
+    examples: tuple[Tensor, Tensor],
+    spec: Attack,
+    generator: torch.Generator,
+    compute: Compute,
+) -> Generator[Pulse, None, tuple[Tensor, Tensor]]:
+    """As `any_point_steps`, but every example takes all steps, and its last point decides."""
+    points = yield from attack_steps(target, *examples, spec, generator, compute)
+    return points, judge(points)
+
+
+def any_point_steps(
+    target: nn.Module,
+    judge: Judge,
+    examples: tuple[Tensor, Tensor],
+    spec: Attack,
+    generator: torch.Generator,
+    compute: Compute,
+) -> Generator[Pulse, None, tuple[Tensor, Tensor]]:
+    """Attack as `attack_steps` does, until a point of every example is misclassified; its start is one of them.
+
+    The random start is drawn for the whole batch first, so it is that of `attack_steps`, and so is every later point
+    up to rounding. What stands at the end is judged at its last point: nothing survives that `attack_steps` breaks.
+
+    Args:
+        target: images to logits; gradients and suspicions come from it.
+        judge: says whether what the target misclassifies is broken indeed.
+        examples: images (N, C, H, W) in [0, 1], which are not modified, and true classes (N,).
+        spec: the attack.
+        generator: of the random start.
+        compute: precision of the passes through the target.
+
+    Returns:
+        The point (N, C, H, W) of each example that decides, and the class (N,) that it is taken for: the first that is
+        misclassified, or else the last.
+    """
+    climb = _Climb(examples, spec, generator)
+    for number in range(spec.steps):
+        yield Pulse(spec.title, number, spec.steps)
+        logits, gradient = logits_and_gradient(target, climb.images, climb.labels, compute)
+        climb.settle(misclassified(logits, climb.labels), judge)
+        if not climb.num_standing:
+            break
+        climb.advance(gradient)
+    climb.finish(judge)
+    return climb.points, climb.answers
+
+
+def logits_and_gradient(model: nn.Module, images: Tensor, labels: Tensor, compute: Compute) -> tuple[Tensor, Tensor]:
+    """Logits (N, K) in fp32 of images (N, C, H, W), and the gradient of their log-odds by them, from one pass."""
+    images = images.detach().requires_grad_(True)
+    with frozen(model), torch.enable_grad():
+        with compute.autocast():
+            logits = model(compute.arrange(images)).float()
+        (gradient,) = torch.autograd.grad(log_odds(logits, labels).sum(), images)
+    return logits.detach(), gradient
+
+
+def misclassified(logits: Tensor, labels: Tensor) -> Tensor:
+    """Which logits (N, K) are highest at another class than the label; NaN says nothing, and comes out in the end."""
+    return (logits.argmax(1) != labels) & ~logits.isnan().any(1)
+
+
+def coarse(count: int, whole: int) -> int:
+    """The batch size for `count` of `whole` examples: one of `NUM_SIZES`, and a multiple of `GRAIN` but for `whole`."""
+    grain = GRAIN * -(-whole // (GRAIN * NUM_SIZES))
+    return min(whole, grain * -(-count // grain))
+
+
+class _Climb:
+    """A batch of M of the N examples: those that stand, and broken ones that fill it up to a coarse size.
+
+    Attributes:
+        labels: (M,) true classes.
+        num_standing: how many of all are not broken.
+        points: (N, C, H, W), where each example was broken, or stood last.
+        answers: (N,), what each is taken for there.
+    """
+
+    def __init__(self, examples: tuple[Tensor, Tensor], spec: Attack, generator: torch.Generator) -> None:
+        images, self.labels = examples
+        self.num_standing = len(images)
+        self.points, self.answers = images.clone(), self.labels.clone()
+        self._spec = spec
+        self._rows = torch.arange(len(images), device=images.device)
+        self._stands = torch.ones_like(self.labels, dtype=torch.bool)
+        self._origin = spec.space.enter(images)
+        self._point = start(self._origin, spec, generator)
+        self._velocity = torch.zeros_like(self._origin)
+
+    @property
+    def images(self) -> Tensor:
+        """Where the batch (M, C, H, W) is now."""
+        return self._spec.space.leave(self._point)
+
+    def settle(self, suspects: Tensor, judge: Judge) -> None:
+        """Have these (M,) judged where they are now, unless they are broken already."""
+        suspects = suspects & self._stands
+        count = int(suspects.sum())
+        if not count:
+            return
+        # Others are judged along with them for the sake of the size, and their answers left aside.
+        asked = _first(suspects, coarse(count, len(self.answers)))
+        points = self.images[asked]
+        answers, asked, points = judge(points)[:count], asked[:count], points[:count]
+        rows = self._rows[asked]
+        is_broken = answers != self.labels[asked]
+        self.points[rows[is_broken]] = points[is_broken]
+        self.answers[rows] = answers
+        self._stands[asked[is_broken]] = False
+        self.num_standing -= int(is_broken.sum())
+
+    def advance(self, gradient: Tensor) -> None:
+        """Take one step along a gradient (M, C, H, W), after broken examples have left."""
+        gradient = self._shrink(gradient)
+        state = self._point, self._velocity
+        self._point, self._velocity = take_step(state, gradient, self._origin, self._spec)
+
+    def finish(self, judge: Judge) -> None:
+        """Judge what still stands where it is now, which decides."""
+        self.points[self._rows[self._stands]] = self.images[self._stands]
+        self.settle(self._stands, judge)
+
+    def _shrink(self, gradient: Tensor) -> Tensor:
+        size = coarse(self.num_standing, len(self.answers))
+        if size == len(self._rows):
+            return gradient
+        kept = _first(self._stands, size)
+        self._rows, self.labels, self._stands = self._rows[kept], self.labels[kept], self._stands[kept]
+        self._origin, self._point, self._velocity = self._origin[kept], self._point[kept], self._velocity[kept]
+        return gradient[kept]
+
+
+def _first(chosen: Tensor, count: int) -> Tensor:
+    """Rows (count,) of a batch, the chosen ones (M,) before the others, each in their order."""
+    return chosen.byte().argsort(descending=True, stable=True)[:count]

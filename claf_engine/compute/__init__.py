@@ -1,0 +1,1 @@
+"""Device, precision, memory layout and random streams."""

@@ -1,0 +1,1 @@
+"""Measure a checkpoint on disk, and keep what was found on a card."""

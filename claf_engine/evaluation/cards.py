@@ -1,0 +1,140 @@
+"""Robustness cards: what is known about the robustness of one classifier, and how well. No torch.
+
+A card lies as card.json and card.md in a folder of its own below `<run>/audit/`, and once more in `<run>/audit/cards/`
+under a name made of the hash of the weights, so that a figure finds its card without looking into all of them.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from claf_engine.evaluation.card_text import as_markdown
+from claf_engine.runs.durable import write_atomically
+from claf_engine.runs.listing import list_checkpoints
+
+FOLDER = "audit"
+CARDS = "cards"
+FORMAT = 1
+HASH_LENGTH = 16
+
+Standing = Literal["unaudited", "evaluated", "audit passes", "audit warns", "audit fails"]
+"""What an accuracy rests on: nothing but itself, a card without diagnostics, or an audit."""
+
+STANDINGS: dict[str, Standing] = {"passes": "audit passes", "warns": "audit warns", "fails": "audit fails"}
+THOROUGHNESS = ("", "quick", "standard", "full")
+
+
+def home_of(checkpoint: Path) -> Path:
+    """The folder that the cards of a checkpoint lie under: its run's, or the one that the file lies in."""
+    folder = checkpoint.absolute().parent
+    return folder.parent if folder.name == "checkpoints" else folder
+
+
+def card_folder(checkpoint: Path, name: str) -> Path:
+    """The folder of one audit or evaluation of a checkpoint; `name` tells them apart."""
+    return home_of(checkpoint) / FOLDER / f"{checkpoint.stem}-{name}"
+
+
+def write_card(card: Mapping[str, Any], folder: Path) -> None:
+    """Write card.json and card.md into a folder of `card_folder`, and the copy that `find_card` finds.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    text = json.dumps(card, indent=1, allow_nan=False).encode()
+    copies = folder.parent / CARDS
+    for place in (folder, copies):
+        place.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / "card.json", text)
+    write_atomically(folder / "card.md", as_markdown(card).encode("utf-8", "replace"))
+    name = f"{_prefix(str(card['weights_sha256']), str(card['classifier']))}{folder.name}.json"
+    write_atomically(copies / name, text)
+
+
+def find_card(
+    run_folder: Path,
+    weights_sha256: str,
+    classifier: str,
+    space: str | None = None,
+    epsilons: Collection[str] = (),
+) -> dict[str, Any] | None:
+    """The most telling card of a classifier: an audit before an evaluation, then the larger budget, then more images.
+
+    Of equals the latest counts. So a quick audit that passes does not hide a full one that fails.
+
+    Args:
+        run_folder: the run's, or `home_of` a checkpoint.
+        weights_sha256: of the network.
+        classifier: which of its classifiers.
+        space: in which the figure was measured that the card is wanted for; None is any.
+        epsilons: radii of that figure, such as "8/255", of which the card must be about one; empty is any.
+
+    Returns:
+        The card, or None where there is none that can be read.
+    """
+    paths = (run_folder / FOLDER / CARDS).glob(f"{_prefix(weights_sha256, classifier)}*.json")
+    found = [card for path in sorted(paths) if (card := _read(path)) is not None]
+    fitting = [
+        card
+        for card in found
+        if card.get("weights_sha256") == weights_sha256
+        and card.get("classifier") == classifier
+        and space in {None, card.get("space")}
+        and (not epsilons or not set(epsilons).isdisjoint(card.get("epsilons", ())))
+    ]
+    return max(fitting, key=_rank, default=None)
+
+
+def standing(card: Mapping[str, Any] | None) -> Standing:
+    """What the accuracies of a classifier with this card rest on."""
+    if card is None:
+        return "unaudited"
+    return STANDINGS.get(str(card.get("verdict")), "evaluated")
+
+
+def standing_of_run(directory: Path, status: Mapping[str, Any]) -> Standing:
+    """What the figures rest on that a run's status shows: those of its selected result, or of its latest probe.
+
+    Args:
+        directory: the run's folder.
+        status: its status; another may have written it.
+    """
+    if not (directory / FOLDER / CARDS).is_dir():
+        return "unaudited"
+    try:
+        chosen = next(result for result in status["results"] if result["selected"])
+        wanted, classifier = str(chosen["checkpoint"]), str(chosen["classifier"])
+        spaces = [str(figure.get("space", "pixel")) for figure in chosen["robust"]]
+        epsilons = [str(figure["epsilon"]) for figure in chosen["robust"]]
+    except (KeyError, TypeError, AttributeError, StopIteration):
+        return "unaudited"
+    entries = [entry for entry in list_checkpoints(directory) if entry.info is not None]
+    entry = next((entry for entry in entries if wanted in entry.kept_as), None)
+    if entry is None or entry.info is None:
+        return "unaudited"
+    space = spaces[0] if spaces else None
+    return standing(find_card(directory, entry.info.weights_sha256, classifier, space, epsilons))
+
+
+def _prefix(weights_sha256: str, classifier: str) -> str:
+    return f"{weights_sha256[:HASH_LENGTH]}-{classifier}-"
+
+
+def _rank(card: Mapping[str, Any]) -> tuple[bool, int, int, str]:
+    budget, count = str(card.get("budget") or ""), card.get("num_examples")
+    thoroughness = THOROUGHNESS.index(budget) if budget in THOROUGHNESS else 0
+    return (
+        standing(card) != "evaluated",
+        thoroughness,
+        count if isinstance(count, int) else 0,
+        str(card.get("date", "")),
+    )
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        card = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return card if isinstance(card, dict) and card.get("format") == FORMAT else None

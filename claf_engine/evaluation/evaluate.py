@@ -1,0 +1,266 @@
+"""Evaluate one checkpoint on test images: what `claf-tui eval` prints."""
+
+import os
+import time
+from collections.abc import Generator
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from claf_engine.accuracy.curve_steps import curve_steps, require_curve
+from claf_engine.accuracy.defences import ADAPTIVE, Defence, Defended, defended_steps, labelled
+from claf_engine.accuracy.measure import Accuracy, AttackSuite, accuracy_steps, first
+from claf_engine.attacks import space_of
+from claf_engine.compute.device import Compute, choose_compute
+from claf_engine.config import RunConfig, RuntimeConfig
+from claf_engine.data import Split, dataset_steps
+from claf_engine.evaluation.cards import Standing
+from claf_engine.evaluation.measured_card import keep_report_card
+from claf_engine.evaluation.subject import data_config, require_same_classes
+from claf_engine.events import RobustFigure
+from claf_engine.events.ticks import Pulse, exhaust
+from claf_engine.runs import versions
+from claf_engine.runs.header import CheckpointInfo
+from claf_engine.terms.errors import ConfigError
+from claf_engine.terms.names import EvaluationAttack, Norm, PointName, SpaceName
+from claf_engine.terms.pixels import format_levels
+from claf_engine.training.checkpoint import load_trained_network
+from claf_engine.training.results import require_trained
+
+DEFAULT_STEPS = 10
+IGNORED = {
+    "fgsm": ("takes one step of epsilon from the image itself", ("steps", "step_size", "restarts", "decides")),
+    "mi-fgsm": ("starts from the image itself, so that all its runs are the same", ("restarts",)),
+    "autoattack": ("sets its own steps and restarts", ("steps", "step_size", "restarts", "decides")),
+}
+"""What is peculiar to an attack, and the fields of a request that it therefore has no use for."""
+
+
+@dataclass(frozen=True)
+class EvaluationRequest:
+    """What to evaluate and how.
+
+    Attributes:
+        checkpoint: the file.
+        epsilons: radii, in pixel space unless `space` says otherwise; 0 is allowed and must give natural accuracy.
+        attack: pgd, fgsm, mi-fgsm or autoattack.
+        steps: attack steps; None is 10, where the attack does not set its own.
+        step_size: length of one; None is the attack's own (see `make_attack`).
+        restarts: independent attacks; an example counts as robust only if all fail; None is 1.
+        decides: last or any point of each (see `AttackSuite`); None is last.
+        norm: of the ball, linf or l2.
+        space: pixel, or released-code, whose figures are not accuracy in an epsilon-ball.
+        defence: stands before the classifier, which is then attacked with and without knowledge of it.
+        num_examples: test images, in the order of the split, which holds the classes in proportion; None is all.
+        data: another source than the run's.
+        classifier: attack, natural or adversarial; None is the one that the checkpoint was measured with.
+        batch_size: examples attacked at once.
+        seed: of the random starts.
+        device: auto, cpu, cuda or cuda:N.
+        command: the command line, for the card.
+        is_curve: measure the radii as one curve (see `claf_engine.accuracy.curve_steps`) instead of each for itself.
+
+    Raises:
+        ConfigError: an option is given that the attack would ignore, the attack does not exist in the space, or no
+            curve is measured of it.
+    """
+
+    checkpoint: Path
+    epsilons: tuple[Fraction, ...] = (Fraction(8, 255), Fraction(16, 255))
+    attack: EvaluationAttack = "pgd"
+    steps: int | None = None
+    step_size: Fraction | None = None
+    restarts: int | None = None
+    decides: PointName | None = None
+    norm: Norm = "linf"
+    space: SpaceName = "pixel"
+    defence: Defence | None = None
+    num_examples: int | None = None
+    data: str | None = None
+    classifier: str | None = None
+    batch_size: int = 250
+    seed: int = 0
+    device: str = "auto"
+    command: tuple[str, ...] = ()
+    is_curve: bool = False
+
+    def __post_init__(self) -> None:
+        peculiarity, ignored = IGNORED.get(self.attack, ("", ()))
+        for name in ignored:
+            if getattr(self, name) is not None:
+                raise ConfigError(f"{self.attack} {peculiarity}; leave out --{name.replace('_', '-')}")
+        if self.attack == "autoattack" and self.space != "pixel":
+            raise ConfigError(
+                f"autoattack searches an epsilon-ball, and --space {self.space} has none; use --attack pgd there"
+            )
+        if self.is_curve:
+            require_curve(self.attack, self.defence, len(self.epsilons))
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """Figures with what a reader needs to repeat them; `accuracy` holds fractions in [0, 1].
+
+    `card` is the folder of the robustness card, or None where none could be kept; `audit` is what the figures rest on.
+    """
+
+    request: EvaluationRequest
+    info: CheckpointInfo
+    classifier: str
+    data: str
+    device: str
+    num_examples: int
+    accuracy: Accuracy
+    seconds: float
+    card: Path | None = None
+    audit: Standing = "unaudited"
+
+    def to_record(self) -> dict[str, Any]:
+        """The report as a JSON object; its keys are stable, and `curve` is one of them where one was measured."""
+        curve = self.accuracy.curve
+        return {
+            "natural_accuracy": self.accuracy.natural,
+            "robust": [figure_record(figure) for figure in self.accuracy.robust],
+            "defence": "none" if self.request.defence is None else str(self.request.defence),
+            "num_examples": self.num_examples,
+            "split": "test",
+            "checkpoint": str(self.request.checkpoint),
+            "run": self.info.run,
+            "step": self.info.step,
+            "phase": self.info.phase,
+            "classifier": self.classifier,
+            "weights_sha256": self.info.weights_sha256,
+            "data": self.data,
+            "device": self.device,
+            "seed": self.request.seed,
+            "seconds": round(self.seconds, 3),
+            "notices": list(self.accuracy.notices),
+            "versions": versions(),
+            "card": None if self.card is None else str(self.card),
+            "audit": self.audit,
+            **({} if curve is None else {"curve": curve.to_record()}),
+        }
+
+
+def figure_record(figure: RobustFigure) -> dict[str, Any]:
+    """A robust figure as a JSON object: distances also in levels of an 8-bit image, and whether it is of a ball."""
+    values = asdict(figure)
+    record = {"robust_accuracy": values.pop("accuracy"), **values, "is_epsilon_ball": figure.is_in_a_ball}
+    for name in ("largest_distance", "mean_distance"):
+        record[f"{name}_text"] = None if record[name] is None else format_levels(record[name])
+    return record
+
+
+def evaluation_steps(request: EvaluationRequest) -> Generator[Pulse, None, EvaluationReport]:
+    """Load a checkpoint and its data, attack the test images in fp32, and report.
+
+    Raises:
+        CheckpointError: the file cannot be read, or its classifier was not trained.
+        DataError: the images cannot be had, or have other classes or another number of channels.
+        ConfigError: the data source or the device has no such form, or AutoAttack is not installed.
+        ClafError: an attack of epsilon 0 changed predictions.
+    """
+    info, config, network = load_trained_network(request.checkpoint)
+    classifier = request.classifier or info.classifier
+    require_trained(info, config, classifier)
+    compute = choose_compute(RuntimeConfig(device=request.device, threads=config.runtime.threads))
+    data = yield from dataset_steps(data_config(config, request.data), compute.device)
+    require_same_classes(info, data)
+    compute.place(network)
+    split = first(data.test, request.num_examples)
+    started = time.monotonic()
+    model = network.with_classifier(classifier)
+    if request.is_curve:
+        suite = suite_of(request, config)
+        accuracy = yield from curve_steps(model, split, data.class_names, suite, compute, request.batch_size)
+    else:
+        accuracy = yield from measurement_steps(request, config, model, split, compute)
+    seconds = time.monotonic() - started
+    report = EvaluationReport(request, info, classifier, data.name, compute.describe(), len(split), accuracy, seconds)
+    return _with_card(report, config)
+
+
+def _with_card(report: EvaluationReport, config: RunConfig) -> EvaluationReport:
+    """The same report, whose card was written; one that cannot be written is told and costs no figure."""
+    if not report.accuracy.robust:
+        return report
+    try:
+        card, audit = keep_report_card(report.to_record(), report.info, config, report.request.command)
+    except OSError as error:
+        sentence = f"no card was kept beside {report.info.path.name}: {error.strerror}"
+        told = replace(report.accuracy, notices=(*report.accuracy.notices, sentence))
+        return replace(report, accuracy=told)
+    return replace(report, card=card, audit=audit)
+
+
+def measurement_steps(
+    request: EvaluationRequest, config: RunConfig, model: nn.Module, split: Split, compute: Compute
+) -> Generator[Pulse, None, Accuracy]:
+    """Natural and robust accuracy under the attack, and behind the defence, of a request.
+
+    Args:
+        request: attack, radii, space and defence; the rest is given by the other arguments.
+        config: of the run, for what its network normalises by.
+        model: images in [0, 1] to logits.
+        split: what to measure on.
+        compute: where.
+
+    Raises:
+        ClafError: see `evaluation_steps`.
+    """
+    if request.attack == "autoattack":
+        return (yield from _autoattack_steps(request, model, split, compute))
+    suite = suite_of(request, config)
+    if request.defence is None:
+        return (yield from accuracy_steps(model, split, suite, compute, request.batch_size))
+    return (yield from defended_steps(model, request.defence, split, suite, compute, request.batch_size))
+
+
+def suite_of(request: EvaluationRequest, config: RunConfig) -> AttackSuite:
+    """The attack of a request, which is not AutoAttack, on the network of a run's settings."""
+    assert request.attack != "autoattack"
+    return AttackSuite(
+        request.epsilons,
+        DEFAULT_STEPS if request.steps is None else request.steps,
+        request.step_size,
+        1 if request.restarts is None else request.restarts,
+        request.seed,
+        request.attack,
+        request.norm,
+        space_of(request.space, config.model),
+        request.decides or "last",
+    )
+
+
+def evaluate(request: EvaluationRequest) -> EvaluationReport:
+    """`evaluation_steps` without the pulses.
+
+    Raises:
+        ClafError: see `evaluation_steps`.
+    """
+    return exhaust(evaluation_steps(request))
+
+
+def autoattack_folder(checkpoint: Path) -> Path | None:
+    """Where AutoAttack keeps what it has done, so that it can go on: beside the checkpoint, or nowhere."""
+    if not os.access(checkpoint.parent, os.W_OK):
+        return None
+    return checkpoint.with_name(f"{checkpoint.name}.autoattack")
+
+
+def _autoattack_steps(
+    request: EvaluationRequest, model: nn.Module, split: Split, compute: Compute
+) -> Generator[Pulse, None, Accuracy]:
+    """AutoAttack; behind a defence it is the adaptive attacker, because it crafts and judges with one model."""
+    from claf_engine.accuracy.autoattack import AutoAttackSuite, autoattack_steps
+
+    suite = AutoAttackSuite(request.epsilons, request.norm, request.seed)
+    folder = autoattack_folder(request.checkpoint)
+    if request.defence is None:
+        return (yield from autoattack_steps(model, split, suite, compute, request.batch_size, folder))
+    defended = Defended(model, request.defence)
+    measured = yield from autoattack_steps(defended, split, suite, compute, request.batch_size, folder)
+    return labelled(measured, request.defence, ADAPTIVE)

@@ -1,0 +1,269 @@
+"""Weights of other people's CIFAR ResNets: read without running what is in the file, and mapped onto ours by name.
+
+The naming is that of kuangliu/pytorch-cifar and of torchvision, which most published CIFAR models share. A name that is
+not understood is an error: weights that are left out silently make another network, with another accuracy.
+"""
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from claf_engine.config import ModelConfig
+from claf_engine.models.network import NATURAL, Network
+from claf_engine.terms.errors import CheckpointError
+
+ARCHITECTURES: dict[str, tuple[int, ...]] = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}
+"""Blocks per stage of the ResNets with two convolutions a block (He et al. 2016, table 1), with the CIFAR stem."""
+
+NESTS = ("state_dict", "model_state_dict", "model", "net")
+"""Keys under which training scripts put the weights beside the epoch and the optimiser."""
+WRAPPERS = {"module", "model", "net", "backbone", "_orig_mod", "0", "1"}
+"""Leading parts of a name that only say how the network was wrapped; the numbers are those of a Sequential."""
+
+NORMALISATION = re.compile(r"(?:norm\w*\.|preprocess\w*\.)?(?:(mu|mean)|(sigma|std))")
+OUTER = {
+    "conv1": "encoder.stem",
+    "bn1": "encoder.norm",
+    "linear": f"classifiers.{NATURAL}",
+    "fc": f"classifiers.{NATURAL}",
+}
+OUTER_NAME = re.compile(r"(conv1|bn1|linear|fc)\.(\w+)")
+BLOCK_NAME = re.compile(r"layer([1-9])\.(\d{1,3})\.(?:(conv|bn)([12])|(?:shortcut|downsample)\.([01]))\.(\w+)")
+BLOCK_PARTS = {"conv": "conv", "bn": "norm"}
+COUNTER = "num_batches_tracked"
+"""Unused in eval mode, and absent from files of old versions of torch."""
+
+MAX_NAMED = 8
+"""Names of one kind that a sentence holds."""
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A file of weights as it was found.
+
+    Attributes:
+        tensors: by their names in the file, without wrappers.
+        sha256: of the file.
+        left_aside: what lay beside the weights, such as "epoch".
+    """
+
+    tensors: Mapping[str, Tensor]
+    sha256: str
+    left_aside: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Converted:
+    """Weights by our names.
+
+    Attributes:
+        model: width, blocks and, where the file carries one, normalisation.
+        num_classes: outputs of the classifier.
+        tensors: of the encoder and the natural classifier, fp32.
+        has_normalisation: whether `model` has it from the file.
+        notices: a sentence for each thing that was changed or left aside.
+    """
+
+    model: ModelConfig
+    num_classes: int
+    tensors: Mapping[str, Tensor]
+    has_normalisation: bool
+    notices: tuple[str, ...]
+
+
+def read_foreign(path: Path) -> Foreign:
+    """Read a file of `torch.save`: tensors and plain values only, so that nothing in it is run.
+
+    Raises:
+        CheckpointError: it is missing, damaged, holds more than weights and plain values, or no weights at all.
+    """
+    try:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251 (weights only: runs no code)
+    except Exception as error:  # noqa: BLE001 (whatever a damaged or hostile pickle raises, it cannot be read)
+        raise CheckpointError(
+            f"{path} cannot be read as weights alone ({_first_line(error)}); save `model.state_dict()` in a file of "
+            "its own"
+        ) from error
+    weights, left_aside = _unnest(path, content)
+    return Foreign(_without_wrappers(path, weights), sha256, tuple(left_aside))
+
+
+def convert(foreign: Foreign, arch: str, path: Path) -> Converted:
+    """Map weights onto our network by name and shape.
+
+    Args:
+        foreign: the weights.
+        arch: one of `ARCHITECTURES`; the width follows from the weights.
+        path: for the messages.
+
+    Raises:
+        CheckpointError: a name is not understood or understood twice, a tensor is missing, of another shape or not
+            finite, or the normalisation is none.
+    """
+    tensors = dict(foreign.tensors)
+    normalisation = _take_normalisation(path, tensors)
+    model, num_classes = _sizes(path, arch, tensors, normalisation)
+    wanted = _wanted(model, num_classes)
+    placed = {name: place(name, model.blocks) for name in tensors}
+    _require_fit(path, arch, tensors, placed, wanted)
+    converted = {target: tensors[name] for name, target in placed.items() if target is not None}
+    counters = [name for name in wanted if name.endswith(COUNTER) and name not in converted]
+    notices = [f"left aside, because it is no part of the network: {_list(foreign.left_aside)}"] * bool(
+        foreign.left_aside
+    )
+    other_types = {str(tensor.dtype).removeprefix("torch.") for tensor in converted.values() if _is_other(tensor)}
+    if other_types:
+        notices.append(f"converted weights from {_list(sorted(other_types))} to float32")
+    ready = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in converted.items()}
+    ready |= {name: torch.zeros((), dtype=torch.int64) for name in counters}
+    return Converted(model, num_classes, ready, bool(normalisation), tuple(notices))
+
+
+def place(name: str, blocks: tuple[int, ...]) -> str | None:
+    """Our name of a tensor, or None where there is none: layer2.0.bn1.weight is encoder.blocks.2.norm1.weight."""
+    if found := OUTER_NAME.fullmatch(name):
+        return f"{OUTER[found[1]]}.{found[2]}"
+    if not (found := BLOCK_NAME.fullmatch(name)):
+        return None
+    stage, block = int(found[1]) - 1, int(found[2])
+    if stage >= len(blocks) or block >= blocks[stage]:
+        return None
+    part = f"shortcut.{found[5]}" if found[5] else f"{BLOCK_PARTS[found[3]]}{found[4]}"
+    return f"encoder.blocks.{sum(blocks[:stage]) + block}.{part}.{found[6]}"
+
+
+def _unnest(path: Path, content: Any) -> tuple[dict[str, Tensor], list[str]]:
+    """The dict of tensors in what a file holds, and the names of what lies beside it."""
+    left_aside: list[str] = []
+    while isinstance(content, Mapping):
+        if content and all(isinstance(value, Tensor) for value in content.values()):
+            return {str(name): value for name, value in content.items()}, left_aside
+        nests = [key for key in NESTS if isinstance(content.get(key), Mapping)]
+        strays = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
+        if len(nests) != 1 and len(strays) < len(content):
+            raise CheckpointError(f"{path} holds among its weights what is no tensor: {_list(strays)}")
+        if len(nests) != 1:
+            break
+        left_aside += [str(key) for key in content if key != nests[0]]
+        content = content[nests[0]]
+    kind = (
+        f"a dict of {_list([str(key) for key in content])}" if isinstance(content, Mapping) else type(content).__name__
+    )
+    raise CheckpointError(
+        f"{path} holds no state dict, or more than one, but {kind}; save `model.state_dict()` in a file of its own"
+    )
+
+
+def _without_wrappers(path: Path, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    stripped: dict[str, Tensor] = {}
+    for name, tensor in weights.items():
+        parts = name.split(".")
+        while len(parts) > 1 and parts[0] in WRAPPERS:
+            parts = parts[1:]
+        short = ".".join(parts)
+        if short in stripped:
+            raise CheckpointError(f"{path} holds more than one network: {short} occurs twice in it")
+        stripped[short] = tensor
+    return stripped
+
+
+def _take_normalisation(path: Path, tensors: dict[str, Tensor]) -> dict[str, tuple[float, ...]]:
+    """Take mean and deviation of a normalising wrapper out of the tensors, if they are there."""
+    found: dict[str, tuple[float, ...]] = {}
+    for name in list(tensors):
+        if match := NORMALISATION.fullmatch(name):
+            key = "mean" if match[1] else "std"
+            values = tensors.pop(name)
+            if key in found or values.numel() != 3 or not values.is_floating_point():
+                raise CheckpointError(f"{path}: {name} of shape {tuple(values.shape)} is no {key} of three channels")
+            found[key] = tuple(values.flatten().tolist())
+    if len(found) == 1:
+        raise CheckpointError(f"{path} holds a {next(iter(found))} of its normalisation, but not the other half")
+    if found and not (all(map(math.isfinite, found["mean"])) and all(0 < value < math.inf for value in found["std"])):
+        raise CheckpointError(f"{path}: its normalisation is none: mean {found['mean']}, deviation {found['std']}")
+    return found
+
+
+def _sizes(
+    path: Path, arch: str, tensors: Mapping[str, Tensor], normalisation: Mapping[str, tuple[float, ...]]
+) -> tuple[ModelConfig, int]:
+    """Width and number of classes, as the first convolution and the classifier have them."""
+    stem, classifier = tensors.get("conv1.weight"), tensors.get("linear.weight", tensors.get("fc.weight"))
+    if stem is None or stem.dim() != 4 or classifier is None or classifier.dim() != 2:
+        missing = "conv1.weight" if stem is None or stem.dim() != 4 else "linear.weight or fc.weight"
+        raise CheckpointError(
+            f"{path} is no {arch} with the usual names: it has no {missing}, but {_list(list(tensors))}"
+        )
+    chosen = normalisation or {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
+    model = ModelConfig.model_validate({"width": max(1, len(stem)), "blocks": ARCHITECTURES[arch], **chosen})
+    return model, max(1, len(classifier))
+
+
+def _wanted(model: ModelConfig, num_classes: int) -> dict[str, Tensor]:
+    """What an imported network must have, as tensors without memory."""
+    with torch.device("meta"):
+        network = Network(model, num_classes)
+    parts = ("encoder.", f"classifiers.{NATURAL}.")
+    own = ("encoder.mean", "encoder.std")
+    return {name: tensor for name, tensor in network.state_dict().items() if name.startswith(parts) and name not in own}
+
+
+def _require_fit(
+    path: Path, arch: str, tensors: Mapping[str, Tensor], placed: Mapping[str, str | None], wanted: Mapping[str, Tensor]
+) -> None:
+    """Say everything that does not fit in one sentence."""
+    targets = [target for target in placed.values() if target is not None]
+    unknown = [name for name, target in placed.items() if target not in wanted]
+    missing = [name for name in wanted if name not in targets and not name.endswith(COUNTER)]
+    twice = sorted({target for target in targets if targets.count(target) > 1})
+    fitting = {name: wanted[target] for name, target in placed.items() if target is not None and target in wanted}
+    shapes = [
+        f"{name} is {_shape(tensors[name])} instead of {_shape(want)}"
+        for name, want in fitting.items()
+        if tensors[name].shape != want.shape
+    ]
+    kinds = [name for name, want in fitting.items() if not _is_usable(tensors[name], want)]
+    faults = {"unknown": unknown, "missing": missing, "given twice": twice, "of another shape": shapes}
+    faults |= {"of another type": kinds, "not finite": [name for name in fitting if _is_broken(tensors[name])]}
+    told = "; ".join(f"{fault}: {_list(names)}" for fault, names in faults.items() if names)
+    if told:
+        raise CheckpointError(f"{path} does not fit {arch} with the CIFAR stem; {told}")
+
+
+def _is_usable(tensor: Tensor, want: Tensor) -> bool:
+    is_plain = tensor.layout == torch.strided and not tensor.is_quantized
+    return is_plain and (tensor.is_floating_point() if want.is_floating_point() else tensor.dtype == want.dtype)
+
+
+def _is_broken(tensor: Tensor) -> bool:
+    return tensor.layout == torch.strided and tensor.is_floating_point() and not bool(tensor.float().isfinite().all())
+
+
+def _is_other(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() and tensor.dtype != torch.float32
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "one number"
+
+
+def _list(names: list[str] | tuple[str, ...]) -> str:
+    rest = len(names) - MAX_NAMED
+    return ", ".join(names[:MAX_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(". ") if lines else type(error).__name__

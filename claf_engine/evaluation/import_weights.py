@@ -1,0 +1,188 @@
+"""Take over weights that were trained elsewhere: a run folder with one checkpoint of our format."""
+
+import dataclasses
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+
+from claf_engine.compute.device import Compute
+from claf_engine.config import DataConfig, ModelConfig, RunConfig
+from claf_engine.data.folder import PREFIX
+from claf_engine.data.listing import list_folder
+from claf_engine.data.shapes import SHAPES
+from claf_engine.evaluation.foreign_weights import Converted, convert, read_foreign
+from claf_engine.models.network import CLASSIFIERS, NATURAL
+from claf_engine.runs import IMPORTED, RunDirectory, create_run, to_plain, versions
+from claf_engine.terms.errors import CheckpointError, ConfigError
+from claf_engine.training.checkpoint import Description, checkpoint_path, save_checkpoint, weights_sha256
+from claf_engine.training.state import TrainState, begin
+
+Channels = tuple[float, float, float]
+
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+"""In the order of the labels (Krizhevsky 2009)."""
+UNTRAINED = ("projection_head", *(f"classifiers.{name}" for name in CLASSIFIERS if name != NATURAL))
+"""Parts of the network that an imported checkpoint holds freshly initialised."""
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """What to take over and how to read it.
+
+    Attributes:
+        file: a file of `torch.save`.
+        arch: one of `foreign_weights.ARCHITECTURES`.
+        name: of the run.
+        data: the source it was trained on, which gives the class names.
+        mean: channel means that the network expects its input to be normalised by; None is what the file says, or 0.
+        std: channel deviations; None is what the file says, or 1.
+        command: the command line, for the record.
+    """
+
+    file: Path
+    arch: str
+    name: str
+    data: str = "cifar10"
+    mean: Channels | None = None
+    std: Channels | None = None
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What was written; `notices` are sentences about what was changed or left aside."""
+
+    directory: Path
+    checkpoint: Path
+    file: str
+    file_sha256: str
+    weights_sha256: str
+    arch: str
+    num_tensors: int
+    mean: Channels
+    std: Channels
+    untrained: tuple[str, ...]
+    notices: tuple[str, ...]
+
+    def to_record(self) -> dict[str, Any]:
+        """The same as a JSON object; its keys are stable."""
+        return {
+            **dataclasses.asdict(self),
+            "run": self.directory.name,
+            "directory": str(self.directory),
+            "checkpoint": str(self.checkpoint),
+        }
+
+
+def import_checkpoint(request: ImportRequest, root: Path) -> Imported:
+    """Write a run that holds foreign weights as its only checkpoint.
+
+    Raises:
+        CheckpointError: the file cannot be read, or does not fit the architecture or the classes.
+        ConfigError: the data source has no such form, or the normalisation contradicts the file.
+        DataError: the folder of the data source cannot be listed.
+        RunError: the run cannot be written.
+    """
+    class_names = _class_names(request.data)
+    foreign = read_foreign(request.file)
+    converted = convert(foreign, request.arch, request.file)
+    if converted.num_classes != len(class_names):
+        raise CheckpointError(
+            f"{request.file} tells {converted.num_classes} classes apart, and {request.data} has {len(class_names)}; "
+            "name the data it was trained on with --data"
+        )
+    model = _normalised(request, converted)
+    config = RunConfig(method="natural", data=DataConfig(source=request.data), model=model)
+    state = _state(config, converted)
+    origin = {"file": request.file.name, "sha256": foreign.sha256, "arch": request.arch, "untrained": UNTRAINED}
+    path = _write_run(create_run(root, request.name, config, list(request.command)), state, class_names, origin)
+    return Imported(
+        directory=path.parent.parent,
+        checkpoint=path,
+        file=request.file.name,
+        file_sha256=foreign.sha256,
+        weights_sha256=weights_sha256(state.network),
+        arch=request.arch,
+        num_tensors=len(foreign.tensors),
+        mean=model.mean,
+        std=model.std,
+        untrained=UNTRAINED,
+        notices=converted.notices,
+    )
+
+
+def _class_names(source: str) -> tuple[str, ...]:
+    try:
+        DataConfig(source=source)
+    except ValidationError as error:
+        raise ConfigError(f"--data {source}: use shapes, cifar10 or folder:PATH") from error
+    if source == "cifar10":
+        return CIFAR10_CLASSES
+    if source.startswith(PREFIX):
+        return list_folder(source.removeprefix(PREFIX)).class_names
+    return tuple(SHAPES)
+
+
+def _normalised(request: ImportRequest, converted: Converted) -> ModelConfig:
+    """The model with the normalisation that the command line gives, unless the file says otherwise."""
+    model = converted.model
+    asked = {name: value for name, value in (("mean", request.mean), ("std", request.std)) if value is not None}
+    for name, value in asked.items():
+        told = getattr(model, name)
+        if converted.has_normalisation and told != value:
+            raise ConfigError(f"--{name} is {value}, but {request.file} itself normalises by {told}; leave it out")
+    try:
+        return ModelConfig.model_validate({**model.model_dump(), **asked})
+    except ValidationError as error:
+        raise ConfigError(f"--mean {request.mean} and --std {request.std}: give finite numbers, std above 0") from error
+
+
+def _on_cpu() -> Compute:
+    return Compute(torch.device("cpu"), "fp32", torch.get_num_threads())
+
+
+def _state(config: RunConfig, converted: Converted) -> TrainState:
+    """The network with the foreign weights, as at the end of training; the rest is as at the beginning."""
+    state = begin(config, converted.num_classes, _on_cpu())
+    state.network.load_state_dict({**state.network.state_dict(), **converted.tensors})
+    state.cursor.end_phase()
+    return state
+
+
+def _write_run(
+    directory: RunDirectory, state: TrainState, class_names: tuple[str, ...], origin: dict[str, Any]
+) -> Path:
+    """Write the checkpoint and let go of the run; where that fails, no run is left behind."""
+    try:
+        path = _write(directory, state, class_names, origin)
+    except BaseException:
+        directory.close()
+        shutil.rmtree(directory.path, ignore_errors=True)
+        raise
+    directory.close()
+    return path
+
+
+def _write(directory: RunDirectory, state: TrainState, class_names: tuple[str, ...], origin: dict[str, Any]) -> Path:
+    path = checkpoint_path(directory.checkpoints, 0)
+    description = Description(
+        run=directory.path.name,
+        config=to_plain(directory.config),
+        phase=f"imported from {origin['file']}",
+        metrics={},
+        classifier=NATURAL,
+        class_names=class_names,
+        num_records=0,
+        compute=_on_cpu().record(),
+        versions=versions(),
+        trained_classifiers=(NATURAL,),
+        imported=origin,
+    )
+    save_checkpoint(path, state, description)
+    source = directory.config.data.source
+    directory.write_status({"status": IMPORTED, "method": "foreign", "data": source, "step": 0})
+    return path

@@ -1,0 +1,152 @@
+"""Making run directories and taking them over. No torch."""
+
+import json
+import os
+import platform
+import re
+import socket
+import sys
+import time
+import tomllib
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from claf_engine.config import RunConfig
+from claf_engine.config.messages import Layer, describe
+from claf_engine.runs.durable import remove_leftovers, write_atomically
+from claf_engine.runs.listing import holder, summarise
+from claf_engine.terms.errors import RunError, RunLocked
+
+IMPORTED = "imported"
+"""Status of a run that holds weights trained elsewhere."""
+ENDED = ("finished", IMPORTED)
+"""Statuses of runs in which there is nothing to go on with."""
+LOCK_PATIENCE = 0.3
+"""Seconds to wait for a lock; somebody who only looks whether a run is alive holds it for a moment."""
+
+
+class RunDirectory:
+    """A run directory that this process owns: it holds the lock until `close`."""
+
+    def __init__(self, path: Path, config: RunConfig) -> None:
+        self.path = path
+        self.config = config
+        self._status: dict[str, Any] = {}
+        self._lock = FileLock(path / "run.lock", timeout=LOCK_PATIENCE)
+        try:
+            self._lock.acquire()
+        except Timeout as error:
+            raise RunLocked(
+                f"run {path.name} is in use by {holder(path)}; stop it first, or start another run"
+            ) from error
+        except OSError as error:
+            raise RunError(f"cannot lock {path}: {error.strerror or error}") from error
+        _write(path / "holder.json", {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()})
+        remove_leftovers(path)
+        remove_leftovers(self.checkpoints)
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    def write_status(self, record: dict[str, Any]) -> None:
+        """Replace the status, with a heartbeat; what `record` does not name stays as it was.
+
+        Raises:
+            RunError: the file cannot be written.
+        """
+        self._status |= {**record, "heartbeat": time.time()}
+        _write(self.path / "status.json", self._status)
+
+    def close(self) -> None:
+        """Let go of the lock."""
+        self._lock.release()
+
+
+def create_run(root: Path, name: str, config: RunConfig, command: list[str]) -> RunDirectory:
+    """Make a new run directory and take its lock.
+
+    Raises:
+        RunError: the name is not a plain file name, or the folder cannot be written.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", name):
+        raise RunError(f"{name!r} is no run name; use up to 64 letters, digits, dots, dashes and underscores")
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    try:
+        path = _make_folder(root, f"{stamp}-{name}")
+        (path / "checkpoints").mkdir()
+        write_atomically(path / "config.toml", tomli_w.dumps(to_plain(config)).encode())
+    except OSError as error:
+        raise RunError(f"cannot write to {root}: {error.strerror}; set CLAF_RUNS_DIR to another folder") from error
+    _write(path / "run.json", {"command": command, "created": stamp, "versions": versions()})
+    return RunDirectory(path, config)
+
+
+def open_run(path: Path) -> RunDirectory:
+    """Take over a run directory to go on training in it.
+
+    Raises:
+        RunLocked: another process trains in it.
+        RunError: its configuration cannot be read, or it is finished, or it was imported.
+    """
+    if (status := summarise(path).status) in ENDED:
+        raise RunError(f"run {path.name} is {status}; evaluate it with `claf-tui eval {path.name}`, or start a new run")
+    return RunDirectory(path, read_config(path))
+
+
+def read_config(path: Path) -> RunConfig:
+    """Read the configuration that a run was started with.
+
+    Raises:
+        RunError: it is missing or damaged.
+    """
+    try:
+        return RunConfig.model_validate(tomllib.loads((path / "config.toml").read_text(encoding="utf-8")))
+    except OSError as error:
+        raise RunError(f"cannot read {path / 'config.toml'}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RunError(f"{path / 'config.toml'} is damaged: {error}") from error
+    except ValidationError as error:
+        raise RunError(describe(error, [Layer(str(path / "config.toml"), {})])) from error
+
+
+def to_plain(config: RunConfig) -> dict[str, Any]:
+    """The configuration as plain values for TOML and JSON; unset values are left out, as TOML has no null."""
+    plain: dict[str, Any] = config.model_dump(mode="json", exclude_none=True)
+    return plain
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a result depends on."""
+    found = {"python": sys.version.split()[0], "platform": platform.platform()}
+    for package in ("claf-tui", "torch", "torchvision", "numpy", "safetensors"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _make_folder(root: Path, name: str) -> Path:
+    root.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 100):
+        path = root / (name if number == 1 else f"{name}-{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        return path
+    raise RunError(f"{root} already holds a hundred runs named {name}")
+
+
+def _write(path: Path, record: dict[str, Any]) -> None:
+    try:
+        write_atomically(path, json.dumps(record, indent=1).encode())
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror}; the last checkpoint is whole") from error

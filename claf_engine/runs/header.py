@@ -1,0 +1,188 @@
+"""Look into a checkpoint without loading it: header, tensor list, statistics of one tensor. No torch."""
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from claf_engine.terms.errors import CheckpointError
+
+MAX_HEADER_BYTES = 4 * 2**20
+"""Our own cap; a header of ours is a few tens of KiB."""
+
+FORMAT_KEY = "claf.format"
+FORMAT_VERSION = "1"
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """Name, shape and dtype of one stored tensor, as the header declares them."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def num_values(self) -> int:
+        """How many numbers the tensor holds."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What a checkpoint's header says.
+
+    Attributes:
+        path: the file.
+        run: name of the run folder that wrote it.
+        step: optimiser steps of the whole run up to here.
+        phase: title of the phase it was written in.
+        epoch: finished epochs of that phase.
+        metrics: figures measured on exactly this state, such as validation_natural and validation_robust.
+        classifier: the classifier those figures belong to, and that `eval` uses unless told otherwise.
+        weights_sha256: hash of the network's tensors alone (names, shapes, dtypes and bytes).
+        num_bytes: size of the file.
+        tensors: all stored tensors, in the order of their names.
+        metadata: the whole metadata, decoded.
+    """
+
+    path: Path
+    run: str
+    step: int
+    phase: str
+    epoch: int
+    metrics: dict[str, float]
+    classifier: str
+    weights_sha256: str
+    num_bytes: int
+    tensors: tuple[TensorInfo, ...]
+    metadata: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class TensorStatistics:
+    """Summary of one tensor; quantiles and histogram leave non-finite values out."""
+
+    num_values: int
+    num_nonfinite: int
+    minimum: float
+    maximum: float
+    mean: float
+    std: float
+    zero_fraction: float
+    quantiles: dict[str, float]
+    histogram: tuple[int, ...]
+
+
+def read_info(path: Path) -> CheckpointInfo:
+    """Read the header of one checkpoint.
+
+    Raises:
+        CheckpointError: the file is missing, a pickle, not safetensors, truncated, or not a CLAF checkpoint.
+    """
+    metadata, tensors = _read_header(path)
+    if metadata.get(FORMAT_KEY) != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} is a safetensors file but not a claf-tui checkpoint of format {FORMAT_VERSION}; "
+            "choose a file from a run's checkpoints folder"
+        )
+    try:
+        decoded = {key: json.loads(value) for key, value in metadata.items() if key.startswith("claf.")}
+        return CheckpointInfo(
+            path=path,
+            run=str(decoded["claf.run"]),
+            step=int(decoded["claf.step"]),
+            phase=str(decoded["claf.phase"]),
+            epoch=int(decoded["claf.epoch"]),
+            metrics={str(name): float(value) for name, value in decoded["claf.metrics"].items()},
+            classifier=str(decoded["claf.classifier"]),
+            weights_sha256=str(decoded["claf.weights_sha256"]),
+            num_bytes=path.stat().st_size,
+            tensors=tensors,
+            metadata=decoded,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+        raise CheckpointError(f"{path} has damaged metadata ({error}); use an older checkpoint of the run") from error
+
+
+def tensor_statistics(path: Path, name: str, *, bins: int = 40) -> TensorStatistics:
+    """Read one tensor and summarise it.
+
+    Raises:
+        CheckpointError: the file or the tensor cannot be read.
+    """
+    refuse_pickle(path)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            values = np.asarray(file.get_tensor(name), dtype=np.float64).ravel()
+    except (SafetensorError, OSError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"cannot read tensor {name!r} of {path}: {error}") from error
+    finite = values[np.isfinite(values)]
+    shown = finite if finite.size else np.zeros(1)
+    quantiles = np.quantile(shown, [0.01, 0.25, 0.5, 0.75, 0.99])
+    return TensorStatistics(
+        num_values=values.size,
+        num_nonfinite=int(values.size - finite.size),
+        minimum=float(shown.min()),
+        maximum=float(shown.max()),
+        mean=float(shown.mean()),
+        std=float(shown.std()),
+        zero_fraction=float((values == 0).mean()) if values.size else 0.0,
+        quantiles=dict(zip(("1%", "25%", "50%", "75%", "99%"), map(float, quantiles), strict=True)),
+        histogram=_histogram(finite, bins),
+    )
+
+
+def _histogram(values: NDArray[np.float64], bins: int) -> tuple[int, ...]:
+    """Counts in bins of equal width; one bin where the numbers are too close to be told apart."""
+    try:
+        counts = np.histogram(values, bins=bins)[0]
+    except ValueError:
+        counts = np.array([values.size])
+    return tuple(int(count) for count in counts)
+
+
+def refuse_pickle(path: Path) -> None:
+    """Refuse a file that is missing or that would need pickle to open.
+
+    Raises:
+        CheckpointError: the path is no file, has a pickle's suffix, or begins like a pickle or a zip of pickles.
+    """
+    if not os.path.isfile(path):
+        raise CheckpointError(f"no checkpoint at {path}; `claf-tui runs` lists the runs")
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
+    # Safetensors begin with the length of their header, which may look like a pickle, and then with a brace.
+    begins_like_pickle = start[:2] == b"PK" or start[:1] == b"\x80"
+    if path.suffix in {".pt", ".pth", ".ckpt", ".pkl"} or (begins_like_pickle and start[8:] != b"{"):
+        raise CheckpointError(
+            f"{path} is a pickle, which can run code when opened; only .safetensors files are read, and `claf-tui "
+            "checkpoint import` takes over the weights of a CIFAR ResNet"
+        )
+
+
+def _read_header(path: Path) -> tuple[dict[str, str], tuple[TensorInfo, ...]]:
+    refuse_pickle(path)
+    with path.open("rb") as file:
+        header_bytes = int.from_bytes(file.read(8), "little")
+    if header_bytes > MAX_HEADER_BYTES:
+        raise CheckpointError(f"{path} is damaged or not safetensors: its header claims {header_bytes} bytes")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            tensors = tuple(
+                TensorInfo(name, tuple(slices[name].get_shape()), str(slices[name].get_dtype()))
+                for name in sorted(slices)
+            )
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is truncated, damaged or not safetensors: {error}") from error
+    return metadata, tensors

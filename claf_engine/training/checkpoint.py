@@ -1,0 +1,265 @@
+"""Checkpoints: one safetensors file, hashed, written whole or not at all. No pickle.
+
+Tensors: `network.*`, `optimizer.NAME.INDEX.KEY`, `generator.NAME`, `order`, `loss_sum`, and, while stage 2 needs them,
+`features` (to replay) and `perturbations` (to start from). Everything else is JSON in the metadata (`runs.header`
+reads it without torch). Two hashes: `claf.weights_sha256` covers the network alone, so that
+equal weights can be recognised across runs; `claf.sha256` covers all tensors and all metadata.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load, save
+from torch import Tensor
+
+from claf_engine.compute.device import Compute
+from claf_engine.compute.seeding import continue_stream, derive_seed, generator_states
+from claf_engine.config import RunConfig
+from claf_engine.models.network import Network, build_network
+from claf_engine.runs.durable import write_atomically
+from claf_engine.runs.header import FORMAT_KEY, FORMAT_VERSION, CheckpointInfo, read_info
+from claf_engine.terms.errors import CheckpointError, NonFiniteLoss
+from claf_engine.training.state import Cursor, Ledger, TrainState, begin, make_optimizer
+
+NETWORK = "network."
+KEPT_IF_ANY = ("features", "perturbations")
+"""Tensors of a state that most states do not have."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a checkpoint says of itself besides the state.
+
+    Attributes:
+        num_records: journal records that came before it.
+        compute: device, precision, layout and threads it was trained with.
+        trained_classifiers: those that may be evaluated, where the method does not say so by itself.
+        imported: where foreign weights come from: file name, its SHA-256, architecture, untrained parts.
+    """
+
+    run: str
+    config: Mapping[str, Any]
+    phase: str
+    metrics: Mapping[str, float]
+    classifier: str
+    class_names: tuple[str, ...]
+    num_records: int
+    compute: Mapping[str, Any]
+    versions: Mapping[str, str]
+    requested: bool = False
+    trained_classifiers: tuple[str, ...] | None = None
+    imported: Mapping[str, Any] | None = None
+
+
+def checkpoint_path(folder: Path, step: int) -> Path:
+    """The file of a step; names sort by step."""
+    return folder / f"step-{step:09d}.safetensors"
+
+
+def save_checkpoint(path: Path, state: TrainState, description: Description) -> int:
+    """Write a checkpoint; it is durable when this returns.
+
+    Returns:
+        Its size in bytes.
+
+    Raises:
+        CheckpointError: it cannot be written; nothing else is harmed.
+        NonFiniteLoss: a weight is NaN or infinite, so there is nothing worth keeping.
+    """
+    tensors = state_tensors(state)
+    _require_finite(tensors, state.cursor.step)
+    metadata = _metadata(state, description)
+    metadata["claf.weights_sha256"] = json.dumps(hash_tensors(_network_part(tensors)))
+    metadata["claf.sha256"] = json.dumps(_hash_all(tensors, metadata))
+    data = save(tensors, metadata)
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise CheckpointError(f"cannot write {path}: {error.strerror}; older checkpoints are untouched") from error
+    return len(data)
+
+
+def load_checkpoint(path: Path) -> tuple[CheckpointInfo, dict[str, Tensor]]:
+    """Read a whole checkpoint and verify its hash.
+
+    Raises:
+        CheckpointError: missing, a pickle, truncated, altered, or not a checkpoint of ours.
+    """
+    info = read_info(path)
+    try:
+        tensors = load(path.read_bytes())
+        with safe_open(path, framework="numpy") as file:
+            metadata: dict[str, str] = file.metadata()
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is truncated or damaged: {error}") from error
+    stated = metadata.pop("claf.sha256", None)
+    if json.dumps(_hash_all(tensors, metadata)) != stated:
+        raise CheckpointError(f"{path} was altered or damaged: its SHA-256 does not match; use another checkpoint")
+    return info, tensors
+
+
+def restore_state(config: RunConfig, num_classes: int, compute: Compute, path: Path) -> TrainState:
+    """Rebuild the state that `save_checkpoint` wrote, on its device.
+
+    A random stream of one kind of device cannot go on on another; there it begins anew, from the seed and the step.
+
+    Raises:
+        CheckpointError: it cannot be read, or belongs to another architecture.
+    """
+    info, tensors = load_checkpoint(path)
+    state = begin(config, num_classes, compute)
+    load_network(state.network, tensors, path)
+    try:
+        for name, groups in info.metadata["claf.optimizers"].items():
+            state.optimizers[name] = make_optimizer(config, state.network, name)
+            load_optimizer(state.optimizers[name], _optimizer_slots(tensors, name), groups)
+        for name, generator in state.generators.items():
+            continue_stream(generator, tensors[f"generator.{name}"], derive_seed(config.seed, name, info.step))
+        state.order, state.loss_sum = tensors["order"], tensors["loss_sum"].to(compute.device)
+        for name in KEPT_IF_ANY:
+            setattr(state, name, tensors[name].to(compute.device) if name in tensors else None)
+        state.loss_count = info.metadata["claf.loss_count"]
+        state.cursor = Cursor(**info.metadata["claf.cursor"])
+        state.ledger = Ledger(**info.metadata["claf.ledger"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path} lacks part of its state ({error}); resume from an older checkpoint") from error
+    return state
+
+
+def load_trained_network(path: Path) -> tuple[CheckpointInfo, RunConfig, Network]:
+    """The network of a checkpoint, for evaluation, with what the checkpoint says of itself.
+
+    Raises:
+        CheckpointError: it cannot be read, or its configuration is not one of ours.
+    """
+    info, tensors = load_checkpoint(path)
+    try:
+        config = RunConfig.model_validate(info.metadata["claf.config"])
+        num_classes = len(info.metadata["claf.class_names"])
+    except (KeyError, TypeError, ValidationError) as error:
+        raise CheckpointError(f"{path} holds no configuration that this version knows") from error
+    network = build_network(config.model, num_classes, torch.Generator())
+    load_network(network, tensors, path)
+    return info, config, network
+
+
+def load_network(network: Network, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Load weights and buffers after checking names, shapes and dtypes.
+
+    Raises:
+        CheckpointError: the first thing that does not fit, by name.
+    """
+    wanted, found = network.state_dict(), _network_part(tensors)
+    for name in sorted(wanted.keys() | found.keys()):
+        if name not in found or name not in wanted:
+            place = "lacks" if name not in found else "has an unknown"
+            raise CheckpointError(f"{path} is of another architecture: it {place} tensor {name}")
+        if wanted[name].shape != found[name].shape or wanted[name].dtype != found[name].dtype:
+            shapes = f"{tuple(found[name].shape)}, this network {tuple(wanted[name].shape)}"
+            raise CheckpointError(f"{path} is of another architecture: {name} has shape {shapes}")
+    network.load_state_dict(found)
+
+
+def state_tensors(state: TrainState) -> dict[str, Tensor]:
+    """All tensors of a state, contiguous and on the CPU, by the names they are stored under."""
+    tensors = {NETWORK + name: tensor for name, tensor in state.network.state_dict().items()}
+    for name, optimizer in state.optimizers.items():
+        for index, slots in optimizer.state_dict()["state"].items():
+            for slot, value in slots.items():
+                if value is not None:
+                    tensors[f"optimizer.{name}.{index}.{slot}"] = value
+    for name, generator_state in generator_states(state.generators).items():
+        tensors[f"generator.{name}"] = generator_state
+    tensors |= {"order": state.order, "loss_sum": state.loss_sum}
+    tensors |= {name: kept for name in KEPT_IF_ANY if (kept := getattr(state, name)) is not None}
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def hash_tensors(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, dtypes, shapes and bytes, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def weights_sha256(network: Network) -> str:
+    """The hash of a network that its checkpoints carry."""
+    return hash_tensors(network.state_dict())
+
+
+def _optimizer_slots(tensors: Mapping[str, Tensor], name: str) -> dict[int, dict[str, Tensor]]:
+    prefix = f"optimizer.{name}."
+    slots: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        if key.startswith(prefix):
+            index, slot = key.removeprefix(prefix).split(".", 1)
+            slots.setdefault(int(index), {})[slot] = tensor
+    return slots
+
+
+def load_optimizer(
+    optimizer: torch.optim.Optimizer, slots: dict[int, dict[str, Tensor]], groups: list[dict[str, Any]]
+) -> None:
+    """Take over the settings of an optimiser and what it remembers, in the memory layout of what it steps.
+
+    How it steps, as one kernel or tensor by tensor, is its device's affair and stays; one kernel for all refuses memory
+    that is laid out otherwise than the weights.
+    """
+    fresh = optimizer.state_dict()["param_groups"]
+    merged = [
+        {**group, **{key: new[key] for key in ("params", "fused", "foreach") if key in new}}
+        for group, new in zip(groups, fresh, strict=True)
+    ]
+    optimizer.load_state_dict({"state": slots, "param_groups": merged})
+    for parameter, remembered in optimizer.state.items():
+        for key, value in remembered.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                remembered[key] = torch.empty_like(parameter).copy_(value)
+
+
+def _network_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(NETWORK): tensor for name, tensor in tensors.items() if name.startswith(NETWORK)}
+
+
+def _hash_all(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    plain = json.dumps(sorted(metadata.items())).encode()
+    return hashlib.sha256(hash_tensors(tensors).encode() + plain).hexdigest()
+
+
+def _metadata(state: TrainState, description: Description) -> dict[str, str]:
+    cursor = state.cursor
+    groups = {
+        name: [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
+        for name, optimizer in state.optimizers.items()
+    }
+    plain = {
+        **dataclasses.asdict(description),
+        "step": cursor.step,
+        "epoch": cursor.epoch,
+        "cursor": dataclasses.asdict(cursor),
+        "ledger": dataclasses.asdict(state.ledger),
+        "optimizers": groups,
+        "loss_count": state.loss_count,
+    }
+    told = {f"claf.{key}": json.dumps(value) for key, value in plain.items() if value is not None}
+    return {FORMAT_KEY: FORMAT_VERSION, **told}
+
+
+def _require_finite(tensors: Mapping[str, Tensor], step: int) -> None:
+    for name, tensor in _network_part(tensors).items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise NonFiniteLoss(
+                f"training diverged before step {step}: {name} is not finite; resume from the last checkpoint with a "
+                "lower learning rate"
+            )

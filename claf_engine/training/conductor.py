@@ -1,0 +1,291 @@
+"""Plays the phases of a run and serves the person who steers it.
+
+Phases yield ticks; here they become events. A pulse is where a run may wait; a boundary is where it may also be probed,
+saved or left, because the state is consistent there.
+"""
+
+import time
+from collections.abc import Generator, Iterator
+from typing import TypeVar
+
+from claf_engine import events as ev
+from claf_engine.accuracy.measure import Accuracy, accuracy_steps, first
+from claf_engine.events.control import Control, LiveEdit, Requests
+from claf_engine.events.ticks import Boundary, PartEnd, Pulse, Tick
+from claf_engine.runs import RunDirectory
+from claf_engine.runs.journal import Journal
+from claf_engine.terms.errors import CheckpointError
+from claf_engine.training import saving
+from claf_engine.training.alarms import changes, reminders, watched_overfitting
+from claf_engine.training.methods import Phase
+from claf_engine.training.pace import PROGRESS_SECONDS, STATUS_SECONDS, Pace
+from claf_engine.training.probe import Probed, probe_steps, suite_of, tell
+from claf_engine.training.progress import PROBE, TEST, WATCH, is_probe_due, kind_of
+from claf_engine.training.results import candidates, select, selection_rule
+from claf_engine.training.session import Session
+
+WAITING = {"pausing", "paused"}
+
+Measured = TypeVar("Measured")
+
+
+class Stopped(Exception):
+    """A person asked to stop, and the state is saved."""
+
+
+class Conductor:
+    """The loop over phases and ticks of one run."""
+
+    def __init__(
+        self,
+        session: Session,
+        phases: tuple[Phase, ...],
+        control: Control,
+        store: tuple[RunDirectory, Journal],
+        pace: Pace,
+    ) -> None:
+        self._session = session
+        self._phases = phases
+        self._control = control
+        self._directory, self._journal = store
+        self._pace = pace
+        self._learning_rate: float | None = None
+        self._saved_at = time.monotonic()
+        self._is_unsaved = False
+        self._is_paused = False
+        self._is_serving = False
+        self._has_pulsed = False
+
+    def play(self) -> Iterator[ev.Event]:
+        """Play all phases from wherever the cursor stands, then the test evaluation."""
+        cursor, ledger = self._session.state.cursor, self._session.state.ledger
+        yield from reminders(ledger.alerts)
+        try:
+            while cursor.phase < len(self._phases):
+                phase = self._phases[cursor.phase]
+                yield ev.PhaseStarted(cursor.phase, phase.name, cursor.epoch)
+                if ledger.is_probe_owed:
+                    yield from self._end_epoch(phase)
+                for tick in phase.play(self._session):
+                    yield from self._serve(phase, tick)
+                cursor.end_phase()
+                ledger.learning_rate_factor, ledger.best_probed, self._learning_rate = 1.0, None, None
+            yield from self._test()
+        except Stopped:
+            yield ev.RunFinished("stopped", cursor.step, ledger.elapsed, checkpoint=saving.newest(self._directory))
+
+    def _serve(self, phase: Phase, tick: Tick) -> Iterator[ev.Event]:
+        self._pace.account()
+        match tick:
+            case Pulse():
+                yield from self._pulse(tick)
+            case Boundary():
+                yield from self._boundary(phase, tick)
+            case PartEnd():
+                yield from self._part_end(phase, tick)
+            case _:
+                self._pace.finish(WATCH)
+                yield tick
+                if isinstance(tick, ev.OverfittingChecked):
+                    state = self._session.state
+                    judged = watched_overfitting(tick, self._session.config)
+                    yield from changes([judged], state.ledger.alerts, state.cursor.step)
+
+    def _pulse(self, pulse: Pulse) -> Iterator[ev.Event]:
+        self._pace.activity, self._has_pulsed = pulse, True
+        yield from self._show()
+        if self._session.state.cursor.phase == len(self._phases) and self._control.take_requests() != Requests():
+            text = "training is over: there is nothing to edit, probe or save any more"
+            yield ev.Notice("warning", text, self._session.state.cursor.step)
+        yield from self._wait()
+        if pulse.abandonable and self._control.stop_requested:
+            yield from self._leave()
+
+    def _boundary(self, phase: Phase, tick: Boundary) -> Iterator[ev.Event]:
+        state = self._session.state
+        self._pace.finish(kind_of(phase.name, tick.part), tick.num_images)
+        if phase.is_frozen and phase.classifier is not None:
+            state.ledger.validation.pop(phase.classifier, None)
+        else:
+            state.ledger.validation.clear()
+        if not self._has_pulsed:
+            self._pace.activity = Pulse("")
+        self._has_pulsed = False
+        if tick.part not in {"retrain", "replay"}:
+            self._learning_rate = tick.learning_rate
+        if state.cursor.step % self._session.config.runtime.log_every == 0:
+            yield self._logged(tick)
+        every = self._session.config.checkpoint.every_steps
+        if every and state.cursor.step % every == 0:
+            yield from self._save()
+        yield from self._show()
+        yield from self._steer(phase)
+
+    def _logged(self, tick: Boundary) -> ev.StepLogged:
+        cursor, ledger = self._session.state.cursor, self._session.state.ledger
+        loss = float(tick.loss)
+        self._session.require_finite(loss)
+        return ev.StepLogged(
+            cursor.step,
+            cursor.phase,
+            cursor.epoch + 1,
+            tick.part,
+            tick.loss_name,
+            loss,
+            tick.learning_rate,
+            self._pace.images_per_second,
+            ledger.elapsed,
+        )
+
+    def _part_end(self, phase: Phase, tick: PartEnd) -> Iterator[ev.Event]:
+        state, config = self._session.state, self._session.config
+        epoch = state.cursor.epoch
+        if tick.epoch_ended:
+            mean_loss, seconds = state.mean_loss(), state.ledger.epoch_elapsed
+            yield ev.EpochFinished(state.cursor.step, state.cursor.phase, epoch, seconds, mean_loss)
+        state.start_losses()
+        if tick.epoch_ended:
+            every = state.ledger.probe_every
+            every = config.probe.every_epochs if every is None else every
+            state.ledger.is_probe_owed = tick.phase_ended or is_probe_due(phase, epoch, every)
+            yield from self._end_epoch(phase)
+        yield from self._steer(phase)
+
+    def _end_epoch(self, phase: Phase) -> Iterator[ev.Event]:
+        """Probe and save where that is due; a stop may leave inside the probe, and then the resumed run begins here."""
+        state, config = self._session.state, self._session.config.checkpoint
+        epoch, is_probed = state.cursor.epoch, state.ledger.is_probe_owed
+        if is_probed:
+            yield from self._probe(phase)
+            state.ledger.is_probe_owed = False
+        state.ledger.epoch_elapsed = 0.0
+        is_recent = time.monotonic() - self._saved_at < config.min_seconds
+        if is_probed or epoch == phase.epochs or (epoch % config.every_epochs == 0 and not is_recent):
+            yield from self._save()
+
+    def _steer(self, phase: Phase) -> Iterator[ev.Event]:
+        """Serve what a person asked for, at a place where the state is consistent."""
+        yield from self._serve_requests(phase)
+        while self._control.status in WAITING:
+            yield from self._wait()
+            yield from self._serve_requests(phase)
+        yield from self._wait()
+        if self._control.stop_requested:
+            yield from self._leave()
+
+    def _serve_requests(self, phase: Phase) -> Iterator[ev.Event]:
+        requests = self._control.take_requests()
+        for edit in requests.edits:
+            yield self._edit(edit)
+        if requests.probe:
+            self._is_serving = True
+            yield from self._probe(phase, requested=True)
+            self._is_serving = False
+        if requests.checkpoint:
+            yield from self._save(requested=True)
+
+    def _edit(self, edit: LiveEdit) -> ev.Event:
+        state = self._session.state
+        step, ledger = state.cursor.step, state.ledger
+        if edit.name == "learning_rate" and 0 < edit.value < float("inf"):
+            if self._learning_rate is None:
+                return ev.Notice("warning", "the learning rate can be edited once the phase has taken a step", step)
+            old, self._learning_rate = self._learning_rate, edit.value
+            ledger.learning_rate_factor *= edit.value / max(old, 1e-12)
+            return ev.ValueEdited(step, edit.name, old, edit.value)
+        if edit.name == "probe.every_epochs" and 0 <= edit.value < float("inf"):
+            before = self._session.config.probe.every_epochs if ledger.probe_every is None else ledger.probe_every
+            ledger.probe_every = int(edit.value)
+            return ev.ValueEdited(step, edit.name, before, ledger.probe_every)
+        return ev.Notice("warning", f"{edit.name} cannot be set to {edit.value} while the run goes on", step)
+
+    def _probe(self, phase: Phase, *, requested: bool = False) -> Iterator[ev.Event]:
+        probed: Probed = yield from self._measure(probe_steps(self._session, phase))
+        yield from tell(self._session, phase, probed, self._pace.finish(PROBE), requested=requested)
+
+    def _measure(self, steps: Generator[Pulse, None, Measured]) -> Generator[ev.Event, None, Measured]:
+        while True:
+            try:
+                pulse = next(steps)
+            except StopIteration as stop:
+                self._pace.account()
+                measured: Measured = stop.value
+                return measured
+            self._pace.account()
+            yield from self._pulse(pulse)
+
+    def _test(self) -> Iterator[ev.Event]:
+        """Evaluate every candidate on the test split; the result is the one that validation chose."""
+        session = self._session
+        cursor, config = session.state.cursor, session.config.evaluation
+        yield ev.PhaseStarted(cursor.phase, "test", 0)
+        if self._is_unsaved:
+            yield from self._save(is_needed=True)
+        split = first(session.data.test, config.num_examples)
+        found, notices = candidates(session, self._phases, self._directory)
+        for text in notices:
+            yield ev.Notice("warning", text, cursor.step)
+        self._pace.plan(TEST, len(found))
+        results: list[ev.TestResult] = []
+        for candidate in found:
+            steps = accuracy_steps(candidate.model, split, suite_of(config, session.config.model), session.compute)
+            measured: Accuracy = yield from self._measure(steps)
+            self._pace.finish(TEST)
+            results.append(
+                ev.TestResult(
+                    candidate.checkpoint, candidate.classifier, measured.natural, measured.robust, selected=False
+                )
+            )
+        yield self._pace.progressed()
+        yield ev.RunFinished(
+            "finished",
+            cursor.step,
+            session.state.ledger.elapsed,
+            select(results, found),
+            selection_rule(session.config.probe) if results else "",
+            checkpoint=saving.newest(self._directory),
+        )
+
+    def _save(self, *, requested: bool = False, is_needed: bool = False) -> Iterator[ev.Event]:
+        """Write a checkpoint; a failure is told and training goes on, unless the run is about to leave."""
+        phase = self._phases[min(self._session.state.cursor.phase, len(self._phases) - 1)]
+        self._journal.sync()
+        try:
+            # The record of the save itself is the next one, so it is counted among those to keep.
+            num_records = self._journal.num_records + 1
+            yield saving.save(self._session, self._directory, phase, num_records, requested=requested)
+        except CheckpointError as error:
+            if is_needed:
+                raise
+            self._is_unsaved = True
+            yield ev.Notice("error", f"{error}; training goes on", self._session.state.cursor.step)
+        else:
+            self._is_unsaved = False
+        self._saved_at = time.monotonic()
+
+    def _show(self) -> Iterator[ev.Event]:
+        if self._pace.is_due("progress", PROGRESS_SECONDS):
+            yield self._pace.progressed()
+        if self._pace.is_due("status", STATUS_SECONDS):
+            self._directory.write_status(self._pace.status("running"))
+
+    def _wait(self) -> Iterator[ev.Event]:
+        """Wait while a person has paused the run, with a heartbeat; what was asked for in a pause is served in it."""
+        step, waited = self._session.state.cursor.step, 0.0
+        if self._control.status in WAITING and not (self._is_paused and self._is_serving):
+            if not self._is_paused:
+                self._is_paused = True
+                yield self._pace.progressed()
+                yield ev.ControlChanged(step, "paused")
+            while seconds := self._control.wait_while_paused(STATUS_SECONDS):
+                waited += seconds
+                self._directory.write_status(self._pace.status("paused"))
+            self._pace.leave_out()
+        if self._is_paused and self._control.status not in WAITING:
+            self._is_paused = False
+            yield ev.ControlChanged(step, "resumed", waited)
+
+    def _leave(self) -> Iterator[ev.Event]:
+        yield ev.ControlChanged(self._session.state.cursor.step, "stopping")
+        yield from self._save(is_needed=True)
+        raise Stopped

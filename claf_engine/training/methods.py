@@ -1,0 +1,250 @@
+"""Which phases a method consists of, as a table: `METHODS[name]` gives the phases in order.
+
+A phase is a generator over a `Session` plus what the plan, the probe and the screen need to know about it. Methods
+share phases: none has a trainer of its own.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+from claf_engine.config import RunConfig
+from claf_engine.events import PhasePlan
+from claf_engine.events.ticks import Tick
+from claf_engine.models.network import ADVERSARIAL, ATTACK, NATURAL
+from claf_engine.terms.errors import ConfigError
+from claf_engine.terms.names import Method
+from claf_engine.training.phases.adversarial import adversarial
+from claf_engine.training.phases.contrastive import contrastive
+from claf_engine.training.phases.linear import adversarial_linear_evaluation, linear_evaluation
+from claf_engine.training.phases.objectives import (
+    Objective,
+    adversarial_loss,
+    alp_loss,
+    fgsm_loss,
+    natural_loss,
+    trades_loss,
+)
+from claf_engine.training.phases.rocl import instance
+from claf_engine.training.phases.savings import num_replayed
+from claf_engine.training.phases.supervised import supervised
+from claf_engine.training.session import Session, steps_of_share
+
+FEATURES_COST = 0.02
+"""Of a classifier's step on features that are there already."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One loop of a phase: how often it passes over the images in an epoch, and what one image costs.
+
+    Costs are in forward passes of the encoder; a backward pass to the images counts 1, a full one 2.
+
+    Attributes:
+        share: of the batches that each pass takes.
+    """
+
+    name: str
+    sweeps: int
+    cost: float
+    share: float = 1.0
+
+    def steps(self, steps_per_sweep: int) -> int:
+        """Optimiser steps in an epoch, where a pass over all images takes so many."""
+        return self.sweeps * steps_of_share(self.share, steps_per_sweep)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One phase of a method.
+
+    Attributes:
+        play: the loop; goes on from wherever the session's cursor stands.
+        epochs: how many, from the settings.
+        parts: its loops.
+        classifier: the one that probes ask; None fits one for each probe.
+        num_watches: how often the phase measures on its own in an epoch.
+        watch_steps: steps of each attack of one such measurement.
+        trains_features: it steps encoder and projection head by their common schedule.
+        is_frozen: the encoder stands still, so that one probe at the end says all.
+    """
+
+    name: str
+    title: str
+    play: Callable[[Session], Iterator[Tick]]
+    epochs: int
+    parts: tuple[Part, ...]
+    classifier: str | None
+    num_watches: int = 0
+    watch_steps: tuple[int, ...] = ()
+    trains_features: bool = False
+    is_frozen: bool = False
+
+    def plan(self, steps_per_sweep: int) -> PhasePlan:
+        """The phase as the run announces it."""
+        steps = self.epochs * sum(part.steps(steps_per_sweep) for part in self.parts)
+        return PhasePlan(self.name, self.title, self.epochs, steps)
+
+
+def phases_of(config: RunConfig) -> tuple[Phase, ...]:
+    """The phases of the configured method, in order; phases of no epochs are left out.
+
+    Raises:
+        ConfigError: none is left, the head of rocl is to be trained for no epochs, or attacks are to start warm where
+            they cannot.
+    """
+    if config.attack.warm_start:
+        _require_warm_start(config)
+    phases = tuple(phase for phase in METHODS[config.method](config) if phase.epochs > 0)
+    if not phases:
+        raise ConfigError(f"method {config.method} trains for no epochs: set the epochs of one of its phases above 0")
+    return phases
+
+
+def reported_classifiers(phases: tuple[Phase, ...]) -> set[str]:
+    """The classifiers that a run of these phases reports: those of linear evaluation, or else all that it trains."""
+    fitted_last = {phase.classifier for phase in phases if phase.is_frozen}
+    return {name for name in fitted_last or {phase.classifier for phase in phases} if name is not None}
+
+
+def feature_epochs(phases: tuple[Phase, ...]) -> int:
+    """Epochs that encoder and projection head train for by their common schedule."""
+    return sum(phase.epochs for phase in phases if phase.trains_features)
+
+
+def _claf(config: RunConfig) -> tuple[Phase, ...]:
+    return (_contrastive(config, "1 · "), _adversarial(config), *_linear_evaluations(config, "3 · "))
+
+
+def _scl(config: RunConfig) -> tuple[Phase, ...]:
+    return (_contrastive(config, "1 · "), *_linear_evaluations(config, "2 · "))
+
+
+def _rocl(config: RunConfig) -> tuple[Phase, ...]:
+    cost = 2 * config.attack.steps + 10
+    parts = (Part("encoder", 1, cost),)
+    pretraining = Phase(
+        "instance", "1 · robust contrastive", instance, config.rocl.epochs, parts, None, trains_features=True
+    )
+    return (pretraining, _rocl_head(config))
+
+
+def _rocl_head(config: RunConfig) -> Phase:
+    match config.rocl.head:
+        case "linear":
+            head, epochs = _linear_evaluation(config, "2 · "), "linear_evaluation.epochs"
+        case "robust-linear":
+            head, epochs = _adversarial_linear_evaluation(config, "2 · "), "linear_evaluation.adversarial_epochs"
+        case "fine-tune":
+            cost = 2 * config.attack.steps + 3
+            head = _supervised(config, "2 · fine-tuning", adversarial_loss, "cross_entropy", cost)
+            epochs = "supervised.epochs"
+    if not head.epochs:
+        raise ConfigError(f"rocl.head = {config.rocl.head!r} trains for no epochs: set {epochs} above 0")
+    return head
+
+
+def _contrastive(config: RunConfig, number: str) -> Phase:
+    kind = "contrastive (SimCLR)" if config.contrastive.positives == "views" else "supervised contrastive"
+    parts = (Part("encoder", 1, 6),)
+    epochs = config.contrastive.epochs
+    return Phase("contrastive", f"{number}{kind}", contrastive, epochs, parts, None, trains_features=True)
+
+
+def _adversarial(config: RunConfig) -> Phase:
+    steps = config.attack.steps
+    parts = (*_retraining(config), Part("encoder", 1, 2 * steps + 9))
+    return Phase(
+        "adversarial",
+        "2 · adversarial features",
+        adversarial,
+        config.adversarial.epochs,
+        parts,
+        ATTACK,
+        num_watches=2,
+        watch_steps=(steps,),
+        trains_features=True,
+    )
+
+
+def _retraining(config: RunConfig) -> tuple[Part, ...]:
+    """The passes that craft, and those that replay what was crafted, if there are any."""
+    attack_cost = 2 * config.attack.steps if config.adversarial.classifier_images == "adversarial" else 0
+    share, replayed = config.adversarial.classifier_fraction, num_replayed(config.adversarial)
+    crafting = Part("retrain", config.adversarial.classifier_epochs - replayed, attack_cost + 1, share)
+    return (crafting, Part("replay", replayed, FEATURES_COST, share)) if replayed else (crafting,)
+
+
+def _require_warm_start(config: RunConfig) -> None:
+    """Refuse a warm start that would be ignored, or would begin at a perturbation of another crop."""
+    if config.method != "claf":
+        raise ConfigError(f"attack.warm_start works in method claf alone, not in {config.method}; set it to false")
+    if config.adversarial.source == "crop":
+        raise ConfigError("attack.warm_start needs adversarial.source = 'image': every crop of an image is another one")
+
+
+def _linear_evaluations(config: RunConfig, number: str) -> tuple[Phase, Phase]:
+    return _linear_evaluation(config, number), _adversarial_linear_evaluation(config, number)
+
+
+def _linear_evaluation(config: RunConfig, number: str) -> Phase:
+    parts, epochs = (Part("natural", 1, FEATURES_COST),), config.linear_evaluation.epochs
+    title = f"{number}linear evaluation"
+    return Phase("linear_evaluation", title, linear_evaluation, epochs, parts, NATURAL, is_frozen=True)
+
+
+def _adversarial_linear_evaluation(config: RunConfig, number: str) -> Phase:
+    epochs, steps = config.linear_evaluation.adversarial_epochs, config.linear_evaluation.adversarial_steps
+    return Phase(
+        "adversarial_linear_evaluation",
+        f"{number}adversarial linear eval",
+        adversarial_linear_evaluation,
+        epochs,
+        (Part("adversarial", 1, 2 * steps + 1),),
+        ADVERSARIAL,
+        is_frozen=True,
+    )
+
+
+def _supervised(config: RunConfig, title: str, objective: Objective, loss_name: str, cost: float) -> Phase:
+    """One supervised phase; only natural training leaves the adversarial classifier alone."""
+    classifier = NATURAL if objective is natural_loss else ADVERSARIAL
+    play = partial(supervised, objective=objective, classifier=classifier, loss_name=loss_name)
+    parts = (Part("supervised", 1, cost),)
+    return Phase("supervised", title, play, config.supervised.epochs, parts, classifier)
+
+
+def _natural(config: RunConfig) -> tuple[Phase, ...]:
+    return (_supervised(config, "supervised", natural_loss, "cross_entropy", 3),)
+
+
+def _at(config: RunConfig) -> tuple[Phase, ...]:
+    cost = 2 * config.attack.steps + 3
+    return (_supervised(config, "adversarial training", adversarial_loss, "cross_entropy", cost),)
+
+
+def _fgsm(config: RunConfig) -> tuple[Phase, ...]:
+    phase = _supervised(config, "fast adversarial training", fgsm_loss, "cross_entropy", 5)
+    return (replace(phase, num_watches=1, watch_steps=(1, config.fgsm.monitor_steps)),)
+
+
+def _trades(config: RunConfig) -> tuple[Phase, ...]:
+    cost = 2 * config.attack.steps + 7
+    return (_supervised(config, "TRADES", trades_loss, "trades", cost),)
+
+
+def _alp(config: RunConfig) -> tuple[Phase, ...]:
+    cost = 2 * config.attack.steps + 6
+    return (_supervised(config, "adversarial logit pairing", alp_loss, "alp", cost),)
+
+
+METHODS: dict[Method, Callable[[RunConfig], tuple[Phase, ...]]] = {
+    "claf": _claf,
+    "natural": _natural,
+    "scl": _scl,
+    "at": _at,
+    "fgsm": _fgsm,
+    "trades": _trades,
+    "alp": _alp,
+    "rocl": _rocl,
+}

@@ -1,0 +1,82 @@
+"""Robust contrastive pretraining without labels (RoCL, Kim et al. 2020)."""
+
+from collections.abc import Generator, Iterator
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from claf_engine.attacks import ascent_steps, from_config
+from claf_engine.attacks.target import Loss, Target
+from claf_engine.compute.seeding import ATTACK as ATTACK_STREAM
+from claf_engine.compute.seeding import VIEWS
+from claf_engine.data.views import make_views
+from claf_engine.events.ticks import PartEnd, Pulse, Tick
+from claf_engine.models.modes import training
+from claf_engine.models.network import Pipeline
+from claf_engine.training.losses import nt_xent_loss
+from claf_engine.training.phases.contrastive import NUM_VIEWS
+from claf_engine.training.session import Session
+
+
+def instance(session: Session) -> Iterator[Tick]:
+    """Train encoder and projection head on two views and an instance-wise adversarial view of every image."""
+    cursor, generators, network = session.state.cursor, session.state.generators, session.state.network
+    target = Target(Pipeline(network.encoder, network.projection_head), session.compute)
+    climbed = partial(pair_loss, temperature=session.config.rocl.temperature)
+    while cursor.epoch < session.config.rocl.epochs:
+        for rows in session.batches():
+            images, _ = session.training_batch(rows)
+            views = make_views(images, session.config.views, NUM_VIEWS, generators[VIEWS])
+            attacked = yield from craft_instances(session, target, climbed, views)
+            loss = rocl_loss(session, torch.cat([views, attacked[:, None]], dim=1))
+            rate = session.feature_step(loss)
+            yield session.finish_step("encoder", "nt_xent", loss, rate, len(rows))
+        cursor.end_epoch()
+        yield PartEnd(epoch_ended=True)
+
+
+def craft_instances(session: Session, target: Target, loss: Loss, views: Tensor) -> Generator[Pulse, None, Tensor]:
+    """Adversarial views: away from what the network takes for the same image (RoCL, eq. 4), in eval mode.
+
+    Args:
+        session: settings and random stream.
+        target: encoder and projection head.
+        loss: projections and their fixed counterparts to the loss that is climbed.
+        views: (B, 2, 3, H, W) in [0, 1]: what is attacked, and the other view of each image, whose projections do not
+            change during the attack and are computed once.
+
+    Returns:
+        (B, 3, H, W) in [0, 1].
+    """
+    config = session.config
+    target.refresh()
+    climb = target.gradient(loss, target.outputs(views[:, 1]))
+    spec, stream = from_config(config.attack, config.model), session.state.generators[ATTACK_STREAM]
+    return (yield from ascent_steps(climb, views[:, 0], spec, stream))
+
+
+def pair_loss(projections: Tensor, fixed: Tensor, temperature: float) -> Tensor:
+    """NT-Xent of projections (B, P) and their counterparts (B, P)."""
+    return nt_xent_loss(torch.stack([projections, fixed], dim=1), temperature)
+
+
+def rocl_loss(session: Session, views: Tensor) -> Tensor:
+    """NT-Xent over all views, and once more between the adversarial view and its target (RoCL, eq. 6).
+
+    As in the authors' code, the terms of an anchor's positives are added up, where `nt_xent_loss` averages them: with
+    three views that is twice as much, which `rocl.attack_weight` is relative to.
+
+    Args:
+        session: settings and network.
+        views: (B, 3, 3, H, W) in [0, 1]; the adversarial view comes last, its target before it.
+
+    Returns:
+        A 0-d tensor with its graph.
+    """
+    config, num_views = session.config.rocl, views.shape[1]
+    with training(session.state.network), session.compute.autocast():
+        projections = session.state.network.project(session.compute.arrange(views.flatten(0, 1)))
+    grouped = projections.view(len(views), num_views, -1)
+    all_pairs = (num_views - 1) * nt_xent_loss(grouped, config.temperature)
+    return all_pairs + config.attack_weight * nt_xent_loss(grouped[:, -2:], config.temperature)

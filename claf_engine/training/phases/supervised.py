@@ -1,0 +1,89 @@
+"""Supervised training of encoder and classifier together, whatever the objective: natural, adversarial or TRADES."""
+
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+
+from claf_engine.accuracy.measure import AttackSuite, accuracy_steps, first
+from claf_engine.attacks import crossing_step_size, space_of
+from claf_engine.compute.seeding import VIEWS
+from claf_engine.config import RunConfig
+from claf_engine.data.views import crop_and_flip, shift_and_flip
+from claf_engine.events import OverfittingChecked
+from claf_engine.events.ticks import PartEnd, Pulse, Tick
+from claf_engine.terms.names import AttackName
+from claf_engine.training.phases.objectives import Objective, crafting_target, fgsm_loss
+from claf_engine.training.session import Session
+from claf_engine.training.state import FEATURES, joint_optimizer
+
+VIEW_OF = {"shift": shift_and_flip, "crop": crop_and_flip}
+
+
+def supervised(session: Session, objective: Objective, classifier: str, loss_name: str) -> Iterator[Tick]:
+    """Train encoder and classifier on the configured view of every image, epoch after epoch.
+
+    Args:
+        session: where the run is.
+        objective: what is minimised.
+        classifier: the name of the classifier that is trained.
+        loss_name: the name under which the loss is logged.
+    """
+    session.drop_optimizer(FEATURES)
+    state, config = session.state, session.config
+    cursor, epochs, optimizer = state.cursor, config.supervised.epochs, joint_optimizer(classifier)
+    model = state.network.with_classifier(classifier)
+    target = crafting_target(session, model)
+    while cursor.epoch < epochs and not state.ledger.has_collapsed:
+        for rows in session.batches():
+            images, labels = session.training_batch(rows)
+            if config.supervised.view != "image":
+                images = VIEW_OF[config.supervised.view](images, config.views, state.generators[VIEWS])
+            loss = yield from objective(session, model, target, (images, labels))
+            done = cursor.epoch * session.steps_per_sweep + cursor.batch
+            rate = session.step_optimizer(optimizer, loss, done, epochs * session.steps_per_sweep)
+            yield session.finish_step("supervised", loss_name, loss, rate, len(rows))
+        if objective is fgsm_loss:
+            yield from check_overfitting(session, classifier)
+        cursor.end_epoch()
+        yield PartEnd(epoch_ended=True, phase_ended=state.ledger.has_collapsed)
+    session.drop_optimizer(optimizer)
+
+
+def check_overfitting(session: Session, classifier: str) -> Iterator[Tick]:
+    """Compare the one-step attack of training with PGD on validation images (Wong et al. 2020, section 5.4).
+
+    Collapsed means that accuracy under PGD lies more than `fgsm.collapse_drop` below its best of any epoch, and as far
+    below accuracy under the one step: where both fall, training is noisy, but the one step still says what PGD says.
+    """
+    ledger, config, cursor = session.state.ledger, session.config, session.state.cursor
+    single_step, multi_step = monitors(config)
+    single = yield from watched_accuracy(session, classifier, single_step)
+    multi = yield from watched_accuracy(session, classifier, multi_step)
+    ledger.best_monitored = max(multi, ledger.best_monitored or 0.0)
+    collapsed = min(ledger.best_monitored, single) - multi > config.fgsm.collapse_drop
+    ledger.has_collapsed = collapsed and config.fgsm.on_collapse == "stop"
+    num_watched = min(config.probe.num_examples, len(session.data.validation))
+    yield OverfittingChecked(
+        cursor.step, cursor.epoch + 1, single, multi, ledger.best_monitored, num_watched, collapsed
+    )
+
+
+def monitors(config: RunConfig) -> tuple[AttackSuite, AttackSuite]:
+    """The one-step attack of fast training, and the PGD that it is compared with, in the norm and space of training.
+
+    PGD takes steps of 2.5 radii over their number. Without `attack.random_start` the one step is plain FGSM, of a whole
+    radius.
+    """
+    attack, steps = config.attack, config.fgsm.monitor_steps
+    space = space_of(attack.space, config.model)
+    step_size = crossing_step_size(attack.epsilon, steps)
+    multi_step = AttackSuite((attack.epsilon,), steps, step_size, norm=attack.norm, space=space)
+    name: AttackName = "pgd" if attack.random_start else "fgsm"
+    return replace(multi_step, steps=1, step_size=config.fgsm.step_size, name=name), multi_step
+
+
+def watched_accuracy(session: Session, classifier: str, suite: AttackSuite) -> Generator[Pulse, None, float]:
+    """Accuracy in [0, 1] on the probe's validation images under an attack of one radius, in fp32."""
+    watched = first(session.data.validation, session.config.probe.num_examples)
+    model = session.state.network.with_classifier(classifier)
+    measured = yield from accuracy_steps(model, watched, suite, session.compute)
+    return measured.robust[0].accuracy

@@ -1,0 +1,148 @@
+"""The periodic look at natural and robust accuracy on a fixed validation subset.
+
+Nothing here touches training state: the quick fit of stage 1 uses a throw-away classifier, optimiser and generator.
+"""
+
+from collections.abc import Generator, Iterator
+from dataclasses import asdict, dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from claf_engine import events as ev
+from claf_engine.accuracy.measure import Accuracy, AttackSuite, accuracy_steps, first, selection_figure
+from claf_engine.attacks import space_of
+from claf_engine.compute.seeding import measurement_generator
+from claf_engine.config import EvaluationConfig, ModelConfig, ProbeConfig
+from claf_engine.events.ticks import Pulse
+from claf_engine.models.network import Pipeline
+from claf_engine.training.alarms import Fall, changes, findings
+from claf_engine.training.methods import Phase
+from claf_engine.training.phases.linear import feature_steps
+from claf_engine.training.sentinels import Sentinels, num_watched, sentinel_steps
+from claf_engine.training.session import Session
+
+QUICK_FIT = "quick linear fit"
+QUICK_FIT_IMAGES = 2000
+QUICK_FIT_BATCH = 100
+QUICK_FIT_RATE = 0.01
+ATTACKS = ("one_step", "multi_step", "cross_entropy", "margin")
+"""What the sentinels compare."""
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What one probe measured; `sentinels` is None where they are switched off."""
+
+    accuracy: Accuracy
+    sentinels: Sentinels | None
+
+
+def suite_of(config: ProbeConfig | EvaluationConfig, model: ModelConfig) -> AttackSuite:
+    """The attack that a section of the settings describes, against a network with these settings."""
+    space = space_of(config.space, model)
+    suite = AttackSuite(config.epsilons, config.steps, config.step_size, norm=config.norm, space=space)
+    if isinstance(config, ProbeConfig):
+        return suite
+    return replace(suite, restarts=config.restarts, decides=config.decides)
+
+
+def probe_steps(session: Session, phase: Phase) -> Generator[Pulse, None, Probed]:
+    """Measure accuracy on the probe's validation images by the phase's classifier, and run the sentinels on a few."""
+    if phase.classifier is None:
+        model: nn.Module = yield from quick_fit(session)
+    else:
+        model = session.state.network.with_classifier(phase.classifier)
+    config, compute = session.config.probe, session.compute
+    suite, split = suite_of(config, session.config.model), first(session.data.validation, config.num_examples)
+    measured = yield from accuracy_steps(model, split, suite, compute)
+    count = num_watched(config.sentinel_examples, len(split))
+    if not count:
+        return Probed(measured, None)
+    return Probed(measured, (yield from sentinel_steps(model, first(split, count), suite, measured.outcomes, compute)))
+
+
+def tell(session: Session, phase: Phase, probed: Probed, seconds: float, *, requested: bool) -> Iterator[ev.Event]:
+    """Enter a probe into the run's ledger and tell of it: its figures, its sentinels, and the alerts that change."""
+    cursor, ledger, measured = session.state.cursor, session.state.ledger, probed.accuracy
+    classifier = phase.classifier or "quick fit"
+    if phase.classifier is not None:
+        figures = {"natural": measured.natural, "robust": selection_figure(measured.robust)}
+        ledger.validation[classifier] = figures
+    ledger.probe = {
+        "step": cursor.step,
+        "classifier": classifier,
+        "natural": measured.natural,
+        "robust": [asdict(figure) for figure in measured.robust],
+    }
+    epoch = cursor.epoch + (0 if cursor.batch == 0 and cursor.part == 0 else 1)
+    yield ev.ProbeFinished(
+        cursor.step, cursor.phase, epoch, classifier, measured.natural, measured.robust, seconds, requested
+    )
+    if probed.sentinels is not None:
+        yield told_sentinels(probed.sentinels, cursor.step, epoch, classifier)
+        fall = fall_of(session, phase, measured)
+        yield from changes(findings(probed.sentinels, fall), ledger.alerts, cursor.step)
+
+
+def told_sentinels(found: Sentinels, step: int, epoch: int, classifier: str) -> ev.SentinelsChecked:
+    """What the sentinels found, as an event."""
+    compared = found.compared
+    shares: dict[str, float | None] = dict.fromkeys(ATTACKS)
+    if compared is not None:
+        shares = {name: _share(getattr(compared, name)) for name in ATTACKS}
+    return ev.SentinelsChecked(
+        step=step,
+        epoch=epoch,
+        classifier=classifier,
+        epsilon=compared.epsilon if compared is not None else "",
+        natural=_share(found.natural),
+        radius_zero=_share(found.radius_zero),
+        largest_distance=round(found.largest_distance, 6),
+        num_examples=found.num_examples,
+        norm=found.norm,
+        space=found.space,
+        **shares,
+    )
+
+
+def fall_of(session: Session, phase: Phase, measured: Accuracy) -> Fall | None:
+    """How PGD accuracy stands against its best of this phase, where catastrophic overfitting would be an accident.
+
+    None elsewhere: a phase that does not train on attacked images may lose robustness, and fast training watches over
+    itself, after every epoch and under the attack that it trains with.
+    """
+    is_natural = session.config.method in {"natural", "fgsm"}
+    measured_at = zip(session.config.probe.epsilons, measured.robust, strict=True)
+    compared = next((figure for epsilon, figure in measured_at if epsilon), None)
+    if is_natural or phase.classifier is None or phase.is_frozen or compared is None:
+        return None
+    ledger = session.state.ledger
+    ledger.best_probed = max(compared.accuracy, ledger.best_probed or 0.0)
+    return Fall(compared.accuracy, ledger.best_probed, compared.num_examples)
+
+
+def quick_fit(session: Session) -> Generator[Pulse, None, Pipeline]:
+    """Fit a linear classifier to the features of up to 2,000 training images, for a phase that has none yet."""
+    encoder, split = session.state.network.encoder, first(session.data.train, QUICK_FIT_IMAGES)
+    device, num_epochs = session.compute.device, session.config.probe.fit_epochs
+    features: Tensor = yield from feature_steps(encoder, split, session.compute)
+    classifier = nn.Linear(features.shape[1], len(session.data.class_names), device="meta").to_empty(device=device)
+    nn.init.zeros_(classifier.weight)
+    nn.init.zeros_(classifier.bias)
+    optimizer = torch.optim.Adam(classifier.parameters(), lr=QUICK_FIT_RATE)
+    stream = measurement_generator(0, "quick fit", torch.device("cpu"))
+    for epoch in range(num_epochs):
+        yield Pulse(QUICK_FIT, epoch, num_epochs, abandonable=True)
+        for rows in torch.split(torch.randperm(len(split), generator=stream), QUICK_FIT_BATCH):
+            placed = rows.to(device)
+            loss = F.cross_entropy(classifier(features[placed]), split.labels[placed])
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+    return Pipeline(encoder, classifier)
+
+
+def _share(survives: Tensor) -> float:
+    return int(survives.sum()) / len(survives)

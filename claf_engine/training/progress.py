@@ -1,0 +1,160 @@
+"""How far a run is and how long it still takes, as arithmetic over units of work.
+
+A unit is one optimiser step, one probe, one watch or one test evaluation. Every kind of unit has a planned count, a
+nominal cost in forward passes, and, once it was seen, a measured time; unseen kinds are estimated from their cost.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from claf_engine.config import ProbeConfig, RunConfig
+from claf_engine.training.methods import Phase, reported_classifiers
+from claf_engine.training.sentinels import num_watched
+
+WATCH, PROBE, TEST = "watch", "probe", "test"
+FP32_COST = 3.0
+"""Measurements run in fp32, about this many times slower than training precision."""
+MEMORY = 50
+"""A kind's time per unit is the mean of the first so many units, and from then on forgets at that pace."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Units of one kind within one phase; `cost` is of one unit, in forward passes of one image."""
+
+    phase: int
+    kind: str
+    count: int
+    cost: float
+
+
+def kind_of(phase: str, part: str) -> str:
+    """The name of a kind of optimiser step."""
+    return f"{phase}.{part}"
+
+
+def plan_work(config: RunConfig, phases: tuple[Phase, ...], num_train: int, num_test: int) -> list[Work]:
+    """List all work of a run; the test evaluation counts as a phase of its own after the last."""
+    steps = -(-num_train // config.batch_size)
+    images = num_train / steps
+    probe_cost = _probe_cost(config.probe)
+    works: list[Work] = []
+    for index, phase in enumerate(phases):
+        for part in phase.parts:
+            count = phase.epochs * part.steps(steps)
+            works.append(Work(index, kind_of(phase.name, part.name), count, part.cost * images))
+        if phase.num_watches:
+            cost = sum(_measurement_cost(config.probe.num_examples, 1, steps) for steps in phase.watch_steps)
+            works.append(Work(index, WATCH, phase.epochs * phase.num_watches, cost))
+        works.append(Work(index, PROBE, num_probes(phase, config.probe.every_epochs), probe_cost))
+    evaluation = config.evaluation
+    num_examples = min(num_test, evaluation.num_examples or num_test)
+    cost = _measurement_cost(num_examples, len(evaluation.epsilons) * evaluation.restarts, evaluation.steps)
+    works.append(Work(len(phases), TEST, num_tests(phases), cost))
+    return works
+
+
+def num_tests(phases: tuple[Phase, ...]) -> int:
+    """At most how many networks a run of these phases is tested as: see `results.candidates`.
+
+    They are every classifier that is reported, and the best checkpoint where it may hold another encoder than the last.
+    """
+    may_be_better = any(phase.classifier is not None and not phase.is_frozen for phase in phases)
+    return len(reported_classifiers(phases)) + may_be_better
+
+
+def num_probes(phase: Phase, every_epochs: int) -> int:
+    """How often a phase is probed."""
+    return sum(is_probe_due(phase, epoch, every_epochs) for epoch in range(1, phase.epochs + 1))
+
+
+def is_probe_due(phase: Phase, epoch: int, every_epochs: int) -> bool:
+    """Whether a phase is probed after this epoch (from 1): every so many, and always after the last."""
+    if epoch == phase.epochs:
+        return True
+    return bool(every_epochs) and not phase.is_frozen and epoch % every_epochs == 0
+
+
+class Progress:
+    """Counts units and measures their time; `done` is shared with the run's ledger, so it survives a resume."""
+
+    def __init__(self, works: list[Work], done: dict[str, int]) -> None:
+        self._works = works
+        self._done = done
+        self._seconds: dict[str, float] = {}
+        self._measured: dict[str, int] = {}
+
+    def finish(self, phase: int, kind: str, seconds: float) -> None:
+        """Count one unit and remember how long it took."""
+        key = _key(phase, kind)
+        self._done[key] = self._done.get(key, 0) + 1
+        self._measured[kind] = self._measured.get(kind, 0) + 1
+        known = self._seconds.get(kind, seconds)
+        self._seconds[kind] = known + (seconds - known) / min(MEMORY, self._measured[kind])
+
+    def plan(self, phase: int, kind: str, count: int) -> None:
+        """Correct how many units of a kind a phase has, once that is known."""
+        self._works = [
+            replace(work, count=count) if (work.phase, work.kind) == (phase, kind) else work for work in self._works
+        ]
+
+    def enter(self, phase: int) -> None:
+        """Go on to a phase: what the phases before it planned and have not done will not be done any more."""
+        self._works = [
+            replace(work, count=_done(work, self._done)) if work.phase < phase else work for work in self._works
+        ]
+
+    def seconds_of(self, kind: str) -> float | None:
+        """Measured seconds of one unit of a kind, or None before the first."""
+        return self._seconds.get(kind)
+
+    def phase_fraction(self, phase: int) -> float:
+        """Share of a phase that is done, in [0, 1], weighted by cost."""
+        return _fraction([work for work in self._works if work.phase == phase], self._done)
+
+    def run_fraction(self) -> float:
+        """Share of the run that is done, in [0, 1], weighted by cost."""
+        return _fraction(self._works, self._done)
+
+    def phase_remaining(self, phase: int) -> float | None:
+        """Estimated seconds until a phase ends, or None before anything was measured."""
+        return self._remaining([work for work in self._works if work.phase == phase])
+
+    def run_remaining(self) -> float | None:
+        """Estimated seconds until the run ends, or None before anything was measured."""
+        return self._remaining(self._works)
+
+    def _remaining(self, works: list[Work]) -> float | None:
+        costs = {work.kind: work.cost for work in self._works}
+        measured = sum(costs[kind] for kind in self._seconds if kind in costs)
+        if not measured:
+            return None
+        per_cost = sum(seconds for kind, seconds in self._seconds.items() if kind in costs) / measured
+        return sum(
+            (work.count - _done(work, self._done)) * self._seconds.get(work.kind, work.cost * per_cost)
+            for work in works
+        )
+
+
+def _probe_cost(config: ProbeConfig) -> float:
+    """A probe with its sentinels: two looks without steps, FGSM, and one to two further attacks on each image."""
+    watched = num_watched(config.sentinel_examples, config.num_examples)
+    sentinels = FP32_COST * watched * (2 + 3 + 1.5 * (2 * config.steps + 1))
+    return _measurement_cost(config.num_examples, len(config.epsilons), config.steps) + sentinels
+
+
+def _measurement_cost(num_examples: int, num_attacks: int, steps: int) -> float:
+    return FP32_COST * num_examples * (1 + num_attacks * (2 * steps + 1))
+
+
+def _key(phase: int, kind: str) -> str:
+    return f"{phase}.{kind}"
+
+
+def _done(work: Work, done: Mapping[str, int]) -> int:
+    return min(work.count, done.get(_key(work.phase, work.kind), 0))
+
+
+def _fraction(works: list[Work], done: Mapping[str, int]) -> float:
+    total = sum(work.count * work.cost for work in works)
+    return sum(_done(work, done) * work.cost for work in works) / total if total else 1.0

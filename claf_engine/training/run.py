@@ -1,0 +1,186 @@
+"""One run from its directory: the only place where everything is wired together.
+
+`run` is a generator of events. A caller that stops consuming stops the run; every event is in the journal before the
+caller sees the next one.
+"""
+
+import contextlib
+from collections.abc import Generator, Iterator
+
+from claf_engine import events as ev
+from claf_engine.compute.device import Compute, choose_compute, is_out_of_memory
+from claf_engine.config import RunConfig
+from claf_engine.data import Dataset, dataset_steps
+from claf_engine.events import records
+from claf_engine.events.control import Control
+from claf_engine.events.ticks import Pulse
+from claf_engine.runs import RunDirectory, list_checkpoints, to_plain
+from claf_engine.runs.header import CheckpointInfo
+from claf_engine.runs.journal import Journal
+from claf_engine.terms.errors import CheckpointError, ClafError, DeviceError
+from claf_engine.training.checkpoint import load_checkpoint, restore_state
+from claf_engine.training.conductor import Conductor
+from claf_engine.training.methods import Phase, feature_epochs, phases_of
+from claf_engine.training.pace import Pace
+from claf_engine.training.progress import plan_work
+from claf_engine.training.session import Session
+from claf_engine.training.state import begin
+
+TEST_PHASE = ev.PhasePlan("test", "test evaluation", 0, 0)
+
+
+def run(directory: RunDirectory, control: Control) -> Iterator[ev.Event]:
+    """Train in a run directory, from its newest valid checkpoint when it has one.
+
+    Args:
+        directory: owned by this process; its configuration is what is run.
+        control: polled for pause, stop, probe, checkpoint and live edits.
+
+    Raises:
+        ClafError: after a `RunFinished` of status "failed" that says the same.
+    """
+    journal = Journal(directory.path)
+    recorder = _Recorder(directory, journal)
+    try:
+        for event in _train(directory, control, journal):
+            recorder.record(event)
+            yield event
+    except GeneratorExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 (raised again, once it is on record)
+        cause = _translate(error)
+        failed = ev.RunFinished("failed", recorder.step, recorder.elapsed, reason=_sentence(cause))
+        with contextlib.suppress(ClafError, OSError):
+            if not journal.is_open:
+                journal.open()
+            recorder.record(failed)
+        yield failed
+        raise cause from (None if cause is error else error)
+    finally:
+        journal.close()
+
+
+class _Recorder:
+    """Writes every event to the journal, and how the run stands to the status file."""
+
+    def __init__(self, directory: RunDirectory, journal: Journal) -> None:
+        self.step, self.elapsed = 0, 0.0
+        self._directory = directory
+        self._journal = journal
+
+    def record(self, event: ev.Event) -> None:
+        if isinstance(event, ev.Progressed | ev.StepLogged):
+            self.step, self.elapsed = event.step, event.elapsed
+        if isinstance(event, ev.Progressed):
+            return
+        self._journal.append(event)
+        if isinstance(event, ev.RunFinished):
+            self._journal.sync()
+            config = self._directory.config
+            summary = {"method": config.method, "data": config.data.source, **records.to_record(event)}
+            self._directory.write_status(summary)
+
+
+def _train(directory: RunDirectory, control: Control, journal: Journal) -> Iterator[ev.Event]:
+    config = directory.config
+    start, damaged = _starting_point(directory)
+    compute, notices = _compute_for(config, start)
+    num_dropped = journal.open(keep=start.metadata["claf.num_records"] if start else 0)
+    data = yield from _loading(config, compute)
+    num_classes = len(data.class_names)
+    if start is None:
+        state = begin(config, num_classes, compute)
+    else:
+        state = restore_state(config, num_classes, compute, start.path)
+    phases = phases_of(config)
+    session = Session(config, compute, data, state, feature_epochs(phases))
+    pace = Pace(session, phases, plan_work(config, phases, len(data.train), len(data.test)))
+    yield _started(session, phases, directory, start)
+    for text in (*data.notices, *damaged, *notices):
+        yield ev.Notice("warning", text, state.cursor.step)
+    if num_dropped and start:
+        text = f"{num_dropped} records after step {start.step} were dropped; the run goes on from its checkpoint"
+        yield ev.Notice("info", text, start.step)
+    yield from Conductor(session, phases, control, (directory, journal), pace).play()
+
+
+def _starting_point(directory: RunDirectory) -> tuple[CheckpointInfo | None, list[str]]:
+    """The newest checkpoint that is whole, and a sentence for each newer one that is not."""
+    entries = list_checkpoints(directory.path)
+    damaged: list[str] = []
+    for entry in entries:
+        try:
+            info, _ = load_checkpoint(entry.path)
+        except CheckpointError as error:
+            damaged.append(f"passed over a damaged checkpoint: {error}")
+            continue
+        return info, damaged
+    if entries:
+        raise CheckpointError(f"no checkpoint of {directory.path.name} is whole: {entries[0].path.name} is damaged too")
+    return None, []
+
+
+def _compute_for(config: RunConfig, start: CheckpointInfo | None) -> tuple[Compute, list[str]]:
+    """Device, precision, layout and threads: a resumed run takes the checkpoint's, to go on bit-identically."""
+    if start is None:
+        return choose_compute(config.runtime), []
+    before = {"layout": "channels_last", **start.metadata["claf.compute"]}
+    chosen = {name: before[name] for name in ("threads", "precision", "layout")}
+    compute = choose_compute(config.runtime.model_copy(update=chosen))
+    now = compute.record()
+    if now == before:
+        return compute, []
+    changed = ", ".join(f"{name} was {before[name]}, is {now[name]}" for name in now if now[name] != before[name])
+    return compute, [f"the run goes on with other arithmetic ({changed}): it will not be bit-identical"]
+
+
+def _loading(config: RunConfig, compute: Compute) -> Generator[ev.Event, None, Dataset]:
+    steps = dataset_steps(config.data, compute.device)
+    while True:
+        try:
+            pulse = next(steps)
+        except StopIteration as stop:
+            data: Dataset = stop.value
+            return data
+        yield _loading_progress(pulse)
+
+
+def _loading_progress(pulse: Pulse) -> ev.Progressed:
+    fraction = pulse.done / pulse.total if pulse.total else 0.0
+    return ev.Progressed(0, 0, 0, pulse.activity, fraction, 0.0, 0.0, 0.0, 0.0, None, None, None, 0, 0)
+
+
+def _started(
+    session: Session, phases: tuple[Phase, ...], directory: RunDirectory, start: CheckpointInfo | None
+) -> ev.RunStarted:
+    data, compute, config = session.data, session.compute, session.config
+    steps = session.steps_per_sweep
+    return ev.RunStarted(
+        run=directory.path.name,
+        directory=str(directory.path),
+        method=config.method,
+        data=data.name,
+        class_names=data.class_names,
+        num_train=len(data.train),
+        num_validation=len(data.validation),
+        num_test=len(data.test),
+        device=compute.describe(),
+        precision=compute.precision,
+        layout=compute.layout,
+        threads=compute.threads,
+        num_parameters=sum(parameter.numel() for parameter in session.state.network.parameters()),
+        seed=config.seed,
+        phases=(*(phase.plan(steps) for phase in phases), TEST_PHASE),
+        config=to_plain(config),
+        resumed_from_step=start.step if start else None,
+    )
+
+
+def _translate(error: BaseException) -> BaseException:
+    if is_out_of_memory(error):
+        return DeviceError("memory ran out; lower batch_size or model.width, or use another device")
+    return error
+
+
+def _sentence(error: BaseException) -> str:
+    return str(error) if isinstance(error, ClafError) else f"{type(error).__name__}: {error}"

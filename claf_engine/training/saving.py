@@ -1,0 +1,87 @@
+"""Which checkpoints are written, and which are kept: the newest few, the best, and those a person asked for."""
+
+import time
+from pathlib import Path
+
+from claf_engine.events import CheckpointSaved
+from claf_engine.models.network import ATTACK
+from claf_engine.runs import CheckpointEntry, RunDirectory, list_checkpoints, to_plain, versions
+from claf_engine.runs.durable import sync_folder
+from claf_engine.runs.header import read_info
+from claf_engine.terms.errors import CheckpointError
+from claf_engine.training.checkpoint import Description, checkpoint_path, save_checkpoint
+from claf_engine.training.methods import Phase
+from claf_engine.training.session import Session
+
+
+def describe(
+    session: Session, directory: RunDirectory, phase: Phase, num_records: int, *, requested: bool
+) -> Description:
+    """What a checkpoint of this moment says of itself."""
+    compute, validation = session.compute, session.state.ledger.validation
+    classifier = phase.classifier or ATTACK
+    if validation and classifier not in validation:
+        # A phase has begun whose classifier is not fitted yet; the one before it was measured on this same encoder.
+        classifier = list(validation)[-1]
+    figures = validation.get(classifier, {})
+    return Description(
+        run=directory.path.name,
+        config=to_plain(session.config),
+        phase=phase.title,
+        metrics={f"validation_{name}": value for name, value in figures.items()},
+        classifier=classifier,
+        class_names=session.data.class_names,
+        num_records=num_records,
+        compute=compute.record(),
+        versions=versions(),
+        requested=requested,
+    )
+
+
+def save(
+    session: Session, directory: RunDirectory, phase: Phase, num_records: int, *, requested: bool
+) -> CheckpointSaved:
+    """Write a checkpoint of this moment, then delete those that need not be kept.
+
+    Raises:
+        CheckpointError: it cannot be written; nothing was deleted.
+        NonFiniteLoss: a weight is not finite; nothing was written.
+    """
+    started = time.monotonic()
+    path = checkpoint_path(directory.checkpoints, session.state.cursor.step)
+    description = describe(session, directory, phase, num_records, requested=requested or _was_requested(path))
+    num_bytes = save_checkpoint(path, session.state, description)
+    entries = list_checkpoints(directory.path)
+    delete_surplus(entries, session.config.checkpoint.keep_last)
+    kept_as = next((entry.kept_as for entry in entries if entry.path == path), ())
+    seconds = time.monotonic() - started
+    cursor = session.state.cursor
+    return CheckpointSaved(cursor.step, cursor.phase, str(path), num_bytes, kept_as, seconds)
+
+
+def delete_surplus(entries: list[CheckpointEntry], keep_last: int) -> list[CheckpointEntry]:
+    """Delete all but the newest `keep_last`, the best and the requested ones; unreadable files are left alone.
+
+    Returns:
+        What was deleted.
+    """
+    readable = [entry for entry in entries if entry.info is not None]
+    surplus = [entry for entry in readable[keep_last:] if not set(entry.kept_as) & {"best", "requested"}]
+    for entry in surplus:
+        entry.path.unlink(missing_ok=True)
+    if surplus:
+        sync_folder(surplus[0].path.parent)
+    return surplus
+
+
+def _was_requested(path: Path) -> bool:
+    """Whether a person asked for this step's checkpoint before the end of an epoch, or a stop, saves it once more."""
+    try:
+        return bool(read_info(path).metadata.get("claf.requested"))
+    except CheckpointError:
+        return False
+
+
+def newest(directory: RunDirectory) -> str | None:
+    """The file of the newest checkpoint that can be read, or None when there is none."""
+    return next((str(entry.path) for entry in list_checkpoints(directory.path) if entry.info is not None), None)

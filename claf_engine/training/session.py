@@ -1,0 +1,153 @@
+"""What a phase works with: settings, device, images and state, and the few moves that all loops share."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import torch
+from torch import Tensor
+
+from claf_engine.compute.device import Compute
+from claf_engine.compute.seeding import ORDER
+from claf_engine.config import RunConfig
+from claf_engine.data import Dataset, Split, to_pixels
+from claf_engine.events.ticks import Boundary
+from claf_engine.models.network import ATTACK
+from claf_engine.terms.errors import NonFiniteLoss
+from claf_engine.training.optimizers import learning_rate, set_learning_rate
+from claf_engine.training.state import FEATURES, TrainState, make_optimizer, optimizer_config
+
+
+def steps_of_share(share: float, steps_per_sweep: int) -> int:
+    """Optimiser steps of a pass over a share of the batches, rounded up; the share is meant as it is written."""
+    return math.ceil(Fraction(str(share)) * steps_per_sweep)
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run in one process. Only `state` changes.
+
+    Attributes:
+        feature_epochs: epochs that encoder and projection head train for, in all contrastive phases together.
+    """
+
+    config: RunConfig
+    compute: Compute
+    data: Dataset
+    state: TrainState
+    feature_epochs: int
+
+    @property
+    def steps_per_sweep(self) -> int:
+        """Optimiser steps of one pass over the training images; the last batch may be smaller."""
+        return -(-len(self.data.train) // self.config.batch_size)
+
+    @property
+    def steps_per_retraining_sweep(self) -> int:
+        """Optimiser steps of one pass of classifier retraining, which may take a share of the batches only."""
+        return steps_of_share(self.config.adversarial.classifier_fraction, self.steps_per_sweep)
+
+    def optimizer(self, name: str) -> torch.optim.Optimizer:
+        """The optimiser of this name, made on first use."""
+        state = self.state
+        if name not in state.optimizers:
+            state.optimizers[name] = make_optimizer(self.config, state.network, name)
+        return state.optimizers[name]
+
+    def renew_optimizer(self, name: str) -> None:
+        """Begin again with an optimiser that remembers nothing."""
+        self.state.optimizers[name] = make_optimizer(self.config, self.state.network, name)
+
+    def drop_optimizer(self, name: str) -> None:
+        """Forget an optimiser that no later phase uses, so that checkpoints need not hold it."""
+        self.state.optimizers.pop(name, None)
+
+    def batches(self, num_batches: int | None = None, *, again: bool = False) -> Iterator[Tensor]:
+        """One pass over the training images in random order, from wherever the cursor stands.
+
+        Yields row indices (B,) on the CPU; the caller ends each batch with `finish_step`.
+
+        Args:
+            num_batches: how many of the first batches are taken; None takes all.
+            again: take the images of the pass before, and no others, in a new order.
+        """
+        state, cursor, size = self.state, self.state.cursor, self.config.batch_size
+        if cursor.batch == 0:
+            order = torch.randperm(len(self.data.train), generator=state.generators[ORDER])
+            if again:
+                order = order[torch.isin(order, state.order)]
+            elif num_batches is not None:
+                order = order[: num_batches * size]
+            state.order = order
+        while cursor.batch * size < len(state.order):
+            batch = cursor.batch
+            yield state.order[batch * size : (batch + 1) * size]
+            assert cursor.batch == batch + 1, "a batch must end with finish_step"
+
+    def training_batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (B, 3, H, W) in [0, 1] and labels (B,) of the given training rows."""
+        return self.take(self.data.train, rows)
+
+    def take(self, split: Split, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (B, 3, H, W) in [0, 1] and labels (B,) of the given rows of a split."""
+        rows = rows.to(self.compute.device, non_blocking=True)
+        return to_pixels(split.images[rows]), split.labels[rows]
+
+    def step_optimizer(self, name: str, loss: Tensor, step: int, total_steps: int, *, is_edited: bool = True) -> float:
+        """Take one optimiser step on a loss.
+
+        Args:
+            name: the optimiser.
+            loss: 0-d, with its graph.
+            step: steps the schedule has seen before.
+            total_steps: steps the schedule has in all.
+            is_edited: whether a live edit of the learning rate is meant for this optimiser.
+
+        Returns:
+            The learning rate of this step.
+
+        Raises:
+            NonFiniteLoss: the loss is NaN or infinite; nothing was stepped. An accelerator is asked only where a loss
+                is logged or a checkpoint saved, because asking makes it wait.
+        """
+        if self.compute.device.type == "cpu":
+            self.require_finite(float(loss.detach()))
+        steps_per_epoch = self.steps_per_retraining_sweep if name == ATTACK else self.steps_per_sweep
+        rate = learning_rate(optimizer_config(self.config, name), step, total_steps, steps_per_epoch)
+        if is_edited:
+            rate *= self.state.ledger.learning_rate_factor
+        optimizer = self.optimizer(name)
+        set_learning_rate(optimizer, rate)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        return rate
+
+    def require_finite(self, loss: float) -> None:
+        """Refuse a loss that is NaN or infinite.
+
+        Raises:
+            NonFiniteLoss: with the step and what to try.
+        """
+        if not -float("inf") < loss < float("inf"):
+            raise NonFiniteLoss(
+                f"training diverged: the loss of step {self.state.cursor.step + 1} is {loss}; resume from the last "
+                "checkpoint with a lower learning rate, or start again with another optimiser"
+            )
+
+    def finish_step(self, part: str, loss_name: str, loss: Tensor, rate: float, num_images: int) -> Boundary:
+        """Move the cursor past one optimiser step."""
+        state = self.state
+        state.cursor.batch += 1
+        state.cursor.step += 1
+        state.loss_sum += loss.detach()
+        state.loss_count += 1
+        return Boundary(part, loss_name, loss.detach(), rate, num_images)
+
+    def feature_step(self, loss: Tensor) -> float:
+        """Step encoder and projection head, whose schedule runs across all contrastive phases."""
+        cursor = self.state.cursor
+        rate = self.step_optimizer(FEATURES, loss, cursor.feature_steps, self.feature_epochs * self.steps_per_sweep)
+        cursor.feature_steps += 1
+        return rate

@@ -1,0 +1,174 @@
+"""Everything that training changes, and therefore everything that a checkpoint holds."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from claf_engine.compute.device import Compute
+from claf_engine.compute.seeding import INIT, training_generators
+from claf_engine.config import OptimizerConfig, RunConfig
+from claf_engine.models.network import ADVERSARIAL, ATTACK, NATURAL, Network, build_network
+from claf_engine.training.optimizers import build_optimizer
+
+FEATURES = "features"
+"""Optimisers are named after what they train: this one encoder and projection head, those named after a classifier that
+classifier, and those of `joint_optimizer` encoder and classifier together."""
+
+
+@dataclass
+class Cursor:
+    """Where the run is: finished phases, epochs, parts of the epoch, sweeps of the part, batches of the sweep.
+
+    Attributes:
+        step: optimiser steps of the whole run.
+        feature_steps: those of encoder and projection head, which share one schedule across stages 1 and 2.
+    """
+
+    phase: int = 0
+    epoch: int = 0
+    part: int = 0
+    sweep: int = 0
+    batch: int = 0
+    step: int = 0
+    feature_steps: int = 0
+
+    def end_sweep(self) -> None:
+        """Move to the next pass over the images."""
+        self.sweep, self.batch = self.sweep + 1, 0
+
+    def end_part(self) -> None:
+        """Move to the next part of the epoch."""
+        self.part, self.sweep, self.batch = self.part + 1, 0, 0
+
+    def end_epoch(self) -> None:
+        """Move to the next epoch."""
+        self.epoch, self.part, self.sweep, self.batch = self.epoch + 1, 0, 0, 0
+
+    def end_phase(self) -> None:
+        """Move to the next phase."""
+        self.phase, self.epoch, self.part, self.sweep, self.batch = self.phase + 1, 0, 0, 0, 0
+
+
+@dataclass
+class Ledger:
+    """Plain numbers that a resumed run needs.
+
+    Attributes:
+        elapsed: seconds of training so far, without pauses.
+        phase_elapsed: the same for each phase.
+        epoch_elapsed: the same for the current epoch.
+        done: units of work done, by kind (see `progress`).
+        is_probe_owed: a stop came into the probe at the end of the last epoch, before it was done.
+        learning_rate_factor: live edit of the current phase's learning rate, relative to its schedule.
+        probe_every: live edit of the epochs between probes, or None.
+        before: adversarial accuracy of the attack classifier when its current retraining began.
+        fitted: the same when its last retraining ended.
+        moved: the same after the encoder's next epoch.
+        best_monitored: highest PGD accuracy so far of fast adversarial training.
+        has_collapsed: fast adversarial training overfitted, and its phase ends early.
+        best_probed: highest PGD accuracy of any probe of this phase, where it trains on attacked images.
+        alerts: those that stand, by name: when each began and its reason, {"step": 120, "text": "..."}.
+        validation: the latest probe of each classifier in this state: {"natural": {"natural": .9, "robust": .5}}.
+        probe: the latest probe of any state, for the list of runs: step, classifier, natural and robust accuracies.
+    """
+
+    elapsed: float = 0.0
+    phase_elapsed: dict[str, float] = field(default_factory=dict)
+    epoch_elapsed: float = 0.0
+    done: dict[str, int] = field(default_factory=dict)
+    is_probe_owed: bool = False
+    learning_rate_factor: float = 1.0
+    probe_every: int | None = None
+    before: float | None = None
+    fitted: float | None = None
+    moved: float | None = None
+    best_monitored: float | None = None
+    has_collapsed: bool = False
+    best_probed: float | None = None
+    alerts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    validation: dict[str, dict[str, float]] = field(default_factory=dict)
+    probe: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class TrainState:
+    """Network, optimisers, generators and position: what phases change is what is saved.
+
+    Attributes:
+        order: (N,) image order of the current sweep, on the CPU; empty before the first.
+        loss_sum: 0-d fp64 sum of the losses of the current part, on the device.
+        loss_count: how many losses it sums.
+        features: (N, D) fp32 features of attacked training images that retraining is yet to replay, on the device;
+            zero where no image was attacked; None while there are none.
+        perturbations: (N, 3, H, W) int8, where the next attack on each training image begins, in 127ths of epsilon, on
+            the device; None where attacks do not start warm.
+    """
+
+    network: Network
+    generators: dict[str, torch.Generator]
+    optimizers: dict[str, torch.optim.Optimizer]
+    order: Tensor
+    loss_sum: Tensor
+    loss_count: int = 0
+    cursor: Cursor = field(default_factory=Cursor)
+    ledger: Ledger = field(default_factory=Ledger)
+    features: Tensor | None = None
+    perturbations: Tensor | None = None
+
+    def start_losses(self) -> None:
+        """Begin a new mean of losses."""
+        self.loss_sum.zero_()
+        self.loss_count = 0
+
+    def mean_loss(self) -> float:
+        """Mean loss of the current part; reads from the device."""
+        return float(self.loss_sum) / max(1, self.loss_count)
+
+
+def begin(config: RunConfig, num_classes: int, compute: Compute) -> TrainState:
+    """The state of a run that has not trained yet, on its device."""
+    generators = training_generators(config.seed, compute.device)
+    network = build_network(config.model, num_classes, generators[INIT])
+    compute.place(network)
+    return TrainState(
+        network=network,
+        generators=generators,
+        optimizers={},
+        order=torch.empty(0, dtype=torch.int64),
+        loss_sum=torch.zeros((), dtype=torch.float64, device=compute.device),
+    )
+
+
+def joint_optimizer(classifier: str) -> str:
+    """Name of the optimiser that trains the encoder together with a classifier."""
+    return f"encoder+{classifier}"
+
+
+def optimizer_config(config: RunConfig, name: str) -> OptimizerConfig:
+    """The settings of one of the run's optimisers."""
+    return {
+        FEATURES: config.features_optimizer,
+        joint_optimizer(NATURAL): config.supervised.optimizer,
+        joint_optimizer(ADVERSARIAL): config.supervised.optimizer,
+        ATTACK: config.adversarial.classifier_optimizer,
+        NATURAL: config.linear_evaluation.optimizer,
+        ADVERSARIAL: config.linear_evaluation.optimizer,
+    }[name]
+
+
+def make_optimizer(config: RunConfig, network: Network, name: str) -> torch.optim.Optimizer:
+    """A fresh optimiser for the part of the network that `name` stands for."""
+    return build_optimizer(optimizer_config(config, name), _parameters(network, name))
+
+
+def _parameters(network: Network, name: str) -> Iterator[nn.Parameter]:
+    if name == FEATURES:
+        return chain(network.encoder.parameters(), network.projection_head.parameters())
+    if name.startswith(joint_optimizer("")):
+        classifier = network.classifiers[name.removeprefix(joint_optimizer(""))]
+        return chain(network.encoder.parameters(), classifier.parameters())
+    return iter(list(network.classifiers[name].parameters()))

@@ -1,0 +1,116 @@
+"""Axes: bounds that leave NaN out, and ticks at round numbers. Pure functions."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from claf_tui.words import figures
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A range of values on `length` dots; with `is_log` equal ratios take equal room."""
+
+    low: float
+    high: float
+    is_log: bool = False
+
+    def place(self, values: Floats, length: int) -> Floats:
+        """Map values to [0, length - 1]; what a logarithm does not have becomes NaN."""
+        low, high, placed = self.low, self.high, values
+        if self.is_log:
+            placed = np.log10(np.where(values > 0, values, np.nan))
+            low, high = math.log10(low), math.log10(high)
+        position: Floats = (placed - low) / (high - low) * (length - 1)
+        return position
+
+
+def value_axis(arrays: Iterable[Floats], *, include: tuple[float, float] | None = None, is_log: bool = False) -> Axis:
+    """Choose bounds that hold all finite values, with a little room around them.
+
+    Args:
+        arrays: the values; NaN, infinite and (with `is_log`) non-positive ones do not count.
+        include: a range that is always shown.
+        is_log: whether the axis is logarithmic.
+    """
+    values = np.concatenate([np.asarray(array, dtype=np.float64) for array in arrays] or [np.zeros(0)])
+    values = values[np.isfinite(values) & ((values > 0) | (not is_log))]
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.1, 1.0)
+    if is_log:
+        return _log_axis(low, high)
+    if include is not None:
+        low, high = min(low, include[0]), max(high, include[1])
+    if high - low < 1e-12 * max(1.0, abs(high)):
+        margin = abs(high) * 0.1 or 1.0
+        low, high = low - margin, high + margin
+    margin = 0.04 * (high - low)
+    padded_low = low - margin if low < 0 else max(0.0, low - margin)
+    if include is None:
+        return Axis(padded_low, high + margin)
+    return Axis(low if low == include[0] else low - margin, high if high == include[1] else high + margin)
+
+
+def ticks(axis: Axis, most: int) -> list[float]:
+    """Choose round values inside an axis: at most `most` of them, but two at least."""
+    if axis.is_log:
+        return _log_ticks(axis, max(2, most))
+    found: list[float] = []
+    power = math.floor(math.log10((axis.high - axis.low) / most)) - 1
+    for step in (factor * 10.0**exponent for exponent in range(power, power + 4) for factor in (1, 2, 2.5, 5)):
+        first = math.ceil(axis.low / step - 1e-9)
+        last = math.floor(axis.high / step + 1e-9)
+        if last - first + 1 < 2:
+            break
+        found = [number * step for number in range(first, min(last, first + 99) + 1)]
+        if len(found) <= most:
+            break
+    return found if 2 <= len(found) <= max(4, most) else [axis.low, axis.high]
+
+
+def labels(values: list[float], *, is_percent: bool = False) -> list[str]:
+    """Write ticks with as many decimals as tell them apart."""
+    if is_percent:
+        return [f"{100 * value:.0f}%" for value in values]
+    shown = [value for value in values if value != 0]
+    if any(abs(value) >= 1e4 or abs(value) < 1e-3 for value in shown):
+        return [_exponent(value) for value in values]
+    for digits in range(7):
+        written = [f"{value:.{digits}f}" for value in values]
+        if all(
+            math.isclose(float(text), value, rel_tol=1e-6, abs_tol=1e-9)
+            for text, value in zip(written, values, strict=True)
+        ):
+            return written
+    return [f"{value:.3g}" for value in values]
+
+
+def step_labels(values: list[float]) -> list[str]:
+    """Write step counts in a few characters."""
+    return [figures.short_count(value) for value in values]
+
+
+def _exponent(value: float) -> str:
+    return "0" if value == 0 else f"{value:.1e}".replace("e+0", "e").replace("e-0", "e-").replace(".0e", "e")
+
+
+def _log_axis(low: float, high: float) -> Axis:
+    if high / low < 1.5:
+        low, high = low / 1.25, high * 1.25
+    return Axis(low * 0.95, high * 1.05, is_log=True)
+
+
+def _log_ticks(axis: Axis, most: int) -> list[float]:
+    exponents = range(math.floor(math.log10(axis.low)), math.ceil(math.log10(axis.high)) + 1)
+    inside: list[float] = []
+    for factors in ((1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
+        inside = [f * 10.0**e for e in exponents for f in factors if axis.low <= f * 10.0**e <= axis.high]
+        if len(inside) <= most:
+            break
+    if len(inside) > most:
+        inside = inside[:: math.ceil(len(inside) / most)]
+    return inside if len(inside) >= 2 else [axis.low / 0.95, axis.high / 1.05]

@@ -1,0 +1,1 @@
+"""The Textual apps, their engine thread, and the terminal they run in."""

@@ -1,0 +1,103 @@
+"""Follows the files of a run that another process writes, as events for the console."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from claf_engine import events as ev
+from claf_engine.events.control import Control
+from claf_engine.runs import is_live, summarise
+from claf_engine.runs.journal import EVENTS, METRICS, events_of, parse_records
+
+POLL_SECONDS = 0.5
+SILENCE_SECONDS = 10.0
+"""Seconds without a sign of life after which the run's lock is looked at."""
+PROGRESS_FIELDS = tuple(spec.name for spec in fields(ev.Progressed))
+
+
+class Follower:
+    """An engine for the console that only reads: first all there is, then what is added, until the run ends."""
+
+    def __init__(self, directory: Path, poll_seconds: float = POLL_SECONDS) -> None:
+        self._directory = directory
+        self._poll_seconds = poll_seconds
+        self._tails = _tails(directory)
+        self._progress: ev.Progressed | None = None
+        self._has_ended = False
+
+    def __call__(self, control: Control) -> Iterator[ev.Event]:
+        """Yield the run's events as they appear."""
+        heard = time.monotonic()
+        while not control.stop_requested:
+            found = self._look()
+            yield from found
+            if found:
+                heard = time.monotonic()
+            elif self._has_ended:
+                return
+            elif time.monotonic() - heard > SILENCE_SECONDS and not is_live(self._directory):
+                yield self._interrupted()
+                return
+            time.sleep(self._poll_seconds)
+
+    def _look(self) -> list[ev.Event]:
+        """What is new since the last look; all of it, when a resumed run has dropped records."""
+        if any(tail.was_replaced() for tail in self._tails):
+            self._tails = _tails(self._directory)
+        records = [record for tail in self._tails for record in tail.read()]
+        found = events_of(records)
+        if found:
+            self._has_ended = isinstance(found[-1], ev.RunFinished)
+        if not self._has_ended and (progress := progress_of(summarise(self._directory).record)) != self._progress:
+            self._progress = progress
+            found += [progress] if progress is not None else []
+        return found
+
+    def _interrupted(self) -> ev.RunFinished:
+        step, elapsed = (self._progress.step, self._progress.elapsed) if self._progress else (0, 0.0)
+        reason = "its process ended without saying why; resume the run to go on from its last checkpoint"
+        return ev.RunFinished("stopped", step, elapsed, reason=reason)
+
+
+class Tail:
+    """Reads the whole lines that were added to a file since the last time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._inode = 0
+
+    def was_replaced(self) -> bool:
+        """Whether the file is another one than before, or lost its end."""
+        try:
+            status = self._path.stat()
+        except OSError:
+            return False
+        return self._inode not in (0, status.st_ino) or status.st_size < self._offset
+
+    def read(self) -> list[dict[str, Any]]:
+        """The JSON objects of the new lines; a line that is not whole yet waits."""
+        try:
+            with self._path.open("rb") as file:
+                self._inode = os.fstat(file.fileno()).st_ino
+                file.seek(self._offset)
+                added = file.read()
+        except OSError:
+            return []
+        whole = added[: added.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        return list(parse_records(whole.splitlines(keepends=True)))
+
+
+def progress_of(record: Mapping[str, Any]) -> ev.Progressed | None:
+    """The progress that a run's status file tells of, if any."""
+    if not all(name in record for name in PROGRESS_FIELDS):
+        return None
+    return ev.Progressed(**{name: record[name] for name in PROGRESS_FIELDS})
+
+
+def _tails(directory: Path) -> list[Tail]:
+    return [Tail(directory / name) for name in (METRICS, EVENTS)]

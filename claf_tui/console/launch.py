@@ -1,0 +1,83 @@
+"""Run the console around an engine: terminal, thread and exit code in one call."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from claf_engine.events.control import Control
+from claf_tui.console.app import SAVE_TIMEOUT, ConsoleApp
+from claf_tui.console.bridge import Engine
+from claf_tui.console.terminal import captured_output
+from claf_tui.screens.checkpoints.actions import ResumeRequest
+from claf_tui.words.safe_text import safe_lines
+
+LEAVE_TIMEOUT = 10.0
+"""Seconds that a finished engine gets to run its last lines, such as closing its files."""
+WATCH_TIMEOUT = 2.0
+"""Seconds that the reader of a watched run gets; nothing depends on it."""
+
+
+@dataclass(frozen=True)
+class ConsoleResult:
+    """How the console ended.
+
+    Attributes:
+        return_code: what the process should exit with.
+        resume: the checkpoint that the person asked to resume from, or None.
+        reason: why the run failed, or an empty string.
+        directory: the run's folder as the engine named it, or None when it never began.
+    """
+
+    return_code: int
+    resume: Path | None = None
+    reason: str = ""
+    directory: str | None = None
+
+
+def run_console(
+    engine: Engine,
+    control: Control,
+    *,
+    log_path: Path,
+    read_only: bool = False,
+    app_class: type[ConsoleApp] = ConsoleApp,
+    leave: Callable[[int], None] = os._exit,
+) -> ConsoleResult:
+    """Show a run in the terminal until the person leaves, and wait for the engine to save.
+
+    Descriptors 1 and 2 go to `log_path` meanwhile. When the engine is still at work after it was given up on, the
+    process leaves at once through `leave`, because a thread inside a kernel cannot be ended any other way; the last
+    checkpoint on disk is whole.
+
+    Args:
+        engine: makes the run's events, in a thread of its own.
+        control: what the engine polls.
+        log_path: file for everything that other code prints; also receives the traceback of a failed run.
+        read_only: the run belongs to another process and is only watched.
+        app_class: the console to show it in.
+        leave: ends the process.
+    """
+    with captured_output(log_path) as log_file:
+        app = app_class(engine, control, read_only=read_only, log_file=log_file)
+        request = app.run()
+        control.stop()
+        has_left = not app.was_abandoned and app.thread.join(_patience(app, read_only=read_only))
+        log_file.writelines(f"{line}\n" for line in safe_lines(app.thread.traceback_text, 20_000))
+    return_code = app.return_code or 0
+    if not has_left and not read_only:
+        sys.stdout.flush()
+        leave(return_code)
+    return ConsoleResult(
+        return_code=return_code,
+        resume=request.path if isinstance(request, ResumeRequest) else None,
+        reason=app.reason,
+        directory=app.state.run.directory if app.state.run else None,
+    )
+
+
+def _patience(app: ConsoleApp, *, read_only: bool) -> float:
+    if read_only:
+        return WATCH_TIMEOUT
+    return LEAVE_TIMEOUT if app.has_ended else SAVE_TIMEOUT

@@ -1,0 +1,1 @@
+"""What is printed without a console: tables, lines, JSON."""

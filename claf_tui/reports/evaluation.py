@@ -1,0 +1,154 @@
+"""What `claf-tui eval` shows a person: how the figures came about, the figures, and what they do not mean. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from claf_tui.reports.curve import curve_tables
+from claf_tui.words import figures
+from claf_tui.words.attack_words import ANY, ANY_POINT, LAST, NO_BALL, PIXEL, deciding_text, radius_text
+from claf_tui.words.safe_text import safe
+
+Figure = Mapping[str, Any]
+"""One robust figure as a JSON object."""
+
+NAMES = {"autoattack": "AutoAttack"}
+HEADINGS = {"step_size": "step size", "knowledge": "attacker"}
+SETTINGS = ("attack", "knowledge", "norm", "space", "steps", "step_size", "restarts", "seed", "precision")
+"""What tells figures apart besides the radius: a column each where it differs, else named once above the table."""
+ATTACKERS = (
+    "natural accuracy is with the defence; an oblivious attack does not know of it, an adaptive one takes its gradient "
+    "for the identity; the lower figure counts"
+)
+ANY_DECIDES = f"{ANY_POINT}: broken by the first misclassified point; most papers judge the last alone, which is weaker"
+ADAPTIVE_ONLY = "natural accuracy is with the defence; AutoAttack crafts and judges with one model, so it is adaptive"
+
+
+def evaluation_tables(record: Mapping[str, Any]) -> list[RenderableType]:
+    """An evaluation's record: what a reader needs to repeat it, the figures, and sentences of what they are not.
+
+    Raises:
+        CurveError: the record has a curve that cannot be read.
+    """
+    robust = record["robust"]
+    sentences = [Text(sentence, style="yellow") for sentence in no_ball_sentences(robust)]
+    sentences += [Text(sentence, style="dim") for sentence in (*_point_sentences(robust), *_defence_sentences(robust))]
+    measured = curve_tables(record) if "curve" in record else [_accuracies(record)]
+    return [_facts(record), *measured, *sentences]
+
+
+def no_ball_sentences(robust: Iterable[Figure]) -> list[str]:
+    """Say of figures that are not accuracy in an epsilon-ball how far images were moved; nothing where all are."""
+    outside = [item for item in robust if item.get("space", PIXEL) != PIXEL]
+    if not outside:
+        return []
+    sentence = f"{NO_BALL}: not accuracy in an epsilon-ball; {safe(outside[0]['space'], 20)} space clamps images"
+    largest = [item["largest_distance"] for item in outside if _is_number(item.get("largest_distance"))]
+    means = [item["mean_distance"] for item in outside if _is_number(item.get("mean_distance"))]
+    if largest:
+        sentence += f" and moved them up to {figures.levels(max(largest))}"
+    if means:
+        sentence += f", {figures.levels(sum(means) / len(means))} on average"
+    return [sentence]
+
+
+def radius_of(item: Figure) -> str:
+    """A figure's radius with its norm, and with a mark where there is no ball."""
+    return radius_text(item["epsilon"], item.get("norm", "linf"), item.get("space", PIXEL), item.get("decides", LAST))
+
+
+def new_table(*headings: str, show_header: bool = True) -> Table:
+    """A table in the style of all of ours, without rows."""
+    table = Table(box=SIMPLE_HEAD, show_header=show_header, pad_edge=False, caption_justify="left")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def cells_of(*values: object) -> list[str]:
+    """Foreign values as clean text for a table."""
+    return [safe(value, 200) for value in values]
+
+
+def _facts(record: Mapping[str, Any]) -> Table:
+    """How the figures came about, as far as it is the same for all of them."""
+    robust = record["robust"]
+    shared = {key: value for key in SETTINGS if (value := _shared(robust, key)) is not None}
+    name = str(shared.get("attack", ""))
+    settings = [f"{HEADINGS.get(key, key)} {safe(shared[key], 20)}" for key in SETTINGS[4:8] if key in shared]
+    space = [safe(shared[key], 20) for key in ("space", "norm") if key in shared]
+    images = f"{figures.count(record['num_examples'])} test images" if _is_number(record.get("num_examples")) else ""
+    defence = [safe(value, 40) for value in (record.get("defence", "none"),) if value != "none"]
+    rows = {
+        "checkpoint": safe(record.get("checkpoint"), 400),
+        "classifier": safe(record.get("classifier", figures.UNKNOWN)),
+        "weights_sha256": safe(record.get("weights_sha256"), 64),
+        "measured on": _listed(record.get("data"), images, shared.get("precision"), record.get("device")),
+        "attack": _listed(NAMES.get(name, safe(name, 20).upper()), *settings),
+        "decides": ", ".join(dict.fromkeys(deciding_text(item.get("decides", LAST)) for item in robust)),
+        "space": _listed(*space),
+        "defence": _listed(*defence, shared.get("knowledge") if defence else None),
+        "standing": safe(record.get("audit", "unaudited"), 20),
+    }
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for label, text in rows.items():
+        if text:
+            table.add_row(label, Text(text))
+    return table
+
+
+def _accuracies(record: Mapping[str, Any]) -> Table:
+    """Accuracy at each radius, what differs between the attacks, and how far they moved images."""
+    robust = record["robust"]
+    differing = [key for key in SETTINGS if any(key in item for item in robust) and _shared(robust, key) is None]
+    if all(item.get("step_size") == item["epsilon"] for item in robust):
+        differing = [key for key in differing if key != "step_size"]
+    is_measured = any(_is_number(item.get("largest_distance")) for item in robust)
+    has_ball = all(item.get("space", PIXEL) == PIXEL for item in robust)
+    distances = ["largest_distance", *([] if has_ball else ["mean_distance"])] if is_measured else []
+    table = new_table("epsilon")
+    table.add_column("accuracy", justify="right", style="bold")
+    for key in differing:
+        table.add_column(HEADINGS.get(key, key), overflow="fold")
+    for heading, _ in zip(("moved" if has_ball else "moved up to", "mean"), distances, strict=False):
+        table.add_column(heading, justify="right")
+    table.add_row("natural", figures.percent(record["natural_accuracy"]))
+    for item in robust:
+        table.add_row(
+            radius_of(item),
+            figures.percent(item["robust_accuracy"]),
+            *cells_of(*(item.get(key, "") for key in differing)),
+            *(figures.levels(item[key]) if _is_number(item.get(key)) else figures.UNKNOWN for key in distances),
+        )
+    return table
+
+
+def _point_sentences(robust: Sequence[Figure]) -> list[str]:
+    return [ANY_DECIDES] if any(item.get("decides") == ANY for item in robust) else []
+
+
+def _defence_sentences(robust: Sequence[Figure]) -> list[str]:
+    attackers = {item.get("knowledge") for item in robust if item.get("defence", "none") != "none"}
+    if not attackers:
+        return []
+    return [ATTACKERS if "oblivious" in attackers else ADAPTIVE_ONLY]
+
+
+def _shared(robust: Sequence[Figure], key: str) -> Any:
+    """The value that all figures have, or None."""
+    values = {str(item.get(key)) for item in robust}
+    return robust[0].get(key) if len(values) == 1 else None
+
+
+def _listed(*words: object) -> str:
+    return ", ".join(safe(word, 200) for word in words if word)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float)

@@ -1,0 +1,103 @@
+"""The only module that prints: data to stdout, everything else to stderr.
+
+Foreign strings are cleaned before they get here by whoever builds a table, and here for plain sentences.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from claf_engine.events.ticks import Pulse
+from claf_tui.words.safe_text import safe
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+Report = TypeVar("Report")
+Item = TypeVar("Item")
+
+MAX_SENTENCE = 1000
+PIPE_WIDTH = 200
+"""Columns of a table that no terminal shows, so that nothing in it is cut off."""
+
+
+def error(sentence: str) -> None:
+    """Say in one line what went wrong."""
+    from rich.text import Text
+
+    text = safe(" ".join(sentence.split()), MAX_SENTENCE)
+    with suppress(OSError, ValueError):  # the terminal is gone: there is nobody to tell
+        console(stderr=True).print(Text.assemble(("error:", "bold red"), " ", text), soft_wrap=True)
+
+
+def note(line: str) -> None:
+    """Write one line for a person."""
+    sys.stderr.write(f"{safe(line, MAX_SENTENCE)}\n")
+    sys.stderr.flush()
+
+
+def note_from_signal(line: str) -> None:
+    """Write one line from a signal handler, which may have interrupted a write to the buffered stream."""
+    with suppress(OSError):
+        os.write(2, f"{line}\n".encode())
+
+
+def text(lines: str) -> None:
+    """Write a text of our own making to stdout as it is."""
+    sys.stdout.write(lines if lines.endswith("\n") else f"{lines}\n")
+    sys.stdout.flush()
+
+
+def record(value: Mapping[str, Any] | Sequence[Any], *, is_line: bool = False) -> None:
+    """Write JSON to stdout, escaped to plain ASCII; `is_line` puts it on one line."""
+    text(json.dumps(value, indent=None if is_line else 2, allow_nan=False))
+
+
+def show(*renderables: "RenderableType") -> None:
+    """Write rich tables and texts to stdout."""
+    shown = console()
+    for renderable in renderables:
+        shown.print(renderable)
+
+
+def console(*, stderr: bool = False) -> "Console":
+    """A rich console without markup; NO_COLOR and pipes switch colours off."""
+    from rich.console import Console
+
+    is_terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(stderr=stderr, markup=False, highlight=False, emoji=False, width=None if is_terminal else PIPE_WIDTH)
+
+
+def follow(
+    steps: Generator[Pulse | Item, None, Report], tell: Callable[[Pulse | Item], None] = lambda _: None
+) -> Report:
+    """Run steps to their report and draw a progress bar on stderr, when that is a terminal.
+
+    Args:
+        steps: what is shown as progress are their pulses.
+        tell: is called with everything else that they yield, while no bar is drawn.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    bar = Progress(*columns, console=console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+    with bar:
+        task, activity = bar.add_task("starting", total=None), ""
+        while True:
+            try:
+                pulse = next(steps)
+            except StopIteration as stop:
+                report: Report = stop.value
+                return report
+            if not isinstance(pulse, Pulse):
+                bar.stop()  # else its redirection would carry what is told to stderr
+                tell(pulse)
+                bar.start()
+                continue
+            if pulse.activity != activity:
+                activity = pulse.activity
+                bar.reset(task, description=safe(activity, 48), total=pulse.total or None)
+            bar.update(task, completed=pulse.done)

@@ -1,0 +1,92 @@
+"""What a run prints when there is no console: lines for a person, or JSON lines for a program."""
+
+import time
+from collections.abc import Callable
+
+from claf_engine import events as ev
+from claf_engine.events import records
+from claf_tui.reports import output
+from claf_tui.state import RunState, reduce
+from claf_tui.words import figures
+from claf_tui.words.safe_text import safe
+
+PROGRESS_INTERVAL = 5.0
+"""Seconds between two progress lines."""
+
+
+class PlainPrinter:
+    """Writes what happens as lines, and every few seconds where the run is."""
+
+    def __init__(self, write: Callable[[str], None] = output.note, clock: Callable[[], float] = time.monotonic) -> None:
+        self._write = write
+        self._clock = clock
+        self._state = RunState()
+        self._step: ev.StepLogged | None = None
+        self._next_progress = 0.0
+
+    def __call__(self, event: ev.Event) -> None:
+        """Write what there is to say about one event."""
+        before = self._state.num_log_lines
+        self._state = reduce(self._state, event)
+        new_lines = self._state.log[len(self._state.log) - (self._state.num_log_lines - before) :]
+        if not (isinstance(event, ev.RunFinished) and event.status == "failed"):  # whoever runs the engine says why
+            for line in new_lines:
+                word = "ALERT" if isinstance(event, ev.Alert) else line.level
+                self._write(line.text if line.level == "info" else f"{word}: {line.text}")
+        for text in [*details(event), *reminders(event, self._state)]:
+            self._write(text)
+        if isinstance(event, ev.StepLogged):
+            self._step = event
+        if isinstance(event, ev.Progressed) and self._clock() >= self._next_progress:
+            self._next_progress = self._clock() + PROGRESS_INTERVAL
+            self._write(progress_line(event, self._step, self._state))
+
+
+def json_line(event: ev.Event) -> None:
+    """Write an event as one line of JSON; progress is left out, as in the run's own files."""
+    if not isinstance(event, ev.Progressed):
+        output.record(records.to_record(event), is_line=True)
+
+
+def details(event: ev.Event) -> list[str]:
+    """What a person wants to know beyond the console's log line."""
+    match event:
+        case ev.RunStarted():
+            images = f"{event.num_train:,} train, {event.num_validation:,} validation, {event.num_test:,} test images"
+            threads = "thread" if event.threads == 1 else "threads"
+            arithmetic = f"{safe(event.precision, 20)} {safe(event.layout, 20)}"
+            network = f"{event.num_parameters:,} parameters, {arithmetic}, {event.threads} {threads}"
+            return [f"{images}; {network}; seed {event.seed}", f"folder {safe(event.directory, 400)}"]
+        case ev.ClassifierRetrained():
+            accuracy = f"{figures.percent(event.before)} → {figures.percent(event.after)}"
+            return [f"epoch {event.epoch}: classifier retrained, {accuracy} on adversarial examples"]
+        case ev.DissociationMeasured():
+            points = f"{100 * event.dissociation:.1f} points"
+            accuracy = f"{figures.percent(event.fitted)} → {figures.percent(event.moved)}"
+            return [f"epoch {event.epoch}: dissociation {points}, {accuracy} after the encoder moved"]
+        case _:
+            return []
+
+
+def reminders(event: ev.Event, state: RunState) -> list[str]:
+    """When a run ends, its alerts once more: they may have scrolled away."""
+    if not isinstance(event, ev.RunFinished):
+        return []
+    return [f"ALERT of step {figures.count(alert.step)}: {alert.text}" for alert in state.alerts]
+
+
+def progress_line(progress: ev.Progressed, step: ev.StepLogged | None, state: RunState) -> str:
+    """Where the run is: phase, epoch, step, loss, speed, estimates."""
+    titles = [phase.plan.title for phase in state.phases]
+    title = titles[progress.phase] if progress.phase < len(titles) else ""
+    eta = f"eta {figures.duration(progress.phase_remaining)}"
+    if not progress.epochs:
+        return "  ".join(filter(None, (safe(title, 40), safe(progress.activity), eta)))
+    parts = [safe(title, 40), f"epoch {progress.epoch}/{progress.epochs}", f"step {progress.step}"]
+    if step is not None and step.phase == progress.phase:
+        parts.append(f"{safe(step.loss_name, 20)} {figures.figure(step.loss)}")
+    if progress.images_per_second is not None:
+        parts.append(f"{figures.count(progress.images_per_second)} img/s")
+    parts.append(eta)
+    parts.append(f"run {figures.percent(progress.run_fraction, 0)} eta {figures.duration(progress.run_remaining)}")
+    return "  ".join(parts)

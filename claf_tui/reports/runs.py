@@ -1,0 +1,213 @@
+"""Tables and lines of the command line, built from plain values; pure, `output` prints them."""
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from claf_engine.events import RobustFigure, RunFinished, TestResult
+from claf_engine.runs import RunSummary
+from claf_engine.runs.header import CheckpointInfo
+from claf_tui.reports.evaluation import cells_of, evaluation_tables, new_table, no_ball_sentences, radius_of
+from claf_tui.reports.fitted_table import FittedTable
+from claf_tui.runners.audit import standing_text
+from claf_tui.words import figures
+from claf_tui.words.attack_words import NO_BALL, PIXEL, radius
+from claf_tui.words.safe_text import safe
+
+__all__ = [
+    "checkpoint_record",
+    "checkpoint_tables",
+    "evaluation_tables",
+    "next_command",
+    "results_table",
+    "run_records",
+    "run_report",
+    "runs_table",
+]
+
+STAR = "★"
+UNAUDITED = "unaudited"
+NO_STANDINGS: Mapping[str, str] = {}
+RUN_HEADINGS = ("name", "status", "method", "data", "phase", "epoch", "natural", "robust", "measured on")
+ROOMS = (100, 12, 10, 24, 26, 6)
+"""The longest text of each of the first headings, which others may have written; `--json` has all of it."""
+STATUS_STYLES = {"finished": "green", "running": "cyan", "failed": "red", "interrupted": "yellow"}
+
+
+def run_report(finished: RunFinished | None, directory: Path) -> list[RenderableType]:
+    """How a run ended: its results with the selected one starred, its folder, the next command."""
+    status = finished.status if finished is not None else "failed"
+    lines: list[RenderableType] = []
+    if finished is not None:
+        lines.append(Text(f"run {status} at step {figures.count(finished.step)}, {figures.duration(finished.elapsed)}"))
+    if finished is not None and finished.results:
+        lines.append(results_table(finished.results))
+        figures_shown = [asdict(figure) for result in finished.results for figure in result.robust]
+        lines += [Text(sentence, style="yellow") for sentence in no_ball_sentences(figures_shown)]
+        if finished.selected_on:
+            lines.append(Text(f"{STAR} chosen by {safe(finished.selected_on)}; all figures are of test images"))
+        lines.append(Text(f"{UNAUDITED}: claf-tui audit {_name(directory)} asks whether they can be believed"))
+    lines += [Text(f"folder: {safe(directory, 400)}"), Text(f"next:   {next_command(status, directory)}", style="bold")]
+    return lines
+
+
+def next_command(status: str, directory: Path) -> str:
+    """The command that a person most likely wants after a run."""
+    name = _name(directory)
+    if status == "finished":
+        return f"claf-tui eval {name} --eps 16/255"
+    return f"claf-tui train --resume {name}" if status == "stopped" else "claf-tui runs"
+
+
+def _name(directory: Path) -> str:
+    """A run's name to paste into a command line."""
+    return shlex.quote(safe(directory.name, 200))
+
+
+def results_table(results: Sequence[TestResult]) -> Table:
+    """Test accuracy of each classifier of each checkpoint, the selected one starred."""
+    headings = list(dict.fromkeys(_heading(figure) for result in results for figure in result.robust))
+    table = new_table("", "checkpoint", "classifier", "natural", *headings)
+    for result in results:
+        robust = {_heading(figure): figures.percent(figure.accuracy) for figure in result.robust}
+        table.add_row(
+            STAR if result.selected else "",
+            *cells_of(result.checkpoint, result.classifier),
+            figures.percent(result.natural),
+            *(robust.get(heading, figures.UNKNOWN) for heading in headings),
+            style="bold" if result.selected else None,
+        )
+    return table
+
+
+def runs_table(runs: Iterable[RunSummary], standings: Mapping[str, str] = NO_STANDINGS) -> FittedTable:
+    """One line per run, newest first.
+
+    Args:
+        runs: the runs.
+        standings: what a run's figures rest on, by its name; without a word for it they are unaudited.
+    """
+    rows = []
+    for run in runs:
+        keys = ("method", "data", "phase_title", "epoch")
+        cells = (run.name, run.status, *(run.record.get(key, "") for key in keys))
+        shortened = [safe(cell, room) for cell, room in zip(cells, ROOMS, strict=True)]
+        *accuracies, images = _figures_of(run.record)
+        row = [Text(cell) for cell in (*shortened, *accuracies)]
+        standing = standing_text(standings.get(run.name, UNAUDITED))
+        row.append(Text.assemble(images, ", ", standing) if images else Text(""))
+        row[1].stylize(STATUS_STYLES.get(run.status, ""))
+        rows.append(tuple(row))
+    has_ball = all(NO_BALL not in row[RUN_HEADINGS.index("robust")] for row in rows)
+    caption = Text(f"{NO_BALL} marks what is not accuracy in an epsilon-ball", style="yellow")
+    return FittedTable(
+        RUN_HEADINGS,
+        rows,
+        optional=("epoch", "phase", "data", "method", "status"),
+        wrapped={"name": 18, "robust": 16, "measured on": 11},
+        captions=() if has_ball else (caption,),
+    )
+
+
+def run_records(runs: Iterable[RunSummary], standings: Mapping[str, str] = NO_STANDINGS) -> list[dict[str, Any]]:
+    """The same as JSON objects, with everything that a run's status says; figures say whether they are of a ball."""
+    return [
+        {
+            **_judged(run.record),
+            "name": run.name,
+            "directory": str(run.directory),
+            "status": run.status,
+            "audit": standings.get(run.name, UNAUDITED),
+        }
+        for run in runs
+    ]
+
+
+def checkpoint_record(info: CheckpointInfo, kept_as: Sequence[str]) -> dict[str, Any]:
+    """A checkpoint's header as a JSON object."""
+    return {
+        "path": str(info.path),
+        "run": info.run,
+        "step": info.step,
+        "phase": info.phase,
+        "epoch": info.epoch,
+        "classifier": info.classifier,
+        "metrics": info.metrics,
+        "metrics_space": _metrics_space(info),
+        "weights_sha256": info.weights_sha256,
+        "num_bytes": info.num_bytes,
+        "kept_as": list(kept_as),
+        "tensors": [
+            {"name": tensor.name, "shape": list(tensor.shape), "dtype": tensor.dtype} for tensor in info.tensors
+        ],
+    }
+
+
+def checkpoint_tables(info: CheckpointInfo, kept_as: Sequence[str]) -> list[RenderableType]:
+    """A checkpoint's header as two tables: what it is, and its tensors."""
+    facts, space = new_table(show_header=False), _metrics_space(info)
+    facts.add_column()
+    facts.add_column(overflow="fold")
+    rows = {
+        "file": safe(info.path, 400),
+        "run": safe(info.run),
+        "step": figures.count(info.step),
+        "phase": f"{safe(info.phase)}, epoch {info.epoch}",
+        "classifier": safe(info.classifier),
+        "kept as": ", ".join(kept_as) or figures.UNKNOWN,
+        "size": figures.size(info.num_bytes),
+        **{safe(name, 40): figures.percent(value) for name, value in info.metrics.items()},
+        **({} if space == PIXEL else {"measured in": f"{safe(space, 20)} space {NO_BALL}"}),
+        "weights_sha256": safe(info.weights_sha256, 64),
+    }
+    for name, value in rows.items():
+        facts.add_row(Text(name, style="dim"), Text(value))
+    tensors = new_table("tensor", "shape", "type")
+    for tensor in info.tensors:
+        tensors.add_row(*cells_of(tensor.name, "x".join(map(str, tensor.shape)) or "scalar", tensor.dtype))
+    return [facts, tensors]
+
+
+def _metrics_space(info: CheckpointInfo) -> str:
+    """The space that the run's probes attack, and so what a checkpoint's robust figure is of."""
+    config = info.metadata.get("claf.config")
+    probe = config.get("probe") if isinstance(config, Mapping) else None
+    return str(probe.get("space", PIXEL)) if isinstance(probe, Mapping) else PIXEL
+
+
+def _figures_of(record: Mapping[str, Any]) -> list[str]:
+    """Natural and robust accuracy as far as they are known, and on which images; others may have written the record."""
+    try:
+        for result in record.get("results") or ():
+            if result["selected"]:
+                return [figures.percent(result["natural"]), _robust_text(result["robust"]), "test"]
+        if probe := record.get("probe"):
+            return [figures.percent(probe["natural"]), _robust_text(probe["robust"]), "validation"]
+    except (AttributeError, KeyError, TypeError):
+        return [figures.UNKNOWN, figures.UNKNOWN, ""]
+    return [figures.UNKNOWN, figures.UNKNOWN, ""]
+
+
+def _robust_text(robust: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(f"{figures.percent(item['accuracy'])} at {radius_of(item)}" for item in robust)
+
+
+def _judged(value: Any) -> Any:
+    """The same JSON value, where every robust figure says whether it is accuracy in an epsilon-ball."""
+    if isinstance(value, list):
+        return [_judged(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    judged = {key: _judged(item) for key, item in value.items()}
+    is_figure = {"accuracy", "epsilon", "space"} <= value.keys()
+    return {**judged, "is_epsilon_ball": value["space"] == PIXEL} if is_figure else judged
+
+
+def _heading(figure: RobustFigure) -> str:
+    return f"{safe(figure.attack, 20)}-{figure.steps} at {radius(figure)}"

@@ -1,0 +1,1 @@
+"""Play training, audits and reproductions, in the console or in lines."""

@@ -1,0 +1,145 @@
+"""Audits a checkpoint in the chosen user interface, and tells the verdicts as lines."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from claf_engine.audit.diagnostic import Diagnostic
+from claf_engine.audit.request import AuditRequest
+from claf_engine.evaluation.card_text import GLYPHS, NO_BALL, UPPER_BOUND, tally, worst_sentence
+from claf_engine.evaluation.cards import FOLDER, home_of
+from claf_engine.events.control import Control
+from claf_engine.events.ticks import Pulse
+from claf_engine.terms.errors import RunError
+from claf_tui.reports import output
+from claf_tui.runners.ui_mode import choose_ui
+from claf_tui.words import exit_codes, figures
+from claf_tui.words.safe_text import safe
+
+if TYPE_CHECKING:
+    from claf_engine.audit.audit import AuditReport
+
+STYLES = {"passes": "green", "warns": "yellow", "fails": "bold red", "not-run": "dim"}
+INDENT = 4
+
+
+def run(request: AuditRequest, asked_ui: str, *, as_json: bool) -> int:
+    """Audit a checkpoint in the chosen user interface until it is done or the person leaves.
+
+    Returns:
+        The exit code: 8 when a diagnostic fails, 130 after ctrl+c.
+
+    Raises:
+        ClafError: see `claf_engine.audit.audit.audit_steps`.
+    """
+    if choose_ui("plain" if as_json else asked_ui) == "tui":
+        return in_console(request)
+    return in_lines(request, as_json=as_json)
+
+
+def in_lines(request: AuditRequest, *, as_json: bool) -> int:
+    """Audit in this thread and print a verdict a line as it is known, or nothing but the record at the end."""
+    from claf_engine.audit.audit import audit_steps
+
+    def tell(item: Pulse | Diagnostic) -> None:
+        if isinstance(item, Diagnostic) and not as_json:
+            output.show(*diagnostic_lines(asdict(item)))
+
+    try:
+        report = output.follow(audit_steps(request), tell)
+    except KeyboardInterrupt:
+        output.note("interrupted; the same command goes on from here")
+        return exit_codes.INTERRUPTED
+    tell_report(report, as_json=as_json)
+    return exit_code(report.verdict)
+
+
+def in_console(request: AuditRequest) -> int:
+    """Audit in the live console and leave a summary in the terminal.
+
+    Raises:
+        RunError: the console's log cannot be written beside the checkpoint.
+    """
+    from claf_tui.console.audit_app import run_audit_console
+
+    reports: list[AuditReport] = []
+
+    def items(_: Control) -> Iterator[Pulse | Diagnostic | Mapping[str, Any]]:
+        from claf_engine.audit.audit import audit_steps
+
+        report = yield from audit_steps(request)
+        reports.append(report)
+        yield report.to_record()
+
+    code = run_audit_console(items, Control(), log_path=_log_path(request))
+    if code != exit_codes.OK or not reports:
+        return code
+    tell_report(reports[0], as_json=False)
+    return exit_code(reports[0].verdict)
+
+
+def _log_path(request: AuditRequest) -> Path:
+    folder = home_of(request.checkpoint) / FOLDER
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"the console cannot keep its log in {folder}: {error.strerror}; use --ui plain") from error
+    return folder / "console.log"
+
+
+def exit_code(verdict: str) -> int:
+    """What an audit with this overall verdict ends with."""
+    return exit_codes.AUDIT_FAILED if verdict == "fails" else exit_codes.OK
+
+
+def tell_report(report: "AuditReport", *, as_json: bool) -> None:
+    """Print the record, or for a person what the diagnostics come to."""
+    record = report.to_record()
+    if as_json:
+        output.record(record)
+        return
+    output.show(*summary_lines(record))
+    for notice in record["notices"]:
+        output.note(notice)
+    if record["folder"] is not None:
+        output.note(f"card: {record['folder']}/card.md")
+
+
+def diagnostic_lines(diagnostic: Mapping[str, Any]) -> list[RenderableType]:
+    """One diagnostic: verdict, what must hold, figure and threshold; below what does not pass, what it means."""
+    verdict = str(diagnostic["verdict"])
+    style = STYLES.get(verdict, "")
+    figure = safe(diagnostic["figure"], 400)
+    line = Text.assemble((f"{GLYPHS.get(verdict, '?')} {verdict:8}", style), f"{safe(diagnostic['title'], 120)}: ")
+    if verdict == "not-run":
+        line.append(figure, "dim")
+        return [line]
+    line.append(figure, "bold")
+    line.append(f" ({safe(diagnostic['threshold'], 200)})", "dim")
+    if verdict == "passes":
+        return [line]
+    explained = Text.assemble(safe(diagnostic["meaning"], 600), (f" [{safe(diagnostic['source'], 200)}]", "dim"))
+    return [line, Padding(explained, (0, 0, 0, INDENT), expand=False)]
+
+
+def summary_lines(card: Mapping[str, Any]) -> list[RenderableType]:
+    """What the diagnostics of a card come to: the worst case with its interval, and the overall verdict."""
+    verdict = str(card["verdict"])
+    counted = safe(tally(card["diagnostics"]), 600) or "nothing was run"
+    lines: list[RenderableType] = [Text(""), Text(safe(worst_sentence(card), 400), style="bold")]
+    if not card["worst_case"]["is_epsilon_ball"]:
+        lines.append(Text(NO_BALL.replace("**", ""), style="yellow"))
+    lines.append(Text(UPPER_BOUND, style="dim"))
+    shown = Text.assemble((f"{GLYPHS.get(verdict, '?')} audit {verdict}", STYLES.get(verdict, "")), f": {counted}")
+    shown.append(f"; {figures.duration(card['seconds'])}", "dim")
+    return [*lines, shown]
+
+
+def standing_text(standing: str) -> Text:
+    """What an accuracy rests on, in the colour of its verdict: "unaudited", "audit fails"."""
+    return Text(safe(standing, 20), style=STYLES.get(standing.removeprefix("audit "), "dim"))

@@ -1,0 +1,178 @@
+"""Runs a training run to its end in the chosen user interface, and says how it ended."""
+
+import os
+import re
+import shutil
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import tomli_w
+
+from claf_engine import events as ev
+from claf_engine import runs
+from claf_engine.config import RunConfig
+from claf_engine.config.presets import DEFAULT_PRESET
+from claf_engine.events.control import Control
+from claf_engine.runs.fork import fork_run
+from claf_engine.runs.header import read_info
+from claf_engine.terms.errors import ClafError
+from claf_tui.reports import output, printers
+from claf_tui.reports import runs as reports
+from claf_tui.runners.signals import stopping_signals
+from claf_tui.runners.ui_mode import Ui, choose_ui
+from claf_tui.words import exit_codes, figures
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run left the user interface: the exit code, and the checkpoint that the person wants to go on from."""
+
+    code: int
+    resume: Path | None = None
+
+
+class RunEngine:
+    """The engine of one run directory; `has_started` and `finished` tell afterwards how far it came."""
+
+    def __init__(self, directory: runs.RunDirectory) -> None:
+        self.directory = directory
+        self.has_started = False
+        self.finished: ev.RunFinished | None = None
+
+    def __call__(self, control: Control) -> Iterator[ev.Event]:
+        """Yield the run's events. Torch is loaded here, in the thread that trains."""
+        from claf_engine.training.run import run
+
+        for event in run(self.directory, control):
+            if isinstance(event, ev.RunStarted):
+                self.has_started = True
+            if isinstance(event, ev.RunFinished):
+                self.finished = event
+            yield event
+
+    def discard_unstarted(self) -> None:
+        """Remove the folder of a new run that failed before it began, such as for want of its images."""
+        failed = self.finished is not None and self.finished.status == "failed"
+        if failed and not self.has_started and not any(self.directory.checkpoints.iterdir()):
+            shutil.rmtree(self.directory.path)
+
+
+def begin(config: RunConfig, name: str | None, command: Sequence[str]) -> runs.RunDirectory:
+    """Make the directory of a new run."""
+    return runs.create_run(runs.runs_root(), name if name is not None else DEFAULT_PRESET, config, list(command))
+
+
+def reopen(reference: str, command: Sequence[str]) -> runs.RunDirectory:
+    """Open a run to go on with it; an older checkpoint begins a new run instead.
+
+    Args:
+        reference: a run, or a checkpoint file.
+        command: the command line, for the record of a new run.
+    """
+    root = runs.runs_root()
+    path = Path(reference).expanduser()
+    if not os.path.isfile(path) and path.suffix != ".safetensors":
+        return runs.open_run(runs.find_run(reference, root))
+    read_info(path)
+    directory = path.absolute().parent.parent
+    readable = [entry.path for entry in runs.list_checkpoints(directory) if entry.info is not None]
+    if readable and readable[0].resolve() == path.resolve():
+        return runs.open_run(directory)
+    return fork_run(path, root, list(command))
+
+
+def dry_run(config: RunConfig, name: str | None) -> int:
+    """Print the resolved settings on stdout and the plan on stderr; write nothing."""
+    from claf_engine.training.methods import phases_of
+
+    output.text(tomli_w.dumps(runs.to_plain(config)))
+    for number, phase in enumerate(phases_of(config), 1):
+        output.note(f"phase {number}: {phase.title}, {figures.count(phase.epochs)} epochs")
+    output.note(f"would write to {runs.runs_root()}/<date>-<time>-{name or DEFAULT_PRESET}; nothing was written")
+    return exit_codes.OK
+
+
+def train_in(open_directory: Callable[[], runs.RunDirectory], asked_ui: str) -> int:
+    """Train until the person leaves; a checkpoint chosen in the browser starts over from there."""
+    ui = choose_ui(asked_ui)
+    while True:
+        directory = open_directory()
+        try:
+            outcome = in_console(directory) if ui == "tui" else in_lines(directory, ui)
+        finally:
+            directory.close()
+        if outcome.resume is None:
+            return outcome.code
+        chosen = str(outcome.resume)
+        open_directory = partial(reopen, chosen, ["claf-tui", "train", "--resume", chosen])
+
+
+def in_console(directory: runs.RunDirectory) -> Outcome:
+    """Train in the live console and leave a summary in the terminal."""
+    from claf_tui.console.launch import run_console
+
+    engine = RunEngine(directory)
+    log_path = directory.path / "console.log"
+    result = run_console(engine, Control(), log_path=log_path)
+    if result.resume is not None:
+        return Outcome(result.return_code, result.resume)
+    if result.reason and result.return_code != exit_codes.OK:
+        output.error(f"{result.reason} (more in {log_path})" if engine.has_started else result.reason)
+    if engine.has_started:
+        output.show(*reports.run_report(engine.finished, directory.path))
+    engine.discard_unstarted()
+    return Outcome(result.return_code)
+
+
+def in_lines(directory: runs.RunDirectory, ui: Ui) -> Outcome:
+    """Train in this thread and print what happens."""
+    engine, control = RunEngine(directory), Control()
+    show = printers.json_line if ui == "jsonl" else printers.PlainPrinter()
+    code = exit_codes.OK
+    with stopping_signals(control) as received:
+        try:
+            print_events(engine(control), show, control)
+        except ClafError as error:
+            output.error(str(error))
+            engine.discard_unstarted()
+            code = error.exit_code
+        except Exception as error:
+            _keep_traceback(error, directory.path / "console.log")
+            raise
+    if ui == "plain" and engine.has_started:
+        _tell_end(engine.finished, directory.path)
+    return Outcome(code or received.exit_code)
+
+
+def folder_name(name: str) -> str:
+    """Turn the stem of a file into a name that a run's folder may have."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "run"
+
+
+def print_events(events: Iterator[ev.Event], show: Callable[[ev.Event], None], control: Control) -> None:
+    """Show events; when nobody can read them any more, stop the run and let it save."""
+    has_reader = True
+    for event in events:
+        if not has_reader:
+            continue
+        try:
+            show(event)
+        except OSError:
+            has_reader = False
+            control.stop()
+
+
+def _tell_end(finished: ev.RunFinished | None, directory: Path) -> None:
+    try:
+        output.show(*reports.run_report(finished, directory))
+    except OSError:
+        return  # the reader is gone; the run's folder says the same
+
+
+def _keep_traceback(error: Exception, log_path: Path) -> None:
+    with log_path.open("a", encoding="utf-8", errors="backslashreplace") as log_file:
+        log_file.write("".join(traceback.format_exception(error)))
+    error.add_note(f"traceback in {log_path}")

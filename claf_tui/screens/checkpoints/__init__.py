@@ -1,0 +1,1 @@
+"""The browser of checkpoints and its dialogs."""

@@ -1,0 +1,211 @@
+"""What may be done with a checkpoint: the rules and the words, without any screen."""
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from textual.content import Content
+
+from claf_engine.runs.header import CheckpointInfo, TensorInfo
+from claf_tui.state.standings import WORDS
+from claf_tui.widgets.chart import PALETTE, robust_color
+from claf_tui.widgets.tables import Cell, table
+from claf_tui.words import attack_words, figures
+from claf_tui.words.attack_words import LINF, PIXEL
+from claf_tui.words.safe_text import safe
+
+
+class Entry(Protocol):
+    """One file of a run's checkpoints folder; `info` is None when it cannot be read, and `error` says why."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    @property
+    def info(self) -> CheckpointInfo | None:
+        """What its header says."""
+
+    @property
+    def error(self) -> str:
+        """Why it cannot be read."""
+
+    @property
+    def kept_as(self) -> tuple[str, ...]:
+        """Why it is kept."""
+
+
+FEATURES = "features"
+"""The optimiser of encoder and projection head, which trains no classifier."""
+ListEntries = Callable[[Path], Sequence[Entry]]
+MakeCommand = Callable[[Path, str | None], Sequence[str]]
+"""Checkpoint and classifier (None: the checkpoint's own choice) to the command that evaluates or audits it."""
+
+
+@dataclass(frozen=True)
+class ResumeRequest:
+    """The person asked to resume from this checkpoint; the command line acts on it."""
+
+    path: Path
+
+
+def list_entries(directory: Path) -> Sequence[Entry]:
+    """List the checkpoints of a run, newest first."""
+    from claf_engine.runs import list_checkpoints
+
+    return list_checkpoints(directory)
+
+
+def refusal_to_delete(entry: Entry, entries: Sequence[Entry], directory: Path, *, is_live: bool) -> str:
+    """Say why a checkpoint must stay, or give an empty string.
+
+    Args:
+        entry: the one to delete.
+        entries: all of the run, newest first.
+        directory: the run's folder.
+        is_live: whether the run is going on.
+    """
+    if entry.path.parent.resolve() != (directory / "checkpoints").resolve() or entry.path.suffix != ".safetensors":
+        return "the file does not lie in the checkpoints folder of this run"
+    readable = [item.path for item in entries if item.info is not None]
+    if readable == [entry.path]:
+        return "it is the only checkpoint of this run"
+    if is_live and readable and readable[0] == entry.path:
+        return "it is the newest checkpoint of a live run, which would resume from it"
+    return ""
+
+
+def trained_classifiers(info: CheckpointInfo) -> tuple[str, ...]:
+    """The classifiers of a checkpoint that its method has trained so far, the one it was measured with first.
+
+    An imported checkpoint names them. Elsewhere those that have an optimiser are in training and those that were probed
+    are trained; a file that says neither has its own choice only. Empty while nothing but the encoder is trained.
+    """
+    told = info.metadata.get("claf.trained_classifiers")
+    if isinstance(told, list | tuple):
+        return tuple(safe(name, 40) for name in told)
+    ledger, optimizers = info.metadata.get("claf.ledger"), info.metadata.get("claf.optimizers")
+    if not isinstance(ledger, Mapping) or not isinstance(optimizers, Mapping):
+        return (safe(info.classifier, 40),)
+    probed = ledger.get("validation")
+    found = [*(probed if isinstance(probed, Mapping) else ()), *(str(name).rpartition("+")[2] for name in optimizers)]
+    names = dict.fromkeys(safe(name, 40) for name in found if name != FEATURES)
+    return tuple(sorted(names, key=lambda name: name != info.classifier))
+
+
+def evaluate_command(path: Path, classifier: str | None = None) -> list[str]:
+    """The command that evaluates a checkpoint and writes JSON."""
+    return [sys.executable, "-m", "claf_tui", "eval", *_arguments(path, classifier), "--json"]
+
+
+def typed_command(path: Path, classifier: str | None = None) -> str:
+    """The same command as a person types it."""
+    return shlex.join(["claf-tui", "eval", *_arguments(path, classifier)])
+
+
+def audit_command(path: Path, classifier: str | None = None) -> list[str]:
+    """The command that audits a checkpoint within a minute or so and writes its card as JSON."""
+    return [sys.executable, "-m", "claf_tui", "audit", *_arguments(path, classifier), "--budget", "quick", "--json"]
+
+
+def typed_audit(path: Path, classifier: str | None = None) -> str:
+    """The same command as a person types it."""
+    return shlex.join(["claf-tui", "audit", *_arguments(path, classifier), "--budget", "quick"])
+
+
+def _arguments(path: Path, classifier: str | None) -> list[str]:
+    return [str(path), *([] if classifier is None else ["--classifier", classifier])]
+
+
+def figure_lines(output: str, width: int) -> list[Content]:
+    """Write the figures that an evaluation printed as JSON.
+
+    Raises:
+        ValueError: the output is not what an evaluation prints.
+    """
+    try:
+        record: dict[str, Any] = json.loads(output)
+        rows: list[list[Cell]] = [[(name, "$foreground 60%") for name in ("epsilon", "accuracy", "attack")]]
+        natural = figures.percent(float(record["natural_accuracy"]))
+        rows.append([("natural", PALETTE[0]), (natural, f"bold {PALETTE[0]}"), ("none", "")])
+        for index, item in enumerate(record["robust"]):
+            color = robust_color(index)
+            accuracy = figures.percent(float(item["robust_accuracy"]))
+            attack = f"{safe(item.get('attack', ''), 20)}-{safe(item.get('steps', ''), 6)}"
+            radius = attack_words.radius_text(item["epsilon"], item.get("norm", LINF), item.get("space", PIXEL))
+            rows.append([(radius, color), (accuracy, f"bold {color}"), (attack, "")])
+        warnings = [
+            Content.styled(f" ! {text}", "bold $warning").truncate(width, ellipsis=True)
+            for text in dict.fromkeys(_caveat(item) for item in record["robust"])
+            if text
+        ]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"the evaluation printed no figures ({type(error).__name__})") from error
+    return [*warnings, *table(rows, width)]
+
+
+def _caveat(item: Mapping[str, Any]) -> str:
+    space = item.get("space", PIXEL)
+    return "" if space == PIXEL else attack_words.caveat_text(space, item.get("largest_distance"))
+
+
+def last_sentence(text: str) -> str:
+    """The last line that is not empty: what a failed command had to say."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return safe(lines[-1], 300) if lines else "the command failed without saying why"
+
+
+ENTRY_COLUMNS = (
+    ("step", 9),
+    ("natural", 7),
+    ("robust", 6),
+    ("audit", 9),
+    ("kept as", 11),
+    ("phase", 16),
+    ("epoch", 5),
+    ("size", 9),
+)
+"""Name and width of what `entry_cells` gives; all but the last fit into 80 cells."""
+
+
+def entry_columns(room: int) -> list[tuple[str, int]]:
+    """The columns that `room` cells are enough for; the size goes first."""
+    whole = sum(width + 2 for _, width in ENTRY_COLUMNS)
+    return list(ENTRY_COLUMNS if whole <= room else ENTRY_COLUMNS[:-1])
+
+
+def entry_cells(entry: Entry, standing: str = "") -> list[str]:
+    """Write one checkpoint as table cells; `standing` says what its accuracies rest on."""
+    info = entry.info
+    if info is None:
+        return [safe(entry.path.name, 9), figures.UNKNOWN, figures.UNKNOWN, "", "", "cannot be read", "", ""]
+    return [
+        figures.count(info.step),
+        figures.percent(info.metrics.get("validation_natural")),
+        figures.percent(info.metrics.get("validation_robust")),
+        safe(WORDS.get(standing, (standing, ""))[0], 9),
+        safe(", ".join(entry.kept_as), 11),
+        safe(info.phase, 16),
+        str(info.epoch),
+        figures.size(info.num_bytes),
+    ]
+
+
+def tensor_columns(room: int) -> list[tuple[str, int]]:
+    """Share `room` cells among the columns of the list of tensors; the type goes first when there is little."""
+    if room < 50:
+        return [("name", max(12, room - 16)), ("shape", 12)]
+    return [("name", room - 28), ("shape", 16), ("type", 6)]
+
+
+def tensor_cells(tensor: TensorInfo, columns: Sequence[tuple[str, int]]) -> list[str]:
+    """Write one tensor as table cells; a long name loses its beginning, because its end tells it apart."""
+    name = safe(tensor.name, 400)
+    width = columns[0][1]
+    name = name if len(name) <= width else f"…{name[1 - width :]}"
+    shape = "x".join(map(str, tensor.shape)) or "scalar"
+    return [name, safe(shape, columns[1][1]), safe(tensor.dtype, 6)][: len(columns)]

@@ -1,0 +1,86 @@
+"""How a checkpoint is evaluated, audited and looked up from the browser."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from textual.app import App
+
+from claf_engine.runs.header import CheckpointInfo
+from claf_tui.screens.card import CardScreen
+from claf_tui.screens.checkpoints.actions import MakeCommand, trained_classifiers
+from claf_tui.screens.checkpoints.audit_dialog import AuditDialog
+from claf_tui.screens.checkpoints.evaluate_dialog import EvaluateScreen
+from claf_tui.screens.checkpoints.questions import classifier_question
+from claf_tui.state.standings import card_of
+from claf_tui.words.safe_text import safe
+
+
+@dataclass(frozen=True)
+class Commands:
+    """What measures a checkpoint, instead of the command line of claf-tui."""
+
+    evaluate: MakeCommand | None = None
+    audit: MakeCommand | None = None
+
+
+OWN_COMMANDS = Commands()
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """Opens the dialogs that measure a checkpoint.
+
+    Attributes:
+        app: shows them.
+        commands: what they run.
+        after_audit: called when an audit has left a card.
+    """
+
+    app: App[Any]
+    commands: Commands
+    after_audit: Callable[[], object]
+
+    def evaluate(self, info: CheckpointInfo) -> None:
+        """Evaluate a checkpoint."""
+
+        def ask(classifier: str) -> None:
+            command = self.commands.evaluate(info.path, classifier) if self.commands.evaluate else None
+            self.app.push_screen(EvaluateScreen(info.path, classifier, command))
+
+        self._with_classifier(info, "evaluate", ask)
+
+    def audit(self, info: CheckpointInfo) -> None:
+        """Audit a checkpoint, and open its card."""
+
+        def ask(classifier: str) -> None:
+            command = self.commands.audit(info.path, classifier) if self.commands.audit else None
+            self.app.push_screen(AuditDialog(info.path, classifier, command), self._show_card)
+
+        self._with_classifier(info, "audit", ask)
+
+    def view(self, info: CheckpointInfo) -> None:
+        """Open the card of a checkpoint, or say that there is none."""
+        card = card_of(info, (info.classifier, *trained_classifiers(info)))
+        if card is None:
+            self._tell("unaudited: these weights have no card yet; a audits them")
+        else:
+            self.app.push_screen(CardScreen(card))
+
+    def _show_card(self, card: dict[str, Any] | None) -> None:
+        if card is not None:
+            self.after_audit()
+            self.app.push_screen(CardScreen(card))
+
+    def _with_classifier(self, info: CheckpointInfo, verb: str, then: Callable[[str], None]) -> None:
+        """Choose the classifier; ask where the method trained several."""
+        names = trained_classifiers(info)
+        if not names:
+            self._tell("no classifier is trained yet in this checkpoint: choose one of a later phase")
+        elif len(names) == 1:
+            then(names[0])
+        else:
+            self.app.push_screen(classifier_question(names, verb), lambda name: then(name) if name else None)
+
+    def _tell(self, text: str) -> None:
+        self.app.notify(safe(text, 300), markup=False, timeout=4)

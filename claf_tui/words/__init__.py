@@ -1,0 +1,1 @@
+"""Numbers, attacks and foreign text as a person reads them."""

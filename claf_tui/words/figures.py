@@ -1,0 +1,66 @@
+"""Numbers as people read them: durations, sizes, counts, percentages, losses. Pure functions."""
+
+import math
+
+from claf_engine.terms.pixels import format_levels
+
+UNKNOWN = "–"
+
+
+def duration(seconds: float | None) -> str:
+    """Write a duration as 4:07, 1:02:33 or 2d 03h; unknown is a dash."""
+    if seconds is None or not math.isfinite(seconds):
+        return UNKNOWN
+    whole = max(0, int(seconds))
+    days, rest = divmod(whole, 86400)
+    hours, rest = divmod(rest, 3600)
+    minutes, seconds_left = divmod(rest, 60)
+    if days:
+        return f"{days}d {hours:02d}h"
+    return f"{hours}:{minutes:02d}:{seconds_left:02d}" if hours else f"{minutes}:{seconds_left:02d}"
+
+
+def size(num_bytes: int) -> str:
+    """Write a number of bytes with a binary unit."""
+    value = float(num_bytes)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"
+
+
+def count(value: float) -> str:
+    """Write a count with a thousands separator."""
+    return f"{value:,.0f}" if math.isfinite(value) else UNKNOWN
+
+
+def short_count(value: float) -> str:
+    """Write a count in a few characters: 950, 1.2k, 34k, 1.5M."""
+    for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= factor:
+            return f"{value / factor:.3g}{unit}"
+    return f"{value:.4g}"
+
+
+def percent(fraction: float | None, digits: int = 1) -> str:
+    """Write a fraction as a percentage; unknown is a dash."""
+    if fraction is None or not math.isfinite(fraction):
+        return UNKNOWN
+    return f"{100 * fraction:.{digits}f}%"
+
+
+def figure(value: float | None) -> str:
+    """Write a loss or a learning rate with four significant digits; not-a-number is written as what it is."""
+    if value is None:
+        return UNKNOWN
+    if not math.isfinite(value):
+        return "not finite"
+    if value != 0 and (abs(value) < 1e-3 or abs(value) >= 1e5):
+        return f"{value:.2e}"
+    return f"{value:.4g}"
+
+
+def levels(distance: float | None) -> str:
+    """Write a distance between images in levels of 255; unknown is a dash."""
+    return UNKNOWN if distance is None or not math.isfinite(distance) else format_levels(distance)

@@ -1,0 +1,319 @@
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save_file
+
+from claf_engine.runs.header import MAX_HEADER_BYTES, TensorInfo, TensorStatistics, read_info, tensor_statistics
+from claf_engine.terms.errors import CheckpointError
+
+PROPERTY = settings(
+    derandomize=True, deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+WEIGHT = np.array([[0, 1, -2], [3, 0, 5.5]], dtype=np.float32)
+TENSORS = {"network.weight": WEIGHT, "network.bias": np.zeros(2, np.float32), "step": np.array(7, np.int64)}
+METADATA = {
+    "claf.format": "1",
+    "claf.run": '"2026-01-02-claf"',
+    "claf.step": "123",
+    "claf.phase": '"Adversarial"',
+    "claf.epoch": "4",
+    "claf.metrics": '{"validation_natural": 0.75, "validation_robust": 0.5}',
+    "claf.classifier": '"adversarial"',
+    "claf.weights_sha256": '"abc"',
+    "claf.torch": '"2.14"',
+}
+
+
+def write(
+    folder: Path,
+    metadata: Mapping[str, str] | None = METADATA,
+    tensors: Mapping[str, Any] = TENSORS,
+    name: str = "step-000000123.safetensors",
+) -> Path:
+    path = folder / name
+    save_file(dict(tensors), path, None if metadata is None else dict(metadata))
+    return path
+
+
+def test_the_header_says_where_the_checkpoint_comes_from(tmp_path: Path) -> None:
+    info = read_info(write(tmp_path))
+    assert (info.run, info.step, info.phase, info.epoch) == ("2026-01-02-claf", 123, "Adversarial", 4)
+
+
+def test_the_header_says_how_good_the_checkpoint_is(tmp_path: Path) -> None:
+    info = read_info(write(tmp_path))
+    assert info.metrics == {"validation_natural": 0.75, "validation_robust": 0.5}
+    assert info.classifier == "adversarial"
+
+
+def test_the_header_says_which_weights_it_holds(tmp_path: Path) -> None:
+    assert read_info(write(tmp_path)).weights_sha256 == "abc"
+
+
+def test_the_whole_metadata_is_decoded(tmp_path: Path) -> None:
+    expected = {key: json.loads(value) for key, value in METADATA.items()}
+    assert read_info(write(tmp_path)).metadata == expected
+
+
+def test_the_info_names_the_file_and_its_size(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    info = read_info(path)
+    assert (info.path, info.num_bytes) == (path, len(path.read_bytes()))
+
+
+def test_tensors_are_listed_by_name_with_shape_and_dtype(tmp_path: Path) -> None:
+    assert read_info(write(tmp_path)).tensors == (
+        TensorInfo("network.bias", (2,), "F32"),
+        TensorInfo("network.weight", (2, 3), "F32"),
+        TensorInfo("step", (), "I64"),
+    )
+
+
+@pytest.mark.parametrize(("shape", "num_values"), [((), 1), ((5,), 5), ((2, 3, 4), 24), ((3, 0), 0)])
+def test_a_tensor_knows_how_many_numbers_it_holds(shape: tuple[int, ...], num_values: int) -> None:
+    assert TensorInfo("w", shape, "F32").num_values == num_values
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no checkpoint at .*none.safetensors"):
+        read_info(tmp_path / "none.safetensors")
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no checkpoint at"):
+        read_info(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".ckpt", ".pkl"])
+def test_a_file_with_the_suffix_of_a_pickle_is_refused(suffix: str, tmp_path: Path) -> None:
+    path = write(tmp_path, name=f"model{suffix}")
+    with pytest.raises(CheckpointError, match="is a pickle, which can run code when opened"):
+        read_info(path)
+
+
+def test_a_bare_pickle_is_refused_whatever_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"\x80\x04}\x94.")
+    with pytest.raises(CheckpointError, match="is a pickle"):
+        read_info(path)
+
+
+def test_a_zip_of_pickles_is_refused_whatever_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model/data.pkl", b"\x80\x02}.")
+    with pytest.raises(CheckpointError, match="is a pickle"):
+        read_info(path)
+
+
+def test_statistics_of_a_pickle_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"\x80\x04}\x94.")
+    with pytest.raises(CheckpointError, match="is a pickle"):
+        tensor_statistics(path, "w")
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 7, b"\0" * 8, b"a checkpoint, honestly", b"\x02" + b"\0" * 7 + b"[]"])
+def test_a_file_that_is_not_safetensors_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="not safetensors"):
+        read_info(path)
+
+
+@pytest.mark.parametrize("num_bytes", [MAX_HEADER_BYTES + 1, 2**40, 2**64 - 1])
+def test_a_header_that_claims_to_be_huge_is_refused(num_bytes: int, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(num_bytes.to_bytes(8, "little") + b"{}")
+    with pytest.raises(CheckpointError, match=f"its header claims {num_bytes} bytes"):
+        read_info(path)
+
+
+def test_a_truncated_file_is_refused_wherever_it_ends(tmp_path: Path) -> None:
+    whole = write(tmp_path).read_bytes()
+    path = tmp_path / "truncated.safetensors"
+    for length in range(0, len(whole), 5):
+        path.write_bytes(whole[:length])
+        with pytest.raises(CheckpointError):
+            read_info(path)
+
+
+def test_statistics_of_a_truncated_file_are_refused_wherever_it_ends(tmp_path: Path) -> None:
+    whole = write(tmp_path).read_bytes()
+    path = tmp_path / "truncated.safetensors"
+    for length in range(0, len(whole), 5):
+        path.write_bytes(whole[:length])
+        with pytest.raises(CheckpointError):
+            tensor_statistics(path, "network.weight")
+
+
+@PROPERTY
+@given(damage=st.lists(st.tuples(st.integers(0, 900), st.integers(0, 255)), min_size=1, max_size=3))
+def test_whatever_bytes_are_damaged_reading_raises_nothing_but_a_checkpoint_error(
+    damage: list[tuple[int, int]], tmp_path: Path
+) -> None:
+    content = bytearray(write(tmp_path).read_bytes())
+    for place, value in damage:
+        content[place % len(content)] = value
+    path = tmp_path / "damaged.safetensors"
+    path.write_bytes(content)
+    try:
+        assert read_info(path).num_bytes == len(content)
+    except CheckpointError as error:
+        assert str(path) in str(error)  # noqa: PT017 (either outcome is right)
+
+
+@pytest.mark.parametrize(
+    "metadata", [None, {}, {"format": "pt"}, {**METADATA, "claf.format": "2"}, {**METADATA, "claf.format": '"1"'}]
+)
+def test_a_safetensors_file_of_somebody_else_is_refused(metadata: Mapping[str, str] | None, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="not a claf-tui checkpoint of format 1"):
+        read_info(write(tmp_path, metadata))
+
+
+@pytest.mark.parametrize("key", sorted(METADATA.keys() - {"claf.format", "claf.torch"}))
+def test_metadata_that_lack_a_key_are_refused(key: str, tmp_path: Path) -> None:
+    metadata = {name: value for name, value in METADATA.items() if name != key}
+    with pytest.raises(CheckpointError, match=f"damaged metadata .*{key}"):
+        read_info(write(tmp_path, metadata))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("claf.run", "not json"),
+        ("claf.extra", "{"),
+        ("claf.step", "null"),
+        ("claf.step", '"many"'),
+        ("claf.step", "NaN"),
+        ("claf.epoch", "[1]"),
+        ("claf.metrics", "[0.5]"),
+        ("claf.metrics", '{"validation_natural": null}'),
+        ("claf.metrics", '{"validation_natural": "good"}'),
+        ("claf.step", "9" * 5000),
+    ],
+)
+def test_damaged_metadata_are_refused(key: str, value: str, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="damaged metadata .*use an older checkpoint of the run"):
+        read_info(write(tmp_path, {**METADATA, key: value}))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("claf.step", "Infinity"),
+        ("claf.epoch", "1e999"),
+        ("claf.metrics", f'{{"validation_natural": 1{"0" * 400}}}'),
+        ("claf.extra", "[" * 100_000),
+    ],
+    ids=["infinite step", "overflowing epoch", "overflowing metric", "deeply nested"],
+)
+def test_hostile_metadata_are_refused(key: str, value: str, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="damaged metadata"):
+        read_info(write(tmp_path, {**METADATA, key: value}))
+
+
+def test_keys_of_others_are_left_out_of_the_metadata(tmp_path: Path) -> None:
+    info = read_info(write(tmp_path, {**METADATA, "format": "pt"}))
+    assert "format" not in info.metadata
+
+
+def statistics(folder: Path, values: Any) -> TensorStatistics:
+    return tensor_statistics(write(folder, tensors={"w": values}), "w")
+
+
+FINITE = st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=30)
+
+
+@PROPERTY
+@given(numbers=FINITE)
+def test_moments_are_those_of_numpy(numbers: list[float], tmp_path: Path) -> None:
+    found, values = statistics(tmp_path, np.array(numbers, np.float32)), np.array(numbers)
+    ours = [found.minimum, found.maximum, found.mean, found.std]
+    np.testing.assert_allclose(ours, [values.min(), values.max(), values.mean(), values.std()], rtol=1e-9, atol=1e-9)
+
+
+@PROPERTY
+@given(numbers=FINITE)
+def test_quantiles_are_those_of_numpy(numbers: list[float], tmp_path: Path) -> None:
+    found = statistics(tmp_path, np.array(numbers, np.float32)).quantiles
+    expected = {f"{percent}%": np.percentile(numbers, percent) for percent in (1, 25, 50, 75, 99)}
+    assert found.keys() == expected.keys()
+    np.testing.assert_allclose(list(found.values()), list(expected.values()), rtol=1e-9, atol=1e-9)
+
+
+@PROPERTY
+@given(numbers=FINITE)
+def test_the_histogram_counts_every_finite_number(numbers: list[float], tmp_path: Path) -> None:
+    values = np.array([*numbers, np.nan, np.inf], np.float32)
+    assert sum(statistics(tmp_path, values).histogram) == len(numbers)
+
+
+def test_the_histogram_runs_from_the_minimum_to_the_maximum_in_equal_bins(tmp_path: Path) -> None:
+    path = write(tmp_path, tensors={"w": np.array([0, 1, 1, 2, 9, 10], np.float32)})
+    assert tensor_statistics(path, "w", bins=5).histogram == (3, 1, 0, 0, 2)
+
+
+def test_zeros_are_counted_as_a_share(tmp_path: Path) -> None:
+    assert statistics(tmp_path, np.array([0, 1, 0, -0.0], np.float32)).zero_fraction == 0.75
+
+
+def test_numbers_that_are_not_finite_are_counted(tmp_path: Path) -> None:
+    found = statistics(tmp_path, np.array([1, np.nan, np.inf, -np.inf, 3], np.float32))
+    assert (found.num_values, found.num_nonfinite) == (5, 3)
+
+
+def test_numbers_that_are_not_finite_are_left_out_of_the_summary(tmp_path: Path) -> None:
+    found = statistics(tmp_path, np.array([1, np.nan, np.inf, -np.inf, 3], np.float32))
+    assert (found.minimum, found.maximum, found.mean, found.quantiles["50%"]) == (1, 3, 2, 2)
+
+
+def test_a_tensor_without_any_finite_number_has_an_empty_histogram(tmp_path: Path) -> None:
+    found = statistics(tmp_path, np.array([np.nan, np.inf], np.float32))
+    assert (found.num_nonfinite, sum(found.histogram)) == (2, 0)
+
+
+def test_an_empty_tensor_has_statistics(tmp_path: Path) -> None:
+    found = statistics(tmp_path, np.zeros((0, 3), np.float32))
+    assert (found.num_values, found.num_nonfinite, found.zero_fraction) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16, np.int64, np.uint8, np.bool_])
+def test_tensors_of_any_plain_type_have_statistics(dtype: type[np.generic], tmp_path: Path) -> None:
+    found = statistics(tmp_path, np.array([[0, 1], [1, 1]], dtype))
+    assert (found.num_values, found.mean) == (4, 0.75)
+
+
+@pytest.mark.parametrize("name", ["", "nobody", "network", "network.weight "])
+def test_statistics_of_a_tensor_that_is_not_there_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="cannot read tensor"):
+        tensor_statistics(write(tmp_path), name)
+
+
+def foreign(folder: Path, dtype: str, num_bytes: int) -> Path:
+    """A tensor of four numbers of a type that numpy does not know."""
+    header = json.dumps({"w": {"dtype": dtype, "shape": [4], "data_offsets": [0, num_bytes]}}).encode()
+    path = folder / "foreign.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + b"\0" * num_bytes)
+    return path
+
+
+def test_statistics_of_a_bf16_tensor_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="cannot read tensor 'w'"):
+        tensor_statistics(foreign(tmp_path, "BF16", 8), "w")
+
+
+def test_statistics_of_an_8_bit_float_tensor_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="cannot read tensor 'w'"):
+        tensor_statistics(foreign(tmp_path, "F8_E4M3", 4), "w")
+
+
+def test_neighbouring_large_numbers_have_statistics(tmp_path: Path) -> None:
+    assert statistics(tmp_path, np.array([2**53, 2**53 + 2], np.int64)).num_values == 2

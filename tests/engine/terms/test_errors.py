@@ -1,0 +1,52 @@
+import inspect
+
+import pytest
+
+from claf_engine.terms import errors
+from claf_engine.terms.errors import (
+    CheckpointError,
+    ClafError,
+    ConfigError,
+    DataError,
+    DeviceError,
+    NonFiniteLoss,
+    RunError,
+    RunLocked,
+)
+
+CLASSES = [error for _, error in inspect.getmembers(errors, inspect.isclass)]
+
+
+@pytest.mark.parametrize("error", CLASSES)
+def test_every_error_can_be_caught_as_a_claf_error(error: type[Exception]) -> None:
+    assert issubclass(error, ClafError)
+
+
+@pytest.mark.parametrize("error", CLASSES)
+def test_no_error_leaves_the_process_as_if_it_had_succeeded(error: type[ClafError]) -> None:
+    assert 1 <= error.exit_code <= 125
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code"),
+    [
+        (ClafError, 1),
+        (ConfigError, 2),
+        (DataError, 3),
+        (CheckpointError, 3),
+        (RunError, 3),
+        (RunLocked, 3),
+        (NonFiniteLoss, 4),
+        (DeviceError, 5),
+    ],
+)
+def test_scripts_can_rely_on_the_exit_code(error: type[ClafError], exit_code: int) -> None:
+    assert error.exit_code == exit_code
+
+
+def test_a_locked_run_can_be_caught_as_an_error_of_the_run() -> None:
+    assert issubclass(RunLocked, RunError)
+
+
+def test_an_error_prints_as_its_sentence_alone() -> None:
+    assert str(DataError("no images in /data; choose another folder")) == "no images in /data; choose another folder"

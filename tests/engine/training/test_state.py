@@ -1,0 +1,126 @@
+import pytest
+import torch
+
+from claf_engine.models.network import ADVERSARIAL, ATTACK, NATURAL
+from claf_engine.training.checkpoint import weights_sha256
+from claf_engine.training.state import (
+    FEATURES,
+    Cursor,
+    TrainState,
+    begin,
+    joint_optimizer,
+    make_optimizer,
+    optimizer_config,
+)
+from tests.engine.tiny import FP32, state_sha256, tiny_config
+
+
+def fresh(**changes: object) -> TrainState:
+    return begin(tiny_config(**changes), 4, FP32)
+
+
+def trained_by(optimizer: str) -> set[str]:
+    """The names of the parameters that an optimiser steps."""
+    state = fresh()
+    handed = {
+        id(parameter)
+        for group in make_optimizer(tiny_config(), state.network, optimizer).param_groups
+        for parameter in group["params"]
+    }
+    return {name for name, parameter in state.network.named_parameters() if id(parameter) in handed}
+
+
+def parameters(*prefixes: str) -> set[str]:
+    return {name for name, _ in fresh().network.named_parameters() if name.startswith(prefixes)}
+
+
+def test_runs_of_one_seed_begin_alike() -> None:
+    assert state_sha256(fresh(seed=5)) == state_sha256(fresh(seed=5))
+
+
+def test_runs_of_two_seeds_begin_with_other_weights() -> None:
+    assert weights_sha256(fresh(seed=5).network) != weights_sha256(fresh(seed=6).network)
+
+
+def test_runs_of_two_seeds_draw_other_numbers() -> None:
+    one, other = fresh(seed=5), fresh(seed=6)
+    for purpose, generator in one.generators.items():
+        draws = torch.rand(4, generator=generator)
+        assert not torch.equal(draws, torch.rand(4, generator=other.generators[purpose]))
+
+
+def test_a_beginning_leaves_the_global_randomness_as_it_was() -> None:
+    before = torch.get_rng_state()
+    fresh()
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_run_begins_at_the_very_beginning() -> None:
+    state = fresh()
+    assert state.cursor == Cursor(0, 0, 0, 0, 0, 0, 0)
+    assert len(state.order) == 0
+    assert state.optimizers == {}
+
+
+FAR = Cursor(phase=1, epoch=2, part=3, sweep=4, batch=5, step=60, feature_steps=70)
+
+
+@pytest.mark.parametrize(
+    ("move", "place"),
+    [
+        (Cursor.end_sweep, (1, 2, 3, 5, 0)),
+        (Cursor.end_part, (1, 2, 4, 0, 0)),
+        (Cursor.end_epoch, (1, 3, 0, 0, 0)),
+        (Cursor.end_phase, (2, 0, 0, 0, 0)),
+    ],
+)
+def test_the_end_of_something_moves_on_to_the_next_and_keeps_the_steps(move, place: tuple[int, ...]) -> None:
+    cursor = Cursor(**vars(FAR))
+    move(cursor)
+    assert cursor == Cursor(*place, step=60, feature_steps=70)
+
+
+def test_the_mean_loss_is_that_of_all_losses_since_the_start() -> None:
+    state = fresh()
+    for loss in (1.0, 2.0, 6.0):
+        state.loss_sum += loss
+        state.loss_count += 1
+    assert state.mean_loss() == 3.0
+
+
+def test_a_new_mean_begins_without_the_old_losses() -> None:
+    state = fresh()
+    state.loss_sum += 5.0
+    state.loss_count = 1
+    state.start_losses()
+    assert (state.mean_loss(), state.loss_count) == (0.0, 0)
+
+
+def test_the_features_optimizer_trains_encoder_and_projection_head() -> None:
+    assert trained_by(FEATURES) == parameters("encoder.", "projection_head.")
+
+
+@pytest.mark.parametrize("classifier", [NATURAL, ADVERSARIAL])
+def test_a_joint_optimizer_trains_the_encoder_and_one_classifier(classifier: str) -> None:
+    assert trained_by(joint_optimizer(classifier)) == parameters("encoder.", f"classifiers.{classifier}.")
+
+
+@pytest.mark.parametrize("classifier", [ATTACK, NATURAL, ADVERSARIAL])
+def test_the_optimizer_of_a_classifier_trains_nothing_else(classifier: str) -> None:
+    assert trained_by(classifier) == parameters(f"classifiers.{classifier}.")
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "section"),
+    [
+        (FEATURES, "features_optimizer"),
+        (joint_optimizer(NATURAL), "supervised__optimizer"),
+        (joint_optimizer(ADVERSARIAL), "supervised__optimizer"),
+        (ATTACK, "adversarial__classifier_optimizer"),
+        (NATURAL, "linear_evaluation__optimizer"),
+        (ADVERSARIAL, "linear_evaluation__optimizer"),
+    ],
+)
+def test_an_optimizer_has_the_settings_of_its_section(optimizer: str, section: str) -> None:
+    config = tiny_config(**{section: {"learning_rate": 0.123}})
+    assert optimizer_config(config, optimizer).learning_rate == 0.123

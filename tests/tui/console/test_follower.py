@@ -1,0 +1,129 @@
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from claf_engine import events as ev
+from claf_engine.config import RunConfig
+from claf_engine.events import records
+from claf_engine.events.control import Control
+from claf_engine.runs import RunDirectory, create_run
+from claf_engine.runs.journal import EVENTS, Journal
+from claf_tui import cli
+from claf_tui.console import follower as followed_run
+from claf_tui.console.follower import Follower
+from tests.tui.consoles import console, screen_text, until
+from tests.tui.reports.test_printers import LOGGED, PROGRESS
+from tests.tui.scripted import Script
+from tests.tui.scripted_methods import played
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[RunDirectory]:
+    directory = create_run(tmp_path, "demo", RunConfig(), [])
+    yield directory
+    directory.close()
+
+
+def write(directory: Path, *events: ev.Event, keep: int | None = None) -> None:
+    journal = Journal(directory)
+    journal.open(keep=keep)
+    for event in events:
+        if not isinstance(event, ev.Progressed):
+            journal.append(event)
+    journal.close()
+
+
+def followed(directory: Path) -> Iterator[ev.Event]:
+    return Follower(directory, poll_seconds=0.01)(Control())
+
+
+def test_a_finished_run_is_read_to_its_end(run: RunDirectory) -> None:
+    events = [event for event in Script(run.path)(Control()) if not isinstance(event, ev.Progressed)]
+    write(run.path, *events)
+    assert list(followed(run.path)) == events
+
+
+def test_what_another_process_adds_appears(run: RunDirectory) -> None:
+    write(run.path, LOGGED)
+    found = followed(run.path)
+    assert next(found) == LOGGED
+    write(run.path, ev.Notice("info", "new"), ev.RunFinished("stopped", 1, 1.0))
+    assert list(found) == [ev.Notice("info", "new"), ev.RunFinished("stopped", 1, 1.0)]
+
+
+def test_a_line_that_is_half_written_waits_for_its_other_half(run: RunDirectory) -> None:
+    line = json.dumps({"seq": 0, **records.to_record(ev.RunFinished("stopped", 1, 1.0))}) + "\n"
+    path = run.path / EVENTS
+    path.write_text(line[:20])
+    follower = Follower(run.path)
+    assert follower._look() == []
+    path.write_text(line)
+    assert follower._look() == [ev.RunFinished("stopped", 1, 1.0)]
+
+
+def test_a_resumed_run_that_dropped_records_is_told_again_from_its_beginning(run: RunDirectory) -> None:
+    write(run.path, ev.Notice("info", "a"), LOGGED, ev.Notice("info", "lost"))
+    follower = Follower(run.path)
+    assert len(follower._look()) == 3
+    write(run.path, ev.Notice("info", "b"), keep=2)
+    assert follower._look() == [ev.Notice("info", "a"), LOGGED, ev.Notice("info", "b")]
+
+
+def test_the_status_file_moves_the_progress(run: RunDirectory) -> None:
+    run.write_status({"status": "running", **asdict(PROGRESS)})
+    follower = Follower(run.path)
+    assert follower._look() == [PROGRESS]
+    assert follower._look() == []
+
+
+def test_a_status_without_progress_is_none() -> None:
+    assert followed_run.progress_of({"status": "running", "step": 3}) is None
+
+
+def test_a_run_whose_process_died_ends_with_how_to_go_on(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(followed_run, "SILENCE_SECONDS", 0.0)
+    run.write_status({"status": "running", **asdict(PROGRESS)})
+    run.close()
+    *_, last = followed(run.path)
+    assert isinstance(last, ev.RunFinished)
+    assert (last.status, last.step) == ("stopped", PROGRESS.step)
+    assert "resume the run" in last.reason
+
+
+def test_a_silent_run_whose_process_lives_is_waited_for(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(followed_run, "SILENCE_SECONDS", 0.0)
+    control = Control()
+    found = Follower(run.path, poll_seconds=0.01)
+    ends = time.monotonic() + 0.2
+    monkeypatch.setattr(Control, "stop_requested", property(lambda _: time.monotonic() > ends))
+    assert list(found(control)) == []
+
+
+async def test_the_console_shows_a_watched_run(run: RunDirectory) -> None:
+    write(run.path, *Script(run.path)(Control()))
+    async with console(Follower(run.path, poll_seconds=0.01), read_only=True) as (app, _):
+        await until(lambda: "FINISHED" in screen_text(app))
+
+
+async def test_the_alert_of_a_run_that_ended_long_ago_waits_for_whoever_watches_it(run: RunDirectory) -> None:
+    write(run.path, *played(run.path, "fgsm", is_collapsing=True))
+    async with console(Follower(run.path, poll_seconds=0.01), (80, 24), read_only=True) as (app, pilot):
+        await until(lambda: "ALERT" in screen_text(app))
+        assert "catastrophic overfitting in epoch 2" in screen_text(app)
+        await until(lambda: "FINISHED" in screen_text(app))
+        assert f"claf-tui eval {run.path.name} --eps 16/255" in screen_text(app)
+        await pilot.press("a")
+        await until(lambda: "ALERT" not in screen_text(app))
+
+
+def test_without_a_terminal_a_watched_run_is_told_in_lines(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CLAF_RUNS_DIR", str(run.path.parent))
+    write(run.path, *Script(run.path)(Control()))
+    assert cli.run(["watch"]) == 0
+    assert "run finished" in capsys.readouterr().err

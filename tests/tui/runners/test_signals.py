@@ -1,0 +1,102 @@
+"""Signals of a run without a console, in a process of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from claf_engine.events.control import Control
+from claf_engine.runs import list_runs
+from claf_tui.runners.signals import LEAVING, STOPPING, stopping_signals
+
+LAUNCH = """
+import sys, time
+from types import SimpleNamespace
+from claf_engine import events as ev
+from claf_engine.events import records
+from tests.tui.scripted import Script
+def run(directory, control):
+    for event in Script(directory.path, delay=0.02)(control):
+        if isinstance(event, ev.RunFinished):
+            directory.write_status(records.to_record(event))
+        yield event
+        while "deaf" in sys.argv and control.stop_requested:
+            time.sleep(0.05)
+sys.modules["claf_engine.training.run"] = SimpleNamespace(run=run)
+from claf_tui import cli
+cli.main(["train", "--preset", "smoke", "--ui", "plain"])
+"""
+
+
+def started(root: Path, *arguments: str, before: str = "") -> subprocess.Popen[str]:
+    """A run that has begun to train."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", before + LAUNCH, *arguments],
+        env={**os.environ, "CLAF_RUNS_DIR": str(root), "PYTHONPATH": os.getcwd()},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    while "phase begins" not in process.stderr.readline():
+        assert process.poll() is None
+    return process
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_a_signal_stops_the_run_which_saves_and_ends_with_its_code(tmp_path: Path, number: signal.Signals) -> None:
+    process = started(tmp_path)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 128 + number
+    assert "stopping: finishes the step and saves" in err
+    assert "next:   claf-tui train --resume" in out
+    assert [run.status for run in list_runs(tmp_path)] == ["stopped"]
+
+
+def test_a_second_signal_leaves_at_once(tmp_path: Path) -> None:
+    process = started(tmp_path, "deaf")
+    process.send_signal(signal.SIGTERM)
+    assert process.stderr is not None
+    while "a second signal leaves at once" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
+
+
+def test_a_hang_up_that_was_ignored_before_stays_ignored(tmp_path: Path) -> None:
+    process = started(tmp_path, before="import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n")
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("number", [*LEAVING, signal.SIGINT])
+def test_another_command_leaves_through_its_clean_up(number: signal.Signals) -> None:
+    code = (
+        "import sys, time, claf_engine.runs\n"
+        "from claf_tui import cli\n"
+        "def slow(_):\n"
+        "    try:\n        print('at work', flush=True); time.sleep(20)\n"
+        "    finally:\n        print('cleaned up', flush=True)\n"
+        "claf_engine.runs.list_runs = slow\n"
+        "cli.main(['runs'])"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "at work\n"
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=20)
+    assert (process.returncode, out) == (128 + number, "cleaned up\n")
+
+
+def test_afterwards_every_signal_does_what_it_did_before() -> None:
+    before = [signal.getsignal(number) for number in STOPPING]
+    with stopping_signals(Control()) as received:
+        assert [signal.getsignal(number) for number in STOPPING] != before
+    assert received.exit_code == 0
+    assert [signal.getsignal(number) for number in STOPPING] == before

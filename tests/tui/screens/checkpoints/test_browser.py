@@ -1,0 +1,145 @@
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from textual.widgets import DataTable
+
+from claf_engine.events import CheckpointSaved, Event
+from claf_engine.events.control import Control
+from claf_tui.console.browser_app import BrowserApp
+from claf_tui.screens.checkpoints.actions import ResumeRequest
+from claf_tui.screens.confirm_dialog import ConfirmScreen
+from tests.tui.consoles import Held, console, screen_lines, screen_text, until
+from tests.tui.hostile import HOSTILE
+from tests.tui.screens.browsing import FakeEntry, browser, list_entries
+from tests.tui.scripted import run_started, write_checkpoint
+
+
+@pytest.mark.parametrize("size", [(80, 24), (140, 45)])
+async def test_checkpoints_tensors_and_statistics_are_shown(run: Path, size: tuple[int, int]) -> None:
+    async with browser(run, size) as (app, _):
+        await until(lambda: "all finite" in screen_text(app))
+        text = screen_text(app)
+        assert "80.0%" in text
+        assert "8 tensors" in text
+        assert "last" in text
+        assert all(len(line) == size[0] for line in screen_lines(app))
+        assert "escape back" in screen_lines(app)[-1]
+
+
+async def test_the_cursor_chooses_checkpoint_and_tensor(run: Path) -> None:
+    async with browser(run) as (app, pilot):
+        await until(lambda: "classifier.bias" in screen_text(app))
+        await pilot.press("tab", "down", "down")
+        await until(lambda: "8 x 8 x 3 x 3" in screen_text(app))
+        await until(lambda: "encoder.stage1.conv1.weight" in screen_lines(app)[19])
+
+
+async def test_a_filter_leaves_only_names_that_hold_it(run: Path) -> None:
+    async with browser(run) as (app, pilot):
+        await until(lambda: "8 tensors" in screen_text(app))
+        await pilot.press("slash", *"STAGE2")
+        await until(lambda: "tensors, 2 of 8" in screen_text(app))
+        await pilot.press("escape")
+        await until(lambda: "8 tensors" in screen_text(app))
+        assert app.is_running
+
+
+async def test_a_damaged_file_says_what_is_wrong_and_can_be_deleted(run: Path) -> None:
+    damaged = run / "checkpoints" / "step-000000400.safetensors"
+    damaged.write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00{not json")
+    async with browser(run) as (app, pilot):
+        await until(lambda: "cannot be read" in screen_text(app))
+        await until(lambda: "truncated" in screen_text(app))
+        await pilot.press("d", "y")
+        await until(lambda: not damaged.exists())
+
+
+async def test_deleting_asks_first(run: Path) -> None:
+    newest = run / "checkpoints" / "step-000000300.safetensors"
+    async with browser(run) as (app, pilot):
+        await until(lambda: "8 tensors" in screen_text(app))
+        await pilot.press("d")
+        await until(lambda: isinstance(app.screen, ConfirmScreen))
+        await pilot.press("n")
+        assert newest.exists()
+        await pilot.press("d", "y")
+        await until(lambda: not newest.exists())
+        await until(lambda: "2 files" in screen_text(app))
+
+
+async def test_resuming_ends_the_browser_with_the_request(run: Path) -> None:
+    async with browser(run) as (app, pilot):
+        await until(lambda: "8 tensors" in screen_text(app))
+        await pilot.press("down", "r")
+        await until(lambda: not app.is_running)
+    assert app.return_value == ResumeRequest(run / "checkpoints" / "step-000000200.safetensors")
+
+
+async def test_a_live_run_is_neither_resumed_nor_robbed_of_its_newest_checkpoint(run: Path) -> None:
+    async with browser(run, is_live=True) as (app, pilot):
+        await until(lambda: "this run is live" in screen_text(app))
+        await pilot.press("r", "d")
+        assert app.is_running
+        assert not isinstance(app.screen, ConfirmScreen)
+        assert [note.message[:11] for note in app._notifications] == ["this run is", "not deleted"]
+
+
+async def test_a_run_without_checkpoints_says_so(tmp_path: Path) -> None:
+    async with browser(tmp_path / "empty") as (app, pilot):
+        await until(lambda: "no checkpoints yet" in screen_text(app))
+        await pilot.press("d", "e", "a", "v", "r")
+        assert app.is_running
+
+
+async def test_a_folder_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    def refuse(_: Path) -> Sequence[FakeEntry]:
+        raise PermissionError(13, "Permission denied [/b]")
+
+    app = BrowserApp(tmp_path, entries=refuse)
+    async with app.run_test(size=(80, 24)):
+        await until(lambda: "Permission denied [/b]" in screen_text(app))
+
+
+async def test_the_console_opens_the_browser_of_its_run(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "claf_engine.runs", SimpleNamespace(list_checkpoints=list_entries))
+    async with console(Held(run_started(run))) as (app, pilot):
+        await until(lambda: app.state.run)
+        await pilot.press("b")
+        await until(lambda: "this run is live" in screen_text(app))
+        await pilot.press("escape")
+        await until(lambda: "RUNNING" in screen_text(app))
+
+
+async def test_a_checkpoint_saved_meanwhile_appears_and_the_cursor_stays(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def saving(_: Control) -> Iterator[Event]:
+        yield run_started(run)
+        is_open.wait(5)
+        yield CheckpointSaved(400, 1, str(write_checkpoint(run, 400)), 1, ("last",), 0.1)
+        yield from Held()(_)
+
+    is_open = threading.Event()
+    monkeypatch.setitem(sys.modules, "claf_engine.runs", SimpleNamespace(list_checkpoints=list_entries))
+    async with console(saving) as (app, pilot):
+        await until(lambda: app.state.run)
+        await pilot.press("b")
+        await until(lambda: "3 files" in screen_text(app))
+        await pilot.press("down")
+        is_open.set()
+        await until(lambda: "4 files" in screen_text(app))
+        assert app.screen.query_one("#checkpoints", DataTable).cursor_row == 2
+
+
+async def test_foreign_metadata_is_shown_and_never_obeyed(tmp_path: Path) -> None:
+    directory = tmp_path / "run"
+    for step, text in enumerate(HOSTILE, 1):
+        write_checkpoint(directory, step, phase=text)
+    async with browser(directory, (140, 45)) as (app, pilot):
+        await until(lambda: "8 tensors" in screen_text(app))
+        await pilot.press("down", "down")
+        assert all(line.isprintable() for line in screen_lines(app))

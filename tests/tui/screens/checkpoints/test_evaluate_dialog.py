@@ -1,0 +1,79 @@
+import json
+from pathlib import Path
+
+from claf_tui.screens.checkpoints.evaluate_dialog import EvaluateScreen
+from tests.tui.consoles import screen_lines, screen_text, until
+from tests.tui.screens.browsing import FIGURES, browser, trained
+from tests.tui.scripted import write_checkpoint
+from tests.tui.widgets.test_robustness_curve import record
+
+
+async def test_evaluation_shows_its_figures(run: Path) -> None:
+    async with browser(run, (80, 24), program=f"print({json.dumps(json.dumps(FIGURES))})") as (app, pilot):
+        await until(lambda: "8 tensors" in screen_text(app))
+        await pilot.press("e")
+        await until(lambda: "61.8%" in screen_text(app))
+        assert "93.4%" in screen_text(app)
+        assert "pgd-10" in screen_text(app)
+        await pilot.press("escape")
+        assert app.is_running
+
+
+async def test_where_a_method_trained_several_classifiers_one_is_chosen(tmp_path: Path) -> None:
+    directory = tmp_path / "run"
+    write_checkpoint(directory, 100, extra=trained(["natural", "attack"], ["adversarial", "features"]))
+    program = "import json, sys; print(json.dumps({'natural_accuracy': 0.777, 'robust': []})); "
+    program += f"open({str(tmp_path / 'asked')!r}, 'w').write(sys.argv[2])"
+    async with browser(directory, (80, 24), program=program) as (app, pilot):
+        await until(lambda: "8 tensors" in screen_text(app))
+        await pilot.press("e")
+        await until(lambda: "evaluate which classifier?" in screen_text(app))
+        text = screen_text(app)
+        assert all(word in text for word in ("1 attack", "2 natural", "3 adversarial"))
+        await pilot.press("3")
+        await until(lambda: "--classifier adversarial" in " ".join(screen_text(app).replace("│", " ").split()))
+        await until(lambda: "77.7%" in screen_text(app))
+    assert (tmp_path / "asked").read_text() == "adversarial"
+
+
+async def test_while_only_the_encoder_is_trained_there_is_nothing_to_evaluate(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "run", 100, phase="1 · robust contrastive", extra=trained([], ["features"]))
+    async with browser(tmp_path / "run", (80, 24)) as (app, pilot):
+        await until(lambda: "8 tensors" in screen_text(app))
+        await pilot.press("e")
+        await until(lambda: app._notifications)
+        assert "no classifier is trained yet" in next(iter(app._notifications)).message
+        assert not isinstance(app.screen, EvaluateScreen)
+
+
+async def test_a_failed_evaluation_shows_its_sentence(run: Path) -> None:
+    program = "import sys; sys.exit('error: no such data\\x1b]0;x\\x07 [/b]')"
+    async with browser(run, program=program) as (app, pilot):
+        await until(lambda: "8 tensors" in screen_text(app))
+        await pilot.press("e")
+        await until(lambda: "error: no such data" in screen_text(app))
+        assert all(line.isprintable() for line in screen_lines(app))
+
+
+async def test_leaving_an_evaluation_ends_its_process(run: Path, tmp_path: Path) -> None:
+    program = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    async with browser(run, program=program) as (app, pilot):
+        await until(lambda: "8 tensors" in screen_text(app))
+        await pilot.press("e")
+        await until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+        process = Path("/proc") / (tmp_path / "pid").read_text()
+        await pilot.press("escape")
+        await until(lambda: not process.exists())
+
+
+async def test_a_curve_is_drawn_where_one_was_measured(run: Path) -> None:
+    curve, figures = json.dumps(json.dumps(record())), json.dumps(json.dumps(FIGURES))
+    program = f"import sys; print({curve} if '--eps' in sys.argv else {figures})"
+    async with browser(run, (80, 24), program=program) as (app, pilot):
+        await until(lambda: "8 tensors" in screen_text(app))
+        await pilot.press("e")
+        await until(lambda: "61.8%" in screen_text(app))
+        await pilot.press("c")
+        await until(lambda: "worst class" in screen_text(app))
+        await until(lambda: "at 4/255, three quarters" in screen_text(app))
+        await until(lambda: "escape closes" in screen_text(app))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from claf_engine.attacks import Attack, ascent_steps, log_odds, make_attack
-from claf_engine.attacks.target import Target
+from claf_engine.attacks.gradients import Target
 from claf_engine.compute.device import choose_compute, make_generator
 from claf_engine.config import ModelConfig, RuntimeConfig
 from claf_engine.events.ticks import exhaust

@@ -18,7 +18,7 @@ from benchmarks import straightforward
 from benchmarks.common import Measured
 from benchmarks.epochs import NUM_CLASSES, random_data
 from claf_engine.compute.device import choose_compute, synchronise, usable_cores
-from claf_engine.compute.seeding import ATTACK, ORDER
+from claf_engine.compute.seeding import ATTACK_STREAM, ORDER
 from claf_engine.config import OptimizerConfig, RunConfig, RuntimeConfig
 from claf_engine.config.messages import Layer
 from claf_engine.config.presets import parse_override, resolve_layers
@@ -238,7 +238,7 @@ def plain_sgd(config: OptimizerConfig, *modules: nn.Module) -> torch.optim.Optim
 
 def shared_noise(session: Session, draw: Callable[..., Tensor]) -> Callable[[Tensor], Tensor]:
     """The numbers that the engine draws for the start of an attack; `draw` is torch.rand or torch.randn."""
-    generator = session.state.generators[ATTACK]
+    generator = session.state.generators[ATTACK_STREAM]
     return lambda like: draw(like.shape, generator=generator, device=like.device)
 
 

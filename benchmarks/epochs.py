@@ -7,13 +7,13 @@ from typing import Any
 import torch
 
 from claf_engine.attacks import ascent_steps, from_config, log_odds
-from claf_engine.attacks.target import Target
+from claf_engine.attacks.gradients import Target
 from claf_engine.compute.device import choose_compute, synchronise
-from claf_engine.compute.seeding import ATTACK as ATTACK_STREAM
+from claf_engine.compute.seeding import ATTACK_STREAM
 from claf_engine.config import RunConfig, RuntimeConfig
 from claf_engine.data import Dataset, Split
 from claf_engine.events.ticks import Boundary, PartEnd, Tick, exhaust
-from claf_engine.models.network import ATTACK
+from claf_engine.models.network import ATTACK_CLASSIFIER
 from claf_engine.training.phases.adversarial import adversarial, train_encoder
 from claf_engine.training.session import Session
 from claf_engine.training.state import begin
@@ -63,7 +63,9 @@ class Stage2:
         compute = choose_compute(config.runtime)
         data = random_data(num_images, compute.device)
         self.session = Session(config, compute, data, begin(config, NUM_CLASSES, compute), ENDLESS)
-        self.session.state.ledger.moved = 0.0  # so that the first retraining does not measure what it begins with
+        self.session.state.ledger.accuracy_after_encoder = (
+            0.0  # so that the first retraining does not measure what it begins with
+        )
         self._target: Target | None = None
 
     def epoch(self) -> dict[str, float]:
@@ -82,7 +84,9 @@ class Stage2:
     def attacks(self) -> None:
         """Craft one adversarial image for each training image, as the encoder's steps do."""
         session = self.session
-        self._target = target = self._target or Target(session.state.network.with_classifier(ATTACK), session.compute)
+        self._target = target = self._target or Target(
+            session.state.network.with_classifier(ATTACK_CLASSIFIER), session.compute
+        )
         spec = from_config(session.config.attack, session.config.model)
         generator = session.state.generators[ATTACK_STREAM]
         batches: Rows = torch.split(torch.arange(len(session.data.train)), session.config.batch_size)

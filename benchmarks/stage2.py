@@ -47,7 +47,7 @@ from benchmarks.epochs import SIZE, settle
 from claf_engine.compute.seeding import VIEWS
 from claf_engine.config import RunConfig, RuntimeConfig
 from claf_engine.data.views import make_views
-from claf_engine.models.network import ATTACK
+from claf_engine.models.network import ATTACK_CLASSIFIER
 from claf_engine.training.phases.adversarial import adversarial
 from claf_engine.training.session import Session
 
@@ -152,7 +152,7 @@ def check(size: Size, device: str, values: dict[str, Any]) -> list[float]:
     small, short = size.checked, {**values, "adversarial": {**values["adversarial"], "epochs": CHECKED_EPOCHS}}
     config = configure(small, RuntimeConfig(device=device), short, CHECKED_IN)
     ours, theirs = (start_session(config, small.images) for _ in range(2))
-    plain = Algorithm1(twin_of(theirs, ATTACK), config, shared_noise(theirs, torch.rand))
+    plain = Algorithm1(twin_of(theirs, ATTACK_CLASSIFIER), config, shared_noise(theirs, torch.rand))
     batches, views = SharedBatches(theirs, lambda images: [images]), SharedBatches(theirs, views_of(theirs))
     expected = []
     for _ in range(CHECKED_EPOCHS):

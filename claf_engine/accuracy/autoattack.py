@@ -32,11 +32,11 @@ from claf_engine.compute.device import Compute, exact_fp32
 from claf_engine.data import Split, to_pixels
 from claf_engine.events import RobustFigure
 from claf_engine.events.ticks import Pulse
+from claf_engine.models.hashing import hash_tensors
 from claf_engine.models.modes import frozen
 from claf_engine.terms.errors import CheckpointError, ClafError, ConfigError
 from claf_engine.terms.names import Norm
 from claf_engine.terms.pixels import format_distance
-from claf_engine.training.checkpoint import hash_tensors
 
 NORMS: dict[Norm, str] = {"linf": "Linf", "l2": "L2"}
 STEPS = 100

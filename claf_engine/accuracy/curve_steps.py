@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from claf_engine.accuracy.curve import Confusion, Curve, CurvePoint, MinimalPerturbations
-from claf_engine.accuracy.measure import Accuracy, AttackSuite, answer_steps, figure_of, natural_answer_steps
+from claf_engine.accuracy.measure import Accuracy, answer_steps, natural_answer_steps
+from claf_engine.accuracy.suite import AttackSuite, figure_of
 from claf_engine.compute.device import Compute, exact_fp32
 from claf_engine.data import Split
 from claf_engine.events.ticks import Pulse

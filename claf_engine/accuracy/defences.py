@@ -13,7 +13,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from claf_engine.accuracy.measure import Accuracy, AttackSuite, accuracy_steps
+from claf_engine.accuracy.measure import Accuracy, accuracy_steps
+from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.compute.device import Compute
 from claf_engine.data import Split
 from claf_engine.events import RobustFigure

@@ -9,11 +9,11 @@ from collections.abc import Callable, Generator
 import torch
 from torch import Tensor, nn
 
-from claf_engine.attacks import Attack, attack_steps, log_odds
+from claf_engine.attacks import Attack, attack_steps
+from claf_engine.attacks.gradients import logits_and_gradient
 from claf_engine.attacks.loop import start, take_step
 from claf_engine.compute.device import Compute
 from claf_engine.events.ticks import Pulse
-from claf_engine.models.modes import frozen
 
 Judge = Callable[[Tensor], Tensor]
 """Images (N, C, H, W) in [0, 1] to the classes (N,) that they are taken for."""
@@ -71,16 +71,6 @@ def any_point_steps(
         climb.advance(gradient)
     climb.finish(judge)
     return climb.points, climb.answers
-
-
-def logits_and_gradient(model: nn.Module, images: Tensor, labels: Tensor, compute: Compute) -> tuple[Tensor, Tensor]:
-    """Logits (N, K) in fp32 of images (N, C, H, W), and the gradient of their log-odds by them, from one pass."""
-    images = images.detach().requires_grad_(True)
-    with frozen(model), torch.enable_grad():
-        with compute.autocast():
-            logits = model(compute.arrange(images)).float()
-        (gradient,) = torch.autograd.grad(log_odds(logits, labels).sum(), images)
-    return logits.detach(), gradient
 
 
 def misclassified(logits: Tensor, labels: Tensor) -> Tensor:

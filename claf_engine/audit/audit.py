@@ -13,26 +13,27 @@ from torch import nn
 
 from claf_engine.accuracy.measure import first
 from claf_engine.attacks import space_of
-from claf_engine.audit.budget import BUDGETS, Budget
-from claf_engine.audit.card import audit_card, command_line, facts
+from claf_engine.audit.bench import CLAIM_STEP, Subject
+from claf_engine.audit.card import audit_card
 from claf_engine.audit.checks import CHECKS
-from claf_engine.audit.diagnostic import Diagnostic, Verdict
+from claf_engine.audit.diagnostic import Diagnostic
 from claf_engine.audit.examine import examine_steps
-from claf_engine.audit.request import AuditRequest
+from claf_engine.audit.request import BUDGETS, AuditRequest, Budget
 from claf_engine.audit.store import Store
-from claf_engine.audit.subject import CLAIM_STEP, Subject
 from claf_engine.compute.device import Compute, choose_compute
 from claf_engine.config import RunConfig, RuntimeConfig
 from claf_engine.data import Dataset, dataset_steps
 from claf_engine.evaluation.cards import card_folder, home_of, write_card
-from claf_engine.evaluation.subject import data_config, require_same_classes
+from claf_engine.evaluation.measured_card import command_line, facts
+from claf_engine.evaluation.subject import data_config, require_same_classes, require_trained
 from claf_engine.events.ticks import Pulse
+from claf_engine.models.hashing import hash_tensors
 from claf_engine.models.network import Network
 from claf_engine.runs import versions
 from claf_engine.runs.header import CheckpointInfo
+from claf_engine.terms.names import Verdict
 from claf_engine.terms.pixels import format_distance
-from claf_engine.training.checkpoint import hash_tensors, load_trained_network
-from claf_engine.training.results import require_trained
+from claf_engine.training.checkpoint import load_trained_network
 
 __all__ = ["AuditReport", "AuditRequest", "audit_folder", "audit_steps"]
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from claf_engine.accuracy.measure import Distances, abandonable, predict
+from claf_engine.accuracy.measure import abandonable, predict
+from claf_engine.accuracy.suite import Distances
 from claf_engine.attacks.loop import ROUNDING
 from claf_engine.attacks.norms import distances
 from claf_engine.audit.bench import Bench, Outcome, Recipe

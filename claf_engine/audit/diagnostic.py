@@ -2,15 +2,13 @@
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from claf_engine.events.ticks import Pulse
-from claf_engine.terms.names import BudgetName
+from claf_engine.terms.names import BudgetName, Verdict
 
 if TYPE_CHECKING:
     from claf_engine.audit.bench import Bench
-
-Verdict = Literal["passes", "warns", "fails", "not-run"]
 
 
 ROUNDING = 1e-9

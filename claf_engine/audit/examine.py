@@ -8,13 +8,13 @@ from typing import Any
 
 from torch import Tensor
 
-from claf_engine.audit.bench import Bench, Outcome
-from claf_engine.audit.budget import Budget
-from claf_engine.audit.diagnostic import Check, Diagnostic, Finding, NotRun, Verdict
+from claf_engine.audit.bench import Bench, Outcome, Subject
+from claf_engine.audit.diagnostic import Check, Diagnostic, Finding, NotRun
+from claf_engine.audit.request import Budget
 from claf_engine.audit.store import Store
-from claf_engine.audit.subject import Subject
 from claf_engine.events.ticks import Pulse
 from claf_engine.terms.errors import ClafError, RunError
+from claf_engine.terms.names import Verdict
 
 
 @dataclass(frozen=True)

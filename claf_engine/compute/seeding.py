@@ -13,7 +13,7 @@ from claf_engine.compute.device import make_generator
 
 ORDER = "order"
 VIEWS = "views"
-ATTACK = "attack"
+ATTACK_STREAM = "attack"
 INIT = "init"
 
 
@@ -26,7 +26,7 @@ def derive_seed(seed: int, *purpose: str | int) -> int:
 def training_generators(seed: int, device: torch.device) -> dict[str, torch.Generator]:
     """The generators of a run: order and init on the CPU (the same on every device), views and attack on `device`."""
     cpu = torch.device("cpu")
-    places = {ORDER: cpu, INIT: cpu, VIEWS: device, ATTACK: device}
+    places = {ORDER: cpu, INIT: cpu, VIEWS: device, ATTACK_STREAM: device}
     return {purpose: make_generator(place, derive_seed(seed, purpose)) for purpose, place in places.items()}
 
 

@@ -12,14 +12,15 @@ from torch import nn
 
 from claf_engine.accuracy.curve_steps import curve_steps, require_curve
 from claf_engine.accuracy.defences import ADAPTIVE, Defence, Defended, defended_steps, labelled
-from claf_engine.accuracy.measure import Accuracy, AttackSuite, accuracy_steps, first
+from claf_engine.accuracy.measure import Accuracy, accuracy_steps, first
+from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import space_of
 from claf_engine.compute.device import Compute, choose_compute
 from claf_engine.config import RunConfig, RuntimeConfig
 from claf_engine.data import Split, dataset_steps
 from claf_engine.evaluation.cards import Standing
 from claf_engine.evaluation.measured_card import keep_report_card
-from claf_engine.evaluation.subject import data_config, require_same_classes
+from claf_engine.evaluation.subject import data_config, require_same_classes, require_trained
 from claf_engine.events import RobustFigure
 from claf_engine.events.ticks import Pulse, exhaust
 from claf_engine.runs import versions
@@ -28,7 +29,6 @@ from claf_engine.terms.errors import ConfigError
 from claf_engine.terms.names import EvaluationAttack, Norm, PointName, SpaceName
 from claf_engine.terms.pixels import format_levels
 from claf_engine.training.checkpoint import load_trained_network
-from claf_engine.training.results import require_trained
 
 DEFAULT_STEPS = 10
 IGNORED = {

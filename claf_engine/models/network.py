@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from claf_engine.config import ModelConfig
 
-ATTACK = "attack"
+ATTACK_CLASSIFIER = "attack"
 NATURAL = "natural"
 ADVERSARIAL = "adversarial"
-CLASSIFIERS = (ATTACK, NATURAL, ADVERSARIAL)
+CLASSIFIERS = (ATTACK_CLASSIFIER, NATURAL, ADVERSARIAL)
 """The linear classifiers of a network: the one attacks are crafted with, and the two of linear evaluation."""
 
 SOFTPLUS_BETA = 10.0

@@ -1,11 +1,81 @@
-"""What a reproduction would do, without doing it."""
+"""What a reproduction would do without doing it, and how long, from a few seconds of this machine's arithmetic."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from claf_engine.reproduce.calibration import Clock
-from claf_engine.reproduce.measuring import Bench, subject_of
+import torch
+
+from claf_engine.compute.device import Compute, choose_compute, exact_fp32, make_generator
+from claf_engine.config import ModelConfig, RunConfig
+from claf_engine.data.folder import PREFIX
+from claf_engine.data.listing import list_folder
+from claf_engine.models.folding import fold
+from claf_engine.models.modes import frozen, training
+from claf_engine.models.network import NATURAL, Network, build_network
+from claf_engine.reproduce.measuring import Measurer, subject_of
 from claf_engine.reproduce.plan import REPRODUCTIONS, ReproductionRequest, RunPlan, plan_run, table_of, trained_part
 from claf_engine.reproduce.tables import Column, Row
+from claf_engine.training.methods import phases_of
+from claf_engine.training.progress import FP32_COST, PROBE, TEST, WATCH, plan_work
+
+MEASUREMENT_BATCH = 250
+SIDE, NUM_CLASSES = 32, 10
+
+
+MIN_SECONDS = 0.5
+"""Each kind of work is repeated for at least this long."""
+
+
+POOLS = {"shapes": (5000, 1000), "cifar10": (50_000, 10_000)}
+"""Training and test images of the sources whose size is known."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Seconds that one image costs in one forward pass or what counts as one (see `methods.Part`).
+
+    Attributes:
+        training: a forward and a full backward pass, which count 3, in training precision.
+        attack: a forward and a backward pass to the image, which count 2, in training precision.
+        exact: the same in fp32, as every figure is measured.
+    """
+
+    training: float
+    attack: float
+    exact: float
+
+
+class Clock:
+    """Estimates durations; times each kind of network once."""
+
+    def __init__(self) -> None:
+        self._rates: dict[tuple[ModelConfig, int], Rates] = {}
+
+    def run_seconds(self, config: RunConfig) -> float:
+        """Seconds that a whole run will take."""
+        rates = self._rates_of(config)
+        num_train, num_test = num_images(config)
+        seconds = 0.0
+        for work in plan_work(config, phases_of(config), num_train, num_test):
+            if work.kind in {PROBE, WATCH, TEST}:
+                seconds += work.count * work.cost / FP32_COST * rates.exact
+            else:
+                # Of a step's cost, 3 is the optimiser's pass and the rest mostly attack.
+                share = min(1.0, 3 * config.batch_size / max(1e-9, work.cost))
+                seconds += work.count * work.cost * (share * rates.training + (1 - share) * rates.attack)
+        return seconds
+
+    def measurement_seconds(self, config: RunConfig, columns: tuple[Column, ...]) -> float:
+        """Seconds that the attacks of a table on all test images will take, if every image has to be attacked."""
+        units = sum(2 + 2 * column.steps for column in columns)
+        return num_images(config)[1] * units * self._rates_of(config).exact
+
+    def _rates_of(self, config: RunConfig) -> Rates:
+        key = config.model, config.batch_size
+        if key not in self._rates:
+            self._rates[key] = measure_rates(config)
+        return self._rates[key]
 
 
 @dataclass(frozen=True)
@@ -35,7 +105,7 @@ def forecast(request: ReproductionRequest) -> list[Forecast]:
         DataError: a folder of images is not what it should be.
     """
     table, clock = table_of(request), Clock()
-    bench = Bench(request.root / REPRODUCTIONS, request.space)
+    measurer = Measurer(request.root / REPRODUCTIONS, request.space)
     seen: list[dict[str, object]] = []
     found = []
     for index, row in enumerate(table.rows):
@@ -47,19 +117,76 @@ def forecast(request: ReproductionRequest) -> list[Forecast]:
             if is_shared:
                 seconds = clock.measurement_seconds(plan.config, table.columns)
             else:
-                seconds = seconds_left(clock, bench, plan, row, table.columns)
+                seconds = seconds_left(clock, measurer, plan, row, table.columns)
             action = "shared" if is_shared else plan.action
             found.append(Forecast(index, row.label, seed, action, _run_of(plan), seconds))
     return found
 
 
-def seconds_left(clock: Clock, bench: Bench, plan: RunPlan, row: Row, columns: tuple[Column, ...]) -> float:
+def seconds_left(clock: Clock, measurer: Measurer, plan: RunPlan, row: Row, columns: tuple[Column, ...]) -> float:
     """Estimated seconds until a planned run is trained and measured; nothing is timed where nothing is left to do."""
     if plan.action == "reuse" and plan.directory is not None:
-        columns = bench.missing(subject_of(plan.directory, row), plan.config.data, columns)
+        columns = measurer.missing(subject_of(plan.directory, row), plan.config.data, columns)
         return clock.measurement_seconds(plan.config, columns) if columns else 0.0
     return clock.run_seconds(plan.config) * (1 - plan.done) + clock.measurement_seconds(plan.config, columns)
 
 
 def _run_of(plan: RunPlan) -> str:
     return plan.name if plan.directory is None else plan.directory.name
+
+
+def num_images(config: RunConfig) -> tuple[int, int]:
+    """How many images a run trains on and is tested on; nothing is decoded or downloaded.
+
+    Raises:
+        DataError: a folder of images is not what it should be.
+    """
+    data = config.data
+    if data.source.startswith(PREFIX):
+        files = list_folder(data.source.removeprefix(PREFIX)).files
+        pool, test = len(files["train"]), len(files["test"])
+    else:
+        pool, test = POOLS[data.source]
+    return data.num_train or max(1, pool - data.num_validation), data.num_test or test
+
+
+def measure_rates(config: RunConfig) -> Rates:
+    """Time the passes of a run's network on random images of 32 by 32."""
+    compute = choose_compute(config.runtime)
+    generator = make_generator(torch.device("cpu"), 0)
+    network = build_network(config.model, NUM_CLASSES, generator)
+    compute.place(network)
+    sizes = (config.batch_size, config.batch_size, MEASUREMENT_BATCH)
+    images = [torch.rand((size, 3, SIDE, SIDE), generator=generator).to(compute.device) for size in sizes]
+    return Rates(
+        training=_timed(lambda: _train(network, images[0], compute), 3 * len(images[0])),
+        attack=_timed(lambda: _attack(network, images[1], compute), 2 * len(images[1])),
+        exact=_timed(lambda: _attack(network, images[2], exact_fp32(compute)), 2 * len(images[2])),
+    )
+
+
+def _train(network: Network, images: torch.Tensor, compute: Compute) -> float:
+    model = network.with_classifier(NATURAL)
+    with training(model), compute.autocast():
+        loss = model(compute.arrange(images)).sum()
+    loss.backward()
+    return float(loss.detach())
+
+
+def _attack(network: Network, images: torch.Tensor, compute: Compute) -> float:
+    model = fold(network.with_classifier(NATURAL))
+    points = images.detach().requires_grad_(True)
+    with frozen(model), torch.enable_grad():
+        with compute.autocast():
+            loss = model(compute.arrange(points)).sum()
+        gradient = torch.autograd.grad(loss, points)[0]
+    return float(gradient.sum())
+
+
+def _timed(work: Callable[[], float], units: int) -> float:
+    work()
+    started, repeats = time.perf_counter(), 0
+    while repeats < 2 or time.perf_counter() - started < MIN_SECONDS:
+        work()
+        repeats += 1
+    return (time.perf_counter() - started) / repeats / units

@@ -7,22 +7,26 @@ table with the same row, finds it again.
 import hashlib
 import json
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from claf_engine.accuracy.measure import AttackSuite, accuracy_steps
+from claf_engine.accuracy.measure import accuracy_steps
+from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import PIXEL, Space, space_of
 from claf_engine.compute.device import Compute, choose_compute
 from claf_engine.config import DataConfig
 from claf_engine.config.presets import resolve_config
 from claf_engine.data import Dataset, dataset_steps
+from claf_engine.evaluation.evaluate import figure_record
+from claf_engine.evaluation.measured_card import command_line, facts, keep_evaluation_card
 from claf_engine.events import RobustFigure
 from claf_engine.events.ticks import Pulse
 from claf_engine.reproduce.tables import STEP_SIZE, Column, Row
-from claf_engine.runs import list_checkpoints, summarise, versions
+from claf_engine.runs import list_checkpoints, read_config, summarise, versions
 from claf_engine.runs.durable import write_atomically
+from claf_engine.runs.header import read_info
 from claf_engine.terms.errors import CheckpointError, DataError, RunError
 from claf_engine.terms.names import SpaceName
 from claf_engine.training.checkpoint import load_trained_network
@@ -75,7 +79,7 @@ def subject_of(directory: Path, row: Row) -> Subject:
     return Subject(entry.path, classifier or entry.info.classifier, entry.info.weights_sha256, f"{wanted}: {why}")
 
 
-class Bench:
+class Measurer:
     """Measures subjects; remembers the images that it used last, and on disk everything that it measured."""
 
     def __init__(self, directory: Path, space: SpaceName) -> None:
@@ -181,3 +185,38 @@ def _write(file: Path, measurement: Measurement) -> None:
         write_atomically(file, json.dumps(record, indent=1).encode())
     except OSError as error:
         raise RunError(f"cannot write {file}: {error.strerror}; make room and reproduce again") from error
+
+
+def keep_card(run: Path, measurements: Sequence[Measurement], command: Sequence[str]) -> Path:
+    """Write the card of a run's measurements, all of one classifier, below the run.
+
+    Args:
+        run: its folder.
+        measurements: one for each column, at least one.
+        command: the command line that reproduces the table.
+
+    Returns:
+        The folder of the card.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be read any more.
+        RunError: the run's settings cannot be read, or the card cannot be written.
+    """
+    first = measurements[0]
+    info = read_info(first.subject.checkpoint)
+    about = {
+        **facts(info, read_config(run), first.subject.classifier),
+        "data": first.data,
+        "device": first.device,
+        "seed": first.robust.seed,
+        "seconds": round(sum(item.seconds for item in measurements), 3),
+        "versions": first.versions,
+        "command": command_line(command),
+    }
+    robust = [figure_record(item.robust) for item in measurements]
+    try:
+        return keep_evaluation_card(first.natural, robust, first.robust.num_examples, about, info.path)
+    except OSError as error:
+        raise RunError(
+            f"cannot write the card of {run.name}: {error.strerror}; make room and reproduce again"
+        ) from error

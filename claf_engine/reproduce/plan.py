@@ -10,13 +10,12 @@ from typing import Any, Literal
 
 from claf_engine.config import RunConfig
 from claf_engine.config.presets import Override
-from claf_engine.reproduce.names import ScaleName, TableName
 from claf_engine.reproduce.scales import resolve_recipe, space_overrides
 from claf_engine.reproduce.tables import TABLES, Row, Table
 from claf_engine.runs import list_checkpoints, list_runs, read_config, to_plain
 from claf_engine.runs.journal import EVENTS, read_records
 from claf_engine.terms.errors import ConfigError, RunError
-from claf_engine.terms.names import SpaceName
+from claf_engine.terms.names import ScaleName, SpaceName, TableName
 
 REPRODUCTIONS = "reproductions"
 """Folder beside the runs; it holds no configuration, so that it is not taken for one of them."""

@@ -15,8 +15,7 @@ from claf_engine.events.control import Control, Requests
 from claf_engine.events.ticks import Pulse
 from claf_engine.reproduce.board import Board, Line, SeedResult
 from claf_engine.reproduce.forecast import forecast
-from claf_engine.reproduce.keeping import keep_card
-from claf_engine.reproduce.measuring import Bench, Measurement, subject_of
+from claf_engine.reproduce.measuring import Measurement, Measurer, keep_card, subject_of
 from claf_engine.reproduce.plan import (
     REPRODUCTIONS,
     ReproductionRequest,
@@ -30,7 +29,7 @@ from claf_engine.reproduce.plan import (
 from claf_engine.reproduce.report import write_report
 from claf_engine.runs import RunDirectory, create_run, open_run
 from claf_engine.terms.errors import ClafError, RunError, RunLocked
-from claf_engine.training.pace import PROGRESS_SECONDS
+from claf_engine.training.progress import PROGRESS_SECONDS
 from claf_engine.training.run import run
 
 HEARTBEAT_SECONDS = 2.0
@@ -62,7 +61,7 @@ class _Filling:
     def __init__(self, board: Board, control: Control) -> None:
         self._board = board
         self._control = control
-        self._bench = Bench(board.request.root / REPRODUCTIONS, board.request.space)
+        self._measurer = Measurer(board.request.root / REPRODUCTIONS, board.request.space)
         self._num_phases = 0
         self._shown = 0.0
 
@@ -145,7 +144,7 @@ class _Filling:
         line.seeds.append(result)
         yield self._board.event(index)
         for column in self._board.table.columns:
-            steps = self._bench.measure_steps(subject, column)
+            steps = self._measurer.measure_steps(subject, column)
             result.measurements.append((yield from self._serve(steps, spent + time.monotonic() - started)))
             line.seconds = spent + time.monotonic() - started
             yield self._board.event(index)

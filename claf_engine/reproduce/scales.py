@@ -13,8 +13,7 @@ from typing import Any
 from claf_engine.config import RunConfig
 from claf_engine.config.messages import Layer
 from claf_engine.config.presets import Override, preset_layers, resolve_config, resolve_layers
-from claf_engine.reproduce.names import RecipeName, ScaleName
-from claf_engine.terms.names import SpaceName
+from claf_engine.terms.names import RecipeName, ScaleName, SpaceName
 
 PRESETS: dict[RecipeName, str] = {
     "natural": "natural",

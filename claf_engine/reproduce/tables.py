@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from claf_engine.models.network import ADVERSARIAL, NATURAL
-from claf_engine.reproduce.names import RecipeName, TableName
+from claf_engine.terms.names import RecipeName, TableName
 from claf_engine.terms.pixels import format_distance
 
 STEP_SIZE = Fraction(2, 255)

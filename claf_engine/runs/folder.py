@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import socket
 import sys
 import time
@@ -19,8 +20,10 @@ from pydantic import ValidationError
 from claf_engine.config import RunConfig
 from claf_engine.config.messages import Layer, describe
 from claf_engine.runs.durable import remove_leftovers, write_atomically
+from claf_engine.runs.header import read_info
+from claf_engine.runs.journal import EVENTS, METRICS
 from claf_engine.runs.listing import holder, summarise
-from claf_engine.terms.errors import RunError, RunLocked
+from claf_engine.terms.errors import CheckpointError, RunError, RunLocked
 
 IMPORTED = "imported"
 """Status of a run that holds weights trained elsewhere."""
@@ -150,3 +153,28 @@ def _write(path: Path, record: dict[str, Any]) -> None:
         write_atomically(path, json.dumps(record, indent=1).encode())
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror}; the last checkpoint is whole") from error
+
+
+def fork_run(checkpoint: Path, root: Path, command: list[str]) -> RunDirectory:
+    """Make a new run that begins at a checkpoint, with its history up to there.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be read, or does not lie in a run directory.
+        RunError: the new directory cannot be written.
+    """
+    info = read_info(checkpoint)
+    origin = checkpoint.absolute().parent.parent
+    if not (origin / "config.toml").is_file():
+        raise CheckpointError(f"{checkpoint} does not lie in a run's checkpoints folder, so no run can go on from it")
+    name = origin.name.split("-", 2)[-1][:48]
+    directory = create_run(root, f"{name}-from-{info.step}", read_config(origin), command)
+    try:
+        for file in (METRICS, EVENTS):
+            if (origin / file).exists():
+                shutil.copyfile(origin / file, directory.path / file)
+        shutil.copyfile(checkpoint, directory.checkpoints / checkpoint.name)
+    except OSError as error:
+        directory.close()
+        shutil.rmtree(directory.path, ignore_errors=True)
+        raise RunError(f"cannot copy {checkpoint} to {root}: {error.strerror}") from error
+    return directory

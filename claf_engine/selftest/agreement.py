@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from claf_engine.attacks import Attack, ascent_steps, log_odds
-from claf_engine.attacks.target import Target
+from claf_engine.attacks.gradients import Target
 from claf_engine.compute.device import Compute, make_generator
 from claf_engine.data.views import Jitter, apply_jitter, resample
 from claf_engine.events.ticks import exhaust
-from claf_engine.selftest.bench import CPU, Bench
 from claf_engine.selftest.findings import Finding, graded, worst
+from claf_engine.selftest.places import CPU, Places
 from claf_engine.training.phases.contrastive import contrastive_loss
 from claf_engine.training.state import FEATURES
 
@@ -31,9 +31,9 @@ BF16_LOSS, BF16_FAR = 0.02, 0.1
 EPSILON, STEP_SIZE = Fraction(8, 255), Fraction(2, 255)
 
 
-def views_agree(bench: Bench) -> Finding:
+def views_agree(places: Places) -> Finding:
     """Crop, flip and colour of the same images with the same parameters."""
-    here, there = (_augmented(bench, compute).cpu() for compute in (bench.compute, bench.reference))
+    here, there = (_augmented(places, compute).cpu() for compute in (places.compute, places.reference))
     difference = float((here - there).abs().max())
     return Finding(
         graded(difference, AGREES, NEARLY),
@@ -43,19 +43,19 @@ def views_agree(bench: Bench) -> Finding:
     )
 
 
-def step_agrees(bench: Bench) -> Finding:
+def step_agrees(places: Places) -> Finding:
     """One contrastive step: its loss, the gradient of every weight, and the network after it."""
-    here, there = (_stepped(bench, compute) for compute in (bench.compute, bench.reference))
+    here, there = (_stepped(places, compute) for compute in (places.compute, places.reference))
     differences = {name: _relative(here[name], there[name]) for name in here}
     verdict = worst({name: graded(value, AGREES, NEARLY) for name, value in differences.items()})
     figure = ", ".join(f"{name} {value:.1e}" for name, value in differences.items())
     return Finding(verdict, "relative difference", figure, {**differences, "allowed": AGREES})
 
 
-def attack_agrees(bench: Bench) -> Finding:
+def attack_agrees(places: Places) -> Finding:
     """PGD in fp32 from the images themselves."""
-    spec = Attack(EPSILON, STEP_SIZE, bench.scale.steps, "none")
-    here, there = (_attacked(bench, compute, spec) for compute in (bench.compute, bench.reference))
+    spec = Attack(EPSILON, STEP_SIZE, places.scale.steps, "none")
+    here, there = (_attacked(places, compute, spec) for compute in (places.compute, places.reference))
     equal, largest = float((here == there).double().mean()), float((here - there).abs().max())
     return Finding(
         graded(1 - equal, STRAYS, FAR),
@@ -65,17 +65,17 @@ def attack_agrees(bench: Bench) -> Finding:
     )
 
 
-def capture_agrees(bench: Bench) -> Finding:
+def capture_agrees(places: Places) -> Finding:
     """Captured passes against eager ones, for two batches and once more after the weights have changed."""
-    differing = {precision: _num_differing(bench, precision) for precision in bench.precisions}
+    differing = {precision: _num_differing(places, precision) for precision in places.precisions}
     total = sum(differing.values())
     result = f"{total} pixels differ" if total else "equal bit for bit"
     return Finding("fails" if total else "passes", result, f"3 batches in {' and '.join(differing)}", differing)
 
 
-def bf16_is_close(bench: Bench) -> Finding:
+def bf16_is_close(places: Places) -> Finding:
     """The loss of one contrastive step in bf16 and in fp32, on the same device."""
-    exact, rounded = (_loss(bench, replace(bench.compute, precision=precision)) for precision in ("fp32", "bf16"))
+    exact, rounded = (_loss(places, replace(places.compute, precision=precision)) for precision in ("fp32", "bf16"))
     difference = abs(rounded - exact) / abs(exact)
     return Finding(
         graded(difference, BF16_LOSS, BF16_FAR),
@@ -85,8 +85,8 @@ def bf16_is_close(bench: Bench) -> Finding:
     )
 
 
-def _augmented(bench: Bench, compute: Compute) -> Tensor:
-    images, _ = bench.images(compute)
+def _augmented(places: Places, compute: Compute) -> Tensor:
+    images, _ = places.images(compute)
     count, generator = len(images), make_generator(CPU, 1)
     draws = torch.rand((count, 9), generator=generator)
     boxes = torch.stack((draws[:, 0] / 2, draws[:, 1] / 2, draws[:, 2] / 2, draws[:, 3] / 2), 1)
@@ -95,10 +95,10 @@ def _augmented(bench: Bench, compute: Compute) -> Tensor:
     return apply_jitter(resample(images, boxes.to(images), (draws[:, 8] < 0.5).to(compute.device)), jitter, 1)
 
 
-def _stepped(bench: Bench, compute: Compute) -> dict[str, Tensor]:
-    session = bench.session(compute, bench.config(activation="silu"))
+def _stepped(places: Places, compute: Compute) -> dict[str, Tensor]:
+    session = places.session(compute, places.config(activation="silu"))
     session.state.network.projection_head.layers[1] = nn.SiLU()  # its ReLU has a kink too
-    loss = contrastive_loss(session, *bench.views(compute))
+    loss = contrastive_loss(session, *places.views(compute))
     session.feature_step(loss)
     network, optimizer = session.state.network, session.optimizer(FEATURES)
     gradients = [weight.grad for group in optimizer.param_groups for weight in group["params"]]
@@ -106,28 +106,28 @@ def _stepped(bench: Bench, compute: Compute) -> dict[str, Tensor]:
     return {"loss": _flat([loss.detach()]), "gradients": _flat(gradients), "weights": _flat(state)}
 
 
-def _loss(bench: Bench, compute: Compute) -> float:
-    session = bench.session(compute)
-    return float(contrastive_loss(session, *bench.views(compute)).detach())
+def _loss(places: Places, compute: Compute) -> float:
+    session = places.session(compute)
+    return float(contrastive_loss(session, *places.views(compute)).detach())
 
 
-def _attacked(bench: Bench, compute: Compute, spec: Attack) -> Tensor:
-    images, labels = bench.images(compute)
-    climb = Target(bench.pipeline(compute), compute).gradient(log_odds, labels)
+def _attacked(places: Places, compute: Compute, spec: Attack) -> Tensor:
+    images, labels = places.images(compute)
+    climb = Target(places.pipeline(compute), compute).gradient(log_odds, labels)
     return exhaust(ascent_steps(climb, images, spec, make_generator(compute.device, 0))).cpu()
 
 
-def _num_differing(bench: Bench, precision: str) -> int:
-    eager = replace(bench.compute, precision=precision, captures=False)
-    model = bench.pipeline(eager)
+def _num_differing(places: Places, precision: str) -> int:
+    eager = replace(places.compute, precision=precision, captures=False)
+    model = places.pipeline(eager)
     targets = Target(model, replace(eager, captures=True)), Target(model, eager)
-    spec, total = Attack(EPSILON, STEP_SIZE, bench.scale.steps), 0
+    spec, total = Attack(EPSILON, STEP_SIZE, places.scale.steps), 0
     for number in range(3):
         if number == 2:
             _change(model)
             for target in targets:
                 target.refresh()
-        images, labels = bench.images(eager, f"batch {number}")
+        images, labels = places.images(eager, f"batch {number}")
         ones, others = (
             exhaust(ascent_steps(target.gradient(log_odds, labels), images, spec, make_generator(eager.device, number)))
             for target in targets

@@ -6,8 +6,8 @@ from claf_engine.compute.device import Compute, choose_compute, is_out_of_memory
 from claf_engine.config import RuntimeConfig
 from claf_engine.events.ticks import Pulse
 from claf_engine.selftest.agreement import attack_agrees, bf16_is_close, capture_agrees, step_agrees, views_agree
-from claf_engine.selftest.bench import CPU, Bench
 from claf_engine.selftest.findings import Check, Finding, Row
+from claf_engine.selftest.places import CPU, Places
 from claf_engine.selftest.stage import checkpoint_moves, nothing_waits, runs_repeat
 from claf_engine.selftest.throughput import attack_rate, encoder_rate, peak_is_measured
 from claf_engine.terms.errors import ClafError
@@ -48,7 +48,7 @@ RATES: tuple[Check, ...] = (
 NEEDS_CAPTURE = "captured-attack"
 
 
-def accelerator_bench() -> Bench:
+def accelerator_places() -> Places:
     """The accelerator against this machine's CPU; sets up this thread and the backends as a run does.
 
     Raises:
@@ -57,30 +57,30 @@ def accelerator_bench() -> Bench:
     device = require_accelerator()
     runtime = RuntimeConfig(device=str(device), precision="fp32", layout="channels_last", capture=False)
     compute = choose_compute(runtime)
-    return Bench(Compute(CPU, "fp32", usable_cores()), compute)
+    return Places(Compute(CPU, "fp32", usable_cores()), compute)
 
 
-def device_steps(bench: Bench, checks: Sequence[Check] = CHECKS + RATES) -> Generator[Pulse, None, tuple[Row, ...]]:
+def device_steps(places: Places, checks: Sequence[Check] = CHECKS + RATES) -> Generator[Pulse, None, tuple[Row, ...]]:
     """Run the checks one after the other; one that cannot be run is a row that says why."""
     rows = []
     for number, check in enumerate(checks):
         yield Pulse(check.title, number, len(checks), abandonable=True)
-        rows.append(row_of(check, bench))
+        rows.append(row_of(check, places))
     return tuple(rows)
 
 
-def row_of(check: Check, bench: Bench) -> Row:
+def row_of(check: Check, places: Places) -> Row:
     """Run one check."""
-    finding = _found(check, bench)
+    finding = _found(check, places)
     advice = "" if finding.verdict == "passes" else check.advice
     return Row(check.name, check.title, finding.result, finding.verdict, finding.figure, advice, finding.values)
 
 
-def _found(check: Check, bench: Bench) -> Finding:
-    if check.name == NEEDS_CAPTURE and not bench.captures:
+def _found(check: Check, places: Places) -> Finding:
+    if check.name == NEEDS_CAPTURE and not places.captures:
         return Finding("not-run", "a CPU captures nothing")
     try:
-        return check.run(bench)
+        return check.run(places)
     except (ClafError, RuntimeError) as error:
         if is_out_of_memory(error):
             return Finding("not-run", "the device's memory ran out")

@@ -12,12 +12,12 @@ from pathlib import Path
 import psutil
 import torch
 
-from claf_engine.audit.diagnostic import Verdict
 from claf_engine.compute.device import accelerators, has_bf16, require_accelerator, torch_build, usable_cores
 from claf_engine.runs import runs_root
-from claf_engine.selftest.bench import CPU
 from claf_engine.selftest.findings import Row
+from claf_engine.selftest.places import CPU
 from claf_engine.terms.errors import DeviceError
+from claf_engine.terms.names import Verdict
 
 LEAST_PYTHON, LEAST_TORCH = (3, 11), (2, 9)
 LEAST_MEMORY, LITTLE_MEMORY = 1 << 30, 4 << 30

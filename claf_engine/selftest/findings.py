@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from claf_engine.audit.diagnostic import Verdict
-from claf_engine.selftest.bench import Bench
+from claf_engine.selftest.places import Places
+from claf_engine.terms.names import Verdict
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class Check:
         name: stable, for programs: "captured-attack".
         title: what is looked at, for a person.
         advice: what to do when it does not pass.
-        run: asks a bench.
+        run: asks a places.
     """
 
     name: str
     title: str
     advice: str
-    run: Callable[[Bench], Finding]
+    run: Callable[[Places], Finding]
 
 
 @dataclass(frozen=True)

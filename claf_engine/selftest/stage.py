@@ -9,13 +9,13 @@ import torch
 
 from claf_engine.compute.device import Compute, waits_refused
 from claf_engine.events.ticks import Boundary, Tick
+from claf_engine.models.hashing import hash_tensors
 from claf_engine.runs import to_plain, versions
-from claf_engine.selftest.bench import NUM_CLASSES, Bench
 from claf_engine.selftest.findings import Finding
+from claf_engine.selftest.places import NUM_CLASSES, Places
 from claf_engine.training.checkpoint import (
     Description,
     checkpoint_path,
-    hash_tensors,
     restore_state,
     save_checkpoint,
     state_tensors,
@@ -28,17 +28,17 @@ WARM_UPS = 2
 """Steps of a loop that may wait: optimisers take their memory and passes are captured in the first ones."""
 
 
-def nothing_waits(bench: Bench) -> Finding:
+def nothing_waits(places: Places) -> Finding:
     """Both loops of stage 2; once warm, no step may make the processor wait for the device.
 
     What a phase measures before and after its steps reads results, and is left out.
     """
-    session = bench.session(bench.training)
+    session = places.session(places.training)
     steps = session.steps_per_sweep
     try:
-        play_without_waiting(retrain(session), steps, bench.compute)
+        play_without_waiting(retrain(session), steps, places.compute)
         session.state.cursor.end_part()
-        play_without_waiting(train_encoder(session), steps, bench.compute)
+        play_without_waiting(train_encoder(session), steps, places.compute)
     except RuntimeError as error:
         return Finding("fails", _first_line(error), f"step {session.state.cursor.step + 1}")
     loss = session.state.mean_loss()
@@ -48,9 +48,9 @@ def nothing_waits(bench: Bench) -> Finding:
     return Finding("passes", "runs, and no step waits", figure, {"loss": loss, "steps": session.state.cursor.step})
 
 
-def runs_repeat(bench: Bench) -> Finding:
+def runs_repeat(places: Places) -> Finding:
     """One epoch of stage 2, twice from the same seed: weights, optimisers, generators and losses."""
-    one, other = (_trained(bench) for _ in range(2))
+    one, other = (_trained(places) for _ in range(2))
     differing = [name for name in one if hash_tensors({name: one[name]}) != hash_tensors({name: other[name]})]
     figure = f"{len(one)} tensors"
     if differing:
@@ -58,20 +58,20 @@ def runs_repeat(bench: Bench) -> Finding:
     return Finding("passes", "equal bit for bit", figure)
 
 
-def checkpoint_moves(bench: Bench) -> Finding:
+def checkpoint_moves(places: Places) -> Finding:
     """A checkpoint written here is restored where the reference computes, and the run takes a step there."""
-    session = bench.session(bench.training)
+    session = places.session(places.training)
     for _ in train_encoder(session):
         pass
     with TemporaryDirectory() as folder:
         path = checkpoint_path(Path(folder), session.state.cursor.step)
         num_bytes = save_checkpoint(path, session.state, _description(session))
-        moved = restore_state(session.config, NUM_CLASSES, bench.reference, path)
+        moved = restore_state(session.config, NUM_CLASSES, places.reference, path)
     here, there = session.state.network.state_dict(), moved.network.state_dict()
     if hash_tensors(here) != hash_tensors(there):
         return Finding("fails", "the restored weights differ", f"{num_bytes} bytes")
-    resumed = Session(session.config, bench.reference, session.data, moved, session.feature_epochs)
-    loss = contrastive_loss(resumed, *bench.views(bench.reference))
+    resumed = Session(session.config, places.reference, session.data, moved, session.feature_epochs)
+    loss = contrastive_loss(resumed, *places.views(places.reference))
     resumed.feature_step(loss)
     figure = f"loss {float(loss.detach()):.3f} of the next step"
     return Finding("passes", "restored, and trains on", figure, {"bytes": num_bytes})
@@ -92,8 +92,8 @@ def play_without_waiting(ticks: Iterator[Tick], num_steps: int, compute: Compute
         pass
 
 
-def _trained(bench: Bench) -> dict[str, torch.Tensor]:
-    session = bench.session(bench.training)
+def _trained(places: Places) -> dict[str, torch.Tensor]:
+    session = places.session(places.training)
     for _ in adversarial(session):
         pass
     return state_tensors(session.state)

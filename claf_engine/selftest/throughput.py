@@ -14,14 +14,14 @@ import torch
 import torch.nn.functional as F
 
 from claf_engine.attacks import Attack, ascent_steps, log_odds
-from claf_engine.attacks.target import Target
+from claf_engine.attacks.gradients import Target
 from claf_engine.compute.device import Compute, forget_most_memory, make_generator, most_memory_bytes, synchronise
 from claf_engine.events.ticks import exhaust
 from claf_engine.models.network import Pipeline
 from claf_engine.selftest.agreement import EPSILON, STEP_SIZE
-from claf_engine.selftest.bench import CPU, Bench
 from claf_engine.selftest.findings import Finding
 from claf_engine.selftest.flops import Layer, count, layers_of
+from claf_engine.selftest.places import CPU, Places
 from claf_engine.training.phases.contrastive import contrastive_loss
 
 NUM_VIEWS = 3
@@ -59,37 +59,37 @@ class Peak:
         return max(self.matrix, self.convolution)
 
 
-def peak_is_measured(bench: Bench) -> Finding:
+def peak_is_measured(places: Places) -> Finding:
     """The peak of each precision."""
-    peaks = {precision: peak(bench, precision) for precision in bench.precisions}
+    peaks = {precision: peak(places, precision) for precision in places.precisions}
     figure = ", ".join(f"{name} {_tera(each.flops)}" for name, each in peaks.items())
     each = ", ".join(f"{name} {_tera(p.matrix)} and {_tera(p.convolution)}" for name, p in peaks.items())
     values = {f"{name}_{kind}": getattr(p, kind) for name, p in peaks.items() for kind in ("matrix", "convolution")}
     return Finding("passes", f"matrix product and convolution: {each}", figure, values)
 
 
-def attack_rate(bench: Bench) -> Finding:
+def attack_rate(places: Places) -> Finding:
     """PGD through the network in eval mode: every precision, eager and, where that is possible, captured."""
-    modes = (False, True) if bench.captures else (False,)
-    ways = [(precision, captures) for precision in bench.precisions for captures in modes]
-    rates = {_way(*way): _attack_rate(bench, *way) for way in ways}
-    return _told(bench, rates, _gains(rates))
+    modes = (False, True) if places.captures else (False,)
+    ways = [(precision, captures) for precision in places.precisions for captures in modes]
+    rates = {_way(*way): _attack_rate(places, *way) for way in ways}
+    return _told(places, rates, _gains(rates))
 
 
-def encoder_rate(bench: Bench) -> Finding:
+def encoder_rate(places: Places) -> Finding:
     """A contrastive step on three views of every image, in every precision."""
-    rates = {precision: _encoder_rate(bench, precision) for precision in bench.precisions}
-    return _told(bench, rates, _gains(rates))
+    rates = {precision: _encoder_rate(places, precision) for precision in places.precisions}
+    return _told(places, rates, _gains(rates))
 
 
 @lru_cache(maxsize=8)
-def peak(bench: Bench, precision: str) -> Peak:
+def peak(places: Places, precision: str) -> Peak:
     """Measure what the device attains at most; once a process."""
-    compute, dtype, rows = bench.compute, DTYPES[precision], bench.scale.matrix
-    layer = max(_layers(bench), key=lambda layer: layer.flops.forward)
+    compute, dtype, rows = places.compute, DTYPES[precision], places.scale.matrix
+    layer = max(_layers(places), key=lambda layer: layer.flops.forward)
     generator = make_generator(compute.device, 0)
     one, other = (torch.randn((rows, rows), generator=generator, device=compute.device).to(dtype) for _ in range(2))
-    shape = bench.scale.timed_batch, *layer.inputs
+    shape = places.scale.timed_batch, *layer.inputs
     images = torch.rand(shape, generator=make_generator(CPU, 0)).to(compute.device, dtype)
     weight = (torch.rand(layer.weight, generator=make_generator(CPU, 1)) - 0.5).to(compute.device, dtype)
     images, weight = compute.arrange(images), compute.arrange(weight)
@@ -97,14 +97,14 @@ def peak(bench: Bench, precision: str) -> Peak:
     def convolve() -> None:
         F.conv2d(images, weight, None, layer.stride, layer.padding, 1, layer.groups)
 
-    convolved = shape[0] * layer.flops.forward / seconds_of(convolve, bench)
-    return Peak(2 * rows**3 / seconds_of(lambda: one @ other, bench), convolved)
+    convolved = shape[0] * layer.flops.forward / seconds_of(convolve, places)
+    return Peak(2 * rows**3 / seconds_of(lambda: one @ other, places), convolved)
 
 
-def seconds_of(work: Callable[[], object], bench: Bench) -> float:
+def seconds_of(work: Callable[[], object], places: Places) -> float:
     """Median seconds of a repetition, after two that warm up."""
-    device, seconds = bench.compute.device, []
-    for number in range(2 + bench.scale.repeats):
+    device, seconds = places.compute.device, []
+    for number in range(2 + places.scale.repeats):
         synchronise(device)
         started = time.perf_counter()
         work()
@@ -114,41 +114,41 @@ def seconds_of(work: Callable[[], object], bench: Bench) -> float:
     return statistics.median(seconds)
 
 
-def _attack_rate(bench: Bench, precision: str, captures: bool) -> Rate:
-    compute, scale = replace(bench.compute, precision=precision, captures=captures), bench.scale
-    model = bench.pipeline(compute, bench.config(width=scale.timed_width))
+def _attack_rate(places: Places, precision: str, captures: bool) -> Rate:
+    compute, scale = replace(places.compute, precision=precision, captures=captures), places.scale
+    model = places.pipeline(compute, places.config(width=scale.timed_width))
     target, spec = Target(model, compute), Attack(EPSILON, STEP_SIZE, scale.steps)
-    images, labels = bench.images(compute, "timed", scale.timed_batch)
+    images, labels = places.images(compute, "timed", scale.timed_batch)
     generator = make_generator(compute.device, 0)
 
     def work() -> None:
         exhaust(ascent_steps(target.gradient(log_odds, labels), images, spec, generator))
 
-    return _rate(bench, work, compute, count(_layers(bench)).attack(scale.steps))
+    return _rate(places, work, compute, count(_layers(places)).attack(scale.steps))
 
 
-def _encoder_rate(bench: Bench, precision: str) -> Rate:
-    compute, scale = replace(bench.compute, precision=precision), bench.scale
-    session = bench.session(compute, bench.config(width=scale.timed_width), num_batches=1)
+def _encoder_rate(places: Places, precision: str) -> Rate:
+    compute, scale = replace(places.compute, precision=precision), places.scale
+    session = places.session(compute, places.config(width=scale.timed_width), num_batches=1)
     network = session.state.network
-    images, labels = bench.images(compute, "timed", scale.timed_batch * NUM_VIEWS)
+    images, labels = places.images(compute, "timed", scale.timed_batch * NUM_VIEWS)
     views = images.view(scale.timed_batch, NUM_VIEWS, *images.shape[1:])
 
     def work() -> None:
         session.feature_step(contrastive_loss(session, views, labels[: scale.timed_batch]))
 
     projected = layers_of(Pipeline(network.encoder, network.projection_head), tuple(images.shape[1:]))
-    return _rate(bench, work, compute, NUM_VIEWS * count(projected).training)
+    return _rate(places, work, compute, NUM_VIEWS * count(projected).training)
 
 
-def _rate(bench: Bench, work: Callable[[], object], compute: Compute, flops_per_image: int) -> Rate:
+def _rate(places: Places, work: Callable[[], object], compute: Compute, flops_per_image: int) -> Rate:
     forget_most_memory(compute.device)
-    images = bench.scale.timed_batch / seconds_of(work, bench)
+    images = places.scale.timed_batch / seconds_of(work, places)
     return Rate(images, images * flops_per_image, most_memory_bytes(compute.device))
 
 
-def _told(bench: Bench, rates: dict[str, Rate], gains: dict[str, float]) -> Finding:
-    peaks = {precision: peak(bench, precision).flops for precision in bench.precisions}
+def _told(places: Places, rates: dict[str, Rate], gains: dict[str, float]) -> Finding:
+    peaks = {precision: peak(places, precision).flops for precision in places.precisions}
     shares = {name: rate.flops / peaks[name.split()[0]] for name, rate in rates.items()}
     figure = ", ".join(f"{name} {rate.images:,.0f} images/s" for name, rate in rates.items())
     share = ", ".join(f"{name} {100 * value:.0f}%" for name, value in shares.items())
@@ -178,9 +178,9 @@ def _way(precision: str, captures: bool) -> str:
     return f"{precision} captured" if captures else precision
 
 
-def _layers(bench: Bench) -> list[Layer]:
-    model = bench.pipeline(bench.reference, bench.config(width=bench.scale.timed_width))
-    side = bench.scale.side
+def _layers(places: Places) -> list[Layer]:
+    model = places.pipeline(places.reference, places.config(width=places.scale.timed_width))
+    side = places.scale.side
     return [layer for layer in layers_of(model, (3, side, side)) if layer.is_convolution]
 
 

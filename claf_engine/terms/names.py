@@ -13,3 +13,16 @@ PointName = Literal["last", "any"]
 """Which point of an attack decides: the last one of each run, or any from its start on."""
 BudgetName = Literal["quick", "standard", "full"]
 """How much an audit may cost, from a minute to a night."""
+
+
+TableName = Literal["table1", "table2", "table3", "table4", "table5", "table6", "figure1"]
+
+
+ScaleName = Literal["paper", "small", "tiny"]
+
+
+RecipeName = Literal["natural", "scl", "at", "trades", "rocl-at", "claf"]
+"""How a row is trained; every scale has its own settings for each."""
+
+
+Verdict = Literal["passes", "warns", "fails", "not-run"]

@@ -23,6 +23,7 @@ from torch import Tensor
 from claf_engine.compute.device import Compute
 from claf_engine.compute.seeding import continue_stream, derive_seed, generator_states
 from claf_engine.config import RunConfig
+from claf_engine.models.hashing import hash_tensors
 from claf_engine.models.network import Network, build_network
 from claf_engine.runs.durable import write_atomically
 from claf_engine.runs.header import FORMAT_KEY, FORMAT_VERSION, CheckpointInfo, read_info
@@ -128,7 +129,7 @@ def restore_state(config: RunConfig, num_classes: int, compute: Compute, path: P
             setattr(state, name, tensors[name].to(compute.device) if name in tensors else None)
         state.loss_count = info.metadata["claf.loss_count"]
         state.cursor = Cursor(**info.metadata["claf.cursor"])
-        state.ledger = Ledger(**info.metadata["claf.ledger"])
+        state.ledger = Ledger.from_record(info.metadata["claf.ledger"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path} lacks part of its state ({error}); resume from an older checkpoint") from error
     return state
@@ -181,16 +182,6 @@ def state_tensors(state: TrainState) -> dict[str, Tensor]:
     tensors |= {"order": state.order, "loss_sum": state.loss_sum}
     tensors |= {name: kept for name in KEPT_IF_ANY if (kept := getattr(state, name)) is not None}
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-
-
-def hash_tensors(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, dtypes, shapes and bytes, in the order of the names."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        digest.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def weights_sha256(network: Network) -> str:
@@ -248,7 +239,7 @@ def _metadata(state: TrainState, description: Description) -> dict[str, str]:
         "step": cursor.step,
         "epoch": cursor.epoch,
         "cursor": dataclasses.asdict(cursor),
-        "ledger": dataclasses.asdict(state.ledger),
+        "ledger": state.ledger.to_record(),
         "optimizers": groups,
         "loss_count": state.loss_count,
     }

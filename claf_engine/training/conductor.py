@@ -18,9 +18,17 @@ from claf_engine.terms.errors import CheckpointError
 from claf_engine.training import saving
 from claf_engine.training.alarms import changes, reminders, watched_overfitting
 from claf_engine.training.methods import Phase
-from claf_engine.training.pace import PROGRESS_SECONDS, STATUS_SECONDS, Pace
 from claf_engine.training.probe import Probed, probe_steps, suite_of, tell
-from claf_engine.training.progress import PROBE, TEST, WATCH, is_probe_due, kind_of
+from claf_engine.training.progress import (
+    PROBE,
+    PROGRESS_SECONDS,
+    STATUS_SECONDS,
+    TEST,
+    WATCH,
+    Pace,
+    is_probe_due,
+    kind_of,
+)
 from claf_engine.training.results import candidates, select, selection_rule
 from claf_engine.training.session import Session
 

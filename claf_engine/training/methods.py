@@ -11,7 +11,7 @@ from functools import partial
 from claf_engine.config import RunConfig
 from claf_engine.events import PhasePlan
 from claf_engine.events.ticks import Tick
-from claf_engine.models.network import ADVERSARIAL, ATTACK, NATURAL
+from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, NATURAL
 from claf_engine.terms.errors import ConfigError
 from claf_engine.terms.names import Method
 from claf_engine.training.phases.adversarial import adversarial
@@ -160,7 +160,7 @@ def _adversarial(config: RunConfig) -> Phase:
         adversarial,
         config.adversarial.epochs,
         parts,
-        ATTACK,
+        ATTACK_CLASSIFIER,
         num_watches=2,
         watch_steps=(steps,),
         trains_features=True,

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from claf_engine.config import OptimizerConfig
-from claf_engine.training.lars import Lars
 
 ROUNDING = 1e-6
 """So that a milestone such as 100/110 of 110 steps is step 100, whatever the product rounds to."""
@@ -55,3 +55,56 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
     """Set the learning rate of every parameter group."""
     for group in optimizer.param_groups:
         group["lr"] = value
+
+
+TRUST = 1e-3
+"""Trust coefficient eta, as RoCL sets it."""
+
+
+TINY = 1e-8
+"""Keeps a gradient of zero from being divided by zero; RoCL's value too."""
+
+
+class Lars(torch.optim.SGD):
+    """SGD with momentum on gradients that are scaled for each tensor.
+
+    For a weight w with gradient g, both with a length above zero:
+
+        g' = eta |w| / (|g| + wd |w| + 1e-8) * (g + wd w)
+
+    and elsewhere g' = g + wd w. Momentum and the learning rate then work on g' as in SGD.
+    """
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        """Scale the gradients, step as SGD does, and give the gradients back as they were; takes no closure."""
+        assert closure is None, "no loop here needs one"
+        decays = [group["weight_decay"] for group in self.param_groups]
+        weights = [weight for group in self.param_groups for weight in group["params"] if weight.grad is not None]
+        gradients = [weight.grad for weight in weights]
+        for group, decay in zip(self.param_groups, decays, strict=True):
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    weight.grad = scaled(weight, weight.grad, decay)
+            group["weight_decay"] = 0.0
+        try:
+            return super().step()
+        finally:
+            for group, decay in zip(self.param_groups, decays, strict=True):
+                group["weight_decay"] = decay
+            for weight, gradient in zip(weights, gradients, strict=True):
+                weight.grad = gradient
+
+
+def scaled(weight: Tensor, gradient: Tensor, decay: float) -> Tensor:
+    """The gradient g' of one tensor.
+
+    Args:
+        weight: w, of any shape.
+        gradient: g, of the same shape.
+        decay: wd, not negative.
+    """
+    size, slope = weight.norm(), gradient.norm()
+    ratio = TRUST * size / (slope + decay * size + TINY)
+    ratio = torch.where((size > 0) & (slope > 0), ratio, torch.ones_like(ratio))
+    return ratio * (gradient + decay * weight)

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from claf_engine import events as ev
-from claf_engine.accuracy.measure import Accuracy, AttackSuite, accuracy_steps, first, selection_figure
+from claf_engine.accuracy.measure import Accuracy, accuracy_steps, first, selection_figure
+from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import space_of
 from claf_engine.compute.seeding import measurement_generator
 from claf_engine.config import EvaluationConfig, ModelConfig, ProbeConfig

@@ -4,17 +4,14 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from claf_engine.config import ProbeConfig, RunConfig
+from claf_engine.config import ProbeConfig
 from claf_engine.events import TestResult
-from claf_engine.models.network import CLASSIFIERS
 from claf_engine.runs import RunDirectory, list_checkpoints
-from claf_engine.runs.header import CheckpointInfo
 from claf_engine.terms.errors import CheckpointError
 from claf_engine.terms.pixels import format_distance
 from claf_engine.training.checkpoint import load_trained_network
-from claf_engine.training.methods import Phase, phases_of, reported_classifiers
+from claf_engine.training.methods import Phase, reported_classifiers
 from claf_engine.training.session import Session
-from claf_engine.training.state import Cursor
 
 
 @dataclass(frozen=True)
@@ -85,49 +82,6 @@ def selection_rule(probe: ProbeConfig) -> str:
     norm = "" if probe.norm == "linf" else f"{probe.norm.upper()} "
     space = "" if probe.space == "pixel" else f" ({probe.space}, no ball)"
     return f"validation robust accuracy at {norm}{format_distance(probe.epsilons[0])}{space}"
-
-
-def require_trained(info: CheckpointInfo, config: RunConfig, classifier: str) -> None:
-    """Refuse to measure a classifier that holds nothing but the weights it was initialised with.
-
-    Args:
-        info: the checkpoint.
-        config: the settings of its run.
-        classifier: which one is to be measured.
-
-    Raises:
-        CheckpointError: there is no such classifier, its method does not train it, or had not begun to.
-        ConfigError: the settings train nothing.
-    """
-    if classifier not in CLASSIFIERS:
-        raise CheckpointError(f"there is no classifier {classifier!r}; a checkpoint has {', '.join(CLASSIFIERS)}")
-    told = info.metadata.get("claf.trained_classifiers")
-    trained = tuple(map(str, told)) if isinstance(told, list) else _trained_by(config)
-    if classifier not in trained:
-        where = "it was imported with" if isinstance(told, list) else f"its run (method {config.method}) trains"
-        raise CheckpointError(
-            f"the {classifier} classifier of {info.path.name} is untrained: {where} {' and '.join(trained) or 'none'}"
-        )
-    if told is None and classifier not in _begun(info, config):
-        raise CheckpointError(
-            f"the {classifier} classifier of {info.path.name} is untrained: it was saved in phase {info.phase!r}, too "
-            "early; choose a later checkpoint of the run"
-        )
-
-
-def _trained_by(config: RunConfig) -> tuple[str, ...]:
-    """The classifiers that a whole run trains."""
-    return tuple(dict.fromkeys(phase.classifier for phase in phases_of(config) if phase.classifier is not None))
-
-
-def _begun(info: CheckpointInfo, config: RunConfig) -> set[str | None]:
-    """The classifiers that had taken a step when the checkpoint was saved."""
-    try:
-        cursor = Cursor(**info.metadata["claf.cursor"])
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{info.path} does not say how far its run had come ({error})") from error
-    has_begun = cursor.epoch or cursor.part or cursor.sweep or cursor.batch
-    return {phase.classifier for phase in phases_of(config)[: cursor.phase + bool(has_begun)]}
 
 
 def _fitted_last(phases: tuple[Phase, ...]) -> set[str | None]:

@@ -21,8 +21,7 @@ from claf_engine.terms.errors import CheckpointError, ClafError, DeviceError
 from claf_engine.training.checkpoint import load_checkpoint, restore_state
 from claf_engine.training.conductor import Conductor
 from claf_engine.training.methods import Phase, feature_epochs, phases_of
-from claf_engine.training.pace import Pace
-from claf_engine.training.progress import plan_work
+from claf_engine.training.progress import Pace, plan_work
 from claf_engine.training.session import Session
 from claf_engine.training.state import begin
 

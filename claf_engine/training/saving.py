@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from claf_engine.events import CheckpointSaved
-from claf_engine.models.network import ATTACK
+from claf_engine.models.network import ATTACK_CLASSIFIER
 from claf_engine.runs import CheckpointEntry, RunDirectory, list_checkpoints, to_plain, versions
 from claf_engine.runs.durable import sync_folder
 from claf_engine.runs.header import read_info
@@ -19,7 +19,7 @@ def describe(
 ) -> Description:
     """What a checkpoint of this moment says of itself."""
     compute, validation = session.compute, session.state.ledger.validation
-    classifier = phase.classifier or ATTACK
+    classifier = phase.classifier or ATTACK_CLASSIFIER
     if validation and classifier not in validation:
         # A phase has begun whose classifier is not fitted yet; the one before it was measured on this same encoder.
         classifier = list(validation)[-1]

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from claf_engine.accuracy.measure import AttackSuite, abandonable, answer_steps, outcome_steps, predict
+from claf_engine.accuracy.measure import abandonable, answer_steps, outcome_steps, predict
+from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import ascent_steps, gradient_of, require_ball
 from claf_engine.compute.device import Compute, exact_fp32
 from claf_engine.compute.seeding import measurement_generator

@@ -13,7 +13,7 @@ from claf_engine.compute.seeding import ORDER
 from claf_engine.config import RunConfig
 from claf_engine.data import Dataset, Split, to_pixels
 from claf_engine.events.ticks import Boundary
-from claf_engine.models.network import ATTACK
+from claf_engine.models.network import ATTACK_CLASSIFIER
 from claf_engine.terms.errors import NonFiniteLoss
 from claf_engine.training.optimizers import learning_rate, set_learning_rate
 from claf_engine.training.state import FEATURES, TrainState, make_optimizer, optimizer_config
@@ -113,7 +113,7 @@ class Session:
         """
         if self.compute.device.type == "cpu":
             self.require_finite(float(loss.detach()))
-        steps_per_epoch = self.steps_per_retraining_sweep if name == ATTACK else self.steps_per_sweep
+        steps_per_epoch = self.steps_per_retraining_sweep if name == ATTACK_CLASSIFIER else self.steps_per_sweep
         rate = learning_rate(optimizer_config(self.config, name), step, total_steps, steps_per_epoch)
         if is_edited:
             rate *= self.state.ledger.learning_rate_factor

@@ -1,7 +1,7 @@
 """Everything that training changes, and therefore everything that a checkpoint holds."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, asdict, dataclass, field, fields
 from itertools import chain
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from claf_engine.compute.device import Compute
 from claf_engine.compute.seeding import INIT, training_generators
 from claf_engine.config import OptimizerConfig, RunConfig
-from claf_engine.models.network import ADVERSARIAL, ATTACK, NATURAL, Network, build_network
+from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, NATURAL, Network, build_network
 from claf_engine.training.optimizers import build_optimizer
 
 FEATURES = "features"
@@ -65,9 +65,9 @@ class Ledger:
         is_probe_owed: a stop came into the probe at the end of the last epoch, before it was done.
         learning_rate_factor: live edit of the current phase's learning rate, relative to its schedule.
         probe_every: live edit of the epochs between probes, or None.
-        before: adversarial accuracy of the attack classifier when its current retraining began.
-        fitted: the same when its last retraining ended.
-        moved: the same after the encoder's next epoch.
+        accuracy_before_retraining: adversarial accuracy of the attack classifier when its current retraining began.
+        accuracy_after_retraining: the same when its last retraining ended.
+        accuracy_after_encoder: the same after the encoder's next epoch.
         best_monitored: highest PGD accuracy so far of fast adversarial training.
         has_collapsed: fast adversarial training overfitted, and its phase ends early.
         best_probed: highest PGD accuracy of any probe of this phase, where it trains on attacked images.
@@ -83,15 +83,34 @@ class Ledger:
     is_probe_owed: bool = False
     learning_rate_factor: float = 1.0
     probe_every: int | None = None
-    before: float | None = None
-    fitted: float | None = None
-    moved: float | None = None
+    accuracy_before_retraining: float | None = field(default=None, metadata={"key": "before"})
+    accuracy_after_retraining: float | None = field(default=None, metadata={"key": "fitted"})
+    accuracy_after_encoder: float | None = field(default=None, metadata={"key": "moved"})
     best_monitored: float | None = None
     has_collapsed: bool = False
     best_probed: float | None = None
     alerts: dict[str, dict[str, Any]] = field(default_factory=dict)
     validation: dict[str, dict[str, float]] = field(default_factory=dict)
     probe: dict[str, Any] = field(default_factory=dict)
+
+    def to_record(self) -> dict[str, Any]:
+        """The ledger as a JSON object, under the keys that checkpoints have."""
+        plain = asdict(self)
+        return {_key(spec): plain[spec.name] for spec in fields(self)}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "Ledger":
+        """The ledger of a checkpoint.
+
+        Raises:
+            TypeError: it has a key that is none of ours.
+        """
+        names = {_key(spec): spec.name for spec in fields(cls)}
+        return cls(**{names.get(key, key): value for key, value in record.items()})
+
+
+def _key(spec: Field[Any]) -> str:
+    return str(spec.metadata.get("key", spec.name))
 
 
 @dataclass
@@ -154,7 +173,7 @@ def optimizer_config(config: RunConfig, name: str) -> OptimizerConfig:
         FEATURES: config.features_optimizer,
         joint_optimizer(NATURAL): config.supervised.optimizer,
         joint_optimizer(ADVERSARIAL): config.supervised.optimizer,
-        ATTACK: config.adversarial.classifier_optimizer,
+        ATTACK_CLASSIFIER: config.adversarial.classifier_optimizer,
         NATURAL: config.linear_evaluation.optimizer,
         ADVERSARIAL: config.linear_evaluation.optimizer,
     }[name]

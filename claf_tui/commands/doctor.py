@@ -26,17 +26,17 @@ def doctor(gpu: Gpu = False, json: options.Json = False) -> int:
     from claf_tui.reports import doctor as report
     from claf_tui.reports.terminal_fit import terminal_rows
 
-    bench, device = None, None
+    places, device = None, None
     checks: tuple[Row, ...] = ()
     if gpu:
-        from claf_engine.selftest.checks import accelerator_bench, device_steps
+        from claf_engine.selftest.checks import accelerator_places, device_steps
 
-        bench = accelerator_bench()
+        places = accelerator_places()
     environment = (*look_around(), *terminal_rows())
     if not json:
         output.show(*report.doctor_tables("what is here", environment))
-    if bench is not None:
-        checks, device = output.follow(device_steps(bench)), bench.compute.describe()
+    if places is not None:
+        checks, device = output.follow(device_steps(places)), places.compute.describe()
         if not json:
             output.show(*report.doctor_tables(f"{device} against the CPU", checks))
     if json:

@@ -5,9 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from claf_engine.reproduce.names import ScaleName, TableName
 from claf_engine.terms.errors import ConfigError
-from claf_engine.terms.names import SpaceName
+from claf_engine.terms.names import ScaleName, SpaceName, TableName
 from claf_tui.commands import options
 
 TABLE = Annotated[TableName, typer.Argument(metavar="TABLE", help="table1 to table6, or figure1 (Table 1 as bars).")]

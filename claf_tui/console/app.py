@@ -24,7 +24,7 @@ from claf_tui.screens.confirm_dialog import CANCEL, Answer, ConfirmScreen
 from claf_tui.screens.dashboard import Dashboard
 from claf_tui.screens.help import HelpScreen
 from claf_tui.state import RunState, reduce, status_word
-from claf_tui.widgets.phase_strip import Moment
+from claf_tui.state.moment import Moment
 
 POLLS_PER_SECOND = 6
 SWITCH_INTERVAL = 0.001

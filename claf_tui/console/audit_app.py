@@ -15,16 +15,14 @@ from claf_engine.events.control import Control
 from claf_engine.events.ticks import Pulse
 from claf_tui.console.app import AbandonScreen, ConsoleApp
 from claf_tui.console.bridge import Engine, describe
-from claf_tui.console.launch import run_console
-from claf_tui.console.reproduce_app import typed_command
+from claf_tui.console.launch import run_console, typed_command
 from claf_tui.reports import output
 from claf_tui.screens.audit import AuditScreen
-from claf_tui.screens.audit_help import AuditHelp
 from claf_tui.screens.card import CardScreen
 from claf_tui.screens.confirm_dialog import Answer
-from claf_tui.screens.help import HelpScreen
+from claf_tui.screens.help import AuditHelp, HelpScreen
 from claf_tui.state.audit import END_WORDS, AuditScene, end_word
-from claf_tui.widgets.phase_strip import Moment
+from claf_tui.state.moment import Moment
 from claf_tui.words import exit_codes
 
 Item = Pulse | Diagnostic | Mapping[str, Any]

@@ -1,6 +1,7 @@
 """Run the console around an engine: terminal, thread and exit code in one call."""
 
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -81,3 +82,8 @@ def _patience(app: ConsoleApp, *, read_only: bool) -> float:
     if read_only:
         return WATCH_TIMEOUT
     return LEAVE_TIMEOUT if app.has_ended else SAVE_TIMEOUT
+
+
+def typed_command() -> str:
+    """The command line of this process as a person types it."""
+    return shlex.join(["claf-tui", *sys.argv[1:]])

@@ -1,7 +1,5 @@
 """The console of a reproduction: several runs one after the other, and the table of the paper that they fill."""
 
-import shlex
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,15 +12,14 @@ from claf_engine import events as ev
 from claf_engine.events.control import Control
 from claf_tui.console.app import ConsoleApp
 from claf_tui.console.bridge import Engine, describe
-from claf_tui.console.launch import run_console
+from claf_tui.console.launch import run_console, typed_command
 from claf_tui.reports import output
-from claf_tui.screens.help import HelpScreen
+from claf_tui.screens.help import HelpScreen, ReproductionHelp
 from claf_tui.screens.reproduction import ReproductionScreen
-from claf_tui.screens.reproduction_help import ReproductionHelp
 from claf_tui.screens.run_board import RunBoard
 from claf_tui.state import reduce, status_word
+from claf_tui.state.moment import Moment
 from claf_tui.state.reproduction import END_WORDS, Scene, end_word, failure, news, next_aside, next_estimates
-from claf_tui.widgets.phase_strip import Moment
 from claf_tui.words import exit_codes
 
 
@@ -170,8 +167,3 @@ def run_reproduction(make_events: Callable[[Control], Iterator[ev.Event]], contr
     if result.reason and result.return_code != exit_codes.OK:
         output.error(f"{result.reason} (more in {log_path})")
     return result.return_code
-
-
-def typed_command() -> str:
-    """The command line of this process as a person types it."""
-    return shlex.join(["claf-tui", *sys.argv[1:]])

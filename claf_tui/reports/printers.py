@@ -1,10 +1,11 @@
 """What a run prints when there is no console: lines for a person, or JSON lines for a program."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from claf_engine import events as ev
 from claf_engine.events import records
+from claf_engine.events.control import Control
 from claf_tui.reports import output
 from claf_tui.state import RunState, reduce
 from claf_tui.words import figures
@@ -90,3 +91,16 @@ def progress_line(progress: ev.Progressed, step: ev.StepLogged | None, state: Ru
     parts.append(eta)
     parts.append(f"run {figures.percent(progress.run_fraction, 0)} eta {figures.duration(progress.run_remaining)}")
     return "  ".join(parts)
+
+
+def print_events(events: Iterator[ev.Event], show: Callable[[ev.Event], None], control: Control) -> None:
+    """Show events; when nobody can read them any more, stop the run and let it save."""
+    has_reader = True
+    for event in events:
+        if not has_reader:
+            continue
+        try:
+            show(event)
+        except OSError:
+            has_reader = False
+            control.stop()

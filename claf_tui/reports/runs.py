@@ -13,9 +13,9 @@ from rich.text import Text
 from claf_engine.events import RobustFigure, RunFinished, TestResult
 from claf_engine.runs import RunSummary
 from claf_engine.runs.header import CheckpointInfo
+from claf_tui.reports.audit import standing_text
 from claf_tui.reports.evaluation import cells_of, evaluation_tables, new_table, no_ball_sentences, radius_of
 from claf_tui.reports.fitted_table import FittedTable
-from claf_tui.runners.audit import standing_text
 from claf_tui.words import figures
 from claf_tui.words.attack_words import NO_BALL, PIXEL, radius
 from claf_tui.words.safe_text import safe

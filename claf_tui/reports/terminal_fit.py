@@ -5,8 +5,8 @@ import shutil
 import sys
 from collections.abc import Mapping
 
-from claf_engine.audit.diagnostic import Verdict
 from claf_engine.selftest.findings import Row
+from claf_engine.terms.names import Verdict
 
 LEAST_COLUMNS, LEAST_LINES = 80, 24
 GLYPHS = "★✔✘▶⣿█"

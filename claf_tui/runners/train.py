@@ -16,18 +16,19 @@ from claf_engine import runs
 from claf_engine.config import RunConfig
 from claf_engine.config.presets import DEFAULT_PRESET
 from claf_engine.events.control import Control
-from claf_engine.runs.fork import fork_run
+from claf_engine.runs.folder import fork_run
 from claf_engine.runs.header import read_info
 from claf_engine.terms.errors import ClafError
 from claf_tui.reports import output, printers
 from claf_tui.reports import runs as reports
+from claf_tui.reports.printers import print_events
 from claf_tui.runners.signals import stopping_signals
 from claf_tui.runners.ui_mode import Ui, choose_ui
 from claf_tui.words import exit_codes, figures
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """How a run left the user interface: the exit code, and the checkpoint that the person wants to go on from."""
 
     code: int
@@ -110,7 +111,7 @@ def train_in(open_directory: Callable[[], runs.RunDirectory], asked_ui: str) -> 
         open_directory = partial(reopen, chosen, ["claf-tui", "train", "--resume", chosen])
 
 
-def in_console(directory: runs.RunDirectory) -> Outcome:
+def in_console(directory: runs.RunDirectory) -> RunOutcome:
     """Train in the live console and leave a summary in the terminal."""
     from claf_tui.console.launch import run_console
 
@@ -118,16 +119,16 @@ def in_console(directory: runs.RunDirectory) -> Outcome:
     log_path = directory.path / "console.log"
     result = run_console(engine, Control(), log_path=log_path)
     if result.resume is not None:
-        return Outcome(result.return_code, result.resume)
+        return RunOutcome(result.return_code, result.resume)
     if result.reason and result.return_code != exit_codes.OK:
         output.error(f"{result.reason} (more in {log_path})" if engine.has_started else result.reason)
     if engine.has_started:
         output.show(*reports.run_report(engine.finished, directory.path))
     engine.discard_unstarted()
-    return Outcome(result.return_code)
+    return RunOutcome(result.return_code)
 
 
-def in_lines(directory: runs.RunDirectory, ui: Ui) -> Outcome:
+def in_lines(directory: runs.RunDirectory, ui: Ui) -> RunOutcome:
     """Train in this thread and print what happens."""
     engine, control = RunEngine(directory), Control()
     show = printers.json_line if ui == "jsonl" else printers.PlainPrinter()
@@ -144,25 +145,12 @@ def in_lines(directory: runs.RunDirectory, ui: Ui) -> Outcome:
             raise
     if ui == "plain" and engine.has_started:
         _tell_end(engine.finished, directory.path)
-    return Outcome(code or received.exit_code)
+    return RunOutcome(code or received.exit_code)
 
 
 def folder_name(name: str) -> str:
     """Turn the stem of a file into a name that a run's folder may have."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "run"
-
-
-def print_events(events: Iterator[ev.Event], show: Callable[[ev.Event], None], control: Control) -> None:
-    """Show events; when nobody can read them any more, stop the run and let it save."""
-    has_reader = True
-    for event in events:
-        if not has_reader:
-            continue
-        try:
-            show(event)
-        except OSError:
-            has_reader = False
-            control.stop()
 
 
 def _tell_end(finished: ev.RunFinished | None, directory: Path) -> None:

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.events import Resize
 from textual.screen import Screen
 
-from claf_tui.screens.audit_help import AuditHelp
+from claf_tui.screens.help import AuditHelp
 from claf_tui.widgets.card_sections import CardHead, CardSection, attack_lines, diagnostic_lines, provenance_lines
 from claf_tui.widgets.key_bar import Hint, KeyBar
 from claf_tui.widgets.robustness_curve import RobustnessCurve, curve_of

@@ -15,6 +15,7 @@ from claf_tui.screens.confirm_dialog import CANCEL, Answer, ConfirmScreen
 from claf_tui.screens.dashboard_keys import LIVE_HINTS, key_hints
 from claf_tui.screens.edit_dialog import PROBE_EVERY, EditScreen
 from claf_tui.state import RunState, status_word
+from claf_tui.state.moment import Moment
 from claf_tui.widgets.alert_bar import AlertBar
 from claf_tui.widgets.chart import Chart
 from claf_tui.widgets.curves import logged_losses, loss_lines, loss_panel_title, probe_lines, shown_loss_name
@@ -22,8 +23,8 @@ from claf_tui.widgets.key_bar import Hint, KeyBar
 from claf_tui.widgets.key_figures import KeyFigures
 from claf_tui.widgets.log_panel import LogPanel
 from claf_tui.widgets.method_panel import method_panel
-from claf_tui.widgets.outcome import Outcome
-from claf_tui.widgets.phase_strip import Moment, PhaseStrip
+from claf_tui.widgets.outcome import OutcomePanel
+from claf_tui.widgets.phase_strip import PhaseStrip
 from claf_tui.widgets.status_bar import StatusBar
 from claf_tui.widgets.tables import ProbeTable, probe_hint, probe_title
 
@@ -73,7 +74,7 @@ class Dashboard(Screen[None]):
         yield AlertBar(id="alerts")
         yield PhaseStrip(id="phases")
         yield KeyFigures(read_only=self._read_only, id="figures")
-        yield Outcome(read_only=self._read_only, id="outcome")
+        yield OutcomePanel(read_only=self._read_only, id="outcome")
         with Container(id="body"):
             with Vertical(id="panel-loss", classes="panel"):
                 yield Chart("no loss logged yet", ChartOptions(is_smoothed=True), id="loss")
@@ -105,7 +106,7 @@ class Dashboard(Screen[None]):
         self.query_one(StatusBar).show(state, moment.word)
         self.query_one(PhaseStrip).show(state, moment)
         self.query_one(KeyFigures).show(state)
-        self.query_one(Outcome).show(state)
+        self.query_one(OutcomePanel).show(state)
         self.query_one(LogPanel).show(state)
         self.query_one(ProbeTable).show(state)
         self._show_alerts()

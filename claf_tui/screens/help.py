@@ -128,3 +128,91 @@ def help_text(keys_by_topic: KeyTopics, figures: FigureTexts) -> Content:
     for name, text in figures:
         lines.append(Content.assemble((f"  {name}: ", "bold"), (text, "$foreground 60%")))
     return Content("\n").join(lines)
+
+
+AUDIT_KEYS: KeyTopics = (
+    (
+        "Audit",
+        (
+            ("up, down", "choose a diagnostic; the text beside or below says what it means"),
+            ("n", "the next one that warns, fails or was not run"),
+            ("f, escape", "follow the running one again"),
+            ("page up/down", "scroll the text"),
+            ("space", "pause, and go on"),
+            ("c, enter", "the robustness card, when every diagnostic is in"),
+            ("q, ctrl+c", "leave; what is finished is kept, and the same command goes on"),
+            ("ctrl+p", "all commands, themes, screenshot"),
+            ("?", "this page"),
+        ),
+    ),
+    ("Card", (("up, down", "scroll; page up/down by pages"), ("escape", "back"))),
+)
+
+
+AUDIT_FIGURES: FigureTexts = (
+    ("✔ passes", "Nothing speaks against the figure here. A diagnostic that could not be run never passes."),
+    ("! warns", "The figure is likely to be somewhat too high; the text says why."),
+    ("✘ fails", "The figure cannot be believed: something hides from attacks, or is measured wrongly."),
+    ("○ not run", "The budget does not afford it, or it does not apply; the figure says why."),
+    (
+        "worst case",
+        "The share of images that withstand every attack within the ball, taken image by image. It is never above the "
+        "figure of any one attack, and still an upper bound.",
+    ),
+    ("interval", "Where the share lies with 95 % confidence, given the number of images (Wilson)."),
+    ("unaudited", "An accuracy that no robustness card of these weights and this classifier stands behind."),
+)
+
+
+class AuditHelp(HelpScreen):
+    """Keys of the audit, and what verdicts and figures mean."""
+
+    KEYS = AUDIT_KEYS
+    FIGURES = (*AUDIT_FIGURES, *FIGURES[:3])
+
+
+REPRODUCTION_KEYS: KeyTopics = (
+    (
+        "Steer",
+        (
+            ("space", "pause, and go on"),
+            ("p", "probe the current run now"),
+            ("q, ctrl+c", "leave; asks, then stops the current run and saves it"),
+        ),
+    ),
+    (
+        "Look",
+        (
+            ("d, enter", "dashboard of the current run; escape leads back"),
+            ("tab", "bar chart, and back, where not everything fits"),
+            ("up, down", "scroll the table"),
+            ("b", "checkpoints of the current run"),
+            ("a", "take an alert away"),
+            ("ctrl+p", "all commands, themes, screenshot"),
+            ("?", "this page"),
+        ),
+    ),
+)
+
+
+REPRODUCTION_FIGURES: FigureTexts = (
+    ("✔ finished", "Trained and measured on the test images."),
+    ("↺ reused", "A finished run of exactly these settings was found, so nothing was trained again."),
+    ("✘ failed", "The line below the row says why; the other rows go on, and the same command tries it again."),
+    ("paper, ours, diff", "Accuracies in percent; the difference is ours minus the paper's, in points."),
+    ("★", "The best of ours in a column."),
+    ("spread", "The largest difference between two seeds in any column, in points."),
+    ("~ time", "An estimate from a short calibration; without ~ it is the time spent."),
+    (
+        "released-code",
+        "The attack moves images as the authors' code does, after normalisation. That is no ball of radius epsilon "
+        "around the image, so these figures cannot be compared with those of the pixel space.",
+    ),
+)
+
+
+class ReproductionHelp(HelpScreen):
+    """Keys of the reproduction, and what its signs and figures mean."""
+
+    KEYS = REPRODUCTION_KEYS
+    FIGURES = (*REPRODUCTION_FIGURES, *FIGURES[:3])

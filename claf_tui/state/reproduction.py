@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from claf_engine import events as ev
 from claf_tui.state import RunState
-from claf_tui.widgets.phase_strip import Moment, run_fraction
+from claf_tui.state.moment import Moment, run_fraction
 from claf_tui.words import attack_words, figures
 from claf_tui.words.safe_text import safe
 

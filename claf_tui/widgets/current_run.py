@@ -7,10 +7,11 @@ from textual.widget import Widget
 
 from claf_tui.charts.plot import ChartLine
 from claf_tui.state import RunState
+from claf_tui.state.moment import Moment
 from claf_tui.state.reproduction import Scene
 from claf_tui.widgets.curves import loss_lines, loss_title, shown_loss_name
 from claf_tui.widgets.glyphs import bar, spinner
-from claf_tui.widgets.phase_strip import Moment, starting_lines, strip_lines
+from claf_tui.widgets.phase_strip import starting_lines, strip_lines
 from claf_tui.words import figures
 from claf_tui.words.safe_text import safe
 

@@ -23,7 +23,7 @@ LATEST = "latest"
 MAX_REASON_LINES = 5
 
 
-class Outcome(Widget):
+class OutcomePanel(Widget):
     """The result summary of a finished run, or the reason of a failed one."""
 
     def __init__(self, *, read_only: bool = False, id: str | None = None) -> None:

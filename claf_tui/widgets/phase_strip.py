@@ -1,27 +1,17 @@
 """Where the run is: every phase, the whole run, and what is being done right now."""
 
-from dataclasses import dataclass
-
 from textual.content import Content
 from textual.widget import Widget
 
 from claf_engine.events import Progressed
 from claf_tui.state import PhaseState, RunState
+from claf_tui.state.moment import Moment, run_fraction
 from claf_tui.widgets.glyphs import PHASE_GLYPHS, bar, fit, spinner, spread
 from claf_tui.words import figures
 from claf_tui.words.safe_text import safe
 
 WIDE = 96
 """Cells from which on every phase gets a line of its own."""
-
-
-@dataclass(frozen=True)
-class Moment:
-    """What the strip needs besides the state: the status word, the picture of the spinner, the wall clock."""
-
-    word: str = "STARTING"
-    frame: int = 0
-    waited: float = 0.0
 
 
 class PhaseStrip(Widget):
@@ -133,16 +123,6 @@ def activity_line(state: RunState, moment: Moment, width: int) -> Content:
         share = progress.activity_fraction
         left = Content.assemble(left, "  ", bar(share, 12, "$secondary"), (f" {100 * share:.0f}%", "$foreground 60%"))
     return spread(left, step, width)
-
-
-def run_fraction(state: RunState) -> float:
-    """How far the run is: as the engine says, or by the planned steps of its phases."""
-    if state.finished is not None and state.finished.status == "finished":
-        return 1.0
-    if state.progress is not None:
-        return state.progress.run_fraction
-    planned = sum(phase.plan.steps for phase in state.phases)
-    return sum(phase.plan.steps * phase.fraction for phase in state.phases) / planned if planned else 0.0
 
 
 def _times(fraction: float, elapsed: float, remaining: float | None) -> Content:

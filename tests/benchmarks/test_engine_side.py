@@ -18,7 +18,7 @@ from benchmarks.engine_side import (
 )
 from claf_engine.config import OptimizerConfig, RuntimeConfig
 from claf_engine.events.ticks import Boundary, PartEnd, Pulse, Tick
-from claf_engine.models.network import ATTACK, CLASSIFIERS
+from claf_engine.models.network import ATTACK_CLASSIFIER, CLASSIFIERS
 from tests.engine.tiny import CPU
 
 SMALL = Size(16, 8, 2)
@@ -62,9 +62,9 @@ def test_what_a_part_measures_after_its_last_step_is_left_out() -> None:
 
 def test_a_twin_begins_with_the_weights_and_gives_the_logits_of_the_session() -> None:
     session = start_session(configure(SMALL, QUICK, {}), SMALL.images)
-    model = session.state.network.with_classifier(ATTACK).eval()
+    model = session.state.network.with_classifier(ATTACK_CLASSIFIER).eval()
     images, _ = session.training_batch(torch.arange(4))
-    torch.testing.assert_close(twin_of(session, ATTACK).eval()(images), model(images))
+    torch.testing.assert_close(twin_of(session, ATTACK_CLASSIFIER).eval()(images), model(images))
 
 
 def test_each_classifier_has_a_twin_of_its_own() -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from claf_engine.accuracy.measure import Accuracy, AttackSuite, accuracy_steps
+from claf_engine.accuracy.measure import Accuracy, accuracy_steps
+from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.data import Split, to_pixels
 from claf_engine.terms.names import Norm
 from tests.engine.tiny import FP32, exhaust

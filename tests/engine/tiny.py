@@ -14,9 +14,10 @@ from claf_engine.config import RunConfig
 from claf_engine.data import Dataset, Split
 from claf_engine.events.control import Control
 from claf_engine.events.ticks import Pulse, Tick
+from claf_engine.models.hashing import hash_tensors
 from claf_engine.models.network import NATURAL
 from claf_engine.runs import RunDirectory
-from claf_engine.training.checkpoint import hash_tensors, state_tensors
+from claf_engine.training.checkpoint import state_tensors
 from claf_engine.training.methods import feature_epochs, phases_of
 from claf_engine.training.phases.objectives import natural_loss
 from claf_engine.training.phases.supervised import supervised

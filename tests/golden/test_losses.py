@@ -54,7 +54,7 @@ def test_the_memory_layout_changes_no_loss(name: str) -> None:
 
 
 def attack_the_model_itself(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("claf_engine.attacks.target.fold", lambda model: model)
+    patch.setattr("claf_engine.attacks.gradients.fold", lambda model: model)
 
 
 def keep_the_inputs_of_relu(patch: pytest.MonkeyPatch) -> None:
@@ -74,7 +74,7 @@ def replay_captured_passes(patch: pytest.MonkeyPatch) -> None:
 
         return replay
 
-    patch.setattr("claf_engine.attacks.target.Captured", capture)
+    patch.setattr("claf_engine.attacks.gradients.Captured", capture)
 
 
 @pytest.mark.parametrize("name", ["claf", "at", "trades", "rocl"])

@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from claf_engine.audit.diagnostic import Check, Diagnostic, Finding, Verdict
+from claf_engine.audit.diagnostic import Check, Diagnostic, Finding
 from claf_engine.events.control import Control
 from claf_engine.events.ticks import Pulse
 from claf_engine.terms.errors import DeviceError
+from claf_engine.terms.names import Verdict
 
 WHY = "The classifier hides its gradient, so that an attack that follows it measures nothing; the figure is too high."
 TOLD: tuple[tuple[str, str, Verdict, str, str], ...] = (

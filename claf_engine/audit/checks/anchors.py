@@ -10,9 +10,9 @@ from typing import Any
 from claf_engine.accuracy.intervals import wilson
 from claf_engine.audit.bench import Bench
 from claf_engine.audit.crafted import attackable_steps, percent
-from claf_engine.audit.diagnostic import Check, Finding, NotRun, Verdict
+from claf_engine.audit.diagnostic import Check, Finding, NotRun
 from claf_engine.events.ticks import Pulse
-from claf_engine.terms.names import BudgetName
+from claf_engine.terms.names import BudgetName, Verdict
 from claf_engine.terms.pixels import format_distance
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from claf_engine.accuracy.measure import AttackSuite, Distances, abandonable, predict
+from claf_engine.accuracy.measure import abandonable, predict
+from claf_engine.accuracy.suite import AttackSuite, Distances
 from claf_engine.attacks import attack_steps, crossing_step_size
 from claf_engine.audit.bench import Bench, Outcome, recipe_of
 from claf_engine.audit.crafted import attackable_steps, percent, require_claim

@@ -7,17 +7,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from claf_engine.accuracy.measure import AttackSuite
+from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import ascent_steps, gradient_of, log_odds
 from claf_engine.audit.bench import Bench, Outcome, recipe_of
 from claf_engine.audit.checks.claim import claimed_steps
 from claf_engine.audit.crafted import Crafted, attackable_steps, crafted_steps, first_rows, percent
-from claf_engine.audit.diagnostic import Check, Finding, Verdict, graded
+from claf_engine.audit.diagnostic import Check, Finding, graded
 from claf_engine.compute.seeding import measurement_generator
 from claf_engine.data import to_pixels
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.folding import fold
 from claf_engine.models.modes import frozen
+from claf_engine.terms.names import Verdict
 from claf_engine.terms.pixels import format_distance
 
 Loss = Callable[[Tensor, Tensor], Tensor]

@@ -19,10 +19,11 @@ from claf_engine.audit.crafted import (
     gradient_survivors,
     percent,
 )
-from claf_engine.audit.diagnostic import ROUNDING, Check, Finding, Verdict
+from claf_engine.audit.diagnostic import ROUNDING, Check, Finding
 from claf_engine.compute.seeding import measurement_generator
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.folding import fold
+from claf_engine.terms.names import Verdict
 from claf_engine.terms.pixels import format_distance
 
 RISE = 0.01

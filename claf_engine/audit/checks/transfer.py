@@ -6,7 +6,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from claf_engine.accuracy.measure import AttackSuite, correct_steps
+from claf_engine.accuracy.measure import correct_steps
+from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import attack_steps, crossing_step_size
 from claf_engine.audit.bench import Bench, Recipe, recipe_of
 from claf_engine.audit.checks.sweep import guessing

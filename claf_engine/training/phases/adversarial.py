@@ -10,16 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from claf_engine.accuracy.measure import AttackSuite, accuracy_steps, first
+from claf_engine.accuracy.measure import accuracy_steps, first
+from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import ascent_steps, from_config, log_odds, space_of
-from claf_engine.attacks.target import Target
-from claf_engine.compute.seeding import ATTACK as ATTACK_STREAM
-from claf_engine.compute.seeding import INIT, VIEWS
+from claf_engine.attacks.gradients import Target
+from claf_engine.compute.seeding import ATTACK_STREAM, INIT, VIEWS
 from claf_engine.data.views import crop_and_flip, make_views
 from claf_engine.events import ClassifierRetrained, DissociationMeasured
 from claf_engine.events.ticks import PartEnd, Pulse, Tick
 from claf_engine.models.modes import evaluating
-from claf_engine.models.network import ATTACK, Pipeline, reset_classifier
+from claf_engine.models.network import ATTACK_CLASSIFIER, Pipeline, reset_classifier
 from claf_engine.training.phases.contrastive import NUM_VIEWS, contrastive_loss, loss_name
 from claf_engine.training.phases.savings import (
     drop_features,
@@ -56,28 +56,31 @@ def retrain(session: Session) -> Iterator[Tick]:
     """Retraining of the attack classifier on the frozen encoder, N passes (Algorithm 1, first loop)."""
     state, num_sweeps = session.state, session.config.adversarial.classifier_epochs
     cursor, ledger = state.cursor, state.ledger
-    if ledger.before is None:
-        ledger.before = (yield from adversarial_accuracy(session)) if ledger.moved is None else ledger.moved
+    if ledger.accuracy_before_retraining is None:
+        known = ledger.accuracy_after_encoder
+        ledger.accuracy_before_retraining = (yield from adversarial_accuracy(session)) if known is None else known
         if session.config.adversarial.classifier_start == "reinitialise":
-            reset_classifier(state.network, ATTACK, state.generators[INIT])
+            reset_classifier(state.network, ATTACK_CLASSIFIER, state.generators[INIT])
             ledger.validation.clear()
-        session.renew_optimizer(ATTACK)
-    target = Target(state.network.with_classifier(ATTACK), session.compute)
+        session.renew_optimizer(ATTACK_CLASSIFIER)
+    target = Target(state.network.with_classifier(ATTACK_CLASSIFIER), session.compute)
     while cursor.sweep < num_sweeps:
         yield from retraining_sweep(session, target)
         drop_features(session)
         cursor.end_sweep()
-    session.drop_optimizer(ATTACK)
+    session.drop_optimizer(ATTACK_CLASSIFIER)
     after = yield from adversarial_accuracy(session)
-    assert ledger.before is not None, "measured when this retraining began"
-    yield ClassifierRetrained(cursor.step, cursor.epoch + 1, ledger.before, after, num_watched(session))
-    ledger.before, ledger.fitted, ledger.moved = None, after, None
+    before = ledger.accuracy_before_retraining
+    assert before is not None, "measured when this retraining began"
+    yield ClassifierRetrained(cursor.step, cursor.epoch + 1, before, after, num_watched(session))
+    ledger.accuracy_before_retraining, ledger.accuracy_after_encoder = None, None
+    ledger.accuracy_after_retraining = after
 
 
 def retraining_sweep(session: Session, target: Target) -> Iterator[Tick]:
     """One pass of retraining: over images attacked now, or over the features that an earlier pass of the epoch kept."""
     config, cursor = session.config.adversarial, session.state.cursor
-    classifier, steps = session.state.network.classifiers[ATTACK], session.steps_per_retraining_sweep
+    classifier, steps = session.state.network.classifiers[ATTACK_CLASSIFIER], session.steps_per_retraining_sweep
     replayed = is_replayed(config, cursor.sweep)
     for rows in session.batches(steps, again=replayed):
         if replayed:
@@ -89,14 +92,14 @@ def retraining_sweep(session: Session, target: Target) -> Iterator[Tick]:
             keep_features(session, rows, features)
         loss = F.cross_entropy(classifier(features), labels)
         done, total = cursor.sweep * steps + cursor.batch, config.classifier_epochs * steps
-        rate = session.step_optimizer(ATTACK, loss, done, total, is_edited=False)
+        rate = session.step_optimizer(ATTACK_CLASSIFIER, loss, done, total, is_edited=False)
         yield session.finish_step("replay" if replayed else "retrain", "classifier", loss, rate, len(rows))
 
 
 def train_encoder(session: Session) -> Iterator[Tick]:
     """One epoch of encoder and projection head on two views and the adversarial view (Algorithm 1, second loop)."""
     generators = session.state.generators
-    target = Target(session.state.network.with_classifier(ATTACK), session.compute)
+    target = Target(session.state.network.with_classifier(ATTACK_CLASSIFIER), session.compute)
     for rows in session.batches():
         images, labels = session.training_batch(rows)
         views = make_views(images, session.config.views, NUM_VIEWS, generators[VIEWS])
@@ -110,12 +113,18 @@ def train_encoder(session: Session) -> Iterator[Tick]:
 def measure_dissociation(session: Session) -> Iterator[Tick]:
     """Ask the classifier again after the encoder has moved on: what it lost is the dissociation of this epoch."""
     ledger, cursor = session.state.ledger, session.state.cursor
-    assert ledger.fitted is not None, "measured when the retraining ended"
+    fitted = ledger.accuracy_after_retraining
+    assert fitted is not None, "measured when the retraining ended"
     moved = yield from adversarial_accuracy(session)
-    ledger.moved = moved
+    ledger.accuracy_after_encoder = moved
     num_watched_images = num_watched(session)
     yield DissociationMeasured(
-        cursor.step, cursor.epoch + 1, ledger.fitted, moved, ledger.fitted - moved, num_watched_images
+        cursor.step,
+        cursor.epoch + 1,
+        fitted,
+        moved,
+        fitted - moved,
+        num_watched_images,
     )
 
 
@@ -179,7 +188,7 @@ def adversarial_accuracy(session: Session) -> Generator[Pulse, None, float]:
     space = space_of(attack.space, session.config.model)
     suite = AttackSuite((attack.epsilon,), attack.steps, attack.step_size, norm=attack.norm, space=space)
     watched = first(session.data.validation, num_watched(session))
-    model = session.state.network.with_classifier(ATTACK)
+    model = session.state.network.with_classifier(ATTACK_CLASSIFIER)
     measured = yield from accuracy_steps(model, watched, suite, session.compute)
     return measured.robust[0].accuracy
 

@@ -7,13 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from claf_engine.attacks import ascent_steps, from_config, log_odds
-from claf_engine.attacks.target import Target
+from claf_engine.attacks.gradients import Target
 from claf_engine.compute.device import Compute, exact_fp32
-from claf_engine.compute.seeding import ATTACK as ATTACK_STREAM
+from claf_engine.compute.seeding import ATTACK_STREAM
 from claf_engine.data import Split, to_pixels
 from claf_engine.events.ticks import PartEnd, Pulse, Tick
 from claf_engine.models.modes import evaluating
-from claf_engine.models.network import ADVERSARIAL, ATTACK, NATURAL
+from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, NATURAL
 from claf_engine.training.phases.adversarial import classify_frozen
 from claf_engine.training.session import Session
 from claf_engine.training.state import FEATURES
@@ -73,7 +73,7 @@ def begin_with_attack_classifier(session: Session, classifier: str) -> None:
     """Give a classifier the weights of the attack classifier, if its phase has not taken a step yet."""
     cursor, classifiers = session.state.cursor, session.state.network.classifiers
     if cursor.epoch == 0 and cursor.batch == 0:
-        classifiers[classifier].load_state_dict(classifiers[ATTACK].state_dict())
+        classifiers[classifier].load_state_dict(classifiers[ATTACK_CLASSIFIER].state_dict())
 
 
 def feature_steps(encoder: nn.Module, split: Split, compute: Compute) -> Generator[Pulse, None, Tensor]:

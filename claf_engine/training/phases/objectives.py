@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from claf_engine.attacks import Attack, ascent_steps, from_config, log_odds
-from claf_engine.attacks.target import Target
-from claf_engine.compute.seeding import ATTACK as ATTACK_STREAM
+from claf_engine.attacks.gradients import Target
+from claf_engine.compute.seeding import ATTACK_STREAM
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.modes import batch_statistics, frozen, training
 from claf_engine.models.network import Pipeline

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 from claf_engine.attacks import ascent_steps, from_config
-from claf_engine.attacks.target import Loss, Target
-from claf_engine.compute.seeding import ATTACK as ATTACK_STREAM
-from claf_engine.compute.seeding import VIEWS
+from claf_engine.attacks.gradients import Loss, Target
+from claf_engine.compute.seeding import ATTACK_STREAM, VIEWS
 from claf_engine.data.views import make_views
 from claf_engine.events.ticks import PartEnd, Pulse, Tick
 from claf_engine.models.modes import training

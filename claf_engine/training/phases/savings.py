@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from claf_engine.attacks.norms import TINY
-from claf_engine.compute.seeding import ATTACK as ATTACK_STREAM
+from claf_engine.compute.seeding import ATTACK_STREAM
 from claf_engine.config import AdversarialConfig
 from claf_engine.training.session import Session
 

@@ -3,7 +3,8 @@
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 
-from claf_engine.accuracy.measure import AttackSuite, accuracy_steps, first
+from claf_engine.accuracy.measure import accuracy_steps, first
+from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import crossing_step_size, space_of
 from claf_engine.compute.seeding import VIEWS
 from claf_engine.config import RunConfig

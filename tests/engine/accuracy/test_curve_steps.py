@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from claf_engine.accuracy.curve import Curve
 from claf_engine.accuracy.curve_steps import confusion_of, curve_steps, reach_notices, require_curve
-from claf_engine.accuracy.measure import Accuracy, AttackSuite
+from claf_engine.accuracy.measure import Accuracy
+from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import Space
 from claf_engine.data import Split, to_pixels
 from claf_engine.terms.errors import ClafError, ConfigError, DataError

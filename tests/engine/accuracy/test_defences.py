@@ -19,7 +19,8 @@ from claf_engine.accuracy.defences import (
     reduce_bits,
     smooth,
 )
-from claf_engine.accuracy.measure import AttackSuite, accuracy_steps
+from claf_engine.accuracy.measure import accuracy_steps
+from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.data import to_pixels
 from claf_engine.models.network import NATURAL
 from claf_engine.terms.errors import ConfigError

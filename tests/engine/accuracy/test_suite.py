@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from claf_engine.accuracy.measure import AttackSuite, Distances
+from claf_engine.accuracy.suite import AttackSuite, Distances
 from claf_engine.attacks import RELEASED_CODE, Attack, Space, any_point, make_attack, require_ball
 from claf_engine.data import Split
 from claf_engine.events.ticks import Pulse

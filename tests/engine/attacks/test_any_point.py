@@ -21,15 +21,8 @@ from claf_engine.attacks import (
     make_attack,
     require_ball,
 )
-from claf_engine.attacks.any_point import (
-    GRAIN,
-    NUM_SIZES,
-    any_point_steps,
-    coarse,
-    last_point_steps,
-    logits_and_gradient,
-    misclassified,
-)
+from claf_engine.attacks.any_point import GRAIN, NUM_SIZES, any_point_steps, coarse, last_point_steps, misclassified
+from claf_engine.attacks.gradients import logits_and_gradient
 from claf_engine.terms.names import Norm
 from tests.engine.known_accuracy import Threshold, Waves
 from tests.engine.tiny import FP32, exhaust

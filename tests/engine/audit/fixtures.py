@@ -17,10 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from claf_engine.attacks import RELEASED_CODE, Space, attack, make_attack
-from claf_engine.audit.bench import Bench
-from claf_engine.audit.budget import Budget
+from claf_engine.audit.bench import Bench, Subject
 from claf_engine.audit.diagnostic import Check, Finding
-from claf_engine.audit.subject import Subject
+from claf_engine.audit.request import Budget
 from claf_engine.config import ModelConfig
 from claf_engine.data import Split, to_pixels
 from claf_engine.models.modes import BATCH_NORMS

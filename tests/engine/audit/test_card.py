@@ -10,12 +10,20 @@ from hypothesis import strategies as st
 
 from claf_engine.accuracy.intervals import wilson
 from claf_engine.audit.bench import NATURAL, Outcome, Recipe
-from claf_engine.audit.card import audit_card, command_line, config_sha256, evaluation_card, overall
-from claf_engine.audit.diagnostic import Diagnostic, Verdict
+from claf_engine.audit.card import audit_card, overall
+from claf_engine.audit.diagnostic import Diagnostic
 from claf_engine.audit.examine import Examination
 from claf_engine.evaluation.evaluate import figure_record
-from claf_engine.evaluation.measured_card import MEASURED, keep_evaluation_card, standing_of_figures
+from claf_engine.evaluation.measured_card import (
+    MEASURED,
+    command_line,
+    config_sha256,
+    evaluation_card,
+    keep_evaluation_card,
+    standing_of_figures,
+)
 from claf_engine.events import RobustFigure
+from claf_engine.terms.names import Verdict
 from tests.engine.tiny import tiny_config
 
 CLAIM = {"epsilon": "8/255", "norm": "linf", "space": "pixel"}

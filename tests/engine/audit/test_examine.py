@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from claf_engine.audit.bench import Bench
-from claf_engine.audit.budget import BUDGETS, Budget
 from claf_engine.audit.diagnostic import Check, Diagnostic, Finding, NotRun
 from claf_engine.audit.examine import Examination, examine_steps
+from claf_engine.audit.request import BUDGETS, Budget
 from claf_engine.audit.store import Store
 from claf_engine.events.ticks import Pulse
 from claf_engine.terms.errors import ClafError, ConfigError, RunError

@@ -25,7 +25,7 @@ from claf_engine.data.views import crop_and_flip, shift_and_flip
 from claf_engine.events.ticks import Tick
 from claf_engine.models.folding import fold
 from claf_engine.models.modes import frozen, training
-from claf_engine.models.network import ATTACK, Network
+from claf_engine.models.network import ATTACK_CLASSIFIER, Network
 from claf_engine.training.methods import METHODS, feature_epochs, phases_of
 from claf_engine.training.phases.adversarial import retrain, train_encoder
 from claf_engine.training.phases.contrastive import contrastive_loss
@@ -44,8 +44,8 @@ Loop = Callable[[Session], Iterator[Tick]]
 
 def retraining(session: Session) -> Iterator[Tick]:
     """The retraining loop without the measurement before it, which reads results."""
-    session.state.ledger.before = 0.0
-    session.renew_optimizer(ATTACK)
+    session.state.ledger.accuracy_before_retraining = 0.0
+    session.renew_optimizer(ATTACK_CLASSIFIER)
     return retrain(session)
 
 
@@ -243,7 +243,7 @@ def test_the_loss_of_the_encoders_step_is_one_graph(backend: str) -> None:
 @pytest.mark.slow
 @BACKENDS
 def test_what_an_attack_climbs_is_one_graph(backend: str) -> None:
-    model, (images, labels) = fold(tiny_session().state.network.with_classifier(ATTACK)), examples()
+    model, (images, labels) = fold(tiny_session().state.network.with_classifier(ATTACK_CLASSIFIER)), examples()
     points = images.requires_grad_(True)
 
     def climbed(points: Tensor, labels: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from claf_engine.compute.seeding import (
-    ATTACK,
+    ATTACK_STREAM,
     INIT,
     ORDER,
     VIEWS,
@@ -44,7 +44,7 @@ def test_a_derived_seed_is_the_same_in_every_process() -> None:
 
 
 def test_a_run_has_one_generator_per_purpose() -> None:
-    assert training_generators(0, CPU).keys() == {ORDER, VIEWS, ATTACK, INIT}
+    assert training_generators(0, CPU).keys() == {ORDER, VIEWS, ATTACK_STREAM, INIT}
 
 
 def test_equal_seeds_give_equal_streams() -> None:
@@ -52,7 +52,7 @@ def test_equal_seeds_give_equal_streams() -> None:
     assert all(torch.equal(draws(one[purpose]), draws(other[purpose])) for purpose in one)
 
 
-@pytest.mark.parametrize("purpose", [ORDER, VIEWS, ATTACK, INIT])
+@pytest.mark.parametrize("purpose", [ORDER, VIEWS, ATTACK_STREAM, INIT])
 def test_neighbouring_seeds_give_unrelated_streams(purpose: str) -> None:
     streams = torch.stack([draws(training_generators(seed, CPU)[purpose], 4000) for seed in range(4)])
     assert (torch.corrcoef(streams) - torch.eye(4)).abs().max() < 0.06
@@ -63,7 +63,7 @@ def test_the_streams_of_a_run_are_unrelated() -> None:
     assert (torch.corrcoef(streams) - torch.eye(4)).abs().max() < 0.06
 
 
-@pytest.mark.parametrize("drawn", [ORDER, VIEWS, ATTACK, INIT])
+@pytest.mark.parametrize("drawn", [ORDER, VIEWS, ATTACK_STREAM, INIT])
 def test_drawing_from_one_stream_leaves_the_others_alone(drawn: str) -> None:
     generators = training_generators(0, CPU)
     before = generator_states(generators)
@@ -89,7 +89,7 @@ def test_two_kinds_of_measurement_draw_differently() -> None:
     assert not torch.equal(one, other)
 
 
-@pytest.mark.parametrize("purpose", [ORDER, VIEWS, ATTACK, INIT])
+@pytest.mark.parametrize("purpose", [ORDER, VIEWS, ATTACK_STREAM, INIT])
 def test_a_measurement_never_repeats_what_training_draws(purpose: str) -> None:
     measured = draws(measurement_generator(0, purpose, CPU))
     assert not any(torch.equal(measured, draws(generator)) for generator in training_generators(0, CPU).values())

@@ -10,7 +10,8 @@ import torch
 
 from claf_engine.accuracy.autoattack import AutoAttackSuite
 from claf_engine.accuracy.defences import Defence
-from claf_engine.accuracy.measure import Accuracy, AttackSuite, accuracy_steps, first
+from claf_engine.accuracy.measure import Accuracy, accuracy_steps, first
+from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import space_of
 from claf_engine.config import DataConfig
 from claf_engine.data import Dataset

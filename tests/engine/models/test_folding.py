@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from claf_engine.models.folding import fold, fold_encoder, refold
-from claf_engine.models.network import ATTACK, Network
+from claf_engine.models.network import ATTACK_CLASSIFIER, Network
 from tests.engine.tiny import tiny_session
 
 
@@ -42,8 +42,8 @@ def test_folding_leaves_the_encoder_as_it_was() -> None:
 
 def test_a_folded_pipeline_shares_the_classifier() -> None:
     network = trained_network()
-    folded = fold(network.with_classifier(ATTACK))
-    assert folded.classifier is network.classifiers[ATTACK]
+    folded = fold(network.with_classifier(ATTACK_CLASSIFIER))
+    assert folded.classifier is network.classifiers[ATTACK_CLASSIFIER]
 
 
 def test_a_foreign_model_is_attacked_as_it_is() -> None:
@@ -53,7 +53,7 @@ def test_a_foreign_model_is_attacked_as_it_is() -> None:
 
 def test_refolding_equals_folding_anew() -> None:
     network = trained_network()
-    model = network.with_classifier(ATTACK)
+    model = network.with_classifier(ATTACK_CLASSIFIER)
     folded = fold(model)
     network.train()
     network.project(torch.rand(16, 3, 8, 8) * 5)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from claf_engine.config import ModelConfig
 from claf_engine.models.network import (
     ACTIVATIONS,
-    ATTACK,
+    ATTACK_CLASSIFIER,
     CLASSIFIERS,
     NATURAL,
     Encoder,
@@ -106,7 +106,7 @@ def test_logits_have_one_column_per_class(classifier: str) -> None:
     assert tiny_network().with_classifier(classifier)(images(3)).shape == (3, NUM_CLASSES)
 
 
-@pytest.mark.parametrize("output", [Network.project, lambda network, x: network.with_classifier(ATTACK)(x)])
+@pytest.mark.parametrize("output", [Network.project, lambda network, x: network.with_classifier(ATTACK_CLASSIFIER)(x)])
 def test_outputs_are_fp32_in_autocast(output: Callable[[Network, Tensor], Tensor]) -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert output(tiny_network(), images()).dtype == torch.float32
@@ -234,9 +234,9 @@ def test_pixels_are_normalised_inside_the_encoder() -> None:
 
 def test_resetting_a_classifier_changes_its_weights() -> None:
     network = tiny_network()
-    before = weights(network.classifiers[ATTACK])
-    reset_classifier(network, ATTACK, seeded(9))
-    after = weights(network.classifiers[ATTACK])
+    before = weights(network.classifiers[ATTACK_CLASSIFIER])
+    reset_classifier(network, ATTACK_CLASSIFIER, seeded(9))
+    after = weights(network.classifiers[ATTACK_CLASSIFIER])
     assert not torch.equal(before["weight"], after["weight"])
     assert not torch.equal(before["bias"], after["bias"])
 
@@ -244,36 +244,36 @@ def test_resetting_a_classifier_changes_its_weights() -> None:
 def test_resetting_a_classifier_changes_nothing_else() -> None:
     network = tiny_network()
     before = weights(network)
-    reset_classifier(network, ATTACK, seeded(9))
+    reset_classifier(network, ATTACK_CLASSIFIER, seeded(9))
     changed = {name for name, value in weights(network).items() if not torch.equal(value, before[name])}
-    assert changed == {f"classifiers.{ATTACK}.weight", f"classifiers.{ATTACK}.bias"}
+    assert changed == {f"classifiers.{ATTACK_CLASSIFIER}.weight", f"classifiers.{ATTACK_CLASSIFIER}.bias"}
 
 
 def test_resetting_a_classifier_keeps_the_parameters_that_an_optimiser_holds() -> None:
     network = tiny_network()
-    before = [id(parameter) for parameter in network.classifiers[ATTACK].parameters()]
-    reset_classifier(network, ATTACK, seeded(9))
-    assert [id(parameter) for parameter in network.classifiers[ATTACK].parameters()] == before
+    before = [id(parameter) for parameter in network.classifiers[ATTACK_CLASSIFIER].parameters()]
+    reset_classifier(network, ATTACK_CLASSIFIER, seeded(9))
+    assert [id(parameter) for parameter in network.classifiers[ATTACK_CLASSIFIER].parameters()] == before
 
 
 def test_a_reset_depends_on_the_generator_alone() -> None:
     one, other = tiny_network(1), tiny_network(2)
-    reset_classifier(one, ATTACK, seeded(9))
-    reset_classifier(other, ATTACK, seeded(9))
-    assert equal(weights(one.classifiers[ATTACK]), weights(other.classifiers[ATTACK]))
+    reset_classifier(one, ATTACK_CLASSIFIER, seeded(9))
+    reset_classifier(other, ATTACK_CLASSIFIER, seeded(9))
+    assert equal(weights(one.classifiers[ATTACK_CLASSIFIER]), weights(other.classifiers[ATTACK_CLASSIFIER]))
 
 
 def test_a_reset_leaves_the_global_randomness_as_it_was() -> None:
     network = tiny_network()
     before = torch.get_rng_state()
-    reset_classifier(network, ATTACK, seeded(9))
+    reset_classifier(network, ATTACK_CLASSIFIER, seeded(9))
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_reset_classifier_lies_within_torchs_default_bounds() -> None:
     network = tiny_network()
-    reset_classifier(network, ATTACK, seeded(9))
-    largest = max(parameter.abs().max().item() for parameter in network.classifiers[ATTACK].parameters())
+    reset_classifier(network, ATTACK_CLASSIFIER, seeded(9))
+    largest = max(parameter.abs().max().item() for parameter in network.classifiers[ATTACK_CLASSIFIER].parameters())
     assert 0.9 * torch_bound(16) < largest <= torch_bound(16)
 
 

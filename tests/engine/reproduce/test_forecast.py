@@ -2,8 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from claf_engine.reproduce.calibration import Rates
-from claf_engine.reproduce.forecast import forecast
+from claf_engine.reproduce.forecast import Rates, forecast
 from claf_engine.runs import RunDirectory, list_runs, read_config
 from tests.engine.reproduce.conftest import Reproduced, request_of
 
@@ -13,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("tiny_scale", "_one_millisecond")
 @pytest.fixture
 def _one_millisecond(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every pass of one image take a millisecond."""
-    monkeypatch.setattr("claf_engine.reproduce.calibration.measure_rates", lambda _: Rates(1e-3, 1e-3, 1e-3))
+    monkeypatch.setattr("claf_engine.reproduce.forecast.measure_rates", lambda _: Rates(1e-3, 1e-3, 1e-3))
 
 
 def test_a_missing_run_is_new_and_the_row_that_shares_it_costs_its_measurement(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from claf_engine.reproduce.measuring import Bench, Measurement, Subject, subject_of
+from claf_engine.reproduce.measuring import Measurement, Measurer, Subject, subject_of
 from claf_engine.reproduce.plan import config_of
 from claf_engine.reproduce.tables import MORE_STEPS, TABLES, TWO_RADII, Column
 from claf_engine.runs import list_checkpoints, list_runs, summarise
@@ -22,7 +22,7 @@ def trained(tmp_path: Path, reproduced: Reproduced) -> Path:
 
 
 def measure(root: Path, subject: Subject, column: Column, space: SpaceName = "pixel") -> tuple[int, Measurement]:
-    pulses, found = exhaust(Bench(root, space).measure_steps(subject, column))
+    pulses, found = exhaust(Measurer(root, space).measure_steps(subject, column))
     return len(pulses), found
 
 
@@ -101,10 +101,10 @@ def test_a_damaged_measurement_is_made_again(tmp_path: Path, trained: Path, dama
 
 
 def test_what_is_missing_is_known_without_measuring(tmp_path: Path, trained: Path) -> None:
-    bench, subject = Bench(tmp_path, "pixel"), subject_of(trained, NATURAL)
+    measurer, subject = Measurer(tmp_path, "pixel"), subject_of(trained, NATURAL)
     data = config_of(request_of(tmp_path), OWN, 0).data
-    exhaust(bench.measure_steps(subject, TWO_RADII[0]))
-    assert bench.missing(subject, data, TWO_RADII) == (TWO_RADII[1],)
+    exhaust(measurer.measure_steps(subject, TWO_RADII[0]))
+    assert measurer.missing(subject, data, TWO_RADII) == (TWO_RADII[1],)
 
 
 def test_the_released_code_s_space_moves_images_beyond_epsilon_and_says_so(tmp_path: Path, trained: Path) -> None:

@@ -4,12 +4,11 @@ from typing import Any
 import pytest
 
 from claf_engine.config.presets import Override, resolve_config
-from claf_engine.reproduce.names import RecipeName, ScaleName
 from claf_engine.reproduce.plan import ReproductionRequest, config_of
 from claf_engine.reproduce.scales import PRESETS, resolve_recipe, space_overrides
 from claf_engine.reproduce.tables import TABLES
 from claf_engine.runs import runs_root, to_plain
-from claf_engine.terms.names import Method
+from claf_engine.terms.names import Method, RecipeName, ScaleName
 from claf_engine.training.methods import METHODS
 
 METHOD_OF: dict[RecipeName, Method] = {

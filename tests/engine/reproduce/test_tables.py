@@ -2,8 +2,8 @@ from fractions import Fraction
 
 import pytest
 
-from claf_engine.reproduce.names import TableName
 from claf_engine.reproduce.tables import TABLES, Table
+from claf_engine.terms.names import TableName
 
 
 def figures(name: TableName) -> dict[str, tuple[float | None, ...]]:

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from claf_engine.config import ModelConfig
 from claf_engine.models.folding import fold
 from claf_engine.models.modes import frozen, training
-from claf_engine.models.network import ATTACK, Pipeline, build_network
+from claf_engine.models.network import ATTACK_CLASSIFIER, Pipeline, build_network
 from claf_engine.selftest.flops import Flops, count, layers_of
 
 BATCH = 2
@@ -20,7 +20,7 @@ IMAGES = torch.rand(BATCH, 3, 16, 16, generator=torch.Generator().manual_seed(5)
 @pytest.fixture
 def model() -> Pipeline:
     config = ModelConfig(width=4, blocks=(1, 2))
-    return build_network(config, 10, torch.Generator().manual_seed(0)).with_classifier(ATTACK)
+    return build_network(config, 10, torch.Generator().manual_seed(0)).with_classifier(ATTACK_CLASSIFIER)
 
 
 def counted(model: nn.Module) -> Flops:
@@ -72,7 +72,7 @@ def test_a_folded_network_counts_like_the_one_it_was_folded_from(model: Pipeline
 
 def test_the_cifar_resnet_18_is_the_known_1_1_gflops() -> None:
     network = build_network(ModelConfig(width=64), 10, torch.Generator().manual_seed(0))
-    assert count(layers_of(network.with_classifier(ATTACK))).forward == 2 * 555_422_720
+    assert count(layers_of(network.with_classifier(ATTACK_CLASSIFIER))).forward == 2 * 555_422_720
 
 
 def test_counting_leaves_the_model_as_it_was(model: Pipeline) -> None:

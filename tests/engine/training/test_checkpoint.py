@@ -9,14 +9,14 @@ import safetensors.torch
 import torch
 
 from claf_engine.events.ticks import Boundary
-from claf_engine.models.network import ATTACK, NATURAL
+from claf_engine.models.hashing import hash_tensors
+from claf_engine.models.network import ATTACK_CLASSIFIER, NATURAL
 from claf_engine.runs import to_plain
 from claf_engine.runs.header import read_info
 from claf_engine.terms.errors import CheckpointError, NonFiniteLoss
 from claf_engine.training.checkpoint import (
     Description,
     checkpoint_path,
-    hash_tensors,
     load_checkpoint,
     load_optimizer,
     load_trained_network,
@@ -36,7 +36,7 @@ DESCRIPTION = Description(
     config=to_plain(CONFIG),
     phase="1 · supervised contrastive",
     metrics={"validation_natural": 0.75, "validation_robust": 1 / 3},
-    classifier=ATTACK,
+    classifier=ATTACK_CLASSIFIER,
     class_names=("a", "b", "c", "d"),
     num_records=17,
     compute={"device": "cpu", "precision": "fp32", "threads": 1},
@@ -50,12 +50,14 @@ def busy_session() -> Session:
     for _ in zip(range(5), contrastive(session), strict=False):
         pass
     for _ in range(2):
-        loss = sum(parameter.square().sum() for parameter in session.state.network.classifiers[ATTACK].parameters())
+        loss = sum(
+            parameter.square().sum() for parameter in session.state.network.classifiers[ATTACK_CLASSIFIER].parameters()
+        )
         assert isinstance(loss, torch.Tensor)
-        session.step_optimizer(ATTACK, loss, 0, 10)
+        session.step_optimizer(ATTACK_CLASSIFIER, loss, 0, 10)
     ledger = session.state.ledger
     ledger.elapsed, ledger.phase_elapsed, ledger.done = 0.1 + 0.2, {"0": 1 / 3}, {"0.contrastive.encoder": 4}
-    ledger.learning_rate_factor, ledger.probe_every, ledger.before = 0.7, 3, 0.25
+    ledger.learning_rate_factor, ledger.probe_every, ledger.accuracy_before_retraining = 0.7, 3, 0.25
     ledger.validation = {"attack": {"natural": 0.1, "robust": 1 / 7}}
     return session
 
@@ -123,7 +125,7 @@ def test_position_and_ledger_are_restored(path: Path) -> None:
     assert (now.cursor, now.ledger, now.loss_count) == (saved.cursor, saved.ledger, saved.loss_count)
 
 
-@pytest.mark.parametrize("name", [FEATURES, ATTACK])
+@pytest.mark.parametrize("name", [FEATURES, ATTACK_CLASSIFIER])
 def test_the_settings_of_an_optimizer_are_restored(path: Path, name: str) -> None:
     saved, now = (
         state.optimizers[name].state_dict()["param_groups"] for state in (busy_session().state, restored(path))
@@ -144,7 +146,7 @@ def test_a_restored_run_takes_the_same_steps_as_one_that_never_left(path: Path) 
     assert state_sha256(left.state) == state_sha256(whole.state)
 
 
-@pytest.mark.parametrize("name", [FEATURES, ATTACK])
+@pytest.mark.parametrize("name", [FEATURES, ATTACK_CLASSIFIER])
 def test_a_restored_optimizer_takes_the_same_step(path: Path, name: str) -> None:
     whole, left = busy_session(), replace(busy_session(), state=restored(path))
     for session in (whole, left):
@@ -185,7 +187,7 @@ def test_a_checkpoint_says_what_it_is_without_being_loaded(path: Path) -> None:
         4,
         DESCRIPTION.phase,
         1,
-        ATTACK,
+        ATTACK_CLASSIFIER,
     )
     assert info.metrics == DESCRIPTION.metrics
     assert info.metadata["claf.num_records"] == 17
@@ -400,8 +402,10 @@ def test_a_checkpoint_that_lacks_part_of_its_state_is_told(tmp_path: Path, monke
 
 def test_a_restored_optimizer_steps_the_restored_network(path: Path) -> None:
     state = restored(path)
-    handed = {id(parameter) for group in state.optimizers[ATTACK].param_groups for parameter in group["params"]}
-    assert handed == {id(parameter) for parameter in state.network.classifiers[ATTACK].parameters()}
+    handed = {
+        id(parameter) for group in state.optimizers[ATTACK_CLASSIFIER].param_groups for parameter in group["params"]
+    }
+    assert handed == {id(parameter) for parameter in state.network.classifiers[ATTACK_CLASSIFIER].parameters()}
 
 
 def test_what_an_optimizer_remembers_is_restored_in_the_layout_of_its_weights(path: Path) -> None:

@@ -10,7 +10,7 @@ from claf_engine import events as ev
 from claf_engine.config import RunConfig
 from claf_engine.events import PhasePlan
 from claf_engine.events.ticks import Boundary, Pulse
-from claf_engine.models.network import ADVERSARIAL, ATTACK, NATURAL, Encoder
+from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, NATURAL, Encoder
 from claf_engine.runs import create_run, list_checkpoints, open_run
 from claf_engine.terms.errors import ConfigError
 from claf_engine.training.methods import (
@@ -30,7 +30,7 @@ from tests.engine.training.test_run import leave, outcome
 CLAF = ["contrastive", "adversarial", "linear_evaluation", "adversarial_linear_evaluation"]
 
 TABLE = {
-    "claf": dict(zip(CLAF, [None, ATTACK, NATURAL, ADVERSARIAL], strict=True)),
+    "claf": dict(zip(CLAF, [None, ATTACK_CLASSIFIER, NATURAL, ADVERSARIAL], strict=True)),
     "scl": {"contrastive": None, "linear_evaluation": NATURAL, "adversarial_linear_evaluation": ADVERSARIAL},
     "natural": {"supervised": NATURAL},
     "at": {"supervised": ADVERSARIAL},
@@ -93,7 +93,7 @@ def test_the_common_schedule_spans_the_contrastive_phases(changes: dict[str, obj
     ("changes", "expected"),
     [
         ({}, {NATURAL, ADVERSARIAL}),
-        ({"linear_evaluation": {"epochs": 0, "adversarial_epochs": 0}}, {ATTACK}),
+        ({"linear_evaluation": {"epochs": 0, "adversarial_epochs": 0}}, {ATTACK_CLASSIFIER}),
         ({"method": "rocl"}, {ADVERSARIAL}),
         ({"method": "rocl", "rocl__head": "linear"}, {NATURAL}),
         ({"method": "natural"}, {NATURAL}),

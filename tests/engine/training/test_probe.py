@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from claf_engine import events as ev
-from claf_engine.accuracy.measure import Accuracy, AttackSuite
+from claf_engine.accuracy.measure import Accuracy
+from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.compute.device import Compute
 from claf_engine.config import EvaluationConfig, ModelConfig, ProbeConfig
 from claf_engine.data import to_pixels

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from claf_engine.config import ProbeConfig
+from claf_engine.evaluation.subject import require_trained
 from claf_engine.events import RunFinished, TestResult
-from claf_engine.models.network import ADVERSARIAL, ATTACK, CLASSIFIERS, NATURAL
+from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, CLASSIFIERS, NATURAL
 from claf_engine.runs import RunDirectory, create_run, list_checkpoints
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.terms.errors import CheckpointError
@@ -20,7 +21,6 @@ from claf_engine.training.results import (
     best_candidate,
     candidates,
     last_candidates,
-    require_trained,
     select,
     selection_rule,
 )
@@ -38,7 +38,7 @@ def session() -> Session:
     """At the end of a run, with every classifier measured."""
     session = tiny_session(CONFIG)
     session.state.cursor.step = 27
-    figures = {ATTACK: 0.4, NATURAL: 0.1, ADVERSARIAL: 0.3}
+    figures = {ATTACK_CLASSIFIER: 0.4, NATURAL: 0.1, ADVERSARIAL: 0.3}
     session.state.ledger.validation = {name: {"natural": 0.9, "robust": robust} for name, robust in figures.items()}
     return session
 
@@ -75,7 +75,7 @@ def test_without_an_adversarial_classifier_only_the_natural_one_is_reported(sess
 
 def test_without_linear_evaluation_the_attack_classifier_is_reported(session: Session) -> None:
     changes = {"linear_evaluation__epochs": 0, "linear_evaluation__adversarial_epochs": 0}
-    assert last(session, **changes) == [("last", ATTACK, 0.4)]
+    assert last(session, **changes) == [("last", ATTACK_CLASSIFIER, 0.4)]
 
 
 def test_the_natural_method_reports_its_classifier(session: Session) -> None:
@@ -99,7 +99,7 @@ def test_the_best_checkpoint_is_a_candidate_with_its_own_weights(session: Sessio
         save(directory, step, robust)
     best = best_candidate(session, PHASES, directory)
     assert best is not None
-    assert (best.checkpoint, best.classifier, best.validation) == ("best", ATTACK, 0.45)
+    assert (best.checkpoint, best.classifier, best.validation) == ("best", ATTACK_CLASSIFIER, 0.45)
     expected = tiny_session(tiny_config(seed=1)).state.network.state_dict()[WEIGHT]
     assert torch.equal(best.model.state_dict()[WEIGHT], expected)
     assert not torch.equal(session.state.network.state_dict()[WEIGHT], expected)
@@ -133,7 +133,7 @@ def test_the_candidates_are_those_of_the_last_state_and_then_the_best_checkpoint
     assert [(candidate.checkpoint, candidate.classifier) for candidate in found] == [
         ("last", NATURAL),
         ("last", ADVERSARIAL),
-        ("best", ATTACK),
+        ("best", ATTACK_CLASSIFIER),
     ]
     assert notices == []
 
@@ -186,13 +186,13 @@ def test_of_no_results_none_is_selected() -> None:
 
 
 def test_selection_keeps_the_figures() -> None:
-    found = [Candidate("best", ATTACK, torch.nn.Identity(), 0.5)]
-    (result,) = select([TestResult("best", ATTACK, 0.9, (), selected=False)], found)
-    assert result == TestResult("best", ATTACK, 0.9, (), selected=True)
+    found = [Candidate("best", ATTACK_CLASSIFIER, torch.nn.Identity(), 0.5)]
+    (result,) = select([TestResult("best", ATTACK_CLASSIFIER, 0.9, (), selected=False)], found)
+    assert result == TestResult("best", ATTACK_CLASSIFIER, 0.9, (), selected=True)
 
 
 METHODS = [
-    ("claf", {}, {NATURAL, ADVERSARIAL}, {ATTACK, NATURAL, ADVERSARIAL}),
+    ("claf", {}, {NATURAL, ADVERSARIAL}, {ATTACK_CLASSIFIER, NATURAL, ADVERSARIAL}),
     ("scl", {}, {NATURAL, ADVERSARIAL}, {NATURAL, ADVERSARIAL}),
     ("natural", {}, {NATURAL}, {NATURAL}),
     ("at", {}, {ADVERSARIAL}, {ADVERSARIAL}),
@@ -251,7 +251,7 @@ def info_at(**cursor: int) -> CheckpointInfo:
     """The header of a checkpoint of this place in the tiny run of CLAF."""
     place = asdict(Cursor(**cursor))
     metadata = {"claf.cursor": place}
-    return CheckpointInfo(Path("/r/step-1.safetensors"), "r", 1, "phase", 1, {}, ATTACK, "", 0, (), metadata)
+    return CheckpointInfo(Path("/r/step-1.safetensors"), "r", 1, "phase", 1, {}, ATTACK_CLASSIFIER, "", 0, (), metadata)
 
 
 @pytest.mark.parametrize(
@@ -260,14 +260,14 @@ def info_at(**cursor: int) -> CheckpointInfo:
         ({}, set()),
         ({"epoch": 1}, set()),
         ({"phase": 1}, set()),
-        ({"phase": 1, "batch": 1}, {ATTACK}),
-        ({"phase": 1, "sweep": 1}, {ATTACK}),
-        ({"phase": 1, "part": 1}, {ATTACK}),
-        ({"phase": 1, "epoch": 1}, {ATTACK}),
-        ({"phase": 2}, {ATTACK}),
-        ({"phase": 2, "epoch": 1}, {ATTACK, NATURAL}),
-        ({"phase": 3, "batch": 2}, {ATTACK, NATURAL, ADVERSARIAL}),
-        ({"phase": 4}, {ATTACK, NATURAL, ADVERSARIAL}),
+        ({"phase": 1, "batch": 1}, {ATTACK_CLASSIFIER}),
+        ({"phase": 1, "sweep": 1}, {ATTACK_CLASSIFIER}),
+        ({"phase": 1, "part": 1}, {ATTACK_CLASSIFIER}),
+        ({"phase": 1, "epoch": 1}, {ATTACK_CLASSIFIER}),
+        ({"phase": 2}, {ATTACK_CLASSIFIER}),
+        ({"phase": 2, "epoch": 1}, {ATTACK_CLASSIFIER, NATURAL}),
+        ({"phase": 3, "batch": 2}, {ATTACK_CLASSIFIER, NATURAL, ADVERSARIAL}),
+        ({"phase": 4}, {ATTACK_CLASSIFIER, NATURAL, ADVERSARIAL}),
     ],
 )
 def test_a_classifier_counts_as_trained_from_the_first_step_of_its_phase(
@@ -293,7 +293,7 @@ def test_an_imported_network_has_the_classifiers_it_was_imported_with() -> None:
     with pytest.raises(
         CheckpointError, match=r"attack classifier of step-1.* is untrained: it was imported with natural$"
     ):
-        require_trained(info, CONFIG, ATTACK)
+        require_trained(info, CONFIG, ATTACK_CLASSIFIER)
 
 
 @pytest.mark.parametrize(

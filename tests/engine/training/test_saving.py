@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from claf_engine.events import CheckpointSaved
-from claf_engine.models.network import ATTACK, NATURAL
+from claf_engine.models.network import ATTACK_CLASSIFIER, NATURAL
 from claf_engine.runs import RunDirectory, create_run, list_checkpoints
 from claf_engine.runs.header import read_info
 from claf_engine.terms.errors import CheckpointError, NonFiniteLoss
@@ -37,7 +37,9 @@ def save(session: Session, directory: RunDirectory):
 
     def one(step: int, robust: float | None = None, *, requested: bool = False) -> CheckpointSaved:
         session.state.cursor.step = step
-        session.state.ledger.validation = {} if robust is None else {ATTACK: {"natural": 0.9, "robust": robust}}
+        session.state.ledger.validation = (
+            {} if robust is None else {ATTACK_CLASSIFIER: {"natural": 0.9, "robust": robust}}
+        )
         return saving.save(session, directory, ADVERSARIAL, num_records=step, requested=requested)
 
     return one
@@ -153,7 +155,7 @@ def test_weights_that_are_not_finite_are_not_saved_and_nothing_is_deleted(
 ) -> None:
     for step in (1, 2):
         save(step)
-    session.state.network.classifiers[ATTACK].bias.data[0] = float("nan")
+    session.state.network.classifiers[ATTACK_CLASSIFIER].bias.data[0] = float("nan")
     with pytest.raises(NonFiniteLoss):
         save(3)
     assert steps(directory) == [1, 2]
@@ -162,7 +164,7 @@ def test_weights_that_are_not_finite_are_not_saved_and_nothing_is_deleted(
 def test_a_checkpoint_carries_the_figures_that_were_measured_on_its_state(save) -> None:
     info = read_info(Path(save(3, 0.5).path))
     assert info.metrics == {"validation_natural": 0.9, "validation_robust": 0.5}
-    assert info.classifier == ATTACK
+    assert info.classifier == ATTACK_CLASSIFIER
 
 
 def test_a_checkpoint_of_a_state_that_was_not_measured_carries_no_figures(
@@ -176,9 +178,9 @@ def test_until_the_classifier_of_a_phase_is_measured_a_checkpoint_goes_by_the_on
     session: Session, directory: RunDirectory
 ) -> None:
     """Else a stop as linear evaluation begins would overwrite the best checkpoint with one that has no figures."""
-    session.state.ledger.validation = {ATTACK: {"natural": 0.9, "robust": 0.5}}
+    session.state.ledger.validation = {ATTACK_CLASSIFIER: {"natural": 0.9, "robust": 0.5}}
     described = saving.describe(session, directory, LINEAR, 0, requested=False)
-    assert (described.classifier, described.metrics["validation_robust"]) == (ATTACK, 0.5)
+    assert (described.classifier, described.metrics["validation_robust"]) == (ATTACK_CLASSIFIER, 0.5)
 
 
 def test_once_the_classifier_of_a_phase_is_measured_a_checkpoint_goes_by_it(
@@ -186,7 +188,7 @@ def test_once_the_classifier_of_a_phase_is_measured_a_checkpoint_goes_by_it(
 ) -> None:
     session.state.ledger.validation = {
         NATURAL: {"natural": 0.8, "robust": 0.1},
-        ATTACK: {"natural": 0.9, "robust": 0.5},
+        ATTACK_CLASSIFIER: {"natural": 0.9, "robust": 0.5},
     }
     described = saving.describe(session, directory, LINEAR, 0, requested=False)
     assert (described.classifier, described.metrics["validation_robust"]) == (NATURAL, 0.1)

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from claf_engine.accuracy.measure import AttackSuite, accuracy_steps
+from claf_engine.accuracy.measure import accuracy_steps
+from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import Space, gradient_of
 from claf_engine.compute.device import Compute
 from claf_engine.data import Split

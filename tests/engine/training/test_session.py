@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from claf_engine.models.network import ATTACK, NATURAL
+from claf_engine.models.network import ATTACK_CLASSIFIER, NATURAL
 from claf_engine.terms.errors import NonFiniteLoss
 from claf_engine.training.checkpoint import weights_sha256
 from claf_engine.training.session import Session, steps_of_share
@@ -29,11 +29,11 @@ def sweep(session: Session, num_batches: int | None = None, again: bool = False)
 
 def attack_loss(session: Session, factor: float = 1.0) -> Tensor:
     """A loss that depends on the attack classifier."""
-    return session.state.network.classifiers[ATTACK].weight.sum() * factor
+    return session.state.network.classifiers[ATTACK_CLASSIFIER].weight.sum() * factor
 
 
 def step(session: Session, done: int = 0, total: int = 10, **options: bool) -> float:
-    return session.step_optimizer(ATTACK, attack_loss(session), done, total, **options)
+    return session.step_optimizer(ATTACK_CLASSIFIER, attack_loss(session), done, total, **options)
 
 
 def test_a_sweep_covers_every_image_once(session: Session) -> None:
@@ -140,7 +140,7 @@ def test_a_boundary_says_what_the_step_was_and_holds_no_graph(session: Session) 
 def test_a_step_goes_down_along_the_gradient() -> None:
     config = tiny_config(adversarial__classifier_optimizer={"learning_rate": 0.5, "momentum": 0, "weight_decay": 0})
     session = tiny_session(config)
-    weight = session.state.network.classifiers[ATTACK].weight
+    weight = session.state.network.classifiers[ATTACK_CLASSIFIER].weight
     before = weight.detach().clone()
     step(session)
     assert torch.equal(weight, before - 0.5)
@@ -149,10 +149,10 @@ def test_a_step_goes_down_along_the_gradient() -> None:
 def test_a_step_forgets_the_gradients_of_the_step_before() -> None:
     config = tiny_config(adversarial__classifier_optimizer={"learning_rate": 0.5, "momentum": 0, "weight_decay": 0})
     session = tiny_session(config)
-    weight = session.state.network.classifiers[ATTACK].weight
+    weight = session.state.network.classifiers[ATTACK_CLASSIFIER].weight
     before = weight.detach().clone()
     for done in range(2):
-        session.step_optimizer(ATTACK, attack_loss(session), 0, 10 - done)
+        session.step_optimizer(ATTACK_CLASSIFIER, attack_loss(session), 0, 10 - done)
     assert torch.allclose(weight, before - 1.0)
 
 
@@ -161,7 +161,7 @@ def test_a_loss_that_is_not_finite_is_refused_before_anything_is_stepped(value: 
     session = tiny_session()
     before = weights_sha256(session.state.network)
     with pytest.raises(NonFiniteLoss):
-        session.step_optimizer(ATTACK, attack_loss(session, value), 0, 10)
+        session.step_optimizer(ATTACK_CLASSIFIER, attack_loss(session, value), 0, 10)
     assert weights_sha256(session.state.network) == before
 
 
@@ -209,10 +209,10 @@ def test_an_optimizer_is_kept_from_step_to_step() -> None:
 def test_a_renewed_optimizer_remembers_nothing() -> None:
     session = tiny_session()
     step(session)
-    first = copy.deepcopy(session.state.network.classifiers[ATTACK].weight.detach())
-    session.renew_optimizer(ATTACK)
-    assert session.optimizer(ATTACK).state_dict()["state"] == {}
-    assert torch.equal(first, session.state.network.classifiers[ATTACK].weight)
+    first = copy.deepcopy(session.state.network.classifiers[ATTACK_CLASSIFIER].weight.detach())
+    session.renew_optimizer(ATTACK_CLASSIFIER)
+    assert session.optimizer(ATTACK_CLASSIFIER).state_dict()["state"] == {}
+    assert torch.equal(first, session.state.network.classifiers[ATTACK_CLASSIFIER].weight)
 
 
 def test_a_dropped_optimizer_is_gone_and_dropping_it_again_is_harmless() -> None:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from claf_engine.models.network import ADVERSARIAL, ATTACK, NATURAL
+from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, NATURAL
 from claf_engine.training.checkpoint import weights_sha256
 from claf_engine.training.state import (
     FEATURES,
@@ -105,7 +105,7 @@ def test_a_joint_optimizer_trains_the_encoder_and_one_classifier(classifier: str
     assert trained_by(joint_optimizer(classifier)) == parameters("encoder.", f"classifiers.{classifier}.")
 
 
-@pytest.mark.parametrize("classifier", [ATTACK, NATURAL, ADVERSARIAL])
+@pytest.mark.parametrize("classifier", [ATTACK_CLASSIFIER, NATURAL, ADVERSARIAL])
 def test_the_optimizer_of_a_classifier_trains_nothing_else(classifier: str) -> None:
     assert trained_by(classifier) == parameters(f"classifiers.{classifier}.")
 
@@ -116,7 +116,7 @@ def test_the_optimizer_of_a_classifier_trains_nothing_else(classifier: str) -> N
         (FEATURES, "features_optimizer"),
         (joint_optimizer(NATURAL), "supervised__optimizer"),
         (joint_optimizer(ADVERSARIAL), "supervised__optimizer"),
-        (ATTACK, "adversarial__classifier_optimizer"),
+        (ATTACK_CLASSIFIER, "adversarial__classifier_optimizer"),
         (NATURAL, "linear_evaluation__optimizer"),
         (ADVERSARIAL, "linear_evaluation__optimizer"),
     ],

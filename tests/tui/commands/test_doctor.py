@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from claf_engine.selftest import checks, environment
-from claf_engine.selftest.bench import Bench, Scale
 from claf_engine.selftest.findings import Check, Finding, Row
+from claf_engine.selftest.places import Places, Scale
 from claf_tui import cli
 from claf_tui.words import exit_codes
 from tests.engine.tiny import FP32
@@ -29,8 +29,8 @@ def use_checks(monkeypatch: pytest.MonkeyPatch) -> UseChecks:
     def use(finding: Finding) -> None:
         check = Check("step", "one step", "report it", lambda _: finding)
         steps = checks.device_steps
-        monkeypatch.setattr(checks, "accelerator_bench", lambda: Bench(FP32, FP32, Scale()))
-        monkeypatch.setattr(checks, "device_steps", lambda bench: steps(bench, [check]))
+        monkeypatch.setattr(checks, "accelerator_places", lambda: Places(FP32, FP32, Scale()))
+        monkeypatch.setattr(checks, "device_steps", lambda places: steps(places, [check]))
 
     return use
 

@@ -14,9 +14,9 @@ from claf_engine.terms.errors import DeviceError
 from claf_tui.console import audit_app
 from claf_tui.console.audit_app import AuditApp, AuditEngine, MakeItems, run_audit_console
 from claf_tui.console.launch import ConsoleResult
-from claf_tui.screens.audit_help import AuditHelp
 from claf_tui.screens.card import CardScreen
 from claf_tui.screens.confirm_dialog import ConfirmScreen
+from claf_tui.screens.help import AuditHelp
 from tests.tui.consoles import SIZES, screen_lines, screen_text, until
 from tests.tui.hostile import EVERYTHING
 from tests.tui.scripted_audit import Audit, card, checks, diagnostics

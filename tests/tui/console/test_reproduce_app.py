@@ -17,7 +17,7 @@ from claf_tui.console import reproduce_app
 from claf_tui.console.launch import ConsoleResult
 from claf_tui.console.reproduce_app import ReproductionApp, run_reproduction
 from claf_tui.screens.confirm_dialog import ConfirmScreen
-from claf_tui.screens.reproduction_help import ReproductionHelp
+from claf_tui.screens.help import ReproductionHelp
 from claf_tui.screens.run_board import RunBoard
 from tests.tui.consoles import SIZES, screen_lines, screen_text, until
 from tests.tui.hostile import EVERYTHING

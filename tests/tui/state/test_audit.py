@@ -3,7 +3,7 @@ from dataclasses import replace
 from claf_engine.events.ticks import Pulse
 from claf_tui.console.audit_app import progress
 from claf_tui.state.audit import AuditScene, counts, end_word, rows, running_index, telling_index
-from claf_tui.widgets.phase_strip import Moment
+from claf_tui.state.moment import Moment
 from tests.tui.scripted_audit import checks, diagnostics
 
 LIVE = AuditScene(checks=checks(), activity=progress(Pulse("PGD-10", 1, 4)), moment=Moment("RUNNING"))

@@ -5,6 +5,7 @@ import pytest
 
 from claf_engine import events as ev
 from claf_tui.state import RunState, reduce
+from claf_tui.state.moment import Moment
 from claf_tui.state.reproduction import (
     Scene,
     end_word,
@@ -16,7 +17,6 @@ from claf_tui.state.reproduction import (
     row_seconds,
     seconds_left,
 )
-from claf_tui.widgets.phase_strip import Moment
 from tests.tui.scripted import run_started
 from tests.tui.scripted_reproduction import table, waiting_rows
 

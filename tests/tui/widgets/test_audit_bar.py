@@ -3,8 +3,8 @@ import pytest
 from claf_engine.events.ticks import Pulse
 from claf_tui.console.audit_app import progress
 from claf_tui.state.audit import AuditScene
+from claf_tui.state.moment import Moment
 from claf_tui.widgets.audit_bar import bar_lines, worst_text
-from claf_tui.widgets.phase_strip import Moment
 from tests.tui.scripted_audit import card, checks, diagnostics
 from tests.tui.widgets.folded import plain
 

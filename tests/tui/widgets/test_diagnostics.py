@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from claf_tui.state.audit import AuditScene, rows
+from claf_tui.state.moment import Moment
 from claf_tui.widgets.diagnostics import detail_lines, list_lines, value_text
-from claf_tui.widgets.phase_strip import Moment
 from tests.tui.scripted_audit import checks, diagnostics
 from tests.tui.widgets.folded import plain
 

@@ -4,9 +4,9 @@ import pytest
 
 from claf_engine.events import ReproductionChanged, RowStatus
 from claf_tui.state import RunState
+from claf_tui.state.moment import Moment
 from claf_tui.state.reproduction import Scene
 from claf_tui.widgets.paper_table import body_lines, choose_layout, column_names, difference, head_lines, num_lines
-from claf_tui.widgets.phase_strip import Moment
 from tests.tui.hostile import EVERYTHING
 from tests.tui.scripted_reproduction import table, waiting_rows
 

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from claf_tui.widgets.phase_strip import Moment, strip_lines
+from claf_tui.state.moment import Moment
+from claf_tui.widgets.phase_strip import strip_lines
 from tests.tui.scripted_methods import METHODS, played
 from tests.tui.widgets.folded import fold, plain
 

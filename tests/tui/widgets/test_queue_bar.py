@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from claf_tui.state import RunState
+from claf_tui.state.moment import Moment
 from claf_tui.state.reproduction import Scene
-from claf_tui.widgets.phase_strip import Moment
 from claf_tui.widgets.queue_bar import progress_line, segments, title_line
 from tests.tui.scripted_reproduction import table, waiting_rows
 

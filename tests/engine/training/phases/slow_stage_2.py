@@ -8,7 +8,7 @@ from torch import Tensor
 
 from claf_engine.data import to_pixels
 from claf_engine.data.views import make_views
-from claf_engine.models.network import ATTACK
+from claf_engine.models.network import ATTACK_CLASSIFIER
 from claf_engine.training.losses import supcon_loss
 from claf_engine.training.optimizers import learning_rate
 from claf_engine.training.session import Session
@@ -23,7 +23,7 @@ class Slow:
     def __init__(self, session: Session) -> None:
         self.session, self.config, self.network = session, session.config, session.state.network
         self.generators, self.train = session.state.generators, session.data.train
-        self.encoder, self.classifier = self.network.encoder, self.network.classifiers[ATTACK]
+        self.encoder, self.classifier = self.network.encoder, self.network.classifiers[ATTACK_CLASSIFIER]
         self.found: dict[int, Tensor] = {}
         self.losses: list[tuple[str, float]] = []
 

@@ -11,14 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from claf_engine import events as ev
-from claf_engine.attacks.target import Target
+from claf_engine.attacks.gradients import Target
 from claf_engine.config import RunConfig
 from claf_engine.data import to_pixels
 from claf_engine.data.views import make_views
 from claf_engine.events.ticks import Boundary, Tick
-from claf_engine.models.network import ADVERSARIAL, ATTACK, NATURAL
+from claf_engine.models.hashing import hash_tensors
+from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, NATURAL
 from claf_engine.runs import create_run, list_checkpoints
-from claf_engine.training.checkpoint import hash_tensors
 from claf_engine.training.losses import nt_xent_loss, supcon_loss
 from claf_engine.training.methods import phases_of
 from claf_engine.training.phases.adversarial import adversarial, craft, retrain
@@ -83,7 +83,7 @@ def test_a_classifier_may_be_retrained_on_natural_images() -> None:
     (session, ticks), plain = retrained("natural"), tiny_session()
     list(contrastive(plain))
     network, train = plain.state.network.eval(), plain.data.train
-    classifier, expected = network.classifiers[ATTACK], []
+    classifier, expected = network.classifiers[ATTACK_CLASSIFIER], []
     optimizer = torch.optim.Adam(classifier.parameters(), lr=1e-3)
     for rows in torch.randperm(24, generator=plain.state.generators["order"]).split(8):
         loss = F.cross_entropy(classifier(network.encoder(to_pixels(train.images[rows])).detach()), train.labels[rows])
@@ -92,7 +92,9 @@ def test_a_classifier_may_be_retrained_on_natural_images() -> None:
         optimizer.step()
         expected.append(loss.item())
     assert losses(ticks, "retrain") == pytest.approx(expected, abs=1e-5)
-    torch.testing.assert_close(session.state.network.classifiers[ATTACK].weight, classifier.weight, rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        session.state.network.classifiers[ATTACK_CLASSIFIER].weight, classifier.weight, rtol=0, atol=1e-5
+    )
 
 
 def test_what_the_classifier_is_retrained_on_changes_the_attack_classifier_and_the_attack_stream_alone() -> None:
@@ -100,7 +102,7 @@ def test_what_the_classifier_is_retrained_on_changes_the_attack_classifier_and_t
     assert losses(natural_ticks, "retrain") != losses(attacked_ticks, "retrain")
     assert differing(natural, attacked) == {"attack"}
     assert streams(natural)["attack"] == streams(tiny_session())["attack"], "natural images need no random start"
-    assert weights(natural, f"classifiers.{ATTACK}") != weights(attacked, f"classifiers.{ATTACK}")
+    assert weights(natural, f"classifiers.{ATTACK_CLASSIFIER}") != weights(attacked, f"classifiers.{ATTACK_CLASSIFIER}")
     for part in ("encoder", "projection_head", f"classifiers.{NATURAL}", f"classifiers.{ADVERSARIAL}"):
         assert weights(natural, part) == weights(attacked, part)
 
@@ -165,7 +167,7 @@ def test_where_a_classifier_starts_from_changes_that_classifier_alone(
     usual, changed = linear(), linear(**changes)
     assert differing(usual, changed) == set()
     assert weights(usual, f"classifiers.{classifier}") != weights(changed, f"classifiers.{classifier}")
-    for part in ("encoder", "projection_head", f"classifiers.{ATTACK}", f"classifiers.{other}"):
+    for part in ("encoder", "projection_head", f"classifiers.{ATTACK_CLASSIFIER}", f"classifiers.{other}"):
         assert weights(usual, part) == weights(changed, part)
 
 
@@ -185,7 +187,7 @@ def test_a_classifier_starts_from_where_the_settings_say(
 ) -> None:
     session = tiny_session(tiny_config(**{f"linear_evaluation__{setting}": start}))
     classifiers = session.state.network.classifiers
-    expected = copy.deepcopy(classifiers[ATTACK if start == "attack" else classifier].state_dict())
+    expected = copy.deepcopy(classifiers[ATTACK_CLASSIFIER if start == "attack" else classifier].state_dict())
     next(iter(phase(session)))
     assert all(torch.equal(expected[name], value) for name, value in classifiers[classifier].state_dict().items())
 
@@ -200,7 +202,7 @@ def test_a_reinitialised_classifier_is_a_fresh_one_at_every_retraining() -> None
     config = tiny_config(adversarial={"classifier_start": "reinitialise", "epochs": 3, "classifier_epochs": 0})
     session = tiny_session(config)
     retrainings = (tick for tick in adversarial(session) if isinstance(tick, ev.ClassifierRetrained))
-    assert len({weights(session, f"classifiers.{ATTACK}") for _ in retrainings}) == 3
+    assert len({weights(session, f"classifiers.{ATTACK_CLASSIFIER}") for _ in retrainings}) == 3
 
 
 def test_how_retraining_begins_changes_nothing_before_it() -> None:
@@ -256,7 +258,7 @@ def test_an_activation_changes_no_initial_weight(changes: dict[str, object]) -> 
 def crafted(config: RunConfig) -> Tensor:
     session = tiny_session(config)
     images, labels = session.training_batch(torch.arange(8))
-    target = Target(session.state.network.with_classifier(ATTACK), session.compute)
+    target = Target(session.state.network.with_classifier(ATTACK_CLASSIFIER), session.compute)
     _, attacked = exhaust(craft(session, target, images, labels))
     return attacked - images
 

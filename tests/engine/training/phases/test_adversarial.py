@@ -5,12 +5,12 @@ import torch
 import torch.nn.functional as F
 
 from claf_engine.attacks import Attack, attack
-from claf_engine.attacks.target import Target
+from claf_engine.attacks.gradients import Target
 from claf_engine.data import to_pixels
 from claf_engine.data.views import make_views
 from claf_engine.events import ClassifierRetrained, DissociationMeasured
 from claf_engine.events.ticks import Boundary, PartEnd
-from claf_engine.models.network import ATTACK
+from claf_engine.models.network import ATTACK_CLASSIFIER
 from claf_engine.training.losses import supcon_loss
 from claf_engine.training.optimizers import learning_rate
 from claf_engine.training.phases.adversarial import adversarial, craft, retrain, train_encoder
@@ -26,9 +26,9 @@ def algorithm_1(session: Session) -> tuple[list[float], list[float]]:
     """The paper's Algorithm 1 with plain torch, one line after the other; the same streams of random numbers."""
     config, state, train = session.config, session.state, session.data.train
     encoder, head = state.network.encoder, state.network.projection_head
-    classifier = state.network.classifiers[ATTACK]
+    classifier = state.network.classifiers[ATTACK_CLASSIFIER]
     spec = Attack(config.attack.epsilon, config.attack.step_size, config.attack.steps)
-    model = state.network.with_classifier(ATTACK)
+    model = state.network.with_classifier(ATTACK_CLASSIFIER)
     settings = config.features_optimizer
     features_optimizer = torch.optim.SGD(
         [*encoder.parameters(), *head.parameters()],
@@ -84,10 +84,10 @@ def test_retraining_leaves_encoder_and_its_batchnorm_buffers_untouched() -> None
     session = tiny_session()
     network = session.state.network
     before = copy.deepcopy(network.encoder.state_dict())
-    classifier_before = copy.deepcopy(network.classifiers[ATTACK].state_dict())
+    classifier_before = copy.deepcopy(network.classifiers[ATTACK_CLASSIFIER].state_dict())
     list(retrain(session))
     assert all(torch.equal(before[name], value) for name, value in network.encoder.state_dict().items())
-    assert not torch.equal(classifier_before["weight"], network.classifiers[ATTACK].weight)
+    assert not torch.equal(classifier_before["weight"], network.classifiers[ATTACK_CLASSIFIER].weight)
 
 
 def test_the_encoder_epoch_leaves_every_classifier_untouched() -> None:
@@ -101,7 +101,7 @@ def test_the_encoder_epoch_leaves_every_classifier_untouched() -> None:
 def test_retraining_takes_a_fresh_optimizer_each_epoch_and_drops_it() -> None:
     session = tiny_session()
     list(retrain(session))
-    assert ATTACK not in session.state.optimizers
+    assert ATTACK_CLASSIFIER not in session.state.optimizers
 
 
 def test_dissociation_is_fitted_minus_moved_and_moved_is_the_next_before() -> None:
@@ -131,21 +131,21 @@ def test_the_number_of_retraining_passes_is_configurable() -> None:
 
 def test_a_reinitialised_classifier_starts_each_retraining_from_fresh_weights() -> None:
     session = tiny_session(tiny_config(adversarial__classifier_start="reinitialise", adversarial__classifier_epochs=0))
-    before = session.state.network.classifiers[ATTACK].weight.clone()
+    before = session.state.network.classifiers[ATTACK_CLASSIFIER].weight.clone()
     list(retrain(session))
-    assert not torch.equal(before, session.state.network.classifiers[ATTACK].weight)
+    assert not torch.equal(before, session.state.network.classifiers[ATTACK_CLASSIFIER].weight)
 
 
 def test_a_continued_classifier_keeps_its_weights_when_nothing_is_retrained() -> None:
     session = tiny_session(tiny_config(adversarial__classifier_epochs=0))
-    before = session.state.network.classifiers[ATTACK].weight.clone()
+    before = session.state.network.classifiers[ATTACK_CLASSIFIER].weight.clone()
     list(retrain(session))
-    assert torch.equal(before, session.state.network.classifiers[ATTACK].weight)
+    assert torch.equal(before, session.state.network.classifiers[ATTACK_CLASSIFIER].weight)
 
 
 def crafted(session: Session) -> tuple[torch.Tensor, torch.Tensor]:
     images, labels = session.training_batch(torch.arange(8))
-    target = Target(session.state.network.with_classifier(ATTACK), session.compute)
+    target = Target(session.state.network.with_classifier(ATTACK_CLASSIFIER), session.compute)
     steps = craft(session, target, images, labels)
     while True:
         try:

@@ -9,7 +9,7 @@ from claf_engine.attacks import Attack, attack
 from claf_engine.compute.device import Compute
 from claf_engine.data import to_pixels
 from claf_engine.events.ticks import Boundary, PartEnd, Pulse
-from claf_engine.models.network import ADVERSARIAL, ATTACK, NATURAL
+from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, NATURAL
 from claf_engine.training.optimizers import learning_rate
 from claf_engine.training.phases.contrastive import contrastive
 from claf_engine.training.phases.linear import adversarial_linear_evaluation, feature_steps, linear_evaluation
@@ -93,7 +93,7 @@ def test_the_adversarial_classifier_is_fitted_on_images_attacked_through_itself(
     session, plain = trained(), trained()
     steps = boundaries(session, ADVERSARIAL)
     config, train, network = plain.config, plain.data.train, plain.state.network.eval()
-    network.classifiers[ADVERSARIAL].load_state_dict(network.classifiers[ATTACK].state_dict())
+    network.classifiers[ADVERSARIAL].load_state_dict(network.classifiers[ATTACK_CLASSIFIER].state_dict())
     model, classifier = network.with_classifier(ADVERSARIAL), network.classifiers[ADVERSARIAL]
     spec = Attack(config.attack.epsilon, config.attack.step_size, config.linear_evaluation.adversarial_steps)
     optimizer = torch.optim.Adam(classifier.parameters())
@@ -126,7 +126,7 @@ def test_the_cosine_acts_on_the_optimizer_of_the_classifier(classifier: str, fin
 def test_a_vanishing_learning_rate_leaves_the_classifier_where_it_began(classifier: str) -> None:
     """The scheduled rate is the one that steps: the released code schedules an optimiser that nothing uses."""
     session = trained(linear_evaluation__optimizer={"name": "sgd", "learning_rate": 1e-30})
-    start = ATTACK if classifier == ADVERSARIAL else classifier
+    start = ATTACK_CLASSIFIER if classifier == ADVERSARIAL else classifier
     before = snapshot(session.state.network.classifiers[start])
     boundaries(session, classifier)
     assert torch.equal(before["weight"], session.state.network.classifiers[classifier].weight)
@@ -137,8 +137,8 @@ def test_the_adversarial_classifier_begins_with_the_weights_of_the_attack_classi
     classifiers = session.state.network.classifiers
     ticks = adversarial_linear_evaluation(session)
     next(ticks)
-    assert torch.equal(classifiers[ADVERSARIAL].weight, classifiers[ATTACK].weight)
-    assert torch.equal(classifiers[ADVERSARIAL].bias, classifiers[ATTACK].bias)
+    assert torch.equal(classifiers[ADVERSARIAL].weight, classifiers[ATTACK_CLASSIFIER].weight)
+    assert torch.equal(classifiers[ADVERSARIAL].bias, classifiers[ATTACK_CLASSIFIER].bias)
 
 
 @pytest.mark.parametrize("num_done", [1, 3, 4])

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from claf_engine.compute.seeding import ATTACK as ATTACK_STREAM
+from claf_engine.compute.seeding import ATTACK_STREAM
 from claf_engine.config import RunConfig
 from claf_engine.data import to_pixels
 from claf_engine.data.views import shift_and_flip

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from claf_engine import events as ev
-from claf_engine.accuracy.measure import AttackSuite
+from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import Attack, attack
 from claf_engine.compute.seeding import measurement_generator
 from claf_engine.config import RunConfig

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from claf_engine.attacks.target import Target
+from claf_engine.attacks.gradients import Target
 from claf_engine.config import RunConfig
 from claf_engine.data import to_pixels
 from claf_engine.data.views import make_views
 from claf_engine.events.ticks import Boundary, PartEnd, Pulse
-from claf_engine.models.network import ADVERSARIAL, ATTACK, NATURAL, Encoder, Pipeline
+from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, NATURAL, Encoder, Pipeline
 from claf_engine.training.losses import nt_xent_loss
 from claf_engine.training.methods import phases_of
 from claf_engine.training.optimizers import learning_rate
@@ -223,5 +223,5 @@ def test_a_robust_linear_head_that_starts_from_the_attack_classifier_starts_from
     """No attack classifier is trained in this method."""
     session = pretrained("robust-linear")
     fresh = tiny_session(config_of())
-    attack: nn.Module = session.state.network.classifiers[ATTACK]
-    assert torch.equal(attack.weight, fresh.state.network.classifiers[ATTACK].weight)
+    attack: nn.Module = session.state.network.classifiers[ATTACK_CLASSIFIER]
+    assert torch.equal(attack.weight, fresh.state.network.classifiers[ATTACK_CLASSIFIER].weight)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from claf_engine.events.ticks import Boundary, PartEnd
-from claf_engine.models.network import ATTACK
+from claf_engine.models.network import ATTACK_CLASSIFIER
 from claf_engine.runs.header import read_info
 from claf_engine.training.checkpoint import Description, restore_state, save_checkpoint
 from claf_engine.training.phases import adversarial as stage_2
@@ -47,7 +47,7 @@ DESCRIPTION = Description(
     config={},
     phase="2 · adversarial features",
     metrics={},
-    classifier=ATTACK,
+    classifier=ATTACK_CLASSIFIER,
     class_names=("a", "b", "c", "d"),
     num_records=1,
     compute={},

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from claf_engine.data import to_pixels
 from claf_engine.data.views import shift_and_flip
 from claf_engine.events.ticks import Boundary, PartEnd
-from claf_engine.models.network import ADVERSARIAL, ATTACK, NATURAL
+from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, NATURAL
 from claf_engine.training.optimizers import learning_rate
 from claf_engine.training.session import Session
 from tests.engine.tiny import natural_training, tiny_config, tiny_data, tiny_session
@@ -68,7 +68,7 @@ def test_the_phase_leaves_the_projection_head_and_the_other_classifiers_untouche
     session = tiny_session()
     network = session.state.network
     others = torch.nn.ModuleList(
-        [network.projection_head, network.classifiers[ATTACK], network.classifiers[ADVERSARIAL]]
+        [network.projection_head, network.classifiers[ATTACK_CLASSIFIER], network.classifiers[ADVERSARIAL]]
     )
     before = copy.deepcopy(others.state_dict())
     boundaries(session)

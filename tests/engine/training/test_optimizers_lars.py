@@ -12,9 +12,8 @@ from claf_engine.events.ticks import Boundary
 from claf_engine.runs import create_run
 from claf_engine.training import saving
 from claf_engine.training.checkpoint import restore_state
-from claf_engine.training.lars import Lars, scaled
 from claf_engine.training.methods import phases_of
-from claf_engine.training.optimizers import build_optimizer
+from claf_engine.training.optimizers import Lars, build_optimizer, scaled
 from claf_engine.training.session import Session
 from tests.engine.tiny import FP32, state_sha256, tiny_config, tiny_data, tiny_session
 

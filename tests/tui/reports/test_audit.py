@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from claf_tui.runners import audit as runner
+from claf_tui.reports import audit
+from claf_tui.runners.audit import exit_code
 from claf_tui.words import exit_codes
 from tests.engine.evaluation.test_cards import card
 from tests.tui.hostile import EVERYTHING
@@ -31,11 +32,11 @@ def text_of(*renderables: object, width: int = 200) -> str:
 
 
 def lines_of(**changes: Any) -> list[str]:
-    return text_of(*runner.diagnostic_lines({**DIAGNOSTIC, **changes})).splitlines()
+    return text_of(*audit.diagnostic_lines({**DIAGNOSTIC, **changes})).splitlines()
 
 
 def summary(**changes: Any) -> str:
-    return text_of(*runner.summary_lines({**card(), "seconds": 61.0, **changes}))
+    return text_of(*audit.summary_lines({**card(), "seconds": 61.0, **changes}))
 
 
 def test_a_diagnostic_that_passes_is_one_line_with_verdict_figure_and_threshold() -> None:
@@ -73,7 +74,7 @@ def test_the_summary_of_figures_of_no_ball_says_so() -> None:
 
 
 def test_only_an_audit_that_fails_has_an_exit_code_of_its_own() -> None:
-    codes = {verdict: runner.exit_code(verdict) for verdict in ("passes", "warns", "not-run", "fails")}
+    codes = {verdict: exit_code(verdict) for verdict in ("passes", "warns", "not-run", "fails")}
     assert codes == {"passes": 0, "warns": 0, "not-run": 0, "fails": 8}
     assert str(exit_codes.AUDIT_FAILED) in exit_codes.MEANINGS
 
@@ -81,13 +82,13 @@ def test_only_an_audit_that_fails_has_an_exit_code_of_its_own() -> None:
 def test_foreign_text_of_a_diagnostic_and_of_a_card_is_cleaned() -> None:
     texts = dict.fromkeys(("title", "figure", "threshold", "meaning", "source", "name"), EVERYTHING)
     diagnostic = {**DIAGNOSTIC, **texts, "verdict": "not-run"}
-    shown = text_of(*runner.diagnostic_lines({**diagnostic, "verdict": "fails"}))
+    shown = text_of(*audit.diagnostic_lines({**diagnostic, "verdict": "fails"}))
     shown += summary(diagnostics=[diagnostic], verdict="fails")
     assert all(character.isprintable() or character == "\n" for character in shown)
 
 
 @pytest.mark.parametrize("standing", ["unaudited", "evaluated", "audit passes", "audit fails", EVERYTHING])
 def test_a_standing_is_shown_in_words_and_clean(standing: str) -> None:
-    shown = runner.standing_text(standing).plain
+    shown = audit.standing_text(standing).plain
     assert shown.isprintable()
     assert shown[:9] == standing[:9] or not standing.isprintable()

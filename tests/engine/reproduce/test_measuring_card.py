@@ -4,8 +4,7 @@ from pathlib import Path
 import pytest
 
 from claf_engine.evaluation.cards import find_card, standing
-from claf_engine.reproduce.keeping import keep_card
-from claf_engine.reproduce.measuring import Bench, Measurement, subject_of
+from claf_engine.reproduce.measuring import Measurement, Measurer, keep_card, subject_of
 from claf_engine.reproduce.tables import TABLES
 from claf_engine.runs import list_runs
 from claf_engine.terms.errors import RunError
@@ -24,8 +23,8 @@ def run(tmp_path: Path, reproduced: Reproduced) -> Path:
 
 @pytest.fixture
 def measurements(run: Path, tmp_path: Path) -> list[Measurement]:
-    bench, subject = Bench(tmp_path, "pixel"), subject_of(run, TABLE.rows[0])
-    return [exhaust(bench.measure_steps(subject, column))[1] for column in TABLE.columns]
+    measurer, subject = Measurer(tmp_path, "pixel"), subject_of(run, TABLE.rows[0])
+    return [exhaust(measurer.measure_steps(subject, column))[1] for column in TABLE.columns]
 
 
 def test_a_reproduced_table_leaves_a_card_of_every_classifier_that_it_measured(reproduced: Reproduced) -> None:

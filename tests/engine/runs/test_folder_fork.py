@@ -9,7 +9,7 @@ import pytest
 from claf_engine import events as ev
 from claf_engine.events.control import Control
 from claf_engine.runs import create_run, list_checkpoints, open_run, read_config
-from claf_engine.runs.fork import fork_run
+from claf_engine.runs.folder import fork_run
 from claf_engine.runs.header import read_info
 from claf_engine.runs.journal import read_events
 from claf_engine.terms.errors import CheckpointError, RunError

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from claf_engine.config import RunConfig
-from claf_engine.reproduce.calibration import Clock, Rates, measure_rates, num_images
+from claf_engine.reproduce.forecast import Clock, Rates, measure_rates, num_images
 from claf_engine.reproduce.tables import MORE_STEPS, TWO_RADII
 from tests.engine.tiny import tiny_config
 
@@ -11,7 +11,7 @@ from tests.engine.tiny import tiny_config
 @pytest.fixture(autouse=True)
 def _one_millisecond(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every pass of one image take a millisecond."""
-    monkeypatch.setattr("claf_engine.reproduce.calibration.measure_rates", lambda _: Rates(1e-3, 1e-3, 1e-3))
+    monkeypatch.setattr("claf_engine.reproduce.forecast.measure_rates", lambda _: Rates(1e-3, 1e-3, 1e-3))
 
 
 def test_more_epochs_and_more_attack_steps_take_longer() -> None:
@@ -54,6 +54,6 @@ def test_the_images_of_a_folder_are_counted(tmp_path: Path) -> None:
 
 
 def test_a_network_s_passes_take_a_positive_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("claf_engine.reproduce.calibration.MIN_SECONDS", 0.0)
+    monkeypatch.setattr("claf_engine.reproduce.forecast.MIN_SECONDS", 0.0)
     rates = measure_rates(tiny_config())
     assert min(rates.training, rates.attack, rates.exact) > 0

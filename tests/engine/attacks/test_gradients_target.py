@@ -7,11 +7,10 @@ import torch
 from torch import Tensor
 
 from claf_engine.attacks import log_odds
-from claf_engine.attacks.gradients import gradient_of
-from claf_engine.attacks.target import Target
+from claf_engine.attacks.gradients import Target, gradient_of
 from claf_engine.compute.device import Compute
 from claf_engine.models.modes import batch_statistics, frozen
-from claf_engine.models.network import ATTACK, Pipeline
+from claf_engine.models.network import ATTACK_CLASSIFIER, Pipeline
 from tests.engine.tiny import CPU, FP32, tiny_session
 
 IMAGES = torch.rand(8, 3, 8, 8, generator=torch.Generator().manual_seed(3))
@@ -23,7 +22,7 @@ def model_of() -> Pipeline:
     network = tiny_session().state.network
     network.train()
     network.project(2 * IMAGES)
-    return network.with_classifier(ATTACK)
+    return network.with_classifier(ATTACK_CLASSIFIER)
 
 
 def expected(model: Pipeline, mode: Any = frozen) -> Tensor:
@@ -70,7 +69,7 @@ def test_a_capturing_target_captures_each_loss_and_shape_once(monkeypatch: pytes
         captured.append(len(inputs[0]))
         return work
 
-    monkeypatch.setattr("claf_engine.attacks.target.Captured", capture)
+    monkeypatch.setattr("claf_engine.attacks.gradients.Captured", capture)
     model = model_of()
     target = Target(model, Compute(CPU, "fp32", 1, captures=True))
     for _ in range(3):

@@ -11,7 +11,7 @@ from claf_engine.compute.device import Compute, has_bf16, make_generator
 from claf_engine.compute.seeding import derive_seed
 from claf_engine.config import RunConfig
 from claf_engine.data import Dataset, Split
-from claf_engine.models.network import ATTACK, Network, Pipeline, build_network
+from claf_engine.models.network import ATTACK_CLASSIFIER, Network, Pipeline, build_network
 from claf_engine.training.methods import feature_epochs, phases_of
 from claf_engine.training.session import Session
 from claf_engine.training.state import begin
@@ -50,7 +50,7 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Bench:
+class Places:
     """Where the checks compute.
 
     Attributes:
@@ -100,7 +100,7 @@ class Bench:
 
     def pipeline(self, compute: Compute, config: RunConfig | None = None) -> Pipeline:
         """The same network with its attack classifier, as attacks want it."""
-        return self.network(compute, config).with_classifier(ATTACK)
+        return self.network(compute, config).with_classifier(ATTACK_CLASSIFIER)
 
     def images(self, compute: Compute, purpose: str = "images", count: int | None = None) -> tuple[Tensor, Tensor]:
         """Images (N, 3, H, W) in [0, 1] and labels (N,): the same for one purpose everywhere.

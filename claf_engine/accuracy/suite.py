@@ -1,0 +1,83 @@
+"""One attack at several radii, and the figures that come of it."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from torch import Tensor
+
+from claf_engine.attacks import PIXEL, Attack, Space, make_attack
+from claf_engine.attacks.norms import distances
+from claf_engine.events import RobustFigure
+from claf_engine.terms.names import AttackName, Norm, PointName
+from claf_engine.terms.pixels import format_distance
+
+
+@dataclass(frozen=True)
+class AttackSuite:
+    """One attack at several radii.
+
+    Attributes:
+        step_size: None is the attack's own (see `make_attack`).
+        restarts: independent runs; an example counts as robust only if all of them fail.
+        seed: of the random starts.
+        decides: the last point of a run, or any: then an example is broken by the first that is misclassified.
+    """
+
+    epsilons: tuple[Fraction, ...]
+    steps: int = 10
+    step_size: Fraction | None = Fraction(2, 255)
+    restarts: int = 1
+    seed: int = 0
+    name: AttackName = "pgd"
+    norm: Norm = "linf"
+    space: Space = PIXEL
+    decides: PointName = "last"
+
+    def attack(self, epsilon: Fraction) -> Attack:
+        """The attack at one radius."""
+        return make_attack(
+            self.name, epsilon, steps=self.steps, step_size=self.step_size, norm=self.norm, space=self.space
+        )
+
+
+@dataclass
+class Distances:
+    """Linf distances in pixel space between attacked images and their originals, as they are met."""
+
+    largest: float = 0.0
+    total: float = 0.0
+    count: int = 0
+
+    def add(self, images: Tensor, adversarial: Tensor) -> None:
+        """Take note of a batch (N, C, H, W)."""
+        moved = distances(images, adversarial, "linf")
+        self.largest = max(self.largest, float(moved.max()))
+        self.total += float(moved.sum())
+        self.count += len(moved)
+
+    @property
+    def mean(self) -> float:
+        """Mean over all attacked images; 0 when there was none."""
+        return self.total / max(1, self.count)
+
+
+def figure_of(
+    suite: AttackSuite, epsilon: Fraction, accuracy: float, num_examples: int, moved: Distances
+) -> RobustFigure:
+    """An accuracy with what a reader needs to repeat it."""
+    attack = suite.attack(epsilon)
+    return RobustFigure(
+        epsilon=format_distance(epsilon),
+        accuracy=accuracy,
+        attack=attack.name,
+        steps=attack.steps,
+        step_size=format_distance(attack.step_size),
+        restarts=suite.restarts,
+        num_examples=num_examples,
+        space=suite.space.name,
+        seed=suite.seed,
+        norm=suite.norm,
+        largest_distance=round(moved.largest, 6),
+        mean_distance=round(moved.mean, 6),
+        decides=suite.decides,
+    )

@@ -1,0 +1,76 @@
+"""A reproduced table as lines: while it is filled, and when it is done."""
+
+from rich.box import SIMPLE_HEAD
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from claf_engine import events as ev
+from claf_engine.terms.pixels import format_levels
+from claf_tui.reports import output, printers
+from claf_tui.words import figures
+from claf_tui.words.safe_text import safe
+
+NO_BALL = "released-code space: these figures are not accuracy in an epsilon-ball"
+
+
+ENDED = {"finished", "reused", "failed"}
+
+
+class ReproductionPrinter:
+    """Lines for a person: those of the runs, and one whenever a row begins, is being measured, or ends."""
+
+    def __init__(self) -> None:
+        self._show_run = printers.PlainPrinter()
+        self._told: dict[int, str] = {}
+
+    def __call__(self, event: ev.Event) -> None:
+        """Write what there is to say about one event."""
+        self._show_run(event)
+        if not isinstance(event, ev.ReproductionChanged):
+            return
+        for index, row in enumerate(event.rows):
+            if row.status != self._told.get(index, "waiting"):
+                self._told[index] = row.status
+                output.note(f"[{index + 1}/{len(event.rows)}] {row_line(row, event.columns)}")
+
+
+def result_tables(event: ev.ReproductionChanged) -> list[RenderableType]:
+    """The finished table: the paper's figures, ours, and the difference in points."""
+    table = _table("row", "", "natural", *(safe(column, 40) for column in event.columns), "moved", "status")
+    for row in event.rows:
+        theirs, ours = (row.paper_natural, *row.paper_robust), (row.natural, *row.robust)
+        differences = [difference(mine, paper) for mine, paper in zip(ours, theirs, strict=True)]
+        moved = figures.UNKNOWN if row.largest_distance is None else format_levels(row.largest_distance)
+        table.add_row(safe(row.label), "paper", *map(figures.percent, theirs), "", "", style="dim")
+        table.add_row("", "ours", *map(figures.percent, ours), moved, row.status, style="bold")
+        table.add_row("", "difference", *differences, "", safe(row.reason, 200))
+    shown: list[RenderableType] = [Text(f"{safe(event.title)}, scale {event.scale}"), table]
+    if event.space != "pixel":
+        shown.append(Text(f"{NO_BALL}; `moved` is how far it took an image at most", style="yellow"))
+    return [*shown, Text(f"folder: {safe(event.directory, 400)}")]
+
+
+def row_line(row: ev.ReproductionRow, columns: tuple[str, ...]) -> str:
+    """One row as one line."""
+    name = f"{safe(row.label)}: {row.status}"
+    if row.status == "failed":
+        return f"{name}: {safe(row.reason, 400)}"
+    if row.status not in ENDED:
+        return name
+    found = zip(("natural", *columns), (row.natural, *row.robust), (row.paper_natural, *row.paper_robust), strict=True)
+    return f"{name}: " + ", ".join(
+        f"{safe(title, 40)} {figures.percent(ours)} (paper {figures.percent(paper)})" for title, ours, paper in found
+    )
+
+
+def difference(ours: float | None, paper: float | None) -> str:
+    """Ours minus the paper's, in points."""
+    return figures.UNKNOWN if ours is None or paper is None else f"{100 * (ours - paper):+.1f}"
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table

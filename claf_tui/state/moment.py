@@ -1,0 +1,24 @@
+"""What a screen needs to know of the clock, beside the state."""
+
+from dataclasses import dataclass
+
+from claf_tui.state import RunState
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What the strip needs besides the state: the status word, the picture of the spinner, the wall clock."""
+
+    word: str = "STARTING"
+    frame: int = 0
+    waited: float = 0.0
+
+
+def run_fraction(state: RunState) -> float:
+    """How far the run is: as the engine says, or by the planned steps of its phases."""
+    if state.finished is not None and state.finished.status == "finished":
+        return 1.0
+    if state.progress is not None:
+        return state.progress.run_fraction
+    planned = sum(phase.plan.steps for phase in state.phases)
+    return sum(phase.plan.steps * phase.fraction for phase in state.phases) / planned if planned else 0.0

@@ -37,8 +37,7 @@ from benchmarks.attackers import (
     runtimes,
 )
 from benchmarks.common import Measured, Side, Work, Worker, alternate, parser, show, write
-from claf_engine.accuracy.measure import predict
-from claf_engine.attacks import require_ball
+from claf_engine.attacks import predict, require_ball
 from claf_engine.compute.device import Compute, choose_compute, exact_fp32, make_generator
 from claf_engine.config import ModelConfig, RunConfig, RuntimeConfig
 from claf_engine.config.presets import Override

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from claf_engine.accuracy.curve import Confusion, Curve, CurvePoint, MinimalPerturbations
-from claf_engine.accuracy.measure import Accuracy, answer_steps, natural_answer_steps
+from claf_engine.accuracy.measure import Accuracy, Examples, answer_steps, natural_answer_steps
 from claf_engine.accuracy.suite import AttackSuite, figure_of
+from claf_engine.attacks import Attacked
 from claf_engine.compute.device import Compute, exact_fp32
 from claf_engine.data import Split
 from claf_engine.events.ticks import Pulse
-from claf_engine.models.folding import fold
 from claf_engine.terms.errors import ClafError, ConfigError
 from claf_engine.terms.pixels import MAX_RADII, format_distance
 
@@ -72,16 +72,16 @@ def curve_steps(
     """
     compute, is_pixel = exact_fp32(compute), suite.space.is_pixel
     suite = replace(suite, epsilons=tuple(sorted(set(suite.epsilons))))
-    models, robust = (model, fold(model)), []
+    attacked, robust = Attacked.by_its_own_gradients(model), []
     natural = yield from natural_answer_steps(model, split, compute, batch_size)
     fates = _Fates(split.labels, natural, len(class_names))
     for epsilon in suite.epsilons:
         rows = fates.intact.nonzero()[:, 0] if is_pixel else torch.arange(len(split), device=natural.device)
-        answers, moved = yield from answer_steps(models, (split, rows, batch_size), suite, epsilon, compute)
-        point = fates.take(epsilon, rows, answers)
+        answers = yield from answer_steps(attacked, Examples(split, rows, batch_size), suite, epsilon, compute)
+        point = fates.take(epsilon, rows, answers.classes)
         if epsilon == 0 and is_pixel and fates.broken[-1]:
             raise ClafError("an attack of epsilon 0 changed predictions: the model's forward pass is not repeatable")
-        robust.append(figure_of(suite, epsilon, point.robust_accuracy, len(split), moved))
+        robust.append(figure_of(suite, epsilon, point.robust_accuracy, len(split), answers.moved))
     curve = fates.curve(suite, class_names)
     return Accuracy(curve.natural_accuracy, tuple(robust), reach_notices(suite), curve)
 

@@ -4,25 +4,22 @@ Everything here is a generator of pulses, so that it can be paused and shown, an
 trained in. Random starts come from throw-away generators: measuring never changes training.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from claf_engine.accuracy.curve import Curve
 from claf_engine.accuracy.suite import AttackSuite, Distances, figure_of
-from claf_engine.attacks import require_ball, require_pixels
-from claf_engine.attacks.any_point import any_point_steps, last_point_steps
+from claf_engine.attacks import Attacked, attack_steps, predict, require_ball, require_pixels
+from claf_engine.attacks.any_point import any_point_steps
 from claf_engine.compute.device import Compute, exact_fp32
 from claf_engine.compute.seeding import measurement_generator
 from claf_engine.data import Split, to_pixels
 from claf_engine.events import RobustFigure
 from claf_engine.events.ticks import Pulse, Result, retold
-from claf_engine.models.folding import fold
-from claf_engine.models.modes import evaluating
 from claf_engine.terms.errors import ClafError
 
 
@@ -46,12 +43,43 @@ def first(split: Split, count: int | None) -> Split:
     return split if count is None else Split(split.images[:count], split.labels[:count])
 
 
-@torch.no_grad()
-def predict(model: nn.Module, images: Tensor, compute: Compute) -> Tensor:
-    """Predicted classes (N,) of images (N, 3, H, W) in [0, 1], in eval mode."""
-    with evaluating(model), compute.autocast():
-        classes: Tensor = model(compute.arrange(images)).argmax(1)
-    return classes
+@dataclass(frozen=True)
+class Examples:
+    """Some examples of a split.
+
+    Attributes:
+        split: all N of them.
+        rows: (M,) those that are meant.
+        batch_size: how many are attacked at once.
+    """
+
+    split: Split
+    rows: Tensor
+    batch_size: int
+
+    def batches(self) -> Iterator[Tensor]:
+        """Rows (at most `batch_size`,) of one batch after the other."""
+        return iter(torch.split(self.rows, self.batch_size) if len(self.rows) else ())
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model says of attacked examples.
+
+    Attributes:
+        classes: (M,), the class that each is taken for by the restart that broke it; its label where every one failed.
+        moved: how far their images were moved.
+    """
+
+    classes: Tensor
+    moved: Distances
+
+    def survivors(self, examples: Examples) -> Tensor:
+        """Which examples of the split (N,) survive; False for those that were not attacked."""
+        labels = examples.split.labels
+        survives = torch.zeros_like(labels, dtype=torch.bool)
+        survives[examples.rows] = self.classes == labels[examples.rows]
+        return survives
 
 
 def accuracy_steps(
@@ -60,7 +88,7 @@ def accuracy_steps(
     suite: AttackSuite,
     compute: Compute,
     batch_size: int = 250,
-    target: nn.Module | None = None,
+    gradient_source: nn.Module | None = None,
 ) -> Generator[Pulse, None, Accuracy]:
     """Measure natural and robust accuracy in fp32.
 
@@ -73,7 +101,7 @@ def accuracy_steps(
         suite: the attack; radius 0 is allowed and must give natural accuracy in pixel space.
         compute: where; its precision is ignored.
         batch_size: examples attacked at once.
-        target: the model that gradients are taken from; by default `model` itself, folded.
+        gradient_source: the model that gradients are taken from; by default `model` itself, folded.
 
     Raises:
         DataError: the images do not lie in [0, 1].
@@ -81,68 +109,60 @@ def accuracy_steps(
             finite, so the attack or the model is broken.
     """
     compute = exact_fp32(compute)
-    models = model, fold(model) if target is None else target
+    attacked = Attacked.by_its_own_gradients(model) if gradient_source is None else Attacked(model, gradient_source)
     correct = yield from correct_steps(model, split, compute, batch_size)
-    attacked_rows = correct if suite.space.is_pixel else torch.arange(len(split), device=correct.device)
+    rows = correct if suite.space.is_pixel else torch.arange(len(split), device=correct.device)
+    examples = Examples(split, rows, batch_size)
     robust, outcomes = [], []
     for epsilon in suite.epsilons:
-        attacked = split, attacked_rows, batch_size
-        survives, moved = yield from outcome_steps(models, attacked, suite, epsilon, compute)
+        answers = yield from answer_steps(attacked, examples, suite, epsilon, compute)
+        survives = answers.survivors(examples)
         num_survivors = int(survives.sum())
         if epsilon == 0 and suite.space.is_pixel and num_survivors != len(correct):
             raise ClafError("an attack of epsilon 0 changed predictions: the model's forward pass is not repeatable")
-        robust.append(figure_of(suite, epsilon, num_survivors / len(split), len(split), moved))
+        robust.append(figure_of(suite, epsilon, num_survivors / len(split), len(split), answers.moved))
         outcomes.append(survives)
     return Accuracy(len(correct) / len(split), tuple(robust), outcomes=tuple(outcomes))
 
 
-def outcome_steps(
-    models: tuple[nn.Module, nn.Module],
-    attacked: tuple[Split, Tensor, int],
-    suite: AttackSuite,
-    epsilon: Fraction,
-    compute: Compute,
-) -> Generator[Pulse, None, tuple[Tensor, Distances]]:
-    """Attack some examples of a split at one radius, every one of them with all restarts that it needs.
+def answer_steps(
+    attacked: Attacked, examples: Examples, suite: AttackSuite, epsilon: Fraction, compute: Compute
+) -> Generator[Pulse, None, Answers]:
+    """Attack some examples at one radius until a restart breaks them; those that one broke are not tried again.
 
     Args:
-        models: whether an attack succeeded the first says; gradients come from the second.
-        attacked: the split, the rows (M,) of it to attack, and how many at once.
+        attacked: what is attacked.
+        examples: what it is asked about.
         suite: the attack.
         epsilon: its radius.
-        compute: where.
-
-    Returns:
-        Which examples of the split (N,) survive, False for those not attacked; and how far images were moved.
+        compute: where, and in which precision.
 
     Raises:
         ClafError: see `require_ball`.
     """
-    split, attacked_rows, _ = attacked
-    answers, moved = yield from answer_steps(models, attacked, suite, epsilon, compute)
-    survives = torch.zeros_like(split.labels, dtype=torch.bool)
-    survives[attacked_rows] = answers == split.labels[attacked_rows]
-    return survives, moved
-
-
-def answer_steps(
-    models: tuple[nn.Module, nn.Module],
-    attacked: tuple[Split, Tensor, int],
-    suite: AttackSuite,
-    epsilon: Fraction,
-    compute: Compute,
-) -> Generator[Pulse, None, tuple[Tensor, Distances]]:
-    """As `outcome_steps`, but give the model's answer (M,) to every attacked example (see `worst_answer_steps`).
-
-    Raises:
-        ClafError: see `require_ball`.
-    """
-    split, attacked_rows, batch_size = attacked
-    answers, moved = [split.labels[:0]], Distances()
-    for batch, rows in enumerate(torch.split(attacked_rows, batch_size) if len(attacked_rows) else ()):
-        examples = to_pixels(split.images[rows]), split.labels[rows]
-        answers.append((yield from worst_answer_steps(models, examples, (suite, epsilon, batch), compute, moved)))
-    return torch.cat(answers), moved
+    split, spec = examples.split, suite.attack(epsilon)
+    classes, moved = [split.labels[:0]], Distances()
+    for number, rows in enumerate(examples.batches()):
+        images, labels = to_pixels(split.images[rows]), split.labels[rows]
+        worst, left = labels.clone(), torch.arange(len(rows), device=rows.device)
+        for restart in range(suite.restarts):
+            if not len(left):
+                break
+            generator = measurement_generator(suite.seed, f"{spec.title}, batch {number}, {restart}", compute.device)
+            if suite.decides == "any":
+                ended = yield from abandonable(any_point_steps(attacked, images, labels, spec, generator, compute))
+                points, answers = ended.points, ended.answers
+            else:
+                steps = attack_steps(attacked.gradient_source, images, labels, spec, generator, compute)
+                points = yield from abandonable(steps)
+                answers = predict(attacked.model, points, compute)
+            require_ball(images, points, spec)
+            moved.add(images, points)
+            worst[left] = answers
+            stands = answers == labels
+            images, labels, left = images[stands], labels[stands], left[stands]
+        classes.append(worst)
+    return Answers(torch.cat(classes), moved)
 
 
 def correct_steps(model: nn.Module, split: Split, compute: Compute, batch_size: int) -> Generator[Pulse, None, Tensor]:
@@ -171,48 +191,6 @@ def natural_answer_steps(
         require_pixels(images)
         answers.append(predict(model, images, compute))
     return torch.cat(answers)
-
-
-def worst_answer_steps(
-    models: tuple[nn.Module, nn.Module],
-    attacked: tuple[Tensor, Tensor],
-    attack: tuple[AttackSuite, Fraction, int],
-    compute: Compute,
-    moved: Distances,
-) -> Generator[Pulse, None, Tensor]:
-    """Attack examples until a restart breaks them; those that one restart broke are not tried again.
-
-    Args:
-        models: whether an attack succeeded the first says; gradients come from the second.
-        attacked: images (N, C, H, W) and labels (N,).
-        attack: the suite, its radius, and the number of the batch, which the random starts depend on.
-        compute: where.
-        moved: takes note of how far the images were moved.
-
-    Returns:
-        The class (N,) that each is taken for by the restart that broke it; its label where every restart fails.
-
-    Raises:
-        ClafError: see `require_ball`.
-    """
-    images, labels = attacked
-    worst, left = labels.clone(), torch.arange(len(images), device=images.device)
-    model, target = models
-    suite, epsilon, batch = attack
-    spec, judge = suite.attack(epsilon), partial(predict, model, compute=compute)
-    run_steps = any_point_steps if suite.decides == "any" else last_point_steps
-    for restart in range(suite.restarts):
-        if not len(left):
-            break
-        generator = measurement_generator(suite.seed, f"{spec.title}, batch {batch}, {restart}", compute.device)
-        one_run = run_steps(target, judge, (images, labels), spec, generator, compute)
-        adversarial, answers = yield from abandonable(one_run)
-        require_ball(images, adversarial, spec)
-        moved.add(images, adversarial)
-        worst[left] = answers
-        survives = answers == labels
-        images, labels, left = images[survives], labels[survives], left[survives]
-    return worst
 
 
 def abandonable(steps: Generator[Pulse, None, Result]) -> Generator[Pulse, None, Result]:

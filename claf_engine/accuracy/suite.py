@@ -1,12 +1,13 @@
 """One attack at several radii, and the figures that come of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from torch import Tensor
 
-from claf_engine.attacks import PIXEL, Attack, Space, make_attack
+from claf_engine.attacks import PIXEL, Attack, Space, make_attack, space_of
 from claf_engine.attacks.norms import distances
+from claf_engine.config import EvaluationConfig, ModelConfig, ProbeConfig, RunConfig
 from claf_engine.events import RobustFigure
 from claf_engine.terms.names import AttackName, Norm, PointName
 from claf_engine.terms.pixels import format_distance
@@ -38,6 +39,22 @@ class AttackSuite:
         return make_attack(
             self.name, epsilon, steps=self.steps, step_size=self.step_size, norm=self.norm, space=self.space
         )
+
+
+def suite_of(config: ProbeConfig | EvaluationConfig, model: ModelConfig) -> AttackSuite:
+    """The attack that a section of the settings describes, against a network with these settings."""
+    space = space_of(config.space, model)
+    suite = AttackSuite(config.epsilons, config.steps, config.step_size, norm=config.norm, space=space)
+    if isinstance(config, ProbeConfig):
+        return suite
+    return replace(suite, restarts=config.restarts, decides=config.decides)
+
+
+def training_suite(config: RunConfig, steps: int, step_size: Fraction) -> AttackSuite:
+    """PGD with these steps at the radius of training, in its norm and space."""
+    attack = config.attack
+    space = space_of(attack.space, config.model)
+    return AttackSuite((attack.epsilon,), steps, step_size, norm=attack.norm, space=space)
 
 
 @dataclass

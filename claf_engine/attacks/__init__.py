@@ -3,6 +3,7 @@
 The model is any module from images in [0, 1] to logits; freezing it (eval mode, no parameter gradients) is done here.
 """
 
+from claf_engine.attacks.attacked import Attacked, predict
 from claf_engine.attacks.gradients import Gradient, gradient_of, log_odds, log_odds_gradient
 from claf_engine.attacks.loop import ascent_steps, attack, attack_steps, require_ball, require_pixels
 from claf_engine.attacks.spaces import PIXEL, RELEASED_CODE, Space, space_of
@@ -12,6 +13,7 @@ __all__ = [
     "PIXEL",
     "RELEASED_CODE",
     "Attack",
+    "Attacked",
     "Gradient",
     "Space",
     "ascent_steps",
@@ -23,6 +25,7 @@ __all__ = [
     "log_odds",
     "log_odds_gradient",
     "make_attack",
+    "predict",
     "require_ball",
     "require_pixels",
     "space_of",

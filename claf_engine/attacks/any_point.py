@@ -1,17 +1,20 @@
-"""One run of an attack that is measured, judged at its last point, or at any: then what is broken is dropped.
+"""One run of an attack that any of its points decides: what is broken is dropped on the way.
 
 The pass that gives the gradient at a point gives its logits too, so every point can be looked at for nothing. What the
 attacked copy of a model calls broken, the model itself confirms; it leaves, and later steps run on fewer images.
 """
 
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from claf_engine.attacks import Attack, attack_steps
-from claf_engine.attacks.gradients import logits_and_gradient
+from claf_engine.attacks.attacked import Attacked, predict
+from claf_engine.attacks.gradients import log_odds, outputs_and_gradient
 from claf_engine.attacks.loop import start, take_step
+from claf_engine.attacks.spec import Attack
 from claf_engine.compute.device import Compute
 from claf_engine.events.ticks import Pulse
 
@@ -23,54 +26,47 @@ NUM_SIZES = 8
 """Batches shrink in so many moves at most: a CPU compiles its kernels anew for every other size."""
 
 
-def last_point_steps(
-    target: nn.Module,
-    judge: Judge,
-    examples: tuple[Tensor, Tensor],
-    spec: Attack,
-    generator: torch.Generator,
-    compute: Compute,
-) -> Generator[Pulse, None, tuple[Tensor, Tensor]]:
-    """As `any_point_steps`, but every example takes all steps, and its last point decides."""
-    points = yield from attack_steps(target, *examples, spec, generator, compute)
-    return points, judge(points)
+@dataclass(frozen=True)
+class AnyPoint:
+    """How an attack ended that any of its points decides.
+
+    Attributes:
+        points: (N, C, H, W), of each example the first point that is misclassified, or else the last.
+        answers: (N,), the class that each is taken for there.
+    """
+
+    points: Tensor
+    answers: Tensor
 
 
 def any_point_steps(
-    target: nn.Module,
-    judge: Judge,
-    examples: tuple[Tensor, Tensor],
-    spec: Attack,
-    generator: torch.Generator,
-    compute: Compute,
-) -> Generator[Pulse, None, tuple[Tensor, Tensor]]:
+    attacked: Attacked, images: Tensor, labels: Tensor, spec: Attack, generator: torch.Generator, compute: Compute
+) -> Generator[Pulse, None, AnyPoint]:
     """Attack as `attack_steps` does, until a point of every example is misclassified; its start is one of them.
 
     The random start is drawn for the whole batch first, so it is that of `attack_steps`, and so is every later point
     up to rounding. What stands at the end is judged at its last point: nothing survives that `attack_steps` breaks.
 
     Args:
-        target: images to logits; gradients and suspicions come from it.
-        judge: says whether what the target misclassifies is broken indeed.
-        examples: images (N, C, H, W) in [0, 1], which are not modified, and true classes (N,).
+        attacked: gradients and suspicions come from its gradient source; the model says what is broken indeed.
+        images: (N, C, H, W) in [0, 1]; not modified.
+        labels: (N,) true classes.
         spec: the attack.
         generator: of the random start.
-        compute: precision of the passes through the target.
-
-    Returns:
-        The point (N, C, H, W) of each example that decides, and the class (N,) that it is taken for: the first that is
-        misclassified, or else the last.
+        compute: precision of all passes.
     """
-    climb = _Climb(examples, spec, generator)
+    climb = _Climb(images, labels, spec, generator)
+    judge = partial(predict, attacked.model, compute=compute)
     for number in range(spec.steps):
         yield Pulse(spec.title, number, spec.steps)
-        logits, gradient = logits_and_gradient(target, climb.images, climb.labels, compute)
+        loss = partial(log_odds, labels=climb.labels)
+        logits, gradient = outputs_and_gradient(attacked.gradient_source, loss, climb.images, compute)
         climb.settle(misclassified(logits, climb.labels), judge)
         if not climb.num_standing:
             break
         climb.advance(gradient)
     climb.finish(judge)
-    return climb.points, climb.answers
+    return AnyPoint(climb.points, climb.answers)
 
 
 def misclassified(logits: Tensor, labels: Tensor) -> Tensor:
@@ -94,8 +90,8 @@ class _Climb:
         answers: (N,), what each is taken for there.
     """
 
-    def __init__(self, examples: tuple[Tensor, Tensor], spec: Attack, generator: torch.Generator) -> None:
-        images, self.labels = examples
+    def __init__(self, images: Tensor, labels: Tensor, spec: Attack, generator: torch.Generator) -> None:
+        self.labels = labels
         self.num_standing = len(images)
         self.points, self.answers = images.clone(), self.labels.clone()
         self._spec = spec

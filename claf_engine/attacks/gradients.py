@@ -15,24 +15,32 @@ Gradient = Callable[[Tensor], Tensor]
 Mode = Callable[[nn.Module], AbstractContextManager[None]]
 
 
-def gradient_of(model: nn.Module, loss: Callable[[Tensor], Tensor], compute: Compute, mode: Mode = frozen) -> Gradient:
-    """The gradient of a loss of the model's output.
+def outputs_and_gradient(
+    model: nn.Module, loss: Callable[[Tensor], Tensor], images: Tensor, compute: Compute, mode: Mode = frozen
+) -> tuple[Tensor, Tensor]:
+    """One forward and one backward pass.
 
     Args:
-        model: images to outputs; its flags are put back after every call.
+        model: images to outputs; its flags are put back.
         loss: fp32 outputs to losses, which are summed.
-        compute: precision of the forward and backward passes; the gradient is fp32.
+        images: (N, C, H, W) in [0, 1]; not modified.
+        compute: precision of both passes.
         mode: how the model is frozen meanwhile; by default in eval mode.
+
+    Returns:
+        Detached outputs in fp32, and the fp32 gradient of the summed loss by the images.
     """
+    images = images.detach().requires_grad_(True)
+    with mode(model), torch.enable_grad():
+        with compute.autocast():
+            outputs = model(compute.arrange(images)).float()
+        (gradient,) = torch.autograd.grad(loss(outputs).sum(), images)
+    return outputs.detach(), gradient
 
-    def gradient(images: Tensor) -> Tensor:
-        images = images.detach().requires_grad_(True)
-        with mode(model), torch.enable_grad():
-            with compute.autocast():
-                outputs = model(compute.arrange(images)).float()
-            return torch.autograd.grad(loss(outputs).sum(), images)[0]
 
-    return gradient
+def gradient_of(model: nn.Module, loss: Callable[[Tensor], Tensor], compute: Compute, mode: Mode = frozen) -> Gradient:
+    """The gradient of a loss of the model's output, as what an attack climbs (see `outputs_and_gradient`)."""
+    return lambda images: outputs_and_gradient(model, loss, images, compute, mode)[1]
 
 
 def log_odds(logits: Tensor, labels: Tensor) -> Tensor:
@@ -107,13 +115,3 @@ class Target:
 
     def _eager(self, loss: Loss, *context: Tensor) -> Gradient:
         return gradient_of(self.model, lambda outputs: loss(outputs, *context), self._compute, self.mode)
-
-
-def logits_and_gradient(model: nn.Module, images: Tensor, labels: Tensor, compute: Compute) -> tuple[Tensor, Tensor]:
-    """Logits (N, K) in fp32 of images (N, C, H, W), and the gradient of their log-odds by them, from one pass."""
-    images = images.detach().requires_grad_(True)
-    with frozen(model), torch.enable_grad():
-        with compute.autocast():
-            logits = model(compute.arrange(images)).float()
-        (gradient,) = torch.autograd.grad(log_odds(logits, labels).sum(), images)
-    return logits.detach(), gradient

@@ -33,22 +33,29 @@ def require_pixels(images: Tensor) -> None:
         )
 
 
-def require_ball(images: Tensor, adversarial: Tensor, spec: Attack) -> None:
+def require_ball(images: Tensor, adversarial: Tensor, spec: Attack, title: str | None = None) -> None:
     """Refuse attacked images (N, C, H, W) that are not what their figure will say; rounding is forgiven.
+
+    Args:
+        images: the originals, in [0, 1].
+        adversarial: what became of them.
+        spec: radius, norm and space of the figure.
+        title: what a complaint calls the attack; by default the title of `spec`.
 
     Raises:
         ClafError: one is not finite; or, in pixel space, lies beyond epsilon in the attack's norm or outside [0, 1].
     """
+    title = spec.title if title is None else title
     distance = float(norms.distances(images, adversarial, spec.norm).max())
     if not math.isfinite(distance):
-        raise ClafError(f"{spec.title} gave an image that is not finite: the model's logits or gradients are not")
+        raise ClafError(f"{title} gave an image that is not finite: the model's logits or gradients are not")
     if not spec.space.is_pixel:
         return
     if distance > spec.epsilon + ROUNDING:
-        raise ClafError(f"{spec.title} left the ball: an attacked image lies {distance:.6f} from its original")
+        raise ClafError(f"{title} left the ball: an attacked image lies {distance:.6f} from its original")
     low, high = torch.aminmax(adversarial)
     if low < -ROUNDING or high > 1 + ROUNDING:
-        raise ClafError(f"{spec.title} left [0, 1]: attacked images lie in [{low:.6f}, {high:.6f}]")
+        raise ClafError(f"{title} left [0, 1]: attacked images lie in [{low:.6f}, {high:.6f}]")
 
 
 def ascent_steps(
@@ -126,7 +133,7 @@ def attack_steps(
     generator: torch.Generator,
     compute: Compute,
 ) -> Generator[Pulse, None, Tensor]:
-    """Craft adversarial examples of a classifier.
+    """Craft adversarial examples of a classifier: `ascent_steps` on the log-odds against the true class.
 
     Args:
         model: images (N, C, H, W) in [0, 1] to logits (N, K); frozen here, in eval mode.
@@ -139,7 +146,7 @@ def attack_steps(
     Returns:
         (N, C, H, W) in [0, 1].
     """
-    return (yield from ascent_steps(log_odds_gradient(model, labels, compute), images, spec, generator))
+    return ascent_steps(log_odds_gradient(model, labels, compute), images, spec, generator)
 
 
 def attack(

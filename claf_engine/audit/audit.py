@@ -20,17 +20,13 @@ from claf_engine.audit.diagnostic import Diagnostic
 from claf_engine.audit.examine import examine_steps
 from claf_engine.audit.request import BUDGETS, AuditRequest, Budget
 from claf_engine.audit.store import Store
-from claf_engine.compute.device import Compute, choose_compute
-from claf_engine.config import RunConfig, RuntimeConfig
-from claf_engine.data import Dataset, dataset_steps
+from claf_engine.config import RunConfig
 from claf_engine.evaluation.cards import card_folder, home_of, write_card
 from claf_engine.evaluation.measured_card import command_line, facts
-from claf_engine.evaluation.subject import data_config, require_same_classes, require_trained
+from claf_engine.evaluation.subject import Opened, open_steps, require_same_classes, require_trained
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.hashing import hash_tensors
-from claf_engine.models.network import Network
 from claf_engine.runs import versions
-from claf_engine.runs.header import CheckpointInfo
 from claf_engine.terms.names import Verdict
 from claf_engine.terms.pixels import format_distance
 from claf_engine.training.checkpoint import load_trained_network
@@ -78,22 +74,28 @@ def audit_steps(request: AuditRequest) -> Generator[Pulse | Diagnostic, None, Au
         RunError: the state cannot be written.
     """
     started = time.monotonic()
-    loaded = load_trained_network(request.checkpoint)
-    classifier = request.classifier or loaded[0].classifier
-    subject, data_name = yield from _subject_steps(request, loaded, classifier)
-    folder = audit_folder(request, classifier, subject.space.name)
-    budget = budget_of(request, loaded[1])
-    store = Store(None if folder is None else folder / STATE, _key(budget, subject, loaded[0].weights_sha256))
+    opened = yield from open_steps(
+        request.checkpoint,
+        classifier=request.classifier,
+        source=request.data,
+        num_train=None,
+        device=request.device,
+    )
+    info, config = opened.info, opened.config
+    budget = budget_of(request, config)
+    subject = _subject(request, opened, budget)
+    folder = audit_folder(request, opened.classifier, subject.space.name)
+    store = Store(None if folder is None else folder / STATE, _key(budget, subject, info.weights_sha256))
     examination = yield from examine_steps(subject, budget, CHECKS, store)
     about = {
-        **facts(loaded[0], loaded[1], classifier),
-        "data": data_name,
+        **facts(info, config, opened.classifier),
+        "data": opened.data.name,
         "device": subject.compute.describe(),
         "seed": request.seed,
         "budget": request.budget,
         "command": command_line(request.command),
         "seconds": round(time.monotonic() - started, 3),
-        "notices": _notices(request, loaded[1], subject, store),
+        "notices": _notices(request, config, subject, store),
     }
     claim = {"epsilon": format_distance(request.epsilon), "norm": "linf", "space": subject.space.name}
     card = audit_card(examination, claim, about)
@@ -109,43 +111,34 @@ def audit_folder(request: AuditRequest, classifier: str, space: str) -> Path | N
     return card_folder(request.checkpoint, f"{classifier}-{radius}-{space}-{request.budget}")
 
 
-def _subject_steps(
-    request: AuditRequest, loaded: tuple[CheckpointInfo, RunConfig, Network], classifier: str
-) -> Generator[Pulse, None, tuple[Subject, str]]:
-    """The classifier with its images, ready to be attacked; and the name of the data."""
-    info, config, network = loaded
-    require_trained(info, config, classifier)
-    compute = choose_compute(RuntimeConfig(device=request.device, threads=config.runtime.threads))
-    data = yield from dataset_steps(data_config(config, request.data, num_train=None), compute.device)
-    require_same_classes(info, data)
-    compute.place(network)
-    claimed = config.evaluation
-    subject = Subject(
-        model=network.with_classifier(classifier).eval(),
-        split=first(data.test, budget_of(request, config).num_examples),
-        compute=compute,
+def _subject(request: AuditRequest, opened: Opened, budget: Budget) -> Subject:
+    """The classifier with its images, ready to be attacked."""
+    claimed = opened.config.evaluation
+    return Subject(
+        model=opened.model.eval(),
+        split=first(opened.data.test, budget.num_examples),
+        compute=opened.compute,
         epsilon=request.epsilon,
         step_size=claimed.step_size if claimed.norm == "linf" else CLAIM_STEP,
-        space=space_of(request.space or claimed.space, config.model),
+        space=space_of(request.space or claimed.space, opened.config.model),
         seed=request.seed,
         batch_size=request.batch_size,
-        network=network,
-        train=data.train,
-        classifier=classifier,
-        surrogate=_surrogate(request, data, compute),
-        data=data.name,
+        network=opened.network,
+        train=opened.data.train,
+        classifier=opened.classifier,
+        surrogate=_surrogate(request, opened),
+        data=opened.data.name,
     )
-    return subject, data.name
 
 
-def _surrogate(request: AuditRequest, data: Dataset, compute: Compute) -> nn.Module | None:
+def _surrogate(request: AuditRequest, opened: Opened) -> nn.Module | None:
     """The classifier of the second checkpoint, if one is named."""
     if request.surrogate is None:
         return None
     info, config, network = load_trained_network(request.surrogate)
     require_trained(info, config, info.classifier)
-    require_same_classes(info, data)
-    compute.place(network)
+    require_same_classes(info, opened.data)
+    opened.compute.place(network)
     return network.with_classifier(info.classifier)
 
 

@@ -11,14 +11,13 @@ from fractions import Fraction
 import torch
 from torch import Tensor, nn
 
-from claf_engine.accuracy.measure import correct_steps, outcome_steps
+from claf_engine.accuracy.measure import Examples, answer_steps, correct_steps
 from claf_engine.accuracy.suite import AttackSuite
-from claf_engine.attacks import PIXEL, Space, crossing_step_size
+from claf_engine.attacks import PIXEL, Attack, Attacked, Space, crossing_step_size, make_attack
 from claf_engine.audit.request import Budget
 from claf_engine.compute.device import Compute, exact_fp32
 from claf_engine.data import Split
 from claf_engine.events.ticks import Pulse
-from claf_engine.models.folding import fold
 from claf_engine.models.network import Network
 from claf_engine.terms.names import AttackName
 from claf_engine.terms.pixels import format_distance
@@ -129,7 +128,12 @@ class Bench:
         self.compute = exact_fp32(subject.compute)
         self.outcomes = {outcome.label: outcome for outcome in known}
         self._keep = keep
-        self._folded = fold(subject.model)
+        self._attacked = Attacked.by_its_own_gradients(subject.model)
+
+    @property
+    def claim(self) -> Attack:
+        """The ball that the claim is about: radius, norm and space are what counts."""
+        return make_attack("pgd", self.subject.epsilon, step_size=self.subject.step_size, space=self.subject.space)
 
     def natural(self) -> Generator[Pulse, None, Outcome]:
         """Which examples are classified correctly without an attack."""
@@ -195,11 +199,11 @@ class Bench:
         # The released code's clamp may turn a wrong prediction into a right one, so there every example is attacked.
         attacked = correct.survives if suite.space.is_pixel else torch.ones_like(correct.survives)
         rows = attacked.nonzero()[:, 0].to(self.compute.device)
-        survives, moved = yield from outcome_steps(
-            (subject.model, self._folded), (subject.split, rows, subject.batch_size), suite, epsilon, self.compute
-        )
+        examples = Examples(subject.split, rows, subject.batch_size)
+        answers = yield from answer_steps(self._attacked, examples, suite, epsilon, self.compute)
+        survives, moved = answers.survivors(examples).cpu(), answers.moved
         is_in_ball = epsilon <= subject.epsilon if suite.space.is_pixel else epsilon == subject.epsilon
-        self.record(Outcome(label, survives.cpu(), is_in_ball, moved.largest, moved.mean, recipe_of(suite, epsilon)))
+        self.record(Outcome(label, survives, is_in_ball, moved.largest, moved.mean, recipe_of(suite, epsilon)))
 
 
 def recipe_of(suite: AttackSuite, epsilon: Fraction) -> Recipe:

@@ -6,7 +6,7 @@ from typing import Any
 
 from claf_engine.audit.bench import NATURAL, Outcome
 from claf_engine.audit.examine import Examination
-from claf_engine.evaluation.measured_card import _frame, _worst_case, proportion
+from claf_engine.evaluation.measured_card import card_frame, proportion, worst_case_record
 from claf_engine.terms.names import Verdict
 
 
@@ -32,11 +32,11 @@ def audit_card(examination: Examination, claim: Mapping[str, Any], about: Mappin
     counting = sum(outcome.is_in_ball for outcome in attacks)
     worst = float(examination.worst_case.double().mean())
     return {
-        **_frame("audit", overall([item.verdict for item in examination.diagnostics]), claim, about),
+        **card_frame("audit", overall([item.verdict for item in examination.diagnostics]), claim, about),
         "epsilons": [claim["epsilon"]],
         "num_examples": count,
         "natural": proportion(natural.accuracy, count),
-        "worst_case": _worst_case(proportion(worst, count), claim, counting, is_per_example=True),
+        "worst_case": worst_case_record(proportion(worst, count), claim, counting, is_per_example=True),
         "attacks": [_attack(outcome) for outcome in attacks],
         "diagnostics": [asdict(item) for item in examination.diagnostics],
     }

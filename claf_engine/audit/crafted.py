@@ -1,21 +1,18 @@
 """Attacks that a check makes itself: run batch by batch, judged by the subject alone, and kept for the worst case."""
 
-import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from claf_engine.accuracy.measure import abandonable, predict
+from claf_engine.accuracy.measure import abandonable
 from claf_engine.accuracy.suite import Distances
-from claf_engine.attacks.loop import ROUNDING
-from claf_engine.attacks.norms import distances
+from claf_engine.attacks import predict, require_ball
 from claf_engine.audit.bench import Bench, Outcome, Recipe
 from claf_engine.audit.diagnostic import NotRun
 from claf_engine.data import to_pixels
 from claf_engine.events.ticks import Pulse
-from claf_engine.terms.errors import ClafError
 
 NOISE, SQUARE, TRANSFER = "noise", "square", "transfer"
 WITHOUT_OWN_GRADIENTS = frozenset({NOISE, SQUARE, TRANSFER})
@@ -65,7 +62,7 @@ def crafted_steps(
         on_device = batch.to(bench.compute.device)
         images, labels = to_pixels(split.images[on_device]), split.labels[on_device]
         adversarial = yield from abandonable(attack.craft(images, labels, number))
-        require_claim(bench, attack.label, images, adversarial)
+        require_ball(images, adversarial, bench.claim, attack.label)
         moved.add(images, adversarial)
         survives[batch] = (predict(model, adversarial, bench.compute) == labels).cpu()
     outcome = Outcome(
@@ -107,24 +104,6 @@ def gradient_survivors(bench: Bench) -> Tensor:
         if outcome.is_in_ball and has_gradients:
             survives &= outcome.survives
     return survives
-
-
-def require_claim(bench: Bench, label: str, images: Tensor, adversarial: Tensor) -> None:
-    """Refuse attacked images (N, C, H, W) that the claim says nothing about; rounding is forgiven.
-
-    Raises:
-        ClafError: one is not finite; or, in pixel space, lies beyond epsilon or outside [0, 1].
-    """
-    distance = float(distances(images, adversarial, "linf").max())
-    low, high = (float(end) for end in torch.aminmax(adversarial))
-    if not math.isfinite(distance):
-        raise ClafError(f"{label} gave an image that is not finite: the model's logits or gradients are not")
-    is_outside = distance > bench.subject.epsilon + ROUNDING or low < -ROUNDING or high > 1 + ROUNDING
-    if bench.subject.space.is_pixel and is_outside:
-        raise ClafError(
-            f"{label} left the ball: an image lies {distance:.6f} from its original, and values lie in "
-            f"[{low:.6f}, {high:.6f}]"
-        )
 
 
 def percent(share: float) -> str:

@@ -15,12 +15,12 @@ from claf_engine.accuracy.defences import ADAPTIVE, Defence, Defended, defended_
 from claf_engine.accuracy.measure import Accuracy, accuracy_steps, first
 from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import space_of
-from claf_engine.compute.device import Compute, choose_compute
-from claf_engine.config import RunConfig, RuntimeConfig
-from claf_engine.data import Split, dataset_steps
+from claf_engine.compute.device import Compute
+from claf_engine.config import RunConfig
+from claf_engine.data import Split
 from claf_engine.evaluation.cards import Standing
 from claf_engine.evaluation.measured_card import keep_report_card
-from claf_engine.evaluation.subject import data_config, require_same_classes, require_trained
+from claf_engine.evaluation.subject import open_steps
 from claf_engine.events import RobustFigure
 from claf_engine.events.ticks import Pulse, exhaust
 from claf_engine.runs import versions
@@ -28,7 +28,6 @@ from claf_engine.runs.header import CheckpointInfo
 from claf_engine.terms.errors import ConfigError
 from claf_engine.terms.names import EvaluationAttack, Norm, PointName, SpaceName
 from claf_engine.terms.pixels import format_levels
-from claf_engine.training.checkpoint import load_trained_network
 
 DEFAULT_STEPS = 10
 IGNORED = {
@@ -163,23 +162,21 @@ def evaluation_steps(request: EvaluationRequest) -> Generator[Pulse, None, Evalu
         ConfigError: the data source or the device has no such form, or AutoAttack is not installed.
         ClafError: an attack of epsilon 0 changed predictions.
     """
-    info, config, network = load_trained_network(request.checkpoint)
-    classifier = request.classifier or info.classifier
-    require_trained(info, config, classifier)
-    compute = choose_compute(RuntimeConfig(device=request.device, threads=config.runtime.threads))
-    data = yield from dataset_steps(data_config(config, request.data), compute.device)
-    require_same_classes(info, data)
-    compute.place(network)
+    opened = yield from open_steps(
+        request.checkpoint, classifier=request.classifier, source=request.data, device=request.device
+    )
+    data, config, compute, model = opened.data, opened.config, opened.compute, opened.model
     split = first(data.test, request.num_examples)
     started = time.monotonic()
-    model = network.with_classifier(classifier)
     if request.is_curve:
-        suite = suite_of(request, config)
+        suite = requested_suite(request, config)
         accuracy = yield from curve_steps(model, split, data.class_names, suite, compute, request.batch_size)
     else:
         accuracy = yield from measurement_steps(request, config, model, split, compute)
     seconds = time.monotonic() - started
-    report = EvaluationReport(request, info, classifier, data.name, compute.describe(), len(split), accuracy, seconds)
+    report = EvaluationReport(
+        request, opened.info, opened.classifier, data.name, compute.describe(), len(split), accuracy, seconds
+    )
     return _with_card(report, config)
 
 
@@ -213,13 +210,13 @@ def measurement_steps(
     """
     if request.attack == "autoattack":
         return (yield from _autoattack_steps(request, model, split, compute))
-    suite = suite_of(request, config)
+    suite = requested_suite(request, config)
     if request.defence is None:
         return (yield from accuracy_steps(model, split, suite, compute, request.batch_size))
     return (yield from defended_steps(model, request.defence, split, suite, compute, request.batch_size))
 
 
-def suite_of(request: EvaluationRequest, config: RunConfig) -> AttackSuite:
+def requested_suite(request: EvaluationRequest, config: RunConfig) -> AttackSuite:
     """The attack of a request, which is not AutoAttack, on the network of a run's settings."""
     assert request.attack != "autoattack"
     return AttackSuite(

@@ -135,12 +135,12 @@ def evaluation_card(
     claimed = [item for item in robust if item["epsilon"] == claim["epsilon"]]
     worst = proportion(min(natural, *(item["robust_accuracy"] for item in claimed)), count)
     return {
-        **_frame("evaluation", "not-run", claim, about),
+        **card_frame("evaluation", "not-run", claim, about),
         "epsilons": list(dict.fromkeys(item["epsilon"] for item in robust)),
         "num_examples": count,
         "natural": proportion(natural, count),
         "worst_case": {
-            **_worst_case(worst, claim, len(claimed), is_per_example=len(claimed) == 1),
+            **worst_case_record(worst, claim, len(claimed), is_per_example=len(claimed) == 1),
             "decides": first["decides"],
         },
         "attacks": [_evaluated(item, is_claimed=item in claimed) for item in robust],
@@ -148,16 +148,24 @@ def evaluation_card(
     }
 
 
-def _frame(kind: str, verdict: Verdict, claim: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
+def card_frame(kind: str, verdict: Verdict, claim: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
     """What all cards have: what they are about, when they were made, and with what."""
     made = {"date": datetime.now(UTC).isoformat(timespec="seconds"), "versions": versions(), "split": "test"}
     optional: dict[str, Any] = {"budget": None, "command": "", "notices": []}
     return {"format": FORMAT, "kind": kind, "verdict": verdict, **claim, **made, **optional, **about}
 
 
-def _worst_case(
+def worst_case_record(
     figure: Mapping[str, Any], claim: Mapping[str, Any], num_attacks: int, *, is_per_example: bool
 ) -> dict[str, Any]:
+    """The worst case of a card.
+
+    Args:
+        figure: see `proportion`.
+        claim: epsilon, norm and space.
+        num_attacks: that count for it.
+        is_per_example: whether an example counts as broken that any of them broke.
+    """
     is_ball = claim["space"] == "pixel"
     shared = {"num_attacks": num_attacks, "is_per_example": is_per_example, "is_epsilon_ball": is_ball}
     return {**figure, **claim, **shared}

@@ -1,12 +1,85 @@
-"""The images that a finished checkpoint is measured on: its run's own, or those of another source."""
+"""Opens a checkpoint for measuring: its network, one classifier of it, a device, and images of the same classes."""
 
-from claf_engine.config import DataConfig, RunConfig
-from claf_engine.data import Dataset
-from claf_engine.models.network import CLASSIFIERS
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from claf_engine.compute.device import Compute, choose_compute
+from claf_engine.config import DataConfig, RunConfig, RuntimeConfig
+from claf_engine.data import Dataset, dataset_steps
+from claf_engine.events.ticks import Pulse
+from claf_engine.models.network import CLASSIFIERS, Network
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.terms.errors import CheckpointError, ConfigError, DataError
+from claf_engine.training.checkpoint import load_trained_network
 from claf_engine.training.methods import phases_of
 from claf_engine.training.state import Cursor
+
+LoadImages = Callable[[DataConfig, torch.device], Generator[Pulse, None, Dataset]]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A checkpoint that can be measured.
+
+    Attributes:
+        info: its header.
+        config: the settings of its run.
+        network: on the device.
+        classifier: the name of the one that is measured.
+        compute: where.
+        data: images of the classes that the network was trained on.
+    """
+
+    info: CheckpointInfo
+    config: RunConfig
+    network: Network
+    classifier: str
+    compute: Compute
+    data: Dataset
+
+    @property
+    def model(self) -> nn.Module:
+        """Images (N, 3, H, W) in [0, 1] to logits (N, K) of the classifier."""
+        return self.network.with_classifier(self.classifier)
+
+
+def open_steps(
+    checkpoint: Path,
+    *,
+    classifier: str | None = None,
+    source: str | None = None,
+    num_train: int | None = 1,
+    device: str | None = None,
+    load_images: LoadImages | None = None,
+) -> Generator[Pulse, None, Opened]:
+    """Open a checkpoint for measuring.
+
+    Args:
+        checkpoint: the file.
+        classifier: attack, natural or adversarial; None is the one that the checkpoint was measured with.
+        source: another source of images than the run's.
+        num_train: training images of another source (see `data_config`).
+        device: auto, cpu, cuda or cuda:N; None is where, and how, the run was trained.
+        load_images: gives the images, where somebody keeps them; by default they are loaded.
+
+    Raises:
+        CheckpointError: the file cannot be read, or its classifier was not trained.
+        DataError: the images cannot be had, or have other classes or another number of channels.
+        ConfigError: the data source or the device has no such form.
+    """
+    info, config, network = load_trained_network(checkpoint)
+    classifier = classifier or info.classifier
+    require_trained(info, config, classifier)
+    runtime = config.runtime if device is None else RuntimeConfig(device=device, threads=config.runtime.threads)
+    compute = choose_compute(runtime)
+    data = yield from (load_images or dataset_steps)(data_config(config, source, num_train), compute.device)
+    require_same_classes(info, data)
+    compute.place(network)
+    return Opened(info, config, network, classifier, compute, data)
 
 
 def data_config(config: RunConfig, source: str | None, num_train: int | None = 1) -> DataConfig:

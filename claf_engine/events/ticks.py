@@ -4,7 +4,7 @@ A phase never blocks and never looks at the clock. It yields a `Pulse` wherever 
 pause there), and a `Boundary` wherever its state is consistent (it may also be probed, saved or left there).
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -62,22 +62,36 @@ class PartEnd:
 Tick = Pulse | Boundary | PartEnd | ClassifierRetrained | DissociationMeasured | OverfittingChecked
 """Everything that a phase yields: places to pause, consistent places, and what it measured."""
 
+Item = TypeVar("Item")
+Told = TypeVar("Told")
 Result = TypeVar("Result")
+
+
+def pump(
+    steps: Generator[Item, None, Result], serve: Callable[[Item], Iterable[Told]]
+) -> Generator[Told, None, Result]:
+    """Run a generator to its end and give what it returns.
+
+    Args:
+        steps: what is run.
+        serve: is called with everything that `steps` yields; what it gives is yielded in its place.
+    """
+    while True:
+        try:
+            item = next(steps)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+        yield from serve(item)
 
 
 def retold(steps: Generator[Pulse, None, Result], change: Callable[[Pulse], Pulse]) -> Generator[Pulse, None, Result]:
     """The same steps to the same result, with every pulse changed."""
-    while True:
-        try:
-            pulse = next(steps)
-        except StopIteration as stop:
-            result: Result = stop.value
-            return result
-        yield change(pulse)
+    return pump(steps, lambda pulse: (change(pulse),))
 
 
-def exhaust(steps: Generator[Pulse, None, Result]) -> Result:
-    """Run a generator of pulses to its end, without the pauses, and give what it returns."""
+def exhaust(steps: Generator[object, None, Result]) -> Result:
+    """Run a generator to its end, without the pauses, and give what it returns."""
     while True:
         try:
             next(steps)

@@ -12,22 +12,24 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from claf_engine.accuracy.measure import accuracy_steps
 from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import PIXEL, Space, space_of
-from claf_engine.compute.device import Compute, choose_compute
 from claf_engine.config import DataConfig
 from claf_engine.config.presets import resolve_config
 from claf_engine.data import Dataset, dataset_steps
 from claf_engine.evaluation.evaluate import figure_record
 from claf_engine.evaluation.measured_card import command_line, facts, keep_evaluation_card
+from claf_engine.evaluation.subject import open_steps
 from claf_engine.events import RobustFigure
 from claf_engine.events.ticks import Pulse
 from claf_engine.reproduce.tables import STEP_SIZE, Column, Row
 from claf_engine.runs import list_checkpoints, read_config, summarise, versions
 from claf_engine.runs.durable import write_atomically
 from claf_engine.runs.header import read_info
-from claf_engine.terms.errors import CheckpointError, DataError, RunError
+from claf_engine.terms.errors import CheckpointError, RunError
 from claf_engine.terms.names import SpaceName
 from claf_engine.training.checkpoint import load_trained_network
 
@@ -100,26 +102,20 @@ class Measurer:
             RunError: the measurement cannot be written.
             ClafError: the attack is broken.
         """
-        info, config, network = load_trained_network(subject.checkpoint)
-        file = self._file(subject, config.data, column)
+        file = self._file(subject, load_trained_network(subject.checkpoint).config.data, column)
         known = _read(file, subject)
         if known is not None:
             return known
         started = time.monotonic()
-        compute = choose_compute(config.runtime)
-        data = yield from self._load(config.data, compute)
-        if tuple(info.metadata["claf.class_names"]) != data.class_names:
-            raise DataError(f"{data.name} has other classes now than when {info.run} was trained; delete that run")
-        compute.place(network)
+        opened = yield from open_steps(subject.checkpoint, classifier=subject.classifier, load_images=self._load_images)
         suite = AttackSuite((column.epsilon,), column.steps, STEP_SIZE, space=self._space)
-        model = network.with_classifier(subject.classifier)
-        accuracy = yield from accuracy_steps(model, data.test, suite, compute)
+        accuracy = yield from accuracy_steps(opened.model, opened.data.test, suite, opened.compute)
         found = Measurement(
             accuracy.natural,
             accuracy.robust[0],
             subject,
-            data.name,
-            compute.describe(),
+            opened.data.name,
+            opened.compute.describe(),
             round(time.monotonic() - started, 3),
             versions(),
         )
@@ -129,9 +125,9 @@ class Measurer:
     def _file(self, subject: Subject, data: DataConfig, column: Column) -> Path:
         return self._directory / f"{_key(subject, data, column, self._space)}.json"
 
-    def _load(self, config: DataConfig, compute: Compute) -> Generator[Pulse, None, Dataset]:
+    def _load_images(self, config: DataConfig, device: torch.device) -> Generator[Pulse, None, Dataset]:
         if self._images is None or self._images[0] != config:
-            self._images = config, (yield from dataset_steps(config, compute.device))
+            self._images = config, (yield from dataset_steps(config, device))
         return self._images[1]
 
 

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from claf_engine import events as ev
 from claf_engine.events.control import Control, Requests
-from claf_engine.events.ticks import Pulse
+from claf_engine.events.ticks import Pulse, pump
 from claf_engine.reproduce.board import Board, Line, SeedResult
 from claf_engine.reproduce.forecast import forecast
 from claf_engine.reproduce.measuring import Measurement, Measurer, keep_card, subject_of
@@ -155,18 +155,16 @@ class _Filling:
     ) -> Generator[ev.Event, None, Measurement]:
         """Run a measurement to its end; it may be paused and stopped at every pulse, for it changes nothing."""
         started = time.monotonic()
-        while True:
-            try:
-                pulse = next(steps)
-            except StopIteration as stop:
-                measured: Measurement = stop.value
-                return measured
+
+        def serve(pulse: Pulse) -> Iterator[ev.Event]:
             if time.monotonic() - self._shown >= PROGRESS_SECONDS:
                 self._shown = time.monotonic()
                 yield self._progressed(pulse, seconds + time.monotonic() - started)
             yield from self._wait()
             if self._control.stop_requested:
                 raise _Stopped
+
+        return pump(steps, serve)
 
     def _wait(self) -> Iterator[ev.Event]:
         if self._control.take_requests() != Requests():

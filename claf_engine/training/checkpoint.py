@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from pydantic import ValidationError
@@ -58,6 +58,14 @@ class Description:
     requested: bool = False
     trained_classifiers: tuple[str, ...] | None = None
     imported: Mapping[str, Any] | None = None
+
+
+class TrainedNetwork(NamedTuple):
+    """What a checkpoint holds for whoever only measures it: its header, the settings of its run, and its network."""
+
+    info: CheckpointInfo
+    config: RunConfig
+    network: Network
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:
@@ -135,8 +143,8 @@ def restore_state(config: RunConfig, num_classes: int, compute: Compute, path: P
     return state
 
 
-def load_trained_network(path: Path) -> tuple[CheckpointInfo, RunConfig, Network]:
-    """The network of a checkpoint, for evaluation, with what the checkpoint says of itself.
+def load_trained_network(path: Path) -> TrainedNetwork:
+    """The network of a checkpoint, on the CPU, with what the checkpoint says of itself.
 
     Raises:
         CheckpointError: it cannot be read, or its configuration is not one of ours.
@@ -149,7 +157,7 @@ def load_trained_network(path: Path) -> tuple[CheckpointInfo, RunConfig, Network
         raise CheckpointError(f"{path} holds no configuration that this version knows") from error
     network = build_network(config.model, num_classes, torch.Generator())
     load_network(network, tensors, path)
-    return info, config, network
+    return TrainedNetwork(info, config, network)
 
 
 def load_network(network: Network, tensors: Mapping[str, Tensor], path: Path) -> None:

@@ -10,15 +10,16 @@ from typing import TypeVar
 
 from claf_engine import events as ev
 from claf_engine.accuracy.measure import Accuracy, accuracy_steps, first
+from claf_engine.accuracy.suite import suite_of
 from claf_engine.events.control import Control, LiveEdit, Requests
-from claf_engine.events.ticks import Boundary, PartEnd, Pulse, Tick
+from claf_engine.events.ticks import Boundary, PartEnd, Pulse, Tick, pump
 from claf_engine.runs import RunDirectory
 from claf_engine.runs.journal import Journal
 from claf_engine.terms.errors import CheckpointError
 from claf_engine.training import saving
 from claf_engine.training.alarms import changes, reminders, watched_overfitting
 from claf_engine.training.methods import Phase
-from claf_engine.training.probe import Probed, probe_steps, suite_of, tell
+from claf_engine.training.probe import Probed, probe_steps, tell
 from claf_engine.training.progress import (
     PROBE,
     PROGRESS_SECONDS,
@@ -212,15 +213,13 @@ class Conductor:
         yield from tell(self._session, phase, probed, self._pace.finish(PROBE), requested=requested)
 
     def _measure(self, steps: Generator[Pulse, None, Measured]) -> Generator[ev.Event, None, Measured]:
-        while True:
-            try:
-                pulse = next(steps)
-            except StopIteration as stop:
-                self._pace.account()
-                measured: Measured = stop.value
-                return measured
-            self._pace.account()
-            yield from self._pulse(pulse)
+        measured = yield from pump(steps, self._measuring)
+        self._pace.account()
+        return measured
+
+    def _measuring(self, pulse: Pulse) -> Iterator[ev.Event]:
+        self._pace.account()
+        yield from self._pulse(pulse)
 
     def _test(self) -> Iterator[ev.Event]:
         """Evaluate every candidate on the test split; the result is the one that validation chose."""

@@ -4,7 +4,7 @@ Nothing here touches training state: the quick fit of stage 1 uses a throw-away 
 """
 
 from collections.abc import Generator, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import torch
 import torch.nn.functional as F
@@ -12,10 +12,8 @@ from torch import Tensor, nn
 
 from claf_engine import events as ev
 from claf_engine.accuracy.measure import Accuracy, accuracy_steps, first, selection_figure
-from claf_engine.accuracy.suite import AttackSuite
-from claf_engine.attacks import space_of
+from claf_engine.accuracy.suite import suite_of
 from claf_engine.compute.seeding import measurement_generator
-from claf_engine.config import EvaluationConfig, ModelConfig, ProbeConfig
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.network import Pipeline
 from claf_engine.training.alarms import Fall, changes, findings
@@ -38,15 +36,6 @@ class Probed:
 
     accuracy: Accuracy
     sentinels: Sentinels | None
-
-
-def suite_of(config: ProbeConfig | EvaluationConfig, model: ModelConfig) -> AttackSuite:
-    """The attack that a section of the settings describes, against a network with these settings."""
-    space = space_of(config.space, model)
-    suite = AttackSuite(config.epsilons, config.steps, config.step_size, norm=config.norm, space=space)
-    if isinstance(config, ProbeConfig):
-        return suite
-    return replace(suite, restarts=config.restarts, decides=config.decides)
 
 
 def probe_steps(session: Session, phase: Phase) -> Generator[Pulse, None, Probed]:

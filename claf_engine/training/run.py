@@ -5,15 +5,15 @@ caller sees the next one.
 """
 
 import contextlib
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 
 from claf_engine import events as ev
 from claf_engine.compute.device import Compute, choose_compute, is_out_of_memory
 from claf_engine.config import RunConfig
-from claf_engine.data import Dataset, dataset_steps
+from claf_engine.data import dataset_steps
 from claf_engine.events import records
 from claf_engine.events.control import Control
-from claf_engine.events.ticks import Pulse
+from claf_engine.events.ticks import Pulse, pump
 from claf_engine.runs import RunDirectory, list_checkpoints, to_plain
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.runs.journal import Journal
@@ -85,7 +85,7 @@ def _train(directory: RunDirectory, control: Control, journal: Journal) -> Itera
     start, damaged = _starting_point(directory)
     compute, notices = _compute_for(config, start)
     num_dropped = journal.open(keep=start.metadata["claf.num_records"] if start else 0)
-    data = yield from _loading(config, compute)
+    data = yield from pump(dataset_steps(config.data, compute.device), lambda pulse: (_loading_progress(pulse),))
     num_classes = len(data.class_names)
     if start is None:
         state = begin(config, num_classes, compute)
@@ -131,17 +131,6 @@ def _compute_for(config: RunConfig, start: CheckpointInfo | None) -> tuple[Compu
         return compute, []
     changed = ", ".join(f"{name} was {before[name]}, is {now[name]}" for name in now if now[name] != before[name])
     return compute, [f"the run goes on with other arithmetic ({changed}): it will not be bit-identical"]
-
-
-def _loading(config: RunConfig, compute: Compute) -> Generator[ev.Event, None, Dataset]:
-    steps = dataset_steps(config.data, compute.device)
-    while True:
-        try:
-            pulse = next(steps)
-        except StopIteration as stop:
-            data: Dataset = stop.value
-            return data
-        yield _loading_progress(pulse)
 
 
 def _loading_progress(pulse: Pulse) -> ev.Progressed:

@@ -14,14 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from claf_engine.accuracy.measure import abandonable, answer_steps, outcome_steps, predict
+from claf_engine.accuracy.measure import Examples, abandonable, answer_steps
 from claf_engine.accuracy.suite import AttackSuite
-from claf_engine.attacks import ascent_steps, gradient_of, require_ball
+from claf_engine.attacks import Attacked, ascent_steps, gradient_of, predict, require_ball
 from claf_engine.compute.device import Compute, exact_fp32
 from claf_engine.compute.seeding import measurement_generator
 from claf_engine.data import Split, to_pixels
 from claf_engine.events.ticks import Pulse
-from claf_engine.models.folding import fold
 from claf_engine.terms.pixels import format_distance
 
 PROBE_SHARE = 4
@@ -97,37 +96,42 @@ def sentinel_steps(
     Raises:
         ClafError: an attacked image lies outside the ball or is not finite.
     """
-    compute, models = exact_fp32(compute), (model, fold(model))
+    compute, attacked = exact_fp32(compute), Attacked.by_its_own_gradients(model)
     yield Pulse("sentinels", abandonable=True)
     answers, labels = predict(model, to_pixels(split.images), compute), split.labels
-    everything, standing = torch.arange(len(split), device=labels.device), replace(suite, steps=0)
-    zero, moved = yield from answer_steps(models, (split, everything, len(split)), standing, Fraction(0), compute)
+    everything = Examples(split, torch.arange(len(split), device=labels.device), len(split))
+    zero = yield from answer_steps(attacked, everything, replace(suite, steps=0), Fraction(0), compute)
     index = next((index for index, epsilon in enumerate(suite.epsilons) if epsilon), None)
     compared = None
     if index is not None:
-        attack = suite, suite.epsilons[index]
-        rows = (answers == labels).nonzero()[:, 0] if suite.space.is_pixel else everything
-        compared = yield from _compare_steps(models, (split, rows), attack, outcomes[index][: len(split)], compute)
-    num_changed = int((answers != zero).sum())
-    right = (answers == labels).cpu(), (zero == labels).cpu()
-    return Sentinels(suite.norm, suite.space.name, *right, num_changed, moved.largest, compared)
+        right = Examples(split, (answers == labels).nonzero()[:, 0], len(split))
+        examples, probed = (
+            right if suite.space.is_pixel else everything,
+            replace(suite, epsilons=suite.epsilons[index:]),
+        )
+        multi_step = outcomes[index][: len(split)]
+        compared = yield from _compare_steps(attacked, examples, probed, multi_step, compute)
+    return Sentinels(
+        suite.norm,
+        suite.space.name,
+        natural=(answers == labels).cpu(),
+        radius_zero=(zero.classes == labels).cpu(),
+        num_changed=int((answers != zero.classes).sum()),
+        largest_distance=zero.moved.largest,
+        compared=compared,
+    )
 
 
 def _compare_steps(
-    models: tuple[nn.Module, nn.Module],
-    attacked: tuple[Split, Tensor],
-    attack: tuple[AttackSuite, Fraction],
-    multi_step: Tensor,
-    compute: Compute,
+    attacked: Attacked, examples: Examples, suite: AttackSuite, multi_step: Tensor, compute: Compute
 ) -> Generator[Pulse, None, Compared]:
-    """Attack some rows of a split in other ways than the probe did."""
-    (split, rows), (suite, epsilon) = attacked, attack
-    fgsm = replace(suite, name="fgsm")
-    one_step, _ = yield from outcome_steps(models, (split, rows, len(split)), fgsm, epsilon, compute)
-    cross_entropy = yield from _climb_steps(models, attacked, attack, _cross_entropy, compute)
-    left = multi_step.nonzero()[:, 0]
-    margin = yield from _climb_steps(models, (split, left), attack, logit_margin, compute)
-    found = (one_step.cpu(), multi_step.cpu(), cross_entropy.cpu(), margin.cpu())
+    """Attack some examples in other ways than the probe did, at the suite's first radius."""
+    epsilon = suite.epsilons[0]
+    one_step = yield from answer_steps(attacked, examples, replace(suite, name="fgsm"), epsilon, compute)
+    cross_entropy = yield from _climb_steps(attacked, examples, suite, _cross_entropy, compute)
+    left = replace(examples, rows=multi_step.nonzero()[:, 0])
+    margin = yield from _climb_steps(attacked, left, suite, logit_margin, compute)
+    found = (one_step.survivors(examples).cpu(), multi_step.cpu(), cross_entropy.cpu(), margin.cpu())
     return Compared(format_distance(epsilon), _ball(suite, epsilon), *found)
 
 
@@ -137,23 +141,19 @@ def _ball(suite: AttackSuite, epsilon: Fraction) -> str:
 
 
 def _climb_steps(
-    models: tuple[nn.Module, nn.Module],
-    attacked: tuple[Split, Tensor],
-    attack: tuple[AttackSuite, Fraction],
-    loss: Loss,
-    compute: Compute,
+    attacked: Attacked, examples: Examples, suite: AttackSuite, loss: Loss, compute: Compute
 ) -> Generator[Pulse, None, Tensor]:
     """Which examples of a split (N,) survive the suite's attack on a loss; False for those not attacked."""
-    (split, rows), (suite, epsilon), (model, target) = attacked, attack, models
+    split, rows = examples.split, examples.rows
     survives = torch.zeros_like(split.labels, dtype=torch.bool)
     if not len(rows):
         return survives
-    images, labels, spec = to_pixels(split.images[rows]), split.labels[rows], suite.attack(epsilon)
+    images, labels, spec = to_pixels(split.images[rows]), split.labels[rows], suite.attack(suite.epsilons[0])
     generator = measurement_generator(suite.seed, f"sentinels, {spec.title}", compute.device)
-    gradient = gradient_of(target, lambda logits: loss(logits, labels), compute)
+    gradient = gradient_of(attacked.gradient_source, lambda logits: loss(logits, labels), compute)
     adversarial = yield from abandonable(ascent_steps(gradient, images, spec, generator))
     require_ball(images, adversarial, spec)
-    survives[rows] = predict(model, adversarial, compute) == labels
+    survives[rows] = predict(attacked.model, adversarial, compute) == labels
     return survives
 
 

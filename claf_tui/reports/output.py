@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from claf_engine.events.ticks import Pulse
+from claf_engine.events.ticks import Pulse, exhaust, pump
 from claf_tui.words.safe_text import safe
 
 if TYPE_CHECKING:
@@ -86,18 +86,18 @@ def follow(
     bar = Progress(*columns, console=console(stderr=True), transient=True, disable=not sys.stderr.isatty())
     with bar:
         task, activity = bar.add_task("starting", total=None), ""
-        while True:
-            try:
-                pulse = next(steps)
-            except StopIteration as stop:
-                report: Report = stop.value
-                return report
-            if not isinstance(pulse, Pulse):
+
+        def draw(item: Pulse | Item) -> tuple[()]:
+            nonlocal activity
+            if not isinstance(item, Pulse):
                 bar.stop()  # else its redirection would carry what is told to stderr
-                tell(pulse)
+                tell(item)
                 bar.start()
-                continue
-            if pulse.activity != activity:
-                activity = pulse.activity
-                bar.reset(task, description=safe(activity, 48), total=pulse.total or None)
-            bar.update(task, completed=pulse.done)
+                return ()
+            if item.activity != activity:
+                activity = item.activity
+                bar.reset(task, description=safe(activity, 48), total=item.total or None)
+            bar.update(task, completed=item.done)
+            return ()
+
+        return exhaust(pump(steps, draw))

@@ -48,7 +48,7 @@ def tiny_config(**changes: Any) -> RunConfig:
         "probe": {"every_epochs": 1, "num_examples": 8, "steps": 2, "fit_epochs": 1},
         "evaluation": {"steps": 2},
         "checkpoint": {"min_seconds": 0},
-        "runtime": {"threads": 1, "precision": "fp32", "log_every": 1},
+        "runtime": {"threads": 1, "precision": "fp32", "layout": "channels_last", "log_every": 1},
     }
     for key, value in changes.items():
         *sections, last = key.split("__")
@@ -110,8 +110,7 @@ def use_tiny_data(monkeypatch: pytest.MonkeyPatch, num_train: int = 24) -> None:
         return tiny_data(num_train)
 
     monkeypatch.setattr("claf_engine.training.run.dataset_steps", steps)
-    monkeypatch.setattr("claf_engine.evaluation.evaluate.dataset_steps", steps)
-    monkeypatch.setattr("claf_engine.audit.audit.dataset_steps", steps)
+    monkeypatch.setattr("claf_engine.evaluation.subject.dataset_steps", steps)
     monkeypatch.setattr("claf_engine.training.conductor.PROGRESS_SECONDS", 0.0)
 
 

@@ -40,7 +40,7 @@ def _tiny_data() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr("claf_engine.training.run.dataset_steps", steps)
-        monkeypatch.setattr("claf_engine.evaluation.evaluate.dataset_steps", steps)
+        monkeypatch.setattr("claf_engine.evaluation.subject.dataset_steps", steps)
         yield
 
 

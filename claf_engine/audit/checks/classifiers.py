@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from claf_engine.accuracy.measure import abandonable, predict
+from claf_engine.accuracy.measure import abandonable
 from claf_engine.accuracy.suite import AttackSuite, Distances
-from claf_engine.attacks import attack_steps, crossing_step_size
+from claf_engine.attacks import attack_steps, crossing_step_size, predict, require_ball
 from claf_engine.audit.bench import Bench, Outcome, recipe_of
-from claf_engine.audit.crafted import attackable_steps, percent, require_claim
+from claf_engine.audit.crafted import attackable_steps, percent
 from claf_engine.audit.diagnostic import Check, Finding, graded
 from claf_engine.audit.refitting import (
     adversarial_fit_steps,
@@ -114,7 +114,7 @@ def _attack_steps(bench: Bench, model: nn.Module, name: str, standing: Tensor) -
         images, labels = to_pixels(subject.split.images[on_device]), subject.split.labels[on_device]
         generator = measurement_generator(subject.seed, f"{label}, batch {number}", compute.device)
         attacked = yield from abandonable(attack_steps(model, images, labels, spec, generator, compute))
-        require_claim(bench, label, images, attacked)
+        require_ball(images, attacked, bench.claim, label)
         moved.add(images, attacked)
         survives[rows] = standing[rows] & (predict(subject.model, attacked, compute) == labels).cpu()
         is_right[rows] = (predict(model, images, compute) == labels).cpu()

@@ -5,9 +5,8 @@ from collections.abc import Generator, Mapping
 import torch
 from torch import Tensor, nn
 
-from claf_engine.accuracy.measure import predict
 from claf_engine.accuracy.suite import AttackSuite
-from claf_engine.attacks import ascent_steps, crossing_step_size, gradient_of, log_odds
+from claf_engine.attacks import ascent_steps, crossing_step_size, gradient_of, log_odds, predict
 from claf_engine.audit.bench import Bench, Outcome, recipe_of
 from claf_engine.audit.crafted import Crafted, attackable_steps, crafted_steps, percent
 from claf_engine.audit.diagnostic import Check, Finding, graded, points

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from claf_engine.accuracy.measure import abandonable, predict
-from claf_engine.attacks import attack_steps, make_attack, require_ball
+from claf_engine.accuracy.measure import abandonable
+from claf_engine.attacks import attack_steps, make_attack, predict, require_ball
 from claf_engine.attacks.norms import project
 from claf_engine.audit.bench import Bench
 from claf_engine.audit.crafted import percent

@@ -7,7 +7,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from claf_engine.accuracy.measure import predict
+from claf_engine.attacks import predict
 from claf_engine.attacks.norms import project, uniform_noise
 from claf_engine.audit.bench import Bench, Recipe
 from claf_engine.audit.crafted import (

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from claf_engine.accuracy.measure import accuracy_steps, first
-from claf_engine.accuracy.suite import AttackSuite
-from claf_engine.attacks import ascent_steps, from_config, log_odds, space_of
+from claf_engine.accuracy.suite import training_suite
+from claf_engine.attacks import ascent_steps, from_config, log_odds
 from claf_engine.attacks.gradients import Target
 from claf_engine.compute.seeding import ATTACK_STREAM, INIT, VIEWS
 from claf_engine.data.views import crop_and_flip, make_views
@@ -185,8 +185,7 @@ def frozen_features(session: Session, target: Target, images: Tensor) -> Tensor:
 def adversarial_accuracy(session: Session) -> Generator[Pulse, None, float]:
     """Accuracy of the attack classifier under the training attack, on the watched validation images, in fp32."""
     attack = session.config.attack
-    space = space_of(attack.space, session.config.model)
-    suite = AttackSuite((attack.epsilon,), attack.steps, attack.step_size, norm=attack.norm, space=space)
+    suite = training_suite(session.config, attack.steps, attack.step_size)
     watched = first(session.data.validation, num_watched(session))
     model = session.state.network.with_classifier(ATTACK_CLASSIFIER)
     measured = yield from accuracy_steps(model, watched, suite, session.compute)

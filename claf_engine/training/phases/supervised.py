@@ -4,8 +4,8 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 
 from claf_engine.accuracy.measure import accuracy_steps, first
-from claf_engine.accuracy.suite import AttackSuite
-from claf_engine.attacks import crossing_step_size, space_of
+from claf_engine.accuracy.suite import AttackSuite, training_suite
+from claf_engine.attacks import crossing_step_size
 from claf_engine.compute.seeding import VIEWS
 from claf_engine.config import RunConfig
 from claf_engine.data.views import crop_and_flip, shift_and_flip
@@ -75,9 +75,7 @@ def monitors(config: RunConfig) -> tuple[AttackSuite, AttackSuite]:
     radius.
     """
     attack, steps = config.attack, config.fgsm.monitor_steps
-    space = space_of(attack.space, config.model)
-    step_size = crossing_step_size(attack.epsilon, steps)
-    multi_step = AttackSuite((attack.epsilon,), steps, step_size, norm=attack.norm, space=space)
+    multi_step = training_suite(config, steps, crossing_step_size(attack.epsilon, steps))
     name: AttackName = "pgd" if attack.random_start else "fgsm"
     return replace(multi_step, steps=1, step_size=config.fgsm.step_size, name=name), multi_step
 

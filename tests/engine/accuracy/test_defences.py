@@ -170,7 +170,7 @@ def test_both_attackers_are_measured_each_by_its_own_gradient(model: nn.Module, 
     defended = Defended(model, defence)
     targets = {"oblivious": model, "adaptive": defended}
     for knowledge, target in targets.items():
-        _, expected = exhaust(accuracy_steps(defended, SPLIT, SUITE, FP32, target=target))
+        _, expected = exhaust(accuracy_steps(defended, SPLIT, SUITE, FP32, gradient_source=target))
         figures = tuple(item for item in measured.robust if item.knowledge == knowledge)
         assert figures == labelled(expected, defence, knowledge).robust
         assert measured.natural == expected.natural

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from claf_engine.accuracy.measure import Accuracy, accuracy_steps, first, predict, selection_figure
+from claf_engine.accuracy.measure import Accuracy, accuracy_steps, first, selection_figure
 from claf_engine.accuracy.suite import AttackSuite
+from claf_engine.attacks import predict
 from claf_engine.compute.device import Compute
 from claf_engine.data import Split, to_pixels
 from claf_engine.models.network import NATURAL

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from claf_engine.accuracy.curve_steps import curve_steps
 from claf_engine.accuracy.defences import Defence, defended_steps
-from claf_engine.accuracy.measure import predict
 from claf_engine.accuracy.suite import AttackSuite
-from claf_engine.attacks import RELEASED_CODE, Space
+from claf_engine.attacks import RELEASED_CODE, Space, predict
 from claf_engine.data import Split, to_pixels
 from claf_engine.terms.errors import ClafError
 from claf_engine.terms.pixels import parse_radii

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from claf_engine.accuracy.suite import AttackSuite, Distances
-from claf_engine.attacks import RELEASED_CODE, Attack, Space, any_point, make_attack, require_ball
+from claf_engine.attacks import RELEASED_CODE, Attack, Space, make_attack, require_ball
 from claf_engine.data import Split
 from claf_engine.events.ticks import Pulse
 from claf_engine.terms.errors import ClafError
@@ -111,7 +111,7 @@ class Scripted:
 def survivors(plan: list[set[int]]) -> float:
     """Robust accuracy of the numbered images, in examples."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(any_point, "attack_steps", Scripted(plan))
+        patch.setattr("claf_engine.accuracy.measure.attack_steps", Scripted(plan))
         (figure,) = measure(Reader(), numbered_images(), suite(EPSILON, restarts=len(plan))).robust
     return figure.accuracy * NUM_EXAMPLES
 
@@ -126,7 +126,7 @@ def test_an_example_is_robust_only_if_every_restart_fails_on_it(plan: list[set[i
 
 def test_what_one_restart_broke_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     script = Scripted([{0, 3}, {1}, set()])
-    monkeypatch.setattr(any_point, "attack_steps", script)
+    monkeypatch.setattr("claf_engine.accuracy.measure.attack_steps", script)
     measure(Reader(), numbered_images(), suite(EPSILON, restarts=3))
     assert script.tried == [[0, 1, 2, 3, 4, 5], [1, 2, 4, 5], [2, 4, 5]]
 
@@ -244,7 +244,7 @@ def test_a_broken_attack_gives_no_figure(monkeypatch: pytest.MonkeyPatch, norm: 
         yield Pulse("broken")
         return images + 0.1
 
-    monkeypatch.setattr(any_point, "attack_steps", broken)
+    monkeypatch.setattr("claf_engine.accuracy.measure.attack_steps", broken)
     with pytest.raises(ClafError, match="left the ball"):
         measure(Linear(), gray_images(), suite(Fraction(9, 100), norm=norm))
 
@@ -271,14 +271,14 @@ class Constant(nn.Module):
 def test_gradients_come_from_the_target() -> None:
     model, reversed_model, split = Linear(), Linear(), gray_images()
     reversed_model.layer.weight.data.neg_()
-    misled = measure(model, split, suite(EPSILON, steps=10), target=reversed_model)
+    misled = measure(model, split, suite(EPSILON, steps=10), gradient_source=reversed_model)
     assert robust(misled) == [misled.natural]
     assert robust(measure(model, split, suite(EPSILON, steps=10))) < [misled.natural]
 
 
 def test_whether_an_attack_succeeded_the_model_says() -> None:
     split = Split(gray_images().images, torch.zeros(200, dtype=torch.int64))
-    figures = measure(Constant(), split, suite(EPSILON), target=Linear())
+    figures = measure(Constant(), split, suite(EPSILON), gradient_source=Linear())
     assert (figures.natural, robust(figures)) == (1.0, [1.0])
 
 
@@ -289,6 +289,6 @@ def test_an_attack_on_a_stand_in_breaks_a_model_without_gradients() -> None:
 
     model, split = Rounded(), gray_images()
     alone = measure(model, split, suite(EPSILON, steps=10))
-    helped = measure(model, split, suite(EPSILON, steps=10), target=Linear())
+    helped = measure(model, split, suite(EPSILON, steps=10), gradient_source=Linear())
     assert robust(helped) == [linear_robust_accuracy(model, split, EPSILON)]
     assert robust(helped) < robust(alone)

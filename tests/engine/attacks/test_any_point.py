@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
-from functools import partial
 
 import pytest
 import torch
@@ -11,18 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from claf_engine.accuracy.measure import predict
 from claf_engine.attacks import (
     RELEASED_CODE,
     Attack,
+    Attacked,
     Space,
     attack,
-    log_odds_gradient,
     make_attack,
+    predict,
     require_ball,
 )
-from claf_engine.attacks.any_point import GRAIN, NUM_SIZES, any_point_steps, coarse, last_point_steps, misclassified
-from claf_engine.attacks.gradients import logits_and_gradient
+from claf_engine.attacks.any_point import GRAIN, NUM_SIZES, any_point_steps, coarse, misclassified
 from claf_engine.terms.names import Norm
 from tests.engine.known_accuracy import Threshold, Waves
 from tests.engine.tiny import FP32, exhaust
@@ -61,9 +59,14 @@ def levels(*values: float) -> tuple[Tensor, Tensor]:
 def run(
     model: nn.Module, examples: tuple[Tensor, Tensor], spec: Attack, target: nn.Module | None = None
 ) -> tuple[Tensor, Tensor]:
-    judge = partial(predict, model, compute=FP32)
-    generator = torch.Generator().manual_seed(7)
-    return exhaust(any_point_steps(model if target is None else target, judge, examples, spec, generator, FP32))[1]
+    attacked, generator = Attacked(model, model if target is None else target), torch.Generator().manual_seed(7)
+    ended = exhaust(any_point_steps(attacked, *examples, spec, generator, FP32))[1]
+    return ended.points, ended.answers
+
+
+def run_to_the_last_point(model: nn.Module, examples: tuple[Tensor, Tensor], spec: Attack) -> tuple[Tensor, Tensor]:
+    points = attack(model, *examples, spec, torch.Generator().manual_seed(7), FP32)
+    return points, predict(model, points, FP32)
 
 
 def every_point(model: nn.Module, examples: tuple[Tensor, Tensor], spec: Attack) -> list[tuple[Tensor, Tensor]]:
@@ -117,8 +120,7 @@ def test_an_example_is_broken_by_the_first_of_all_points_that_is_misclassified(
 def test_nothing_survives_that_the_last_point_breaks(spec: Attack, count: int) -> None:
     model = Waves()
     examples = examples_of(model, count)
-    judge, generator = partial(predict, model, compute=FP32), torch.Generator().manual_seed(7)
-    last, answers_at_last = exhaust(last_point_steps(model, judge, examples, spec, generator, FP32))[1]
+    last, answers_at_last = run_to_the_last_point(model, examples, spec)
     points, answers = run(model, examples, spec)
     survives, survives_at_last = answers == examples[1], answers_at_last == examples[1]
     assert not (survives & ~survives_at_last).any()
@@ -129,8 +131,7 @@ def test_waves_are_broken_on_the_way_and_not_at_the_last_point_alone() -> None:
     model = Waves()
     spec = make_attack("pgd", EPSILON, steps=6, step_size=EPSILON)
     examples = examples_of(model, 200)
-    judge, generator = partial(predict, model, compute=FP32), torch.Generator().manual_seed(7)
-    _, at_last = exhaust(last_point_steps(model, judge, examples, spec, generator, FP32))[1]
+    _, at_last = run_to_the_last_point(model, examples, spec)
     _, anywhere = run(model, examples, spec)
     assert 0 < int((anywhere == examples[1]).sum()) < int((at_last == examples[1]).sum()) < 200
 
@@ -243,24 +244,14 @@ def test_model_and_images_are_left_as_they_were(look: Callable[[nn.Module], obje
     assert torch.equal(labels, before[2])
 
 
-def test_logits_and_gradient_are_those_of_two_passes() -> None:
-    model = Waves()
-    images, labels = examples_of(model, 20)
-    logits, gradient = logits_and_gradient(model, images, labels, FP32)
-    assert torch.equal(logits, model(images).float())
-    assert torch.equal(gradient, log_odds_gradient(model, labels, FP32)(images))
-    assert not logits.requires_grad
-    assert not gradient.requires_grad
-
-
 def test_logits_that_are_not_numbers_break_nothing() -> None:
     logits = torch.tensor([[0.0, 1.0], [1.0, 0.0], [0.0, torch.nan], [-torch.inf, 0.0]])
     assert misclassified(logits, torch.zeros(4, dtype=torch.int64)).tolist() == [True, False, False, True]
 
 
 def test_every_step_is_a_place_to_pause() -> None:
-    judge, generator = partial(predict, Threshold(), compute=FP32), torch.Generator().manual_seed(7)
-    steps = any_point_steps(Threshold(), judge, levels(0.1), make_attack("pgd", EPSILON, steps=3), generator, FP32)
+    attacked, generator = Attacked(Threshold(), Threshold()), torch.Generator().manual_seed(7)
+    steps = any_point_steps(attacked, *levels(0.1), make_attack("pgd", EPSILON, steps=3), generator, FP32)
     pulses, _ = exhaust(steps)
     assert [(pulse.activity, pulse.done, pulse.total) for pulse in pulses] == [
         ("PGD-3 at 16/255", number, 3) for number in range(3)

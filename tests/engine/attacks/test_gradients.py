@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from claf_engine.attacks import Attack, gradient_of, log_odds, log_odds_gradient
-from claf_engine.models.modes import batch_statistics
+from claf_engine.attacks.gradients import outputs_and_gradient
+from claf_engine.models.modes import batch_statistics, frozen
 from tests.engine.attacks.helpers import (
     BF16,
     FP32,
@@ -105,3 +106,13 @@ def test_a_network_that_is_too_sure_of_itself_for_cross_entropy_is_attacked_all_
 @pytest.mark.parametrize("shift", [-1e4, 1e4])
 def test_log_odds_do_not_overflow(shift: float) -> None:
     torch.testing.assert_close(log_odds(LOGITS + shift, LABELS), log_odds(LOGITS, LABELS), rtol=0, atol=0.01)
+
+
+def test_outputs_and_gradient_of_one_pass_are_those_of_two() -> None:
+    model, images = convolutional_model(), random_images(9)
+    outputs, gradient = outputs_and_gradient(model, lambda logits: log_odds(logits, LABELS), images, FP32)
+    with frozen(model):
+        assert torch.equal(outputs, model(images).float())
+    assert torch.equal(gradient, log_odds_gradient(model, LABELS, FP32)(images))
+    assert not outputs.requires_grad
+    assert not gradient.requires_grad

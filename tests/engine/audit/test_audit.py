@@ -226,7 +226,7 @@ def test_images_of_other_classes_are_refused(checkpoint: Path, monkeypatch: pyte
 
         return replace(tiny_data(), class_names=("a", "b", "c", "d"))
 
-    monkeypatch.setattr("claf_engine.audit.audit.dataset_steps", steps)
+    monkeypatch.setattr("claf_engine.evaluation.subject.dataset_steps", steps)
     with pytest.raises(DataError, match="was trained on classes"):
         audit(checkpoint)
 

@@ -198,7 +198,7 @@ def test_images_of_other_classes_are_refused(checkpoint: Path, monkeypatch: pyte
         yield Pulse("drawing")
         return replace(DATA, name="pets", class_names=("cat", "dog"))
 
-    monkeypatch.setattr("claf_engine.evaluation.evaluate.dataset_steps", steps)
+    monkeypatch.setattr("claf_engine.evaluation.subject.dataset_steps", steps)
     with pytest.raises(DataError, match=r"trained on classes class 0, .*, but pets has cat, dog"):
         ask(checkpoint)
 
@@ -208,7 +208,7 @@ def test_the_same_classes_in_another_order_are_other_classes(checkpoint: Path, m
         yield Pulse("drawing")
         return replace(DATA, class_names=DATA.class_names[::-1])
 
-    monkeypatch.setattr("claf_engine.evaluation.evaluate.dataset_steps", steps)
+    monkeypatch.setattr("claf_engine.evaluation.subject.dataset_steps", steps)
     with pytest.raises(DataError, match="choose the data it was trained on"):
         ask(checkpoint)
 
@@ -223,7 +223,7 @@ def asked_for(monkeypatch: pytest.MonkeyPatch) -> list[DataConfig]:
         yield Pulse("drawing")
         return DATA
 
-    monkeypatch.setattr("claf_engine.evaluation.evaluate.dataset_steps", steps)
+    monkeypatch.setattr("claf_engine.evaluation.subject.dataset_steps", steps)
     return seen
 
 

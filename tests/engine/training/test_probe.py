@@ -6,7 +6,7 @@ import torch
 
 from claf_engine import events as ev
 from claf_engine.accuracy.measure import Accuracy
-from claf_engine.accuracy.suite import AttackSuite
+from claf_engine.accuracy.suite import AttackSuite, suite_of
 from claf_engine.compute.device import Compute
 from claf_engine.config import EvaluationConfig, ModelConfig, ProbeConfig
 from claf_engine.data import to_pixels
@@ -15,7 +15,7 @@ from claf_engine.models.network import NATURAL
 from claf_engine.terms.names import Method
 from claf_engine.training.alarms import Fall
 from claf_engine.training.methods import Phase, phases_of
-from claf_engine.training.probe import fall_of, probe_steps, quick_fit, suite_of, tell
+from claf_engine.training.probe import fall_of, probe_steps, quick_fit, tell
 from claf_engine.training.session import Session
 from tests.engine.tiny import (
     CPU,

@@ -13,6 +13,8 @@ QUOTED = re.compile(r"`([^`\n]+)`")
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 OURS = re.compile(rf"(?:{'|'.join(FOLDERS)})/[\w./*-]*")
 TEST = re.compile(r"(?:\w+/)*test_\w+")
+STATION = re.compile(r"^\|[^|\n]*\| `([\w/]+\.py)` \| ([^|\n]*`) \|$", re.MULTILINE)
+"""A row of a way through the code: what happens, the file, the names in it."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -28,6 +30,12 @@ def test_every_file_of_ours_that_a_page_names_exists(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_test_that_a_page_names_exists(page: Path) -> None:
     assert missing_tests(page.read_text(encoding="utf-8")) == []
+
+
+def test_every_name_on_the_ways_through_the_code_is_defined_where_it_says() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert len(STATION.findall(text)) > 50
+    assert undefined_names(text) == []
 
 
 def test_a_link_to_no_file_and_an_anchor_to_no_heading_are_found(tmp_path: Path) -> None:
@@ -48,6 +56,11 @@ def test_a_file_and_a_test_that_are_not_there_are_found() -> None:
     text = "`tests/test_docs.py` `docs/` `claf_engine/run_away.py` `docs/*.md` `docs/*.nothing` `test_docs` `test_gone`"
     assert missing_paths(text) == ["claf_engine/run_away.py", "docs/*.nothing"]
     assert missing_tests(text) == ["test_gone"]
+
+
+def test_a_name_that_its_file_does_not_define_is_found() -> None:
+    row = "| a page is read | `tests/test_docs.py` | `anchors`, `ROOT`, `Nobody.gone` |\n"
+    assert undefined_names(row) == ["tests/test_docs.py: Nobody.gone"]
 
 
 def broken_links(page: Path) -> list[str]:
@@ -81,3 +94,18 @@ def missing_tests(text: str) -> list[str]:
     known = ["/" + path.relative_to(ROOT).with_suffix("").as_posix() for path in (ROOT / "tests").rglob("test_*.py")]
     named = [quoted for quoted in QUOTED.findall(FENCE.sub("", text)) if TEST.fullmatch(quoted)]
     return [name for name in named if not any(path.endswith("/" + name) for path in known)]
+
+
+def undefined_names(text: str) -> list[str]:
+    """The names in the rows of ways through the code that their file does not define, each with its file."""
+    return [
+        f"{path}: {name}"
+        for path, names in STATION.findall(text)
+        for name in QUOTED.findall(names)
+        if not all(defines((ROOT / path).read_text(encoding="utf-8"), part) for part in name.split("."))
+    ]
+
+
+def defines(source: str, name: str) -> bool:
+    """Whether a module has a function, method or class of this name, or a value at its top."""
+    return re.search(rf"^(?: *(?:def|class) {name}\b|{name} *[:=])", source, re.MULTILINE) is not None

@@ -13,6 +13,7 @@ QUOTED = re.compile(r"`([^`\n]+)`")
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 OURS = re.compile(rf"(?:{'|'.join(FOLDERS)})/[\w./*-]*")
 TEST = re.compile(r"(?:\w+/)*test_\w+")
+PAGE = re.compile(r"\bdocs/[\w-]+\.md")
 STATION = re.compile(r"^\|[^|\n]*\| `([\w/]+\.py)` \| ([^|\n]*`) \|$", re.MULTILINE)
 """A row of a way through the code: what happens, the file, the names in it."""
 
@@ -36,6 +37,12 @@ def test_every_name_on_the_ways_through_the_code_is_defined_where_it_says() -> N
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     assert len(STATION.findall(text)) > 50
     assert undefined_names(text) == []
+
+
+def test_every_page_that_the_code_names_exists() -> None:
+    sources = [path for folder in FOLDERS for kind in ("*.py", "*.toml") for path in (ROOT / folder).rglob(kind)]
+    named = {page for path in sources for page in PAGE.findall(path.read_text(encoding="utf-8"))}
+    assert [page for page in sorted(named) if not (ROOT / page).exists()] == []
 
 
 def test_a_link_to_no_file_and_an_anchor_to_no_heading_are_found(tmp_path: Path) -> None:

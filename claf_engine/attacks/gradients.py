@@ -1,4 +1,7 @@
-"""What an attack climbs: gradients by the images of a loss of a frozen model."""
+"""What an attack climbs: gradients by the images of a loss of a frozen model, such as the log-odds of the true class.
+
+`Target` is a model for as long as a loop attacks it: folded, kept current while the model learns, captured on a GPU.
+"""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager

@@ -2,7 +2,7 @@
 
 `pixel` is the image itself. `released-code` is what the authors' released code attacked: normalised values, which its
 attack then clamped to [0, 1]. That moves most pixels before any step is taken, so what it measures is not accuracy in
-an epsilon-ball; it is here because the paper's figures can only be understood with it (docs/methods.md).
+an epsilon-ball; it is here because the paper's figures can only be understood with it (docs/attacks.md).
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Robustness cards of audits and of plain evaluations, as JSON objects."""
+"""The robustness card of an audit, as a JSON object, and the verdict that its diagnostics come to."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""What to audit. No torch."""
+"""What to audit, and what each budget affords. No torch."""
 
 from dataclasses import dataclass
 from fractions import Fraction

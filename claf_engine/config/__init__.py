@@ -1,7 +1,7 @@
 """Every setting of a run, declared once.
 
-The models are frozen and refuse unknown keys. The same declarations feed the TOML check, `--set`, the live-edit form
-and the docs. Distances are exact fractions in pixel space ([0, 1]); see `terms.pixels`.
+The models are frozen and refuse unknown keys. The same declarations feed the TOML check, `--set`, the sentences about
+wrong values and `claf-tui config show`. Distances are exact fractions in pixel space ([0, 1]); see `terms.pixels`.
 """
 
 import re

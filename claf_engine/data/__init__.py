@@ -1,4 +1,4 @@
-"""Image sources, resident as uint8, split into train, validation and test."""
+"""Image sources, resident as uint8, split into train, validation and test; and random views of images."""
 
 from claf_engine.data.dataset import Dataset, Split, to_pixels
 from claf_engine.data.loading import dataset_steps, load_dataset

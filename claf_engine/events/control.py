@@ -1,6 +1,7 @@
 """Control: how a person steers a run from another thread.
 
-The console calls the request methods; `run` reads them at its consistent points. Nothing here touches training state.
+The console calls the request methods; a run's conductor reads them at its consistent points. Nothing here touches
+training state.
 """
 
 import threading

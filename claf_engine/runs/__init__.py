@@ -8,7 +8,9 @@ events.jsonl      everything else that happened
 status.json       where the run is now, with a heartbeat
 console.log       what libraries printed while the console was up
 run.lock          held by the process that trains
+holder.json       which process that is
 checkpoints/step-000000123.safetensors
+audit/            robustness cards of its checkpoints (see `evaluation.cards`)
 """
 
 from claf_engine.runs.folder import IMPORTED, RunDirectory, create_run, open_run, read_config, to_plain, versions

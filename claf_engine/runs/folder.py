@@ -1,4 +1,4 @@
-"""Making run directories and taking them over. No torch."""
+"""Making run directories, taking them over, and beginning a new one at a checkpoint. No torch."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The words that settings and command-line options share. No imports, so that help comes at once."""
+"""The words that settings, command-line options, tables and verdicts share. No imports, so that help comes at once."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Learning rates as pure functions of the step, and the optimisers they drive."""
+"""Learning rates as pure functions of the step, and the optimisers they drive; torch has no LARS, so it is here."""
 
 import math
 from collections.abc import Iterable

@@ -2,6 +2,7 @@
 
 A unit is one optimiser step, one probe, one watch or one test evaluation. Every kind of unit has a planned count, a
 nominal cost in forward passes, and, once it was seen, a measured time; unseen kinds are estimated from their cost.
+`Progress` is that arithmetic; `Pace` holds the clock of a run that is going on, and tells where it is.
 """
 
 import time

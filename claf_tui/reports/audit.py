@@ -1,4 +1,4 @@
-"""The verdicts of an audit as lines."""
+"""Diagnostics of an audit as lines, what they come to, and what an accuracy rests on. Pure."""
 
 from collections.abc import Mapping
 from typing import Any

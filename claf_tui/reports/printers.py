@@ -1,4 +1,7 @@
-"""What a run prints when there is no console: lines for a person, or JSON lines for a program."""
+"""What a run prints when there is no console: lines for a person, or JSON lines for a program.
+
+`print_events` plays an engine in this thread and hands each of its events to one of them.
+"""
 
 import time
 from collections.abc import Callable, Iterator

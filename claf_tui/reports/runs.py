@@ -1,4 +1,4 @@
-"""Tables and lines of the command line, built from plain values; pure, `output` prints them."""
+"""Runs and checkpoints as tables and lines, built from plain values; pure, `output` prints them."""
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence

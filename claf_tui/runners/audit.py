@@ -1,4 +1,4 @@
-"""Audits a checkpoint in the chosen user interface, and tells the verdicts as lines."""
+"""Audits a checkpoint in the chosen user interface, and says how it ended."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict

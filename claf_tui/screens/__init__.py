@@ -1,1 +1,1 @@
-"""Screens: dashboard, checkpoint browser, help and the small questions."""
+"""Screens: the dashboards of a run, an audit and a reproduction, the card, the browser, help, the small questions."""

@@ -1,4 +1,4 @@
-"""The help screen: every key, and what each figure means."""
+"""The help screens of a run, an audit and a reproduction: every key, and what each figure means."""
 
 from textual.app import ComposeResult
 from textual.binding import Binding

@@ -1,4 +1,4 @@
-"""What a screen needs to know of the clock, beside the state."""
+"""What a screen needs to know of the clock, beside the state; and how far the run is."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from claf_tui.state import RunState
 
 @dataclass(frozen=True)
 class Moment:
-    """What the strip needs besides the state: the status word, the picture of the spinner, the wall clock."""
+    """What screens need besides the state: the status word, the picture of the spinner, the wall clock."""
 
     word: str = "STARTING"
     frame: int = 0

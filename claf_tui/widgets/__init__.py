@@ -1,1 +1,1 @@
-"""Widgets: each draws one slice of `RunState`; the drawing itself is pure functions."""
+"""Widgets: each draws one slice of the state; the drawing itself is pure functions."""

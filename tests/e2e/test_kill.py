@@ -1,4 +1,4 @@
-"""The promise of `docs/reliability.md`: killed at any moment, a run goes on as if nothing had happened."""
+"""The promise of `docs/runs.md`: killed at any moment, a run goes on as if nothing had happened."""
 
 import json
 import random

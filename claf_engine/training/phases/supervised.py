@@ -1,4 +1,4 @@
-"""Supervised training of encoder and classifier together, whatever the objective: natural, adversarial or TRADES."""
+"""Supervised training of encoder and classifier together, whatever of `objectives` it minimises."""
 
 from collections.abc import Generator, Iterator
 from dataclasses import replace

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from claf_engine.attacks import Attack, ascent_steps, log_odds, make_attack
 from claf_engine.attacks.gradients import Target
-from claf_engine.compute.device import choose_compute, make_generator
+from claf_engine.compute.device import choose_compute, make_generator, own_process
 from claf_engine.config import ModelConfig, RuntimeConfig
 from claf_engine.events.ticks import exhaust
 from claf_engine.models.modes import BATCH_NORMS, training
@@ -44,12 +44,14 @@ def runtimes(device: str) -> dict[str, RuntimeConfig]:
 
 def settled(runtime: RuntimeConfig) -> RuntimeConfig:
     """The same settings with precision and layout as the engine chooses them here."""
+    own_process(runtime)
     compute = choose_compute(runtime)
     return runtime.model_copy(update={"precision": compute.precision, "layout": compute.layout})
 
 
 def ours(model: Pipeline, steps: int, runtime: RuntimeConfig) -> Attacker:
     """Our engine, as a training loop calls it: brought up to date with the weights before every batch."""
+    own_process(runtime)
     compute = choose_compute(runtime)
     compute.place(model)
     target, spec, generator = Target(model, compute), attack_of(steps), default_generator(compute.device)

@@ -38,7 +38,7 @@ from benchmarks.attackers import (
 )
 from benchmarks.common import Measured, Side, Work, Worker, alternate, parser, show, write
 from claf_engine.attacks import predict, require_ball
-from claf_engine.compute.device import Compute, choose_compute, exact_fp32, make_generator
+from claf_engine.compute.device import Compute, choose_compute, exact_fp32, make_generator, own_process
 from claf_engine.config import ModelConfig, RunConfig, RuntimeConfig
 from claf_engine.config.presets import Override
 from claf_engine.data import Split, load_dataset, to_pixels
@@ -115,6 +115,7 @@ def ratios_of(times: dict[str, Measured]) -> dict[str, float]:
 
 def measure_accuracy(wanted: argparse.Namespace, settings: dict[str, RuntimeConfig]) -> dict[str, Any]:
     """Robust accuracy in [0, 1] that each side's attack leaves a network, and how far they lie apart, in points."""
+    own_process(settings["ours"])
     compute = choose_compute(settings["ours"])
     config = robust_config(wanted)
     model, test = train(config, compute)

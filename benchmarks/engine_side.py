@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from benchmarks import straightforward
 from benchmarks.common import Measured
 from benchmarks.epochs import NUM_CLASSES, random_data
-from claf_engine.compute.device import choose_compute, synchronise, usable_cores
+from claf_engine.compute.device import choose_compute, own_process, synchronise, usable_cores
 from claf_engine.compute.seeding import ATTACK_STREAM, ORDER
 from claf_engine.config import OptimizerConfig, RunConfig, RuntimeConfig
 from claf_engine.config.messages import Layer
@@ -142,6 +142,7 @@ def configure(size: Size, runtime: RuntimeConfig, values: dict[str, Any], overri
 
 def start_session(config: RunConfig, num_images: int) -> Session:
     """A run that has not trained yet, on random images; sets this process up as a run does."""
+    own_process(config.runtime)
     compute = choose_compute(config.runtime)
     data = random_data(num_images, compute.device)
     return Session(config, compute, data, begin(config, NUM_CLASSES, compute), feature_epochs(phases_of(config)))

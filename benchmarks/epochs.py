@@ -8,7 +8,7 @@ import torch
 
 from claf_engine.attacks import ascent_steps, from_config, log_odds
 from claf_engine.attacks.gradients import Target
-from claf_engine.compute.device import choose_compute, synchronise
+from claf_engine.compute.device import choose_compute, own_process, synchronise
 from claf_engine.compute.seeding import ATTACK_STREAM
 from claf_engine.config import RunConfig, RuntimeConfig
 from claf_engine.data import Dataset, Split
@@ -60,6 +60,7 @@ class Stage2:
     """
 
     def __init__(self, config: RunConfig, num_images: int) -> None:
+        own_process(config.runtime)
         compute = choose_compute(config.runtime)
         data = random_data(num_images, compute.device)
         self.session = Session(config, compute, data, begin(config, NUM_CLASSES, compute), ENDLESS)

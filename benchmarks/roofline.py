@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.common import Measured, Side, alternate, parser, show, write
 from benchmarks.epochs import NUM_CLASSES, SIZE, Stage2, settle, stage2_config
-from claf_engine.compute.device import choose_compute, make_generator, synchronise
+from claf_engine.compute.device import choose_compute, make_generator, own_process, synchronise
 from claf_engine.config import RunConfig, RuntimeConfig
 from claf_engine.models.network import build_network
 from claf_engine.selftest.flops import Layer, layers_of
@@ -139,6 +139,7 @@ def _convolution(layer: Layer, batch: int) -> Convolution:
 
 def prepare_peak(runtime: RuntimeConfig, shapes: Sequence[Convolution], seconds: float) -> Callable[[], Any]:
     """Time every convolution forward; the work gives a list of FLOP/s for each, one entry a sample."""
+    own_process(runtime)
     compute = choose_compute(runtime)
     if compute.device.type == "cuda":  # the peak may take whatever is fastest, repeatable or not
         torch.backends.cudnn.deterministic = False

@@ -69,10 +69,12 @@ class Answers:
     Attributes:
         classes: (M,), the class that each is taken for by the restart that broke it; its label where every one failed.
         moved: how far their images were moved.
+        points: (M, C, H, W), where the restart that broke each ended, or else the last one; None where none are kept.
     """
 
     classes: Tensor
     moved: Distances
+    points: Tensor | None = None
 
     def survivors(self, examples: Examples) -> Tensor:
         """Which examples of the split (N,) survive; False for those that were not attacked."""
@@ -126,7 +128,13 @@ def accuracy_steps(
 
 
 def answer_steps(
-    attacked: Attacked, examples: Examples, suite: AttackSuite, epsilon: Fraction, compute: Compute
+    attacked: Attacked,
+    examples: Examples,
+    suite: AttackSuite,
+    epsilon: Fraction,
+    compute: Compute,
+    *,
+    keeps_points: bool = False,
 ) -> Generator[Pulse, None, Answers]:
     """Attack some examples at one radius until a restart breaks them; those that one broke are not tried again.
 
@@ -136,15 +144,17 @@ def answer_steps(
         suite: the attack.
         epsilon: its radius.
         compute: where, and in which precision.
+        keeps_points: whether the attacked images are wanted too.
 
     Raises:
         ClafError: see `require_ball`.
     """
     split, spec = examples.split, suite.attack(epsilon)
-    classes, moved = [split.labels[:0]], Distances()
+    classes, kept, moved = [split.labels[:0]], [to_pixels(split.images[:0])], Distances()
     for number, rows in enumerate(examples.batches()):
         images, labels = to_pixels(split.images[rows]), split.labels[rows]
-        worst, left = labels.clone(), torch.arange(len(rows), device=rows.device)
+        worst, worst_points = labels.clone(), images.clone() if keeps_points else None
+        left = torch.arange(len(rows), device=rows.device)
         for restart in range(suite.restarts):
             if not len(left):
                 break
@@ -159,10 +169,14 @@ def answer_steps(
             require_ball(images, points, spec)
             moved.add(images, points)
             worst[left] = answers
+            if worst_points is not None:
+                worst_points[left] = points
             stands = answers == labels
             images, labels, left = images[stands], labels[stands], left[stands]
         classes.append(worst)
-    return Answers(torch.cat(classes), moved)
+        if worst_points is not None:
+            kept.append(worst_points)
+    return Answers(torch.cat(classes), moved, torch.cat(kept) if keeps_points else None)
 
 
 def correct_steps(model: nn.Module, split: Split, compute: Compute, batch_size: int) -> Generator[Pulse, None, Tensor]:

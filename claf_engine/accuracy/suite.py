@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Literal
 
 from torch import Tensor
 
-from claf_engine.attacks import PIXEL, Attack, Space, make_attack, space_of
+from claf_engine.attacks import PIXEL, Attack, Space, crossing_step_size, make_attack, space_of
 from claf_engine.attacks.norms import distances
 from claf_engine.config import EvaluationConfig, ModelConfig, ProbeConfig, RunConfig
 from claf_engine.events import RobustFigure
@@ -18,7 +19,8 @@ class AttackSuite:
     """One attack at several radii.
 
     Attributes:
-        step_size: None is the attack's own (see `make_attack`).
+        step_size: "crossing" is what crosses the ball of each radius (see `crossing_step_size`), None the attack's own
+            (see `make_attack`).
         restarts: independent runs; an example counts as robust only if all of them fail.
         seed: of the random starts.
         decides: the last point of a run, or any: then an example is broken by the first that is misclassified.
@@ -26,7 +28,7 @@ class AttackSuite:
 
     epsilons: tuple[Fraction, ...]
     steps: int = 10
-    step_size: Fraction | None = Fraction(2, 255)
+    step_size: Fraction | Literal["crossing"] | None = Fraction(2, 255)
     restarts: int = 1
     seed: int = 0
     name: AttackName = "pgd"
@@ -36,9 +38,10 @@ class AttackSuite:
 
     def attack(self, epsilon: Fraction) -> Attack:
         """The attack at one radius."""
-        return make_attack(
-            self.name, epsilon, steps=self.steps, step_size=self.step_size, norm=self.norm, space=self.space
-        )
+        step_size = self.step_size
+        if step_size == "crossing":
+            step_size = crossing_step_size(epsilon, max(1, self.steps))
+        return make_attack(self.name, epsilon, steps=self.steps, step_size=step_size, norm=self.norm, space=self.space)
 
 
 def suite_of(config: ProbeConfig | EvaluationConfig, model: ModelConfig) -> AttackSuite:

@@ -80,7 +80,8 @@ class Compute:
 def choose_compute(config: RuntimeConfig) -> Compute:
     """Pick the device and precision, and set up this thread and the backends for bit-identical repeats.
 
-    Call it at the top of the thread that trains: the thread count belongs to the calling thread.
+    Call it at the top of the thread that trains: the thread count belongs to the calling thread. A library's function
+    calls it within `settings_restored`.
 
     Raises:
         DeviceError: the asked-for device is not here.
@@ -93,10 +94,28 @@ def choose_compute(config: RuntimeConfig) -> Compute:
         torch.backends.cudnn.deterministic = True
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
-    elif config.keep_freed_memory:
-        keep_freed_memory()
     precision, layout = _fastest(config, device, threads)
     return Compute(device, precision, threads, layout, captures=config.capture and device.type == "cuda")
+
+
+@contextmanager
+def settings_restored() -> Iterator[None]:
+    """Put back what `choose_compute` sets in the caller's process: its threads and the switches of the backends."""
+    threads = torch.get_num_threads()
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    switches = cudnn.benchmark, cudnn.deterministic, matmul.allow_tf32, cudnn.allow_tf32
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        cudnn.benchmark, cudnn.deterministic, matmul.allow_tf32, cudnn.allow_tf32 = switches
+
+
+def own_process(config: RuntimeConfig) -> None:
+    """Set up a process that does nothing but train and measure, for good; never done in a caller's process."""
+    is_on_cpu = config.device == "cpu" or (config.device == "auto" and not torch.cuda.is_available())
+    if config.keep_freed_memory and is_on_cpu:
+        keep_freed_memory()
 
 
 def _fastest(config: RuntimeConfig, device: torch.device, threads: int) -> Candidate:
@@ -220,6 +239,11 @@ def accelerators() -> list[str]:
         f"cuda:{index} ({each.name}, {each.total_memory / 2**30:.0f} GiB, capability {each.major}.{each.minor})"
         for index, each in enumerate(found)
     ]
+
+
+def initialised_accelerators() -> range:
+    """Numbers of the accelerators whose random generators this process has begun to use; asking begins nothing."""
+    return range(torch.cuda.device_count() if torch.cuda.is_initialized() else 0)  # type: ignore[no-untyped-call]
 
 
 def require_accelerator() -> torch.device:

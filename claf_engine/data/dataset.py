@@ -20,7 +20,7 @@ class Split:
     """Images and their labels, in an order of which every prefix holds the classes in proportion.
 
     Attributes:
-        images: (N, 3, H, W) uint8, on the device.
+        images: (N, 3, H, W) uint8, on the device; those of any network that is measured may be fp32 in [0, 1] instead.
         labels: (N,) int64 in [0, number of classes), on the device.
     """
 
@@ -72,8 +72,8 @@ class Source:
 
 
 def to_pixels(images: Tensor) -> Tensor:
-    """Map uint8 images of any shape to fp32 pixels in [0, 1]: value / 255."""
-    return images.float().div_(255)
+    """Map images of any shape to fp32 pixels in [0, 1]: uint8 values divided by 255, others as they are."""
+    return images.float() if images.is_floating_point() else images.float().div_(255)
 
 
 def stratified_order(labels: Tensor, generator: torch.Generator) -> Tensor:

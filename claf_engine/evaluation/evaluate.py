@@ -15,7 +15,7 @@ from claf_engine.accuracy.defences import ADAPTIVE, Defence, Defended, defended_
 from claf_engine.accuracy.measure import Accuracy, accuracy_steps, first
 from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import space_of
-from claf_engine.compute.device import Compute
+from claf_engine.compute.device import Compute, settings_restored
 from claf_engine.config import RunConfig
 from claf_engine.data import Split
 from claf_engine.evaluation.cards import Standing
@@ -162,17 +162,18 @@ def evaluation_steps(request: EvaluationRequest) -> Generator[Pulse, None, Evalu
         ConfigError: the data source or the device has no such form, or AutoAttack is not installed.
         ClafError: an attack of epsilon 0 changed predictions.
     """
-    opened = yield from open_steps(
-        request.checkpoint, classifier=request.classifier, source=request.data, device=request.device
-    )
-    data, config, compute, model = opened.data, opened.config, opened.compute, opened.model
-    split = first(data.test, request.num_examples)
-    started = time.monotonic()
-    if request.is_curve:
-        suite = requested_suite(request, config)
-        accuracy = yield from curve_steps(model, split, data.class_names, suite, compute, request.batch_size)
-    else:
-        accuracy = yield from measurement_steps(request, config, model, split, compute)
+    with settings_restored():
+        opened = yield from open_steps(
+            request.checkpoint, classifier=request.classifier, source=request.data, device=request.device
+        )
+        data, config, compute, model = opened.data, opened.config, opened.compute, opened.model
+        split = first(data.test, request.num_examples)
+        started = time.monotonic()
+        if request.is_curve:
+            suite = requested_suite(request, config)
+            accuracy = yield from curve_steps(model, split, data.class_names, suite, compute, request.batch_size)
+        else:
+            accuracy = yield from measurement_steps(request, config, model, split, compute)
     seconds = time.monotonic() - started
     report = EvaluationReport(
         request, opened.info, opened.classifier, data.name, compute.describe(), len(split), accuracy, seconds

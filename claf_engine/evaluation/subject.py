@@ -11,7 +11,8 @@ from claf_engine.compute.device import Compute, choose_compute
 from claf_engine.config import DataConfig, RunConfig, RuntimeConfig
 from claf_engine.data import Dataset, dataset_steps
 from claf_engine.events.ticks import Pulse
-from claf_engine.models.network import CLASSIFIERS, Network
+from claf_engine.models.network import CLASSIFIERS, Network, Pipeline
+from claf_engine.runs import find_checkpoint, runs_root
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.terms.errors import CheckpointError, ConfigError, DataError
 from claf_engine.training.checkpoint import load_trained_network
@@ -80,6 +81,28 @@ def open_steps(
     require_same_classes(info, data)
     compute.place(network)
     return Opened(info, config, network, classifier, compute, data)
+
+
+def load_network(checkpoint: str | Path, classifier: str | None = None, device: str | torch.device = "cpu") -> Pipeline:
+    """The network of a checkpoint as one module, ready to be asked, attacked or built upon.
+
+    Args:
+        checkpoint: a file; or a run's folder or name, or "latest", which stand for the best checkpoint.
+        classifier: attack, natural or adversarial; None is the one that the checkpoint was measured with.
+        device: where.
+
+    Returns:
+        Images (N, 3, H, W) in [0, 1] to logits (N, K), in eval mode, with parts `encoder` (images to features (N, D))
+        and `classifier` (features to logits).
+
+    Raises:
+        CheckpointError: it cannot be read, or its classifier was not trained.
+        RunError: there is no such run.
+    """
+    info, config, network = load_trained_network(find_checkpoint(str(checkpoint), runs_root()))
+    classifier = classifier or info.classifier
+    require_trained(info, config, classifier)
+    return network.with_classifier(classifier).eval().to(device)
 
 
 def data_config(config: RunConfig, source: str | None, num_train: int | None = 1) -> DataConfig:

@@ -17,6 +17,7 @@ import torch
 from claf_engine.accuracy.measure import accuracy_steps
 from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import PIXEL, Space, space_of
+from claf_engine.compute.device import settings_restored
 from claf_engine.config import DataConfig
 from claf_engine.config.presets import resolve_config
 from claf_engine.data import Dataset, dataset_steps
@@ -107,9 +108,12 @@ class Measurer:
         if known is not None:
             return known
         started = time.monotonic()
-        opened = yield from open_steps(subject.checkpoint, classifier=subject.classifier, load_images=self._load_images)
-        suite = AttackSuite((column.epsilon,), column.steps, STEP_SIZE, space=self._space)
-        accuracy = yield from accuracy_steps(opened.model, opened.data.test, suite, opened.compute)
+        with settings_restored():
+            opened = yield from open_steps(
+                subject.checkpoint, classifier=subject.classifier, load_images=self._load_images
+            )
+            suite = AttackSuite((column.epsilon,), column.steps, STEP_SIZE, space=self._space)
+            accuracy = yield from accuracy_steps(opened.model, opened.data.test, suite, opened.compute)
         found = Measurement(
             accuracy.natural,
             accuracy.robust[0],

@@ -17,7 +17,7 @@ MAX_RADII = 64
 
 
 def parse_distance(value: object) -> Fraction:
-    """Read an epsilon or a step size: "8/255", "0.03", 0.03 or a Fraction.
+    """Read an epsilon or a step size: "8/255", "0.03", 0.03 or a Fraction; the float of 8/255 is 8/255 again.
 
     Returns:
         An exact fraction in [0, 1].
@@ -26,8 +26,12 @@ def parse_distance(value: object) -> Fraction:
         ValueError: the value is not a number, not finite, negative, or above 1 (with "did you mean 16/255?").
     """
     text = value.strip() if isinstance(value, str) else str(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{text} is not a finite distance; write a fraction such as 8/255")
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{text} is not a finite distance; write a fraction such as 8/255")
+        levels = Fraction(round(255 * value), 255)
+        if float(levels) == value and 0 <= value <= 1:
+            return levels
     try:
         if not DISTANCE.fullmatch(text):
             raise ValueError(text)

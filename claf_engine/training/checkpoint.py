@@ -125,7 +125,7 @@ def restore_state(config: RunConfig, num_classes: int, compute: Compute, path: P
     """
     info, tensors = load_checkpoint(path)
     state = begin(config, num_classes, compute)
-    load_network(state.network, tensors, path)
+    load_weights(state.network, tensors, path)
     try:
         for name, groups in info.metadata["claf.optimizers"].items():
             state.optimizers[name] = make_optimizer(config, state.network, name)
@@ -156,11 +156,11 @@ def load_trained_network(path: Path) -> TrainedNetwork:
     except (KeyError, TypeError, ValidationError) as error:
         raise CheckpointError(f"{path} holds no configuration that this version knows") from error
     network = build_network(config.model, num_classes, torch.Generator())
-    load_network(network, tensors, path)
+    load_weights(network, tensors, path)
     return TrainedNetwork(info, config, network)
 
 
-def load_network(network: Network, tensors: Mapping[str, Tensor], path: Path) -> None:
+def load_weights(network: Network, tensors: Mapping[str, Tensor], path: Path) -> None:
     """Load weights and buffers after checking names, shapes and dtypes.
 
     Raises:

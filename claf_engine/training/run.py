@@ -5,16 +5,17 @@ caller sees the next one.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from claf_engine import events as ev
-from claf_engine.compute.device import Compute, choose_compute, is_out_of_memory
+from claf_engine.compute.device import Compute, choose_compute, is_out_of_memory, settings_restored
 from claf_engine.config import RunConfig
 from claf_engine.data import dataset_steps
 from claf_engine.events import records
 from claf_engine.events.control import Control
 from claf_engine.events.ticks import Pulse, pump
-from claf_engine.runs import RunDirectory, list_checkpoints, to_plain
+from claf_engine.runs import RunDirectory, create_run, list_checkpoints, runs_root, to_plain
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.runs.journal import Journal
 from claf_engine.terms.errors import CheckpointError, ClafError, DeviceError
@@ -41,9 +42,10 @@ def run(directory: RunDirectory, control: Control) -> Iterator[ev.Event]:
     journal = Journal(directory.path)
     recorder = _Recorder(directory, journal)
     try:
-        for event in _train(directory, control, journal):
-            recorder.record(event)
-            yield event
+        with settings_restored():
+            for event in _train(directory, control, journal):
+                recorder.record(event)
+                yield event
     except GeneratorExit:
         raise
     except BaseException as error:  # noqa: BLE001 (raised again, once it is on record)
@@ -57,6 +59,39 @@ def run(directory: RunDirectory, control: Control) -> Iterator[ev.Event]:
         raise cause from (None if cause is error else error)
     finally:
         journal.close()
+
+
+def train(
+    config: RunConfig,
+    *,
+    name: str = "run",
+    root: Path | None = None,
+    tell: Callable[[ev.Event], None] = lambda _: None,
+) -> ev.RunFinished:
+    """Train in a new run folder until the end.
+
+    Args:
+        config: what to train; see `resolve_config`.
+        name: of the folder, after its date.
+        root: where runs lie; by default ./runs, or where CLAF_RUNS_DIR says.
+        tell: is called with every event.
+
+    Returns:
+        How the run ended: its results on test images, and in `checkpoint` the newest file.
+
+    Raises:
+        ClafError: the folder cannot be made, the images cannot be had, or training failed.
+    """
+    directory = create_run(runs_root() if root is None else root, name, config, [])
+    last: ev.Event | None = None
+    try:
+        for event in run(directory, Control()):
+            tell(event)
+            last = event
+    finally:
+        directory.close()
+    assert isinstance(last, ev.RunFinished), "a run ends by saying how"
+    return last
 
 
 class _Recorder:

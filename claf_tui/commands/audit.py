@@ -73,7 +73,7 @@ def audit(  # noqa: PLR0913 (Typer declares one parameter per option)
     root = runs_root()
     path = find_checkpoint(checkpoint, root, options.which_checkpoint(which))
     second = None if surrogate is None else find_checkpoint(surrogate, root)
-    from claf_engine.audit.request import AuditRequest
+    from claf_engine.audits.request import AuditRequest
     from claf_tui.runners import audit as runner
 
     request = AuditRequest(

@@ -88,8 +88,11 @@ def radii(given: Sequence[str] | None, norm: Norm) -> tuple[Fraction, ...]:
 
 def measure(request: "EvaluationRequest", *, is_json: bool) -> dict[str, Any]:
     """Evaluate, show the figures with what must be known about them, and give the record."""
+    from claf_engine.compute.device import own_process
+    from claf_engine.config import RuntimeConfig
     from claf_engine.evaluation.evaluate import evaluation_steps
 
+    own_process(RuntimeConfig(device=request.device))
     if request.attack == "autoattack":
         output.note(resumption(request.checkpoint))
     record = output.follow(evaluation_steps(request)).to_record()

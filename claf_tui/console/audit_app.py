@@ -10,7 +10,7 @@ from textual.app import App, SystemCommand
 from textual.screen import Screen
 
 from claf_engine import events as ev
-from claf_engine.audit.diagnostic import Check, Diagnostic
+from claf_engine.audits.diagnostic import Check, Diagnostic
 from claf_engine.events.control import Control
 from claf_engine.events.ticks import Pulse
 from claf_tui.console.app import AbandonScreen, ConsoleApp
@@ -33,7 +33,7 @@ ListChecks = Callable[[], Sequence[Check]]
 
 def all_checks() -> Sequence[Check]:
     """The diagnostics that an audit runs, in order. Loads torch, so it is called in the engine's thread only."""
-    from claf_engine.audit.checks import CHECKS
+    from claf_engine.audits.checks import CHECKS
 
     return CHECKS
 

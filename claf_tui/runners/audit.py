@@ -5,8 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from claf_engine.audit.diagnostic import Diagnostic
-from claf_engine.audit.request import AuditRequest
+from claf_engine.audits.diagnostic import Diagnostic
+from claf_engine.audits.request import AuditRequest
 from claf_engine.evaluation.cards import FOLDER, home_of
 from claf_engine.events.control import Control
 from claf_engine.events.ticks import Pulse
@@ -17,7 +17,7 @@ from claf_tui.runners.ui_mode import choose_ui
 from claf_tui.words import exit_codes
 
 if TYPE_CHECKING:
-    from claf_engine.audit.audit import AuditReport
+    from claf_engine.audits.audit import AuditReport
 
 
 def run(request: AuditRequest, asked_ui: str, *, as_json: bool) -> int:
@@ -27,7 +27,7 @@ def run(request: AuditRequest, asked_ui: str, *, as_json: bool) -> int:
         The exit code: 8 when a diagnostic fails, 130 after ctrl+c.
 
     Raises:
-        ClafError: see `claf_engine.audit.audit.audit_steps`.
+        ClafError: see `claf_engine.audits.audit.audit_steps`.
     """
     if choose_ui("plain" if as_json else asked_ui) == "tui":
         return in_console(request)
@@ -36,7 +36,11 @@ def run(request: AuditRequest, asked_ui: str, *, as_json: bool) -> int:
 
 def in_lines(request: AuditRequest, *, as_json: bool) -> int:
     """Audit in this thread and print a verdict a line as it is known, or nothing but the record at the end."""
-    from claf_engine.audit.audit import audit_steps
+    from claf_engine.audits.audit import audit_steps
+    from claf_engine.compute.device import own_process
+    from claf_engine.config import RuntimeConfig
+
+    own_process(RuntimeConfig(device=request.device))
 
     def tell(item: Pulse | Diagnostic) -> None:
         if isinstance(item, Diagnostic) and not as_json:
@@ -62,8 +66,11 @@ def in_console(request: AuditRequest) -> int:
     reports: list[AuditReport] = []
 
     def items(_: Control) -> Iterator[Pulse | Diagnostic | Mapping[str, Any]]:
-        from claf_engine.audit.audit import audit_steps
+        from claf_engine.audits.audit import audit_steps
+        from claf_engine.compute.device import own_process
+        from claf_engine.config import RuntimeConfig
 
+        own_process(RuntimeConfig(device=request.device))
         report = yield from audit_steps(request)
         reports.append(report)
         yield report.to_record()

@@ -25,8 +25,11 @@ class ReproductionEngine:
 
     def __call__(self, control: Control) -> Iterator[ev.Event]:
         """Yield the events. Torch is loaded here, in the thread that trains."""
+        from claf_engine.compute.device import own_process
+        from claf_engine.config import RuntimeConfig
         from claf_engine.reproduce.runner import reproduce
 
+        own_process(RuntimeConfig())
         for event in reproduce(self._request, control):
             if isinstance(event, ev.ReproductionChanged):
                 self.latest = event

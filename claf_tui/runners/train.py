@@ -45,8 +45,10 @@ class RunEngine:
 
     def __call__(self, control: Control) -> Iterator[ev.Event]:
         """Yield the run's events. Torch is loaded here, in the thread that trains."""
+        from claf_engine.compute.device import own_process
         from claf_engine.training.run import run
 
+        own_process(self.directory.config.runtime)
         for event in run(self.directory, control):
             if isinstance(event, ev.RunStarted):
                 self.has_started = True

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from claf_engine import events as ev
-from claf_engine.audit.diagnostic import Check, Diagnostic
+from claf_engine.audits.diagnostic import Check, Diagnostic
 from claf_engine.terms.names import Verdict
 from claf_tui.state.moment import Moment
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from claf_engine.audit.diagnostic import Check, Diagnostic, Finding
+from claf_engine.audits.diagnostic import Check, Diagnostic, Finding
 from claf_engine.events.control import Control
 from claf_engine.events.ticks import Pulse
 from claf_engine.terms.errors import DeviceError

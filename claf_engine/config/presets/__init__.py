@@ -73,13 +73,15 @@ def parse_override(text: str) -> Override:
     return Override(key, _parse_value(value))
 
 
-def resolve_config(preset: str | None, file: Path | None, overrides: Iterable[Override] = ()) -> RunConfig:
+def resolve_config(
+    preset: str | None = None, file: Path | None = None, overrides: Iterable[Override | str] = ()
+) -> RunConfig:
     """Build the configuration of a run.
 
     Args:
         preset: its name; without it the file's own `preset` key counts, and without a file the default preset.
         file: a TOML file on top of the preset.
-        overrides: single values on top of both.
+        overrides: single values on top of both, such as "attack.epsilon=4/255".
 
     Raises:
         ConfigError: a preset, file, key or value is wrong.
@@ -95,7 +97,8 @@ def resolve_config(preset: str | None, file: Path | None, overrides: Iterable[Ov
     layers = _preset_layers(preset, from_file) if preset is not None else []
     if from_file is not None:
         layers.append(from_file)
-    return resolve_layers(layers, overrides)
+    given = (parse_override(each) if isinstance(each, str) else each for each in overrides)
+    return resolve_layers(layers, given)
 
 
 def preset_layers(name: str) -> list[Layer]:

@@ -19,6 +19,8 @@ from claf_engine.compute.device import (
     is_out_of_memory,
     keep_freed_memory,
     make_generator,
+    own_process,
+    settings_restored,
 )
 from claf_engine.compute.tuning import FORMATS, LAYOUTS, PRECISIONS
 from claf_engine.config import RuntimeConfig
@@ -282,9 +284,29 @@ def test_a_c_library_without_the_setting_is_left_alone(monkeypatch: pytest.Monke
     assert not keep_freed_memory()
 
 
-def test_a_run_may_give_freed_memory_back(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("settings", "is_kept"), [({}, True), ({"keep_freed_memory": False}, False)])
+def test_a_process_of_our_own_keeps_freed_memory_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, bool], is_kept: bool
+) -> None:
+    kept: list[bool] = []
+    monkeypatch.setattr("claf_engine.compute.device.keep_freed_memory", lambda: kept.append(True))
+    own_process(RuntimeConfig(device="cpu", **settings))
+    assert bool(kept) is is_kept
+
+
+def test_choosing_where_to_compute_leaves_the_memory_of_a_caller_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("claf_engine.compute.device.keep_freed_memory", lambda: pytest.fail("it was kept"))
-    choose_compute(RuntimeConfig(device="cpu", precision="fp32", layout="channels_last", keep_freed_memory=False))
+    choose_compute(RuntimeConfig(device="cpu", precision="fp32", layout="channels_last"))
+
+
+def test_what_choosing_sets_is_put_back() -> None:
+    torch.set_num_threads(2)
+    with settings_restored():
+        choose_compute(RuntimeConfig(device="cpu", precision="fp32", layout="channels_last", threads=1))
+        torch.backends.cudnn.benchmark = True
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 2
+    assert not torch.backends.cudnn.benchmark
 
 
 def test_what_was_asked_for_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:

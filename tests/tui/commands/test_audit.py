@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from claf_engine.audit.diagnostic import Diagnostic
-from claf_engine.audit.request import AuditRequest
+from claf_engine.audits.diagnostic import Diagnostic
+from claf_engine.audits.request import AuditRequest
 from claf_engine.events.ticks import Pulse
 from claf_engine.terms.errors import DataError
 from claf_tui import cli
@@ -47,7 +47,7 @@ class Audit:
 @pytest.fixture(autouse=True)
 def engine(monkeypatch: pytest.MonkeyPatch) -> Audit:
     fake = Audit()
-    monkeypatch.setitem(sys.modules, "claf_engine.audit.audit", SimpleNamespace(audit_steps=fake.steps))
+    monkeypatch.setitem(sys.modules, "claf_engine.audits.audit", SimpleNamespace(audit_steps=fake.steps))
     return fake
 
 

@@ -1,0 +1,227 @@
+"""Attack and measure any network, in plain tensors and without a run folder.
+
+A network is any `nn.Module` from images (N, C, H, W) in [0, 1] to logits (N, K); whatever it normalises by belongs
+inside it. Nothing of the caller's is changed: thread count, allocator, random generators, train mode, gradients.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from typing import Any, get_args
+
+import torch
+from torch import Tensor, nn
+
+from claf_engine.accuracy.measure import Accuracy, Examples, accuracy_steps, answer_steps
+from claf_engine.accuracy.suite import AttackSuite
+from claf_engine.attacks import Attacked, require_pixels
+from claf_engine.compute.device import Compute, initialised_accelerators
+from claf_engine.data import Split, to_pixels
+from claf_engine.events.ticks import exhaust
+from claf_engine.models.modes import evaluating
+from claf_engine.terms.errors import ConfigError, DataError
+from claf_engine.terms.names import AttackName, Norm, PointName
+from claf_engine.terms.pixels import parse_distance
+
+Distance = str | float | Fraction
+"""A radius or a step size in pixel space: "8/255", 0.03 or a Fraction."""
+
+
+def attack(  # noqa: PLR0913 (a script names the few that it changes)
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    eps: Distance = "8/255",
+    *,
+    steps: int = 10,
+    step_size: Distance | None = None,
+    norm: Norm = "linf",
+    name: AttackName = "pgd",
+    restarts: int = 1,
+    seed: int = 0,
+    batch_size: int = 250,
+) -> Tensor:
+    """Craft adversarial examples: any point of any restart that is misclassified, or else the last point.
+
+    Args:
+        model: images (N, C, H, W) in [0, 1] to logits (N, K).
+        images: (N, C, H, W), fp32 in [0, 1] or uint8; not modified.
+        labels: (N,) true classes.
+        eps: radius of the ball; never left, and neither is [0, 1].
+        steps: gradient steps of each restart; ignored by fgsm.
+        step_size: by default 2.5 eps / steps, which crosses the ball; ignored by fgsm.
+        norm: linf or l2.
+        name: pgd (Madry et al. 2018), fgsm (Goodfellow et al. 2015) or mi-fgsm (Dong et al. 2018).
+        restarts: random starts; what one has broken is not tried again.
+        seed: of the random starts.
+        batch_size: examples at once.
+
+    Returns:
+        (N, C, H, W) fp32 in [0, 1], on the device of `images`.
+
+    Raises:
+        ConfigError: a distance, a number of steps or of restarts is wrong.
+        DataError: images or labels have another form, or do not lie in their range.
+        ClafError: gradients are not finite.
+    """
+    suite = _suite((eps,), steps, step_size, norm, name, restarts, seed, "any")
+    with undisturbed():
+        split, compute = place(model, images, labels)
+        everything = Examples(split, torch.arange(len(split), device=compute.device), batch_size)
+        attacked = Attacked.by_its_own_gradients(model)
+        crafting = answer_steps(attacked, everything, suite, suite.epsilons[0], compute, keeps_points=True)
+        points = exhaust(crafting).points
+    assert points is not None, "they are kept"
+    return points.to(images.device)
+
+
+def measure(  # noqa: PLR0913 (a script names the few that it changes)
+    model: nn.Module,
+    data: Tensor | Iterable[Any],
+    labels: Tensor | None = None,
+    eps: Distance | Iterable[Distance] = ("8/255",),
+    *,
+    steps: int = 10,
+    step_size: Distance | None = None,
+    norm: Norm = "linf",
+    name: AttackName = "pgd",
+    restarts: int = 1,
+    decides: PointName = "any",
+    seed: int = 0,
+    num_examples: int | None = None,
+    batch_size: int = 250,
+) -> Accuracy:
+    """Natural accuracy, and robust accuracy at each radius, in fp32.
+
+    An example counts as robust only if every restart fails on it. The figure is an upper bound: a stronger attack can
+    only lower it.
+
+    Args:
+        model: images (N, C, H, W) in [0, 1] to logits (N, K).
+        data: images (N, C, H, W), fp32 in [0, 1] or uint8, with `labels`; or a data loader, a data set or any iterable
+            of (images, labels) in batches or one by one. All that is asked about is held in memory.
+        labels: (N,) true classes, where `data` are images.
+        eps: one radius or several; 0 gives natural accuracy.
+        steps: see `attack`.
+        step_size: by default 2.5 eps / steps at each radius, which crosses the ball.
+        norm: see `attack`.
+        name: see `attack`.
+        restarts: see `attack`.
+        decides: any point of a run (a little more than its last point finds), or "last", as most papers do.
+        seed: see `attack`.
+        num_examples: ask only about so many, the first.
+        batch_size: see `attack`.
+
+    Returns:
+        `natural` in [0, 1], and `robust`: a figure for each radius, with all that is needed to repeat it.
+
+    Raises:
+        ConfigError: a distance, a number of steps or of restarts is wrong.
+        DataError: images or labels have another form, or do not lie in their range.
+        ClafError: gradients are not finite, or the forward pass is not repeatable.
+    """
+    radii = (eps,) if isinstance(eps, str | float | int | Fraction) else tuple(eps)
+    suite = _suite(radii, steps, step_size, norm, name, restarts, seed, decides)
+    with undisturbed():
+        split, compute = place(model, *gathered(data, labels, num_examples))
+        return exhaust(accuracy_steps(model, split, suite, compute, batch_size))
+
+
+def place(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Split, Compute]:
+    """Bring examples to a network's device, after looking whether they fit it.
+
+    Returns:
+        The examples there; and the device, in fp32 and with the caller's threads.
+
+    Raises:
+        DataError: images or labels have another form, or do not lie in their range; or the network gives no logits.
+    """
+    if images.dim() != 4 or labels.dim() != 1 or len(images) != len(labels):
+        shapes = f"{tuple(images.shape)} and {tuple(labels.shape)}"
+        raise DataError(f"images (N, C, H, W) and labels (N,) are needed, these are {shapes}")
+    if not len(images):
+        raise DataError("there are no images to ask about; give at least one")
+    if not (images.is_floating_point() or images.dtype == torch.uint8) or labels.is_floating_point():
+        kinds = f"{images.dtype} and {labels.dtype}"
+        raise DataError(f"images must be floats in [0, 1] or uint8, and labels whole numbers; these are {kinds}")
+    parameter = next(model.parameters(), None)
+    device = images.device if parameter is None else parameter.device
+    compute = Compute(device, "fp32", torch.get_num_threads(), "contiguous")
+    split = Split(images.detach().to(device), labels.detach().to(device, torch.int64))
+    pixels = to_pixels(split.images[:1])
+    require_pixels(to_pixels(split.images))
+    with torch.no_grad(), evaluating(model):
+        logits = model(pixels)
+    if not isinstance(logits, Tensor) or logits.dim() != 2 or logits.shape[1] < 2:
+        told = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise DataError(f"the network must give logits (N, K) of at least two classes, and gives {told}; wrap it")
+    num_classes = int(logits.shape[1])
+    lowest, highest = (int(end) for end in torch.aminmax(split.labels))
+    if lowest < 0 or highest >= num_classes:
+        raise DataError(f"labels must lie in [0, {num_classes}), these lie in [{lowest}, {highest}]")
+    return split, compute
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Leave the random generators of the caller's process as they are, and take gradients whatever mode it is in."""
+    with torch.random.fork_rng(initialised_accelerators()), torch.inference_mode(mode=False):
+        yield
+
+
+def _suite(  # noqa: PLR0913 (the options of `attack` and `measure`, once)
+    radii: tuple[Distance, ...],
+    steps: int,
+    step_size: Distance | None,
+    norm: Norm,
+    name: AttackName,
+    restarts: int,
+    seed: int,
+    decides: PointName,
+) -> AttackSuite:
+    """Options as an attack.
+
+    Raises:
+        ConfigError: one of them is wrong.
+    """
+    for what, value, known in (("norm", norm, get_args(Norm)), ("name", name, get_args(AttackName))):
+        if value not in known:
+            raise ConfigError(f"{what}={value!r} is unknown; use {' or '.join(map(repr, known))}")
+    if steps < 0 or restarts < 1 or not radii:
+        raise ConfigError("an attack needs a radius, steps of at least 0 and restarts of at least 1")
+    try:
+        epsilons = tuple(map(parse_distance, radii))
+        length = None if step_size is None else parse_distance(step_size)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    if length is None and name == "pgd":
+        return AttackSuite(epsilons, steps, "crossing", restarts, seed, name, norm, decides=decides)
+    return AttackSuite(epsilons, steps, length, restarts, seed, name, norm, decides=decides)
+
+
+def gathered(data: Tensor | Iterable[Any], labels: Tensor | None, limit: int | None) -> tuple[Tensor, Tensor]:
+    """The first examples of whatever form they come in, as images (N, C, H, W) and labels (N,).
+
+    Raises:
+        DataError: they come in none of the forms that `measure` takes.
+    """
+    if isinstance(data, Tensor) or labels is not None:
+        if not isinstance(data, Tensor) or labels is None:
+            raise DataError("give images with labels, or a data loader alone")
+        return data[:limit], labels[:limit]
+    images_met, labels_met, count = [], [], 0
+    for pair in data:
+        if not isinstance(pair, list | tuple) or len(pair) != 2 or not isinstance(pair[0], Tensor):
+            raise DataError(
+                "a data loader or data set must give pairs (images, labels) of tensors; for images of another kind "
+                "give the data set a transform, such as torchvision's ToTensor"
+            )
+        images, given = pair[0], torch.as_tensor(pair[1])
+        images_met.append(images if images.dim() == 4 else images[None])
+        labels_met.append(given.reshape(-1))
+        count += len(images_met[-1])
+        if limit is not None and count >= limit:
+            break
+    if not images_met:
+        raise DataError("there are no images to ask about; give at least one")
+    return torch.cat(images_met)[:limit], torch.cat(labels_met)[:limit]

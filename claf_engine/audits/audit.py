@@ -1,0 +1,207 @@
+"""Audit one checkpoint: what `claf-tui audit` runs."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Generator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from claf_engine.accuracy.measure import first
+from claf_engine.attacks import space_of
+from claf_engine.audits.bench import CLAIM_STEP, Subject
+from claf_engine.audits.card import audit_card
+from claf_engine.audits.checks import CHECKS
+from claf_engine.audits.diagnostic import Diagnostic
+from claf_engine.audits.examine import examine_steps, tell_diagnostics
+from claf_engine.audits.request import BUDGETS, AuditRequest, Budget, budget_for
+from claf_engine.audits.store import Store
+from claf_engine.compute.device import settings_restored
+from claf_engine.config import RunConfig
+from claf_engine.evaluation.cards import card_folder, home_of, write_card
+from claf_engine.evaluation.measured_card import command_line, facts
+from claf_engine.evaluation.subject import Opened, open_steps, require_same_classes, require_trained
+from claf_engine.events.ticks import Pulse, exhaust, pump
+from claf_engine.models.hashing import hash_tensors
+from claf_engine.runs import versions
+from claf_engine.terms.names import Verdict
+from claf_engine.terms.pixels import format_distance
+from claf_engine.training.checkpoint import load_trained_network
+
+__all__ = ["AuditReport", "AuditRequest", "audit_folder", "audit_steps"]
+
+STATE = "state.json"
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What an audit found.
+
+    Attributes:
+        request: what was asked for.
+        card: the robustness card, a JSON object (see `claf_engine.evaluation.cards`).
+        folder: where card.json, card.md and state.json lie, or None where nothing can be written.
+        diagnostics: in the order in which they were run.
+        verdict: fails if any fails, else warns if any warns, else passes; not-run when nothing was run.
+    """
+
+    request: AuditRequest
+    card: dict[str, Any]
+    folder: Path | None
+    diagnostics: tuple[Diagnostic, ...]
+    verdict: Verdict
+
+    def to_record(self) -> dict[str, Any]:
+        """The card as a JSON object, with the folder that it lies in; its keys are stable."""
+        return {**self.card, "folder": None if self.folder is None else str(self.folder)}
+
+
+def audit_steps(request: AuditRequest) -> Generator[Pulse | Diagnostic, None, AuditReport]:
+    """Load a checkpoint and its data, run the diagnostics in fp32, write the card, and report.
+
+    What an interrupted audit of the same weights, images, seed and versions has done is told again and not run again.
+
+    Yields:
+        Pulses, and every diagnostic as soon as it is known.
+
+    Raises:
+        CheckpointError: a file cannot be read, or its classifier was not trained.
+        DataError: the images cannot be had, or have other classes or another number of channels.
+        ConfigError: the data source or the device has no such form, or the radius is 0.
+        RunError: the state cannot be written.
+    """
+    started = time.monotonic()
+    with settings_restored():
+        opened = yield from open_steps(
+            request.checkpoint,
+            classifier=request.classifier,
+            source=request.data,
+            num_train=None,
+            device=request.device,
+        )
+        info, config = opened.info, opened.config
+        budget = budget_of(request, config)
+        subject = _subject(request, opened, budget)
+        folder = audit_folder(request, opened.classifier, subject.space.name)
+        store = Store(None if folder is None else folder / STATE, _key(budget, subject, info.weights_sha256))
+        examination = yield from examine_steps(subject, budget, CHECKS, store)
+    about = {
+        **facts(info, config, opened.classifier),
+        "data": opened.data.name,
+        "device": subject.compute.describe(),
+        "seed": request.seed,
+        "budget": request.budget,
+        "command": command_line(request.command),
+        "seconds": round(time.monotonic() - started, 3),
+        "notices": _notices(request, config, subject, store),
+    }
+    claim = {"epsilon": format_distance(request.epsilon), "norm": "linf", "space": subject.space.name}
+    card = audit_card(examination, claim, about)
+    _write(card, folder, request.checkpoint)
+    return AuditReport(request, card, folder, examination.diagnostics, card["verdict"])
+
+
+def audit_checkpoint(request: AuditRequest, tell: Callable[[Diagnostic], None] = lambda _: None) -> AuditReport:
+    """`audit_steps` without the pulses.
+
+    Args:
+        request: what to audit, and how thoroughly.
+        tell: is called with every diagnostic as soon as it is known.
+
+    Raises:
+        ClafError: see `audit_steps`.
+    """
+    return exhaust(pump(audit_steps(request), partial(tell_diagnostics, tell)))
+
+
+def audit_folder(request: AuditRequest, classifier: str, space: str) -> Path | None:
+    """Where an audit keeps its state and its card: below the run, or nowhere when that cannot be written."""
+    if not os.access(home_of(request.checkpoint), os.W_OK):
+        return None
+    radius = format_distance(request.epsilon).replace("/", "-")
+    return card_folder(request.checkpoint, f"{classifier}-{radius}-{space}-{request.budget}")
+
+
+def _subject(request: AuditRequest, opened: Opened, budget: Budget) -> Subject:
+    """The classifier with its images, ready to be attacked."""
+    claimed = opened.config.evaluation
+    return Subject(
+        model=opened.model.eval(),
+        split=first(opened.data.test, budget.num_examples),
+        compute=opened.compute,
+        epsilon=request.epsilon,
+        step_size=claimed.step_size if claimed.norm == "linf" else CLAIM_STEP,
+        space=space_of(request.space or claimed.space, opened.config.model),
+        seed=request.seed,
+        batch_size=request.batch_size,
+        network=opened.network,
+        train=opened.data.train,
+        classifier=opened.classifier,
+        surrogate=_surrogate(request, opened),
+        data=opened.data.name,
+    )
+
+
+def _surrogate(request: AuditRequest, opened: Opened) -> nn.Module | None:
+    """The classifier of the second checkpoint, if one is named."""
+    if request.surrogate is None:
+        return None
+    info, config, network = load_trained_network(request.surrogate)
+    require_trained(info, config, info.classifier)
+    require_same_classes(info, opened.data)
+    opened.compute.place(network)
+    return network.with_classifier(info.classifier)
+
+
+def budget_of(request: AuditRequest, config: RunConfig) -> Budget:
+    """What an audit affords, with the number of steps that the run's own figure rests on as the first of its steps."""
+    claimed = config.evaluation
+    steps = claimed.steps if claimed.norm == "linf" else BUDGETS[request.budget].steps[0]
+    return budget_for(request.budget, steps, request.num_examples)
+
+
+def _key(budget: Budget, subject: Subject, weights_sha256: str) -> str:
+    """Hash of all that the outcome depends on."""
+    surrogate = None if subject.surrogate is None else hash_tensors(subject.surrogate.state_dict())
+    images = {"images": subject.split.images, "labels": subject.split.labels}
+    if subject.train is not None:
+        images |= {"train images": subject.train.images, "train labels": subject.train.labels}
+    made = versions()
+    plain = [
+        weights_sha256,
+        [subject.classifier, subject.data],
+        hash_tensors(images),
+        surrogate,
+        asdict(budget),
+        [subject.epsilon, subject.step_size, asdict(subject.space), subject.seed, subject.batch_size],
+        [subject.compute.describe(), made["torch"], made["claf-tui"], [check.name for check in CHECKS]],
+    ]
+    return hashlib.sha256(json.dumps(plain, default=str).encode()).hexdigest()
+
+
+def _notices(request: AuditRequest, config: RunConfig, subject: Subject, store: Store) -> list[str]:
+    """What a reader of the card must know besides."""
+    notices = [store.notice] if store.notice else []
+    claimed = config.evaluation
+    if claimed.norm != "linf":
+        notices.append(f"the run reported {claimed.norm.upper()} accuracy; this audit is of Linf")
+    if subject.space.name != claimed.space:
+        notices.append(f"the run reported its figures in {claimed.space} space; this audit is of {subject.space.name}")
+    if not os.access(home_of(request.checkpoint), os.W_OK):
+        notices.append(f"{home_of(request.checkpoint)} cannot be written, so that no card was kept")
+    return notices
+
+
+def _write(card: dict[str, Any], folder: Path | None, checkpoint: Path) -> None:
+    """Write the card; one that cannot be written does not end an audit of hours, but is told."""
+    if folder is None:
+        return
+    try:
+        write_card(card, folder)
+    except OSError as error:
+        card["notices"].append(f"cannot keep the card of {checkpoint.name} in {folder}: {error.strerror}")

@@ -1,0 +1,34 @@
+"""All diagnostics, in the order in which they are run.
+
+The cheap ones, on which the others rest, come first, and last the one that asks about the worst case over all of them.
+"""
+
+from claf_engine.audits.checks import (
+    anchors,
+    blackbox,
+    claim,
+    classifiers,
+    convergence,
+    features,
+    forward,
+    gradients,
+    planted,
+    sweep,
+    transfer,
+)
+from claf_engine.audits.diagnostic import Check
+
+CHECKS: tuple[Check, ...] = (
+    *claim.CHECKS,
+    *forward.CHECKS,
+    *gradients.CHECKS,
+    *convergence.CHECKS,
+    *sweep.CHECKS,
+    *transfer.CHECKS,
+    *blackbox.CHECKS,
+    # Those that know the encoder come after those that ask what own gradients left.
+    *planted.CHECKS,
+    *features.CHECKS,
+    *classifiers.CHECKS,
+    *anchors.CHECKS,
+)

@@ -5,7 +5,7 @@ Frozen dataclasses of plain values (never tensors); `records` turns them into an
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from claf_engine.events.figures import PhasePlan, RobustFigure, TestResult
 from claf_engine.events.reproduction import ReproductionChanged, ReproductionRow, RowStatus
@@ -96,6 +96,26 @@ class Progressed:
     images_per_second: float | None
     memory_bytes: int
     step: int
+
+    @classmethod
+    def of_activity(cls, activity: str, fraction: float) -> Self:
+        """Progress of work outside the phases of a run: only what is being done is known, and how far that is."""
+        return cls(
+            phase=0,
+            epoch=0,
+            epochs=0,
+            activity=activity,
+            activity_fraction=fraction,
+            phase_fraction=0.0,
+            run_fraction=0.0,
+            elapsed=0.0,
+            phase_elapsed=0.0,
+            phase_remaining=None,
+            run_remaining=None,
+            images_per_second=None,
+            memory_bytes=0,
+            step=0,
+        )
 
 
 @dataclass(frozen=True)

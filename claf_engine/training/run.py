@@ -13,7 +13,6 @@ from claf_engine.config import RunConfig
 from claf_engine.data import Dataset, dataset_steps
 from claf_engine.events import records
 from claf_engine.events.control import Control
-from claf_engine.events.ticks import Pulse
 from claf_engine.runs import RunDirectory, list_checkpoints, to_plain
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.runs.journal import Journal
@@ -141,12 +140,7 @@ def _loading(config: RunConfig, compute: Compute) -> Generator[ev.Event, None, D
         except StopIteration as stop:
             data: Dataset = stop.value
             return data
-        yield _loading_progress(pulse)
-
-
-def _loading_progress(pulse: Pulse) -> ev.Progressed:
-    fraction = pulse.done / pulse.total if pulse.total else 0.0
-    return ev.Progressed(0, 0, 0, pulse.activity, fraction, 0.0, 0.0, 0.0, 0.0, None, None, None, 0, 0)
+        yield ev.Progressed.of_activity(pulse.activity, pulse.fraction)
 
 
 def _started(

@@ -7,15 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
+from claf_engine.events.audit import AuditFinished, AuditStarted, DiagnosticFound, PlannedCheck, Verdict
 from claf_engine.events.figures import PhasePlan, RobustFigure, TestResult
 from claf_engine.events.reproduction import ReproductionChanged, ReproductionRow, RowStatus
 from claf_engine.events.sentinels import Alert, SentinelsChecked
 
 __all__ = [
     "Alert",
+    "AuditFinished",
+    "AuditStarted",
     "CheckpointSaved",
     "ClassifierRetrained",
     "ControlChanged",
+    "DiagnosticFound",
     "DissociationMeasured",
     "EpochFinished",
     "Event",
@@ -24,6 +28,7 @@ __all__ = [
     "OverfittingChecked",
     "PhasePlan",
     "PhaseStarted",
+    "PlannedCheck",
     "ProbeFinished",
     "Progressed",
     "ReproductionChanged",
@@ -37,6 +42,7 @@ __all__ = [
     "StepLogged",
     "TestResult",
     "ValueEdited",
+    "Verdict",
 ]
 
 RunStatus = Literal["running", "finished", "stopped", "failed"]
@@ -276,5 +282,8 @@ Event = (
     | ValueEdited
     | Notice
     | ReproductionChanged
+    | AuditStarted
+    | DiagnosticFound
+    | AuditFinished
     | RunFinished
 )

@@ -81,14 +81,14 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except ClafError as error:
         output.error(str(error))
-        return error.exit_code
+        return exit_codes.of_error(error)
     except typer.Abort:
         return exit_codes.UNEXPECTED
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE) == "1":
             raise
         output.error(_unexpected(error))
-        return exit_codes.UNEXPECTED
+        return exit_codes.of_error(error)
     return result if isinstance(result, int) else exit_codes.OK
 
 

@@ -5,17 +5,21 @@ Frozen dataclasses of plain values (never tensors); `records` turns them into an
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
+from claf_engine.events.audit import AuditFinished, AuditStarted, DiagnosticFound, PlannedCheck, Verdict
 from claf_engine.events.figures import PhasePlan, RobustFigure, TestResult
 from claf_engine.events.reproduction import ReproductionChanged, ReproductionRow, RowStatus
 from claf_engine.events.sentinels import Alert, SentinelsChecked
 
 __all__ = [
     "Alert",
+    "AuditFinished",
+    "AuditStarted",
     "CheckpointSaved",
     "ClassifierRetrained",
     "ControlChanged",
+    "DiagnosticFound",
     "DissociationMeasured",
     "EpochFinished",
     "Event",
@@ -24,6 +28,7 @@ __all__ = [
     "OverfittingChecked",
     "PhasePlan",
     "PhaseStarted",
+    "PlannedCheck",
     "ProbeFinished",
     "Progressed",
     "ReproductionChanged",
@@ -37,6 +42,7 @@ __all__ = [
     "StepLogged",
     "TestResult",
     "ValueEdited",
+    "Verdict",
 ]
 
 RunStatus = Literal["running", "finished", "stopped", "failed"]
@@ -96,6 +102,26 @@ class Progressed:
     images_per_second: float | None
     memory_bytes: int
     step: int
+
+    @classmethod
+    def of_activity(cls, activity: str, fraction: float) -> Self:
+        """Progress of work outside the phases of a run: only what is being done is known, and how far that is."""
+        return cls(
+            phase=0,
+            epoch=0,
+            epochs=0,
+            activity=activity,
+            activity_fraction=fraction,
+            phase_fraction=0.0,
+            run_fraction=0.0,
+            elapsed=0.0,
+            phase_elapsed=0.0,
+            phase_remaining=None,
+            run_remaining=None,
+            images_per_second=None,
+            memory_bytes=0,
+            step=0,
+        )
 
 
 @dataclass(frozen=True)
@@ -256,5 +282,8 @@ Event = (
     | ValueEdited
     | Notice
     | ReproductionChanged
+    | AuditStarted
+    | DiagnosticFound
+    | AuditFinished
     | RunFinished
 )

@@ -17,6 +17,7 @@ _NESTED: dict[tuple[type[Any], str], type[Any]] = {
     (ev.RunFinished, "results"): ev.TestResult,
     (ev.TestResult, "robust"): ev.RobustFigure,
     (ev.ReproductionChanged, "rows"): ev.ReproductionRow,
+    (ev.AuditStarted, "checks"): ev.PlannedCheck,
 }
 
 

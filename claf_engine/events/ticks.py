@@ -26,6 +26,11 @@ class Pulse:
     total: int = 0
     abandonable: bool = False
 
+    @property
+    def fraction(self) -> float:
+        """How much is done, in [0, 1]; 0 where nobody knows of how much."""
+        return self.done / self.total if self.total else 0.0
+
 
 @dataclass(frozen=True)
 class Boundary:

@@ -7,6 +7,7 @@ checkpoint, and what was measured is not measured again.
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from filelock import FileLock, Timeout
 
@@ -179,10 +180,14 @@ class _Filling:
 
     def _progressed(self, pulse: Pulse, seconds: float) -> ev.Progressed:
         """Where a measurement is. It is past the phases of the run that went before."""
-        fraction = pulse.done / pulse.total if pulse.total else 0.0
-        activity = f"test images, {pulse.activity}"
-        phase = self._num_phases
-        return ev.Progressed(phase, 0, 0, activity, fraction, fraction, 1.0, seconds, seconds, None, None, None, 0, 0)
+        return replace(
+            ev.Progressed.of_activity(f"test images, {pulse.activity}", pulse.fraction),
+            phase=self._num_phases,
+            phase_fraction=pulse.fraction,
+            run_fraction=1.0,
+            elapsed=seconds,
+            phase_elapsed=seconds,
+        )
 
 
 class _Stopped(Exception):

@@ -232,7 +232,7 @@ class Pace:
             epoch=min(epochs, cursor.epoch + 1),
             epochs=epochs,
             activity=activity.activity,
-            activity_fraction=activity.done / activity.total if activity.total else 0.0,
+            activity_fraction=activity.fraction,
             phase_fraction=self._progress.phase_fraction(cursor.phase),
             run_fraction=self._progress.run_fraction(),
             elapsed=ledger.elapsed,

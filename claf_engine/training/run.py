@@ -120,7 +120,7 @@ def _train(directory: RunDirectory, control: Control, journal: Journal) -> Itera
     start, damaged = _starting_point(directory)
     compute, notices = _compute_for(config, start)
     num_dropped = journal.open(keep=start.metadata["claf.num_records"] if start else 0)
-    data = yield from pump(dataset_steps(config.data, compute.device), lambda pulse: (_loading_progress(pulse),))
+    data = yield from pump(dataset_steps(config.data, compute.device), _loading)
     num_classes = len(data.class_names)
     if start is None:
         state = begin(config, num_classes, compute)
@@ -168,9 +168,8 @@ def _compute_for(config: RunConfig, start: CheckpointInfo | None) -> tuple[Compu
     return compute, [f"the run goes on with other arithmetic ({changed}): it will not be bit-identical"]
 
 
-def _loading_progress(pulse: Pulse) -> ev.Progressed:
-    fraction = pulse.done / pulse.total if pulse.total else 0.0
-    return ev.Progressed(0, 0, 0, pulse.activity, fraction, 0.0, 0.0, 0.0, 0.0, None, None, None, 0, 0)
+def _loading(pulse: Pulse) -> Iterator[ev.Event]:
+    yield ev.Progressed.of_activity(pulse.activity, pulse.fraction)
 
 
 def _started(

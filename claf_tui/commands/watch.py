@@ -19,9 +19,9 @@ def watch(run: options.Run = "latest") -> int:
     follower = Follower(directory)
     if choose_ui("auto") == "tui":
         from claf_tui.console.launch import run_console
+        from claf_tui.console.train_app import TrainingApp
 
-        code = run_console(follower, Control(), log_path=Path(os.devnull), read_only=True).return_code
-        return code if code > exit_codes.SIGNAL_BASE else exit_codes.OK
+        return run_console(TrainingApp, follower, Control(), log_path=Path(os.devnull), read_only=True).return_code
     show = printers.PlainPrinter()
     for event in follower(Control()):
         show(event)

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from claf_engine.events.control import Control
-from claf_tui.console.app import SAVE_TIMEOUT, ConsoleApp
+from claf_tui.console.base import SAVE_TIMEOUT, ConsoleApp
 from claf_tui.console.bridge import Engine
 from claf_tui.console.terminal import captured_output
+from claf_tui.reports import output
 from claf_tui.screens.checkpoints.actions import ResumeRequest
+from claf_tui.words import exit_codes
 from claf_tui.words.safe_text import safe_lines
 
 LEAVE_TIMEOUT = 10.0
@@ -27,37 +29,35 @@ class ConsoleResult:
     Attributes:
         return_code: what the process should exit with.
         resume: the checkpoint that the person asked to resume from, or None.
-        reason: why the run failed, or an empty string.
-        directory: the run's folder as the engine named it, or None when it never began.
+        reason: why the work failed, or an empty string.
     """
 
     return_code: int
     resume: Path | None = None
     reason: str = ""
-    directory: str | None = None
 
 
 def run_console(
+    app_class: type[ConsoleApp],
     engine: Engine,
     control: Control,
     *,
     log_path: Path,
     read_only: bool = False,
-    app_class: type[ConsoleApp] = ConsoleApp,
     leave: Callable[[int], None] = os._exit,
 ) -> ConsoleResult:
-    """Show a run in the terminal until the person leaves, and wait for the engine to save.
+    """Show an engine's work in the terminal until the person leaves, and wait for the engine to save.
 
     Descriptors 1 and 2 go to `log_path` meanwhile. When the engine is still at work after it was given up on, the
     process leaves at once through `leave`, because a thread inside a kernel cannot be ended any other way; the last
     checkpoint on disk is whole.
 
     Args:
-        engine: makes the run's events, in a thread of its own.
-        control: what the engine polls.
-        log_path: file for everything that other code prints; also receives the traceback of a failed run.
-        read_only: the run belongs to another process and is only watched.
         app_class: the console to show it in.
+        engine: makes the events, in a thread of its own.
+        control: what the engine polls.
+        log_path: file for everything that other code prints; also receives the traceback of a failure.
+        read_only: the work is another process's and is only watched.
         leave: ends the process.
     """
     with captured_output(log_path) as log_file:
@@ -74,7 +74,6 @@ def run_console(
         return_code=return_code,
         resume=request.path if isinstance(request, ResumeRequest) else None,
         reason=app.reason,
-        directory=app.state.run.directory if app.state.run else None,
     )
 
 
@@ -82,6 +81,17 @@ def _patience(app: ConsoleApp, *, read_only: bool) -> float:
     if read_only:
         return WATCH_TIMEOUT
     return LEAVE_TIMEOUT if app.has_ended else SAVE_TIMEOUT
+
+
+def tell_failure(result: ConsoleResult, log_path: Path | None) -> None:
+    """Say in the terminal why the work failed, if it did.
+
+    Args:
+        result: how the console ended.
+        log_path: where more is, or None where nothing is kept.
+    """
+    if result.reason and result.return_code != exit_codes.OK:
+        output.error(f"{result.reason} (more in {log_path})" if log_path is not None else result.reason)
 
 
 def typed_command() -> str:

@@ -1,25 +1,34 @@
 """The console of a reproduction: several runs one after the other, and the table of the paper that they fill."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, TextIO
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.screen import Screen
 
 from claf_engine import events as ev
 from claf_engine.events.control import Control
-from claf_tui.console.app import ConsoleApp
-from claf_tui.console.bridge import Engine, describe
-from claf_tui.console.launch import run_console, typed_command
-from claf_tui.reports import output
+from claf_tui.console.base import ConsoleApp
+from claf_tui.console.bridge import Engine
+from claf_tui.console.launch import typed_command
+from claf_tui.screens.abandon_dialog import AbandonScreen, unsaved_run
 from claf_tui.screens.help import HelpScreen, ReproductionHelp
 from claf_tui.screens.reproduction import ReproductionScreen
 from claf_tui.screens.run_board import RunBoard
-from claf_tui.state import reduce, status_word
+from claf_tui.state import RunState, reduce, status_word
 from claf_tui.state.moment import Moment
-from claf_tui.state.reproduction import END_WORDS, Scene, end_word, failure, news, next_aside, next_estimates
+from claf_tui.state.reproduction import (
+    END_WORDS,
+    Scene,
+    end_word,
+    failed_rows,
+    failure,
+    news,
+    next_aside,
+    next_estimates,
+)
 from claf_tui.words import exit_codes
 
 
@@ -27,7 +36,6 @@ class ReproductionApp(ConsoleApp):
     """Shows the reproduction of a table and steers it; the end of the engine is the end of it, not that of a run."""
 
     CSS_PATH: ClassVar[list[str]] = ["console.tcss", "reproduce.tcss"]  # type: ignore[assignment]
-    IS_SERIES = True
     LEAVE_TEXT = (
         "The reproduction is live. The current run finishes its step and saves a checkpoint, and the console closes.\n"
         "The same command goes on from there."
@@ -37,6 +45,7 @@ class ReproductionApp(ConsoleApp):
         self, engine: Engine, control: Control, *, read_only: bool = False, log_file: TextIO | None = None
     ) -> None:
         super().__init__(engine, control, read_only=read_only, log_file=log_file)
+        self.state = RunState()
         self._home = ReproductionScreen(control)
         self._run_board = RunBoard(control)
         self._aside: ev.Progressed | None = None
@@ -51,14 +60,9 @@ class ReproductionApp(ConsoleApp):
         return self._home
 
     @property
-    def has_ended(self) -> bool:
-        """Whether the engine has left and all that it sent was taken."""
-        return self.thread.has_left
-
-    @property
-    def can_resume(self) -> bool:
-        """Runs of a reproduction go on by its own command, never from a chosen checkpoint."""
-        return False
+    def run_directory(self) -> Path | None:
+        """The folder of the run that events last told of."""
+        return Path(self.state.run.directory) if self.state.run else None
 
     @property
     def word(self) -> str:
@@ -70,20 +74,15 @@ class ReproductionApp(ConsoleApp):
         return "STARTING" if is_starting else self.control.status.upper()
 
     @property
-    def exit_code(self) -> int:
-        """What the process should end with: a signal's code, that of the engine's error, 1 for failed rows, or 0."""
-        if self._signal_code is not None:
-            return self._signal_code
-        if self.thread.error is not None:
-            return int(getattr(self.thread.error, "exit_code", exit_codes.UNEXPECTED))
-        return exit_codes.UNEXPECTED if self.reason else exit_codes.OK
+    def ending(self) -> exit_codes.Ending:
+        """How the whole ended, with the rows that failed."""
+        table = self.state.reproduction
+        return replace(super().ending, num_failed_rows=len(failed_rows(table)) if table else 0)
 
     @property
     def reason(self) -> str:
         """Why the whole failed, or which rows did, or an empty string."""
-        if self.thread.error is not None:
-            return describe(self.thread.error)
-        return failure(self.state.reproduction)
+        return super().reason or failure(self.state.reproduction)
 
     def take(self, event: ev.Event) -> None:
         """Fold one event; progress outside a run is kept aside, and the log is told of each row that ends."""
@@ -127,6 +126,10 @@ class ReproductionApp(ConsoleApp):
         if self._run_board in self.screen_stack:
             self._run_board.show(self.state, replace(moment, word=status_word(self.state, self.control.status)))
 
+    def abandon_screen(self) -> AbandonScreen:
+        """Ask, with the steps that would be lost."""
+        return unsaved_run(self.state)
+
     def help_screen(self) -> HelpScreen:
         """Explain the keys and signs of this screen, or those of the dashboard while it is open."""
         return ReproductionHelp() if self.screen is self._home else super().help_screen()
@@ -145,25 +148,8 @@ class ReproductionApp(ConsoleApp):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Put the keys of this screen into the command palette."""
-        yield from App.get_system_commands(self, screen)
+        yield from super().get_system_commands(screen)
         yield SystemCommand("Pause or go on", "the current run waits at its next step", self._home.action_toggle_pause)
         yield SystemCommand("Probe now", "natural and robust accuracy on validation images", self._home.action_probe)
         yield SystemCommand("Dashboard of the current run", "its curves, probes and log", self.action_run_board)
         yield SystemCommand("Browse checkpoints", "steps, figures, tensors", self.action_checkpoints)
-
-
-def run_reproduction(make_events: Callable[[Control], Iterator[ev.Event]], control: Control, *, log_path: Path) -> int:
-    """Show the reproduction of a table in the terminal until the person leaves.
-
-    Args:
-        make_events: makes the events of the reproduction and of its runs, in a thread of its own.
-        control: what the engine polls.
-        log_path: file for everything that other code prints; also receives the traceback of a failure.
-
-    Returns:
-        The process exit code: 0 also for one that a person stopped, 1 when rows failed, and an error's own otherwise.
-    """
-    result = run_console(make_events, control, log_path=log_path, app_class=ReproductionApp)
-    if result.reason and result.return_code != exit_codes.OK:
-        output.error(f"{result.reason} (more in {log_path})")
-    return result.return_code

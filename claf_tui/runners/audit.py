@@ -1,10 +1,13 @@
 """Audits a checkpoint in the chosen user interface, and says how it ended."""
 
-from collections.abc import Iterator, Mapping
+import signal
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from claf_engine import events as ev
+from claf_engine.audits.as_events import play
 from claf_engine.audits.diagnostic import Diagnostic
 from claf_engine.audits.request import AuditRequest
 from claf_engine.evaluation.cards import FOLDER, home_of
@@ -13,11 +16,30 @@ from claf_engine.events.ticks import Pulse
 from claf_engine.terms.errors import RunError
 from claf_tui.reports import output
 from claf_tui.reports.audit import diagnostic_lines, summary_lines
+from claf_tui.runners.lines import LOG
 from claf_tui.runners.ui_mode import choose_ui
 from claf_tui.words import exit_codes
 
 if TYPE_CHECKING:
     from claf_engine.audits.audit import AuditReport
+
+
+class AuditEngine:
+    """The events of one audit; `report` is what it came to, or None until it has ended."""
+
+    def __init__(self, request: AuditRequest) -> None:
+        self._request = request
+        self.report: AuditReport | None = None
+
+    def __call__(self, control: Control) -> Iterator[ev.Event]:
+        """Yield the events. Torch is loaded here, in the thread that computes."""
+        from claf_engine.audits.audit import audit_steps
+        from claf_engine.audits.checks import CHECKS
+        from claf_engine.compute.device import own_process
+        from claf_engine.config import RuntimeConfig
+
+        own_process(RuntimeConfig(device=self._request.device))
+        self.report = yield from play(audit_steps(self._request), CHECKS, control)
 
 
 def run(request: AuditRequest, asked_ui: str, *, as_json: bool) -> int:
@@ -50,9 +72,9 @@ def in_lines(request: AuditRequest, *, as_json: bool) -> int:
         report = output.follow(audit_steps(request), tell)
     except KeyboardInterrupt:
         output.note("interrupted; the same command goes on from here")
-        return exit_codes.INTERRUPTED
+        return exit_codes.code_of(exit_codes.Ending(signal=signal.SIGINT))
     tell_report(report, as_json=as_json)
-    return exit_code(report.verdict)
+    return exit_codes.code_of(exit_codes.Ending(verdict=report.verdict))
 
 
 def in_console(request: AuditRequest) -> int:
@@ -61,25 +83,15 @@ def in_console(request: AuditRequest) -> int:
     Raises:
         RunError: the console's log cannot be written beside the checkpoint.
     """
-    from claf_tui.console.audit_app import run_audit_console
+    from claf_tui.console.audit_app import AuditApp
+    from claf_tui.console.launch import run_console, tell_failure
 
-    reports: list[AuditReport] = []
-
-    def items(_: Control) -> Iterator[Pulse | Diagnostic | Mapping[str, Any]]:
-        from claf_engine.audits.audit import audit_steps
-        from claf_engine.compute.device import own_process
-        from claf_engine.config import RuntimeConfig
-
-        own_process(RuntimeConfig(device=request.device))
-        report = yield from audit_steps(request)
-        reports.append(report)
-        yield report.to_record()
-
-    code = run_audit_console(items, Control(), log_path=_log_path(request))
-    if code != exit_codes.OK or not reports:
-        return code
-    tell_report(reports[0], as_json=False)
-    return exit_code(reports[0].verdict)
+    engine, log_path = AuditEngine(request), _log_path(request)
+    result = run_console(AuditApp, engine, Control(), log_path=log_path)
+    tell_failure(result, log_path)
+    if result.return_code in {exit_codes.OK, exit_codes.AUDIT_FAILED} and engine.report is not None:
+        tell_report(engine.report, as_json=False)
+    return result.return_code
 
 
 def _log_path(request: AuditRequest) -> Path:
@@ -88,12 +100,7 @@ def _log_path(request: AuditRequest) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"the console cannot keep its log in {folder}: {error.strerror}; use --ui plain") from error
-    return folder / "console.log"
-
-
-def exit_code(verdict: str) -> int:
-    """What an audit with this overall verdict ends with."""
-    return exit_codes.AUDIT_FAILED if verdict == "fails" else exit_codes.OK
+    return folder / LOG
 
 
 def tell_report(report: "AuditReport", *, as_json: bool) -> None:

@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from claf_engine import events as ev
 from claf_engine.events.control import Control
 from claf_engine.reproduce.plan import ReproductionRequest, configs_of, make_folder
 from claf_tui.reports import output, printers
-from claf_tui.reports.printers import print_events
 from claf_tui.reports.reproduction import ReproductionPrinter, _table, result_tables
-from claf_tui.runners.signals import stopping_signals
+from claf_tui.runners.lines import LOG, play_in_lines
 from claf_tui.runners.ui_mode import choose_ui
 from claf_tui.words import exit_codes, figures
 from claf_tui.words.safe_text import safe
@@ -35,34 +35,50 @@ class ReproductionEngine:
                 self.latest = event
             yield event
 
+    @property
+    def num_failed_rows(self) -> int:
+        """Rows that could not be filled, as far as the table was told."""
+        return sum(row.status == "failed" for row in self.latest.rows) if self.latest else 0
+
 
 def run(request: ReproductionRequest, asked_ui: str, *, as_json: bool) -> int:
     """Reproduce a table until it is filled or the person leaves.
 
     Returns:
-        The exit code: 7 when a row could not be filled.
+        The exit code, as `exit_codes.code_of` chooses it.
 
     Raises:
         ClafError: the request is wrong, the folder cannot be written, or another process fills the same table.
     """
-    engine, control = ReproductionEngine(request), Control()
+    engine = ReproductionEngine(request)
     ui = choose_ui(asked_ui)
+    log_path = request.directory / LOG
     if ui == "tui":
-        from claf_tui.console.reproduce_app import run_reproduction
-
-        configs_of(request)
-        make_folder(request)
-        code = run_reproduction(engine, control, log_path=request.directory / "console.log")
+        code = in_console(engine, request, log_path)
     else:
         show = printers.json_line if ui == "jsonl" else ReproductionPrinter()
-        with stopping_signals(control) as received:
-            print_events(engine(control), show, control)
-        code = received.exit_code
-    has_failed_rows = engine.latest is not None and any(row.status == "failed" for row in engine.latest.rows)
-    if code == exit_codes.OK or (has_failed_rows and code == exit_codes.UNEXPECTED):
+        number = play_in_lines(engine, show, log_path)
+        code = exit_codes.code_of(exit_codes.Ending(signal=number, num_failed_rows=engine.num_failed_rows))
+    if code in {exit_codes.OK, exit_codes.ROW_FAILED}:
         _tell_result(request, engine.latest, as_json=as_json, is_quiet=ui == "jsonl")
-        return exit_codes.ROW_FAILED if has_failed_rows else exit_codes.OK
     return code
+
+
+def in_console(engine: ReproductionEngine, request: ReproductionRequest, log_path: Path) -> int:
+    """Reproduce in the live console.
+
+    Raises:
+        ConfigError: the table, the scale or the data source does not exist.
+        RunError: the reproduction's folder cannot be written.
+    """
+    from claf_tui.console.launch import run_console, tell_failure
+    from claf_tui.console.reproduce_app import ReproductionApp
+
+    configs_of(request)
+    make_folder(request)
+    result = run_console(ReproductionApp, engine, Control(), log_path=log_path)
+    tell_failure(result, log_path)
+    return result.return_code
 
 
 def dry_run(request: ReproductionRequest, *, as_json: bool) -> int:

@@ -27,11 +27,6 @@ class Received:
 
     number: int | None = None
 
-    @property
-    def exit_code(self) -> int:
-        """What the process should end with after a clean stop."""
-        return exit_codes.OK if self.number is None else exit_codes.SIGNAL_BASE + self.number
-
 
 @contextmanager
 def stopping_signals(control: Control) -> Iterator[Received]:
@@ -44,7 +39,7 @@ def stopping_signals(control: Control) -> Iterator[Received]:
 
     def stop(number: int, _frame: FrameType | None) -> None:
         if received.number is not None:
-            os._exit(exit_codes.SIGNAL_BASE + number)
+            os._exit(exit_codes.of_signal(number))
         received.number = number
         output.note_from_signal("stopping: finishes the step and saves; a second signal leaves at once")
         control.stop()
@@ -58,7 +53,7 @@ def leaving_signals() -> Iterator[None]:
     """Let termination and hang-up raise `SystemExit` with their exit code."""
 
     def leave(number: int, _frame: FrameType | None) -> None:
-        sys.exit(exit_codes.SIGNAL_BASE + number)
+        sys.exit(exit_codes.of_signal(number))
 
     with _handled(LEAVING, leave):
         yield

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,8 +20,7 @@ from claf_engine.runs.header import read_info
 from claf_engine.terms.errors import ClafError
 from claf_tui.reports import output, printers
 from claf_tui.reports import runs as reports
-from claf_tui.reports.printers import print_events
-from claf_tui.runners.signals import stopping_signals
+from claf_tui.runners.lines import LOG, play_in_lines
 from claf_tui.runners.ui_mode import Ui, choose_ui
 from claf_tui.words import exit_codes, figures
 
@@ -115,15 +113,15 @@ def train_in(open_directory: Callable[[], runs.RunDirectory], asked_ui: str) -> 
 
 def in_console(directory: runs.RunDirectory) -> RunOutcome:
     """Train in the live console and leave a summary in the terminal."""
-    from claf_tui.console.launch import run_console
+    from claf_tui.console.launch import run_console, tell_failure
+    from claf_tui.console.train_app import TrainingApp
 
     engine = RunEngine(directory)
-    log_path = directory.path / "console.log"
-    result = run_console(engine, Control(), log_path=log_path)
+    log_path = directory.path / LOG
+    result = run_console(TrainingApp, engine, Control(), log_path=log_path)
     if result.resume is not None:
         return RunOutcome(result.return_code, result.resume)
-    if result.reason and result.return_code != exit_codes.OK:
-        output.error(f"{result.reason} (more in {log_path})" if engine.has_started else result.reason)
+    tell_failure(result, log_path if engine.has_started else None)
     if engine.has_started:
         output.show(*reports.run_report(engine.finished, directory.path))
     engine.discard_unstarted()
@@ -132,22 +130,17 @@ def in_console(directory: runs.RunDirectory) -> RunOutcome:
 
 def in_lines(directory: runs.RunDirectory, ui: Ui) -> RunOutcome:
     """Train in this thread and print what happens."""
-    engine, control = RunEngine(directory), Control()
+    engine = RunEngine(directory)
     show = printers.json_line if ui == "jsonl" else printers.PlainPrinter()
-    code = exit_codes.OK
-    with stopping_signals(control) as received:
-        try:
-            print_events(engine(control), show, control)
-        except ClafError as error:
-            output.error(str(error))
-            engine.discard_unstarted()
-            code = error.exit_code
-        except Exception as error:
-            _keep_traceback(error, directory.path / "console.log")
-            raise
+    try:
+        ending = exit_codes.Ending(signal=play_in_lines(engine, show, directory.path / LOG))
+    except ClafError as error:
+        output.error(str(error))
+        engine.discard_unstarted()
+        ending = exit_codes.Ending(error=error)
     if ui == "plain" and engine.has_started:
         _tell_end(engine.finished, directory.path)
-    return RunOutcome(code or received.exit_code)
+    return RunOutcome(exit_codes.code_of(ending))
 
 
 def folder_name(name: str) -> str:
@@ -160,9 +153,3 @@ def _tell_end(finished: ev.RunFinished | None, directory: Path) -> None:
         output.show(*reports.run_report(finished, directory))
     except OSError:
         return  # the reader is gone; the run's folder says the same
-
-
-def _keep_traceback(error: Exception, log_path: Path) -> None:
-    with log_path.open("a", encoding="utf-8", errors="backslashreplace") as log_file:
-        log_file.write("".join(traceback.format_exception(error)))
-    error.add_note(f"traceback in {log_path}")

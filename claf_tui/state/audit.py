@@ -1,18 +1,16 @@
 """What the console shows of an audit while its diagnostics are run: pure functions, nothing drawn."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from claf_engine import events as ev
-from claf_engine.audits.diagnostic import Check, Diagnostic
-from claf_engine.terms.names import Verdict
 from claf_tui.state.moment import Moment
 
-RowStatus = Verdict | Literal["waiting", "running"]
+RowStatus = ev.Verdict | Literal["waiting", "running"]
 
 END_WORDS = {"FINISHED", "STOPPED", "FAILED"}
-VERDICTS: tuple[Verdict, ...] = ("fails", "warns", "not-run", "passes")
+VERDICTS: tuple[ev.Verdict, ...] = ("fails", "warns", "not-run", "passes")
 """From the one that a person must see first to the one that needs no look."""
 
 
@@ -46,8 +44,8 @@ class AuditScene:
         command: what goes on from here when it is typed again.
     """
 
-    checks: tuple[Check, ...] = ()
-    found: tuple[Diagnostic, ...] = ()
+    checks: tuple[ev.PlannedCheck, ...] = ()
+    found: tuple[ev.DiagnosticFound, ...] = ()
     activity: ev.Progressed | None = None
     moment: Moment = Moment()
     began: float = 0.0
@@ -64,6 +62,29 @@ class AuditScene:
     def num_checks(self) -> int:
         """Diagnostics in all, as far as that is known."""
         return max(len(self.checks), len(self.found))
+
+
+def reduce(scene: AuditScene, event: ev.Event) -> AuditScene:
+    """Fold one event into the scene; the clock of what runs now begins anew at its last picture."""
+    now = scene.moment.waited
+    match event:
+        case ev.AuditStarted():
+            return replace(scene, checks=event.checks)
+        case ev.Progressed():
+            return replace(scene, activity=event, began=now if scene.activity is None else scene.began)
+        case ev.DiagnosticFound():
+            return replace(scene, found=(*scene.found, event), began=now)
+        case ev.AuditFinished():
+            return replace(scene, card=event.card)
+        case _:
+            return scene
+
+
+def at_moment(scene: AuditScene, moment: Moment) -> AuditScene:
+    """The scene at a later moment; once the audit has ended, its clock stands."""
+    if moment.word in END_WORDS and scene.has_ended:
+        moment = replace(moment, waited=scene.moment.waited)
+    return replace(scene, moment=moment)
 
 
 def rows(scene: AuditScene) -> list[Row]:
@@ -109,7 +130,7 @@ def end_word(*, has_failed: bool, has_card: bool) -> str:
     return "FINISHED" if has_card else "STOPPED"
 
 
-def _known(item: Diagnostic) -> Row:
+def _known(item: ev.DiagnosticFound) -> Row:
     return Row(
         item.name,
         item.title,

@@ -208,6 +208,12 @@ def _reproduced(event: ev.ReproductionChanged, state: RunState) -> RunState:
 
 
 @_fold.register
+def _audited(_event: ev.AuditStarted | ev.DiagnosticFound | ev.AuditFinished, state: RunState) -> RunState:
+    """Nothing of a run: `state.audit` folds these."""
+    return state
+
+
+@_fold.register
 def _noticed(event: ev.Notice, state: RunState) -> RunState:
     if event.level == "error":
         return raise_alert(state, event.level, event.text, event.step)

@@ -1,12 +1,10 @@
 """A horizontal bar chart like the paper's Figure 1: the accuracies of each method, with the paper's as a tick."""
 
 from textual.content import Content
-from textual.widget import Widget
 
 from claf_engine.events import ReproductionChanged, ReproductionRow
-from claf_tui.state.reproduction import Scene
 from claf_tui.widgets.glyphs import fit
-from claf_tui.widgets.paper_table import DIM, column_color, points
+from claf_tui.widgets.paper_table import DIM, OfTable, column_color, points
 from claf_tui.words.safe_text import safe
 
 EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -17,24 +15,12 @@ NARROWEST_TRACK = 16
 MARKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-class PaperBars(Widget):
+class PaperBars(OfTable):
     """Bars of all methods; a blank line between methods where there is room for it."""
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._table: ReproductionChanged | None = None
-
-    def show(self, scene: Scene) -> None:
-        """Show the figures of this scene from now on."""
-        if scene.table != self._table:
-            self._table = scene.table
-            self.refresh()
-
-    def render(self) -> Content:
+    def lines(self, table: ReproductionChanged) -> list[Content]:
         """Draw the chart."""
-        if self._table is None:
-            return Content("")
-        return Content("\n").join(bar_lines(self._table, self.size.width, self.size.height))
+        return bar_lines(table, self.size.width, self.size.height)
 
 
 def bars_height(table: ReproductionChanged) -> int:

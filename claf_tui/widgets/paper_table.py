@@ -95,24 +95,34 @@ def choose_layout(table: ReproductionChanged, width: int) -> Layout:
     return replace(chosen, label=max(needed, min(longest, width - chosen.width)))
 
 
-class TableHead(Widget):
-    """The two lines over the table: the columns, and paper, ours and difference under each."""
+class OfTable(Widget):
+    """Draws what depends on the table alone, anew when it changes; nothing before it is known."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._table: ReproductionChanged | None = None
 
     def show(self, scene: Scene) -> None:
-        """Show this scene from now on."""
+        """Show the table of this scene from now on."""
         if scene.table != self._table:
             self._table = scene.table
             self.refresh()
 
     def render(self) -> Content:
-        """Draw both lines."""
-        if self._table is None:
-            return Content("")
-        return Content("\n").join(head_lines(self._table, choose_layout(self._table, self.size.width)))
+        """Draw the lines."""
+        return Content("") if self._table is None else Content("\n").join(self.lines(self._table))
+
+    def lines(self, table: ReproductionChanged) -> list[Content]:
+        """Write the table as lines that fit."""
+        raise NotImplementedError
+
+
+class TableHead(OfTable):
+    """The two lines over the table: the columns, and paper, ours and difference under each."""
+
+    def lines(self, table: ReproductionChanged) -> list[Content]:
+        """Write both lines."""
+        return head_lines(table, choose_layout(table, self.size.width))
 
 
 class TableBody(Widget):

@@ -1,4 +1,11 @@
-"""The exit codes of the command line, each with its meaning; errors bring theirs along (`claf_engine.terms.errors`)."""
+"""The exit codes of the command line, each with its meaning, and which of them an ending has.
+
+Errors bring theirs along (`claf_engine.terms.errors`).
+"""
+
+from dataclasses import dataclass
+
+from claf_engine.terms.errors import ClafError
 
 OK = 0
 UNEXPECTED = 1
@@ -10,7 +17,6 @@ NOT_ROBUST_ENOUGH = 6
 ROW_FAILED = 7
 AUDIT_FAILED = 8
 SIGNAL_BASE = 128
-INTERRUPTED = SIGNAL_BASE + 2
 
 MEANINGS = {
     str(OK): "success; also a run that a person stopped",
@@ -20,10 +26,56 @@ MEANINGS = {
     str(DIVERGED): "training diverged",
     str(DEVICE): "the device is missing or out of memory; doctor: a check fails",
     str(NOT_ROBUST_ENOUGH): "eval: --min-robust-accuracy was not reached",
-    str(ROW_FAILED): "reproduce: a row could not be filled",
+    str(ROW_FAILED): "reproduce: some rows could not be filled",
     str(AUDIT_FAILED): "audit: a diagnostic fails",
     "129, 130, 143": "ended by hang-up, ctrl+c or termination",
 }
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the work of a command ended; what is left out did not happen.
+
+    Attributes:
+        error: what broke it off.
+        has_failed: it said that it failed; its error need not be known.
+        is_watched: another process does the work, and its failure is not one of the command that looks on.
+        signal: the number of the one that asked it to leave.
+        verdict: of an audit over all its diagnostics.
+        num_failed_rows: of a reproduction.
+    """
+
+    error: BaseException | None = None
+    has_failed: bool = False
+    is_watched: bool = False
+    signal: int | None = None
+    verdict: str = ""
+    num_failed_rows: int = 0
+
+
+def code_of(ending: Ending) -> int:
+    """Choose the exit code of an ending.
+
+    A failure comes first, because the code of a signal promises that the work was saved; what the work found comes
+    last, because that is only known of work that was neither broken off nor stopped by a signal.
+    """
+    if (ending.has_failed or ending.error is not None) and not ending.is_watched:
+        return of_error(ending.error)
+    if ending.signal is not None:
+        return of_signal(ending.signal)
+    if ending.verdict == "fails":
+        return AUDIT_FAILED
+    return ROW_FAILED if ending.num_failed_rows else OK
+
+
+def of_error(error: BaseException | None) -> int:
+    """Choose the exit code of an error: its own when a user can cause it, and one for all that nobody expected."""
+    return error.exit_code if isinstance(error, ClafError) else UNEXPECTED
+
+
+def of_signal(number: int) -> int:
+    """Choose the exit code of a process that a signal asked to leave, as shells do."""
+    return SIGNAL_BASE + number
 
 
 def epilog() -> str:

@@ -9,7 +9,7 @@ def _waits_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take a process that is idle for half of 8 ms as idle: the console's clock never lets it rest for long."""
     monkeypatch.setattr("textual._wait.SLEEP_GRANULARITY", 0.008)
     monkeypatch.setattr("textual._wait.SLEEP_IDLE", 0.004)
-    monkeypatch.setattr("claf_tui.console.app.POLLS_PER_SECOND", 20)
+    monkeypatch.setattr("claf_tui.console.base.POLLS_PER_SECOND", 20)
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 
 from claf_engine import events as ev
 from claf_engine.events.control import Control
-from claf_tui.console.app import ConsoleApp
+from claf_tui.console.train_app import TrainingApp
 from tests.tui.scripted import Script
 
 SIZES = ((80, 24), (100, 30), (140, 45), (200, 60))
@@ -61,9 +61,9 @@ class Held:
 @asynccontextmanager
 async def console(
     engine: Callable[[Control], Iterator[ev.Event]], size: tuple[int, int] = (140, 45), *, read_only: bool = False
-) -> AsyncIterator[tuple[ConsoleApp, Pilot[object]]]:
+) -> AsyncIterator[tuple[TrainingApp, Pilot[object]]]:
     """Run a console around an engine and stop the engine afterwards."""
-    app = ConsoleApp(engine, Control(), read_only=read_only)
+    app = TrainingApp(engine, Control(), read_only=read_only)
     try:
         async with app.run_test(size=size, notifications=True) as pilot:
             yield app, pilot  # type: ignore[misc]

@@ -205,13 +205,14 @@ class Script:
 def main() -> int:
     """Play a run in the real terminal."""
     from claf_tui.console.launch import run_console
+    from claf_tui.console.train_app import TrainingApp
 
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
     fail_at = 300 if "fail" in sys.argv else None
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "20261124-demo-1a2b"
         script = Script(directory, delay=seconds / 240, startup=2.0, fail_at=fail_at)
-        result = run_console(script, Control(), log_path=Path(folder) / "console.log")
+        result = run_console(TrainingApp, script, Control(), log_path=Path(folder) / "console.log")
     return result.return_code
 
 

@@ -3,19 +3,17 @@
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from claf_engine.audits.diagnostic import Check, Diagnostic, Finding
+from claf_engine import events as ev
 from claf_engine.events.control import Control
-from claf_engine.events.ticks import Pulse
 from claf_engine.terms.errors import DeviceError
-from claf_engine.terms.names import Verdict
 
 WHY = "The classifier hides its gradient, so that an attack that follows it measures nothing; the figure is too high."
-TOLD: tuple[tuple[str, str, Verdict, str, str], ...] = (
+TOLD: tuple[tuple[str, str, ev.Verdict, str, str], ...] = (
     ("epsilon-zero", "An attack of radius 0 changes nothing", "passes", "0.0 points", "any difference fails"),
     ("distance", "What is attacked stays in the ball", "passes", "moved 8.0/255", "beyond epsilon fails"),
     ("deterministic", "Two forward passes give the same logits", "passes", "0.0", "any difference warns"),
@@ -47,21 +45,16 @@ VALUES: dict[str, dict[str, Any]] = {
 }
 
 
-def no_check(_: object) -> Generator[Pulse, None, Finding]:
-    raise NotImplementedError
-    yield
-
-
-def checks() -> tuple[Check, ...]:
+def checks() -> tuple[ev.PlannedCheck, ...]:
     return tuple(
-        Check(name, title, threshold, WHY, "Carlini et al. 2019, section 5", no_check)
+        ev.PlannedCheck(name, title, threshold, WHY, "Carlini et al. 2019, section 5")
         for name, title, _, _, threshold in TOLD
     )
 
 
-def diagnostics() -> tuple[Diagnostic, ...]:
+def diagnostics() -> tuple[ev.DiagnosticFound, ...]:
     return tuple(
-        Diagnostic(
+        ev.DiagnosticFound(
             name, title, verdict, figure, threshold, WHY, "Carlini et al. 2019, section 5", VALUES.get(name, {}), 1.5
         )
         for name, title, verdict, figure, threshold in TOLD
@@ -140,37 +133,53 @@ class Audit:
     num_pulses: int = 4
     error: Exception | None = None
     is_held: bool = False
-    verdicts: tuple[Verdict, ...] | None = None
+    verdicts: tuple[ev.Verdict, ...] | None = None
     card: Mapping[str, Any] | None = None
+    lists_checks: bool = True
 
-    def __call__(self, control: Control) -> Iterator[Pulse | Diagnostic | Mapping[str, Any]]:
+    def __call__(self, control: Control) -> Iterator[ev.Event]:
+        for event in self._events():
+            yield event
+            if isinstance(event, ev.Progressed):
+                control.wait_while_paused()
+                if control.stop_requested:
+                    return
+
+    def _events(self) -> Iterator[ev.Event]:
+        if self.lists_checks:
+            yield ev.AuditStarted(checks())
         for part in range(self.num_pulses):
             time.sleep(self.delay)
-            yield Pulse("natural accuracy", part, self.num_pulses)
+            yield ev.Progressed.of_activity("natural accuracy", part / self.num_pulses)
         for number, item in enumerate(diagnostics()):
             for part in range(self.num_pulses):
                 time.sleep(self.delay)
-                yield Pulse(f"PGD-{10 * (1 + part)} at 8/255, batch {part + 1}/4", part, self.num_pulses)
+                activity = f"PGD-{10 * (1 + part)} at 8/255, batch {part + 1}/4"
+                yield ev.Progressed.of_activity(activity, part / self.num_pulses)
             if self.error is not None and number == 5:
                 raise self.error
             while self.is_held and number == 5:
                 time.sleep(0.02)
-                yield Pulse("PGD-40 at 8/255", 1, 3)
+                yield ev.Progressed.of_activity("PGD-40 at 8/255", 1 / 3)
             verdict = item.verdict if self.verdicts is None else self.verdicts[number % len(self.verdicts)]
             yield replace(item, verdict=verdict)
-        yield card() if self.card is None else self.card
+        yield ev.AuditFinished(card() if self.card is None else self.card)
 
 
 def main() -> int:
     """Play an audit in the real terminal."""
-    from claf_tui.console.audit_app import run_audit_console
+    from claf_tui.console.audit_app import AuditApp
+    from claf_tui.console.launch import run_console, tell_failure
 
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 30.0
     changes: dict[str, object] = {"space": "released-code"} if "released-code" in sys.argv else {}
     error = DeviceError("the GPU ran out of memory at batch size 250; lower it with --batch-size 100")
     audit = Audit(delay=seconds / 80, error=error if "raise" in sys.argv else None, card=card(**changes))
     with tempfile.TemporaryDirectory() as folder:
-        return run_audit_console(audit, Control(), log_path=Path(folder) / "console.log", list_checks=checks)
+        log_path = Path(folder) / "console.log"
+        result = run_console(AuditApp, audit, Control(), log_path=log_path)
+        tell_failure(result, log_path)
+    return result.return_code
 
 
 if __name__ == "__main__":

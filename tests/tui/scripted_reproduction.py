@@ -153,7 +153,7 @@ class Reproduction:
         for part in range(8):
             time.sleep(self.delay)
             control.wait_while_paused()
-            yield ev.Progressed(0, 0, 0, activity, part / 8, 0.0, 0.0, 0.0, 0.0, None, None, None, 0, 0)
+            yield ev.Progressed.of_activity(activity, part / 8)
 
     def _progressed(
         self, index: int, number: int, epoch: int, plan: ev.PhasePlan, inside: float, share: float, step: int
@@ -184,7 +184,8 @@ class Reproduction:
 
 def main() -> int:
     """Play a reproduction in the real terminal."""
-    from claf_tui.console.reproduce_app import run_reproduction
+    from claf_tui.console.launch import run_console, tell_failure
+    from claf_tui.console.reproduce_app import ReproductionApp
 
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
     changes: dict[str, object] = {"space": "released-code"} if "released-code" in sys.argv else {}
@@ -192,7 +193,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         script = Reproduction(Path(folder), delay=seconds / 500, changes=changes)
         script.error = error if "raise" in sys.argv else None
-        return run_reproduction(script, Control(), log_path=Path(folder) / "console.log")
+        log_path = Path(folder) / "console.log"
+        result = run_console(ReproductionApp, script, Control(), log_path=log_path)
+        tell_failure(result, log_path)
+    return result.return_code
 
 
 if __name__ == "__main__":

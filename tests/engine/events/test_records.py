@@ -13,7 +13,7 @@ from claf_engine import events as ev
 from claf_engine.events.records import from_record, to_record
 
 PROPERTY = settings(derandomize=True, deadline=None, max_examples=15)
-PARTS = (ev.RobustFigure, ev.PhasePlan, ev.TestResult, ev.ReproductionRow)
+PARTS = (ev.RobustFigure, ev.PhasePlan, ev.TestResult, ev.ReproductionRow, ev.PlannedCheck)
 CLASSES: list[type[Any]] = [
     cls for cls in vars(ev).values() if isinstance(cls, type) and dataclasses.is_dataclass(cls) and cls not in PARTS
 ]
@@ -139,6 +139,13 @@ def test_a_null_comes_back_as_none_where_a_number_may_be_missing(
 ) -> None:
     event = dataclasses.replace(data.draw(values_of(cls)), **{name: None})
     assert getattr(through_json(event), name) is None
+
+
+def test_progress_of_which_only_the_activity_is_known_says_nothing_else() -> None:
+    progress = ev.Progressed.of_activity("loading images", 0.5)
+    assert (progress.activity, progress.activity_fraction) == ("loading images", 0.5)
+    others = {field.name for field in dataclasses.fields(progress)} - {"activity", "activity_fraction"}
+    assert {getattr(progress, name) for name in others} == {0, None}
 
 
 FIGURE = ev.RobustFigure("8/255", 0.5, "PGD-10", 10, "2/255", 1, 256)

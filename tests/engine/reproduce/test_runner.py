@@ -9,7 +9,7 @@ from claf_engine import events as ev
 from claf_engine.events.control import Control
 from claf_engine.reproduce.runner import reproduce
 from claf_engine.runs import RunDirectory, list_runs
-from claf_engine.terms.errors import ConfigError, NonFiniteLoss, RunLocked
+from claf_engine.terms.errors import ConfigError, DataError, NonFiniteLoss, RunLocked
 from claf_engine.training.run import run
 from tests.engine.reproduce.conftest import Reproduced, request_of
 
@@ -186,6 +186,42 @@ def test_a_run_that_fails_marks_its_row_and_the_next_row_follows(
     assert rows[1].status == "finished"
     record = json.loads((request_of(tmp_path, "table5").directory / "reproduction.json").read_text())
     assert [row["reason"] for row in record["rows"]] == ["training diverged", ""]
+
+
+def crashing(part: str) -> Callable[..., Iterator[ev.Event]]:
+    def step(*_: object) -> Iterator[ev.Event]:
+        yield from ()
+        raise ZeroDivisionError(part)
+
+    return step
+
+
+def test_a_bug_while_a_row_is_trained_ends_the_reproduction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("claf_engine.reproduce.runner.run", crashing("training"))
+    told: list[ev.Event] = []
+    with pytest.raises(ZeroDivisionError, match="training"):
+        told.extend(reproduce(request_of(tmp_path, "table5"), Control()))
+    assert num_trained(told) == 0
+
+
+def test_a_bug_while_a_row_is_measured_ends_the_reproduction(
+    tmp_path: Path, reproduced: Reproduced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("claf_engine.reproduce.runner.Measurer.measure_steps", crashing("measuring"))
+    with pytest.raises(ZeroDivisionError, match="measuring"):
+        played(reproduced.copy(tmp_path), "table3")
+
+
+def test_an_error_of_ours_while_a_row_is_measured_fails_that_row_alone(
+    tmp_path: Path, reproduced: Reproduced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Iterator[ev.Event]:
+        yield from ()
+        raise DataError("the test images are gone")
+
+    monkeypatch.setattr("claf_engine.reproduce.runner.Measurer.measure_steps", fail)
+    rows = last(played(reproduced.copy(tmp_path))).rows
+    assert [(row.status, row.reason) for row in rows] == [("failed", "the test images are gone")] * 2
 
 
 def test_a_run_in_use_by_another_process_fails_its_row_alone(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 import json
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -9,11 +9,16 @@ from typing import Any
 
 import pytest
 
+from claf_engine import events as ev
 from claf_engine.audits.diagnostic import Diagnostic
 from claf_engine.audits.request import AuditRequest
+from claf_engine.events.control import Control
 from claf_engine.events.ticks import Pulse
 from claf_engine.terms.errors import DataError
 from claf_tui import cli
+from claf_tui.console.bridge import Engine
+from claf_tui.console.launch import ConsoleResult
+from claf_tui.words import exit_codes
 from tests.engine.evaluation.test_cards import card
 from tests.tui.scripted import write_checkpoint
 
@@ -149,25 +154,32 @@ def test_options_that_make_no_sense_are_named(engine: Audit, capsys: Shown, opti
 
 
 @pytest.fixture
-def console(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """A console that plays the audit to its end, and keeps what it was told."""
-    told: list[Any] = []
+def console(monkeypatch: pytest.MonkeyPatch) -> list[ev.Event]:
+    """A console that plays the audit to its end, keeps what it was told, and leaves by the verdict of the card."""
+    told: list[ev.Event] = []
 
-    def run(make_items: Callable[[object], Any], control: object, *, log_path: Path) -> int:
+    def run(_app_class: object, engine: Engine, control: Control, *, log_path: Path) -> ConsoleResult:
         assert log_path.parent.is_dir()
-        told.extend(make_items(control))
-        return 0
+        told.extend(engine(control))
+        last = told[-1]
+        assert isinstance(last, ev.AuditFinished)
+        return ConsoleResult(exit_codes.code_of(exit_codes.Ending(verdict=last.card["verdict"])))
 
-    monkeypatch.setitem(sys.modules, "claf_tui.console.audit_app", SimpleNamespace(run_audit_console=run))
+    monkeypatch.setattr("claf_tui.console.launch.run_console", run)
     monkeypatch.setattr("claf_tui.runners.audit.choose_ui", lambda _: "tui")
     return told
 
 
 def test_the_console_is_told_the_diagnostics_and_then_the_card_and_leaves_a_summary(
-    console: list[Any], engine: Audit, capsys: Shown
+    console: list[ev.Event], engine: Audit, capsys: Shown
 ) -> None:
     engine.verdict = "fails"
     assert cli.run(["audit", "old"]) == 8
-    assert [type(item).__name__ for item in console] == ["Pulse", "Diagnostic", "Pulse", "dict"]
-    assert console[-1]["verdict"] == "fails"
+    assert [type(item).__name__ for item in console] == [
+        "AuditStarted",
+        "Progressed",
+        "DiagnosticFound",
+        "Progressed",
+        "AuditFinished",
+    ]
     assert "✘ audit fails" in capsys.readouterr().out

@@ -2,7 +2,6 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,6 +12,8 @@ from claf_engine.reproduce.forecast import Forecast
 from claf_engine.reproduce.plan import ReproductionRequest
 from claf_engine.terms.errors import RunLocked
 from claf_tui import cli
+from claf_tui.console.bridge import Engine
+from claf_tui.console.launch import ConsoleResult
 from claf_tui.words import exit_codes
 
 Shown = pytest.CaptureFixture[str]
@@ -42,6 +43,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[ReproductionRequest]:
         request.directory.mkdir(parents=True, exist_ok=True)
         (request.directory / "reproduction.json").write_text(json.dumps({"rows": [{"method": "claf"}]}))
         yield table((DONE, second), request.directory, request.space)
+        if request.data == "folder:crash":
+            raise ZeroDivisionError("oh")
 
     monkeypatch.setattr("claf_engine.reproduce.runner.reproduce", reproduce)
     return requests
@@ -116,18 +119,52 @@ def test_the_console_without_a_terminal_is_refused_and_nothing_is_written(root: 
     assert not root.exists()
 
 
-@pytest.mark.parametrize(("code", "expected"), [(0, 7), (1, 7), (130, 130)])
-def test_the_console_s_exit_code_tells_of_rows_that_failed(
-    monkeypatch: pytest.MonkeyPatch, code: int, expected: int
-) -> None:
-    def run_reproduction(make_events: Any, control: Control, *, log_path: Path) -> int:
+@pytest.fixture
+def console(monkeypatch: pytest.MonkeyPatch) -> list[ConsoleResult]:
+    """A console that plays the reproduction to its end and leaves as it is told."""
+    results: list[ConsoleResult] = []
+
+    def run_console(_app_class: object, engine: Engine, control: Control, *, log_path: Path) -> ConsoleResult:
         assert log_path.parent.is_dir()
-        list(make_events(control))
-        return code
+        list(engine(control))
+        return results.pop()
 
     monkeypatch.setattr("claf_tui.runners.reproduce.choose_ui", lambda _: "tui")
-    monkeypatch.setattr("claf_tui.console.reproduce_app.run_reproduction", run_reproduction)
-    assert reproduce("table4", "--seeds", "3", ui=None) == expected
+    monkeypatch.setattr("claf_tui.console.launch.run_console", run_console)
+    return results
+
+
+def test_rows_that_failed_in_the_console_are_told_with_the_table(console: list[ConsoleResult], capsys: Shown) -> None:
+    console.append(ConsoleResult(exit_codes.ROW_FAILED, reason="1 of 2 rows failed: Adversarial: training diverged"))
+    assert reproduce("table4", "--seeds", "3", ui=None) == 7
+    shown = capsys.readouterr()
+    assert "error: 1 of 2 rows failed" in shown.err
+    assert "difference" in shown.out
+
+
+def test_a_crash_in_the_console_stays_a_crash_though_rows_have_failed(
+    console: list[ConsoleResult], capsys: Shown
+) -> None:
+    console.append(ConsoleResult(exit_codes.UNEXPECTED, reason="ZeroDivisionError: oh"))
+    assert reproduce("table4", "--seeds", "3", ui=None) == exit_codes.UNEXPECTED
+    shown = capsys.readouterr()
+    assert "error: ZeroDivisionError: oh (more in" in shown.err
+    assert shown.out == ""
+
+
+def test_leaving_the_console_by_a_signal_stays_its_code(console: list[ConsoleResult]) -> None:
+    console.append(ConsoleResult(130))
+    assert reproduce("table4", "--seeds", "3", ui=None) == 130
+
+
+@pytest.mark.parametrize("ui", ["plain", "jsonl"])
+def test_a_crash_in_lines_ends_as_unexpected_and_leaves_its_traceback_beside_the_table(
+    root: Path, capsys: Shown, ui: str
+) -> None:
+    assert reproduce("table4", "--seeds", "3", "--data", "folder:crash", ui=ui) == exit_codes.UNEXPECTED
+    [log_path] = (root / "reproductions").glob("*/console.log")
+    assert f"error: unexpected ZeroDivisionError: oh (traceback in {log_path})" in capsys.readouterr().err
+    assert "ZeroDivisionError: oh" in log_path.read_text()
 
 
 @pytest.mark.parametrize("arguments", [["table7"], ["table1", "--scale", "huge"], ["table1", "--seeds", "0"], []])

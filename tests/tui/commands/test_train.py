@@ -291,7 +291,9 @@ class Console:
         self.results = list(results)
         self.directories: list[Path] = []
 
-    def __call__(self, engine: runner.RunEngine, control: Control, *, log_path: Path) -> ConsoleResult:
+    def __call__(
+        self, _app_class: object, engine: runner.RunEngine, control: Control, *, log_path: Path
+    ) -> ConsoleResult:
         list(engine(control))
         self.directories.append(engine.directory.path)
         return self.results.pop(0)

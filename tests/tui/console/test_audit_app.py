@@ -4,29 +4,27 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
+from claf_engine import events as ev
 from claf_engine.events.control import Control
 from claf_engine.terms.errors import DeviceError
-from claf_tui.console import audit_app
-from claf_tui.console.audit_app import AuditApp, AuditEngine, MakeItems, run_audit_console
-from claf_tui.console.launch import ConsoleResult
+from claf_tui.console.audit_app import AuditApp
+from claf_tui.console.bridge import Engine
 from claf_tui.screens.card import CardScreen
 from claf_tui.screens.confirm_dialog import ConfirmScreen
 from claf_tui.screens.help import AuditHelp
+from claf_tui.words import exit_codes
 from tests.tui.consoles import SIZES, screen_lines, screen_text, until
 from tests.tui.hostile import EVERYTHING
-from tests.tui.scripted_audit import Audit, card, checks, diagnostics
+from tests.tui.scripted_audit import Audit, card, diagnostics
 
 
 @asynccontextmanager
-async def console(
-    make_items: MakeItems, size: tuple[int, int] = (140, 45)
-) -> AsyncIterator[tuple[AuditApp, Pilot[object]]]:
-    app = AuditApp(AuditEngine(make_items, checks), Control())
+async def console(engine: Engine, size: tuple[int, int] = (140, 45)) -> AsyncIterator[tuple[AuditApp, Pilot[object]]]:
+    app = AuditApp(engine, Control())
     try:
         async with app.run_test(size=size, notifications=True) as pilot:
             yield app, pilot  # type: ignore[misc]
@@ -109,6 +107,15 @@ async def test_a_failed_audit_shows_its_sentence_and_keeps_its_verdicts() -> Non
     assert app.return_code == DeviceError.exit_code
 
 
+@pytest.mark.parametrize(("verdict", "code"), [("passes", exit_codes.OK), ("fails", exit_codes.AUDIT_FAILED)])
+async def test_the_verdict_of_the_card_decides_the_exit_code(verdict: str, code: int) -> None:
+    async with console(Audit(card=card(verdict=verdict))) as (app, pilot):
+        await until(lambda: app.has_ended and app.scene.card is not None)
+        await pilot.press("q")
+        await until(lambda: not app.is_running)
+    assert app.return_code == code
+
+
 async def test_the_card_opens_at_the_end_and_escape_leads_back() -> None:
     async with console(Audit()) as (app, pilot):
         await until(lambda: app.scene.card is not None and "c card" in screen_lines(app)[-1])
@@ -136,7 +143,7 @@ async def test_help_explains_the_verdicts() -> None:
 
 
 async def test_an_audit_whose_checks_are_not_known_lists_what_it_found() -> None:
-    app = AuditApp(AuditEngine(Audit(), lambda: ()), Control())
+    app = AuditApp(Audit(lists_checks=False), Control())
     async with app.run_test(size=(140, 45)):
         await until(lambda: "AUDIT FAILS" in screen_lines(app)[0])
         assert "18 of 18" in screen_text(app)
@@ -151,7 +158,7 @@ async def test_figures_outside_a_ball_are_marked_from_the_first_line_on() -> Non
 async def test_foreign_text_is_shown_and_never_obeyed() -> None:
     odd = [replace(item, title=EVERYTHING, figure=EVERYTHING, meaning=EVERYTHING) for item in diagnostics()]
     record = card(run=EVERYTHING, data=EVERYTHING, classifier=EVERYTHING)
-    async with console(lambda _: iter([*odd, record])) as (app, pilot):
+    async with console(lambda _: iter([*odd, ev.AuditFinished(record)])) as (app, pilot):
         await until(lambda: app.scene.card is not None)
         await until(lambda: "AUDIT FAILS" in screen_lines(app)[0])
         assert all(line.isprintable() for line in screen_lines(app))
@@ -160,21 +167,6 @@ async def test_foreign_text_is_shown_and_never_obeyed() -> None:
         assert all(line.isprintable() for line in screen_lines(app))
 
 
-def test_a_failed_audit_ends_the_process_with_its_code_and_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(audit_app, "run_console", lambda *_, **__: ConsoleResult(5, reason="out of memory"))
-    assert run_audit_console(Audit(), Control(), log_path=tmp_path / "console.log") == 5
-    assert "out of memory (more in" in capsys.readouterr().err
-
-
 def test_the_console_of_an_audit_needs_no_torch() -> None:
     program = "import sys, claf_tui.console.audit_app; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
-
-
-def test_an_engine_leaves_at_the_pulse_after_a_stop() -> None:
-    engine, control = AuditEngine(Audit(is_held=True), checks), Control()
-    control.stop()
-    assert len(list(engine(control))) == 1
-    assert list(engine.take()) == []

@@ -13,12 +13,11 @@ from textual.pilot import Pilot
 from claf_engine import events as ev
 from claf_engine.events.control import Control
 from claf_engine.terms.errors import DeviceError
-from claf_tui.console import reproduce_app
-from claf_tui.console.launch import ConsoleResult
-from claf_tui.console.reproduce_app import ReproductionApp, run_reproduction
+from claf_tui.console.reproduce_app import ReproductionApp
 from claf_tui.screens.confirm_dialog import ConfirmScreen
 from claf_tui.screens.help import ReproductionHelp
 from claf_tui.screens.run_board import RunBoard
+from claf_tui.words import exit_codes
 from tests.tui.consoles import SIZES, screen_lines, screen_text, until
 from tests.tui.hostile import EVERYTHING
 from tests.tui.scripted import run_started
@@ -101,7 +100,7 @@ async def test_a_row_that_failed_says_why_and_leaves_with_a_code_of_its_own(tmp_
         await until(lambda: "└ the loss is NaN at step 240" in screen_text(app))
         await pilot.press("q")
         await until(lambda: not app.is_running)
-    assert app.return_code == 1
+    assert app.return_code == exit_codes.ROW_FAILED
     assert app.reason.startswith("1 of 6 rows failed: RoCL-AT: the loss is NaN")
 
 
@@ -113,6 +112,33 @@ async def test_an_engine_that_raises_leaves_with_the_code_of_its_error(tmp_path:
         await pilot.press("q")
         await until(lambda: not app.is_running)
     assert app.return_code == DeviceError.exit_code
+
+
+async def test_a_crash_after_a_row_that_failed_is_a_crash(tmp_path: Path) -> None:
+    def engine(_: Control) -> Iterator[ev.Event]:
+        failed = replace(waiting_rows()[0], status="failed", reason="the loss is NaN")
+        yield table((failed, *waiting_rows()[1:]), 1)
+        raise ZeroDivisionError("division by zero")
+
+    async with console(engine) as (app, pilot):
+        await until(lambda: "FAILED" in screen_lines(app)[0])
+        await pilot.press("q")
+        await until(lambda: not app.is_running)
+    assert app.return_code == exit_codes.UNEXPECTED
+    assert app.reason == "ZeroDivisionError: division by zero"
+
+
+async def test_what_is_told_after_the_last_poll_counts_for_the_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("claf_tui.console.base.POLLS_PER_SECOND", 0.01)
+    failed = table((replace(waiting_rows()[0], status="failed", reason="the loss is NaN"), *waiting_rows()[1:]), None)
+    async with console(lambda _: iter([failed])) as (app, pilot):
+        await until(lambda: app.thread.join(0))
+        assert app.state.reproduction is None
+        await pilot.press("q")
+        await until(lambda: not app.is_running)
+    assert app.return_code == exit_codes.ROW_FAILED
 
 
 async def test_an_engine_that_fails_at_once_says_why() -> None:
@@ -194,7 +220,7 @@ async def test_before_a_run_there_is_no_dashboard_to_open() -> None:
         while not control.stop_requested:
             control.wait_while_paused(0.02)
             time.sleep(0.02)
-            yield ev.Progressed(0, 0, 0, "timing a few steps", 0.5, 0.0, 0.0, 0.0, 0.0, None, None, None, 0, 0)
+            yield ev.Progressed.of_activity("timing a few steps", 0.5)
 
     async with console(engine, (80, 24)) as (app, pilot):
         await until(lambda: "timing a few steps" in screen_text(app))
@@ -226,7 +252,7 @@ async def test_progress_of_an_evaluation_does_not_move_the_phases_of_its_run(tmp
         rows = (waiting_rows()[0], replace(waiting_rows()[1], status="evaluating", runs=("run",)), *waiting_rows()[2:])
         yield table(rows, 1)
         while not control.stop_requested:
-            yield ev.Progressed(0, 0, 0, "PGD-10 on test images", 0.5, 0.0, 0.0, 9.0, 0.0, None, None, None, 0, 0)
+            yield replace(ev.Progressed.of_activity("PGD-10 on test images", 0.5), elapsed=9.0)
             control.wait_while_paused(0.02)
             time.sleep(0.02)
 
@@ -262,15 +288,6 @@ async def test_foreign_text_is_shown_and_never_obeyed(tmp_path: Path) -> None:
             await pilot.resize_terminal(*size)
             await pilot.pause(0.1)
             assert all(line.isprintable() for line in screen_lines(app))
-
-
-def test_the_exit_code_and_the_reason_reach_the_command_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    result = ConsoleResult(1, reason="1 of 6 rows failed: AT: the loss is NaN")
-    monkeypatch.setattr(reproduce_app, "run_console", lambda *_, **__: result)
-    assert run_reproduction(lambda _: iter(()), Control(), log_path=tmp_path / "console.log") == 1
-    assert "1 of 6 rows failed" in capsys.readouterr().err
 
 
 def test_importing_it_leaves_torch_alone() -> None:

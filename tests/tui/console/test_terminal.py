@@ -24,6 +24,7 @@ fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 from pathlib import Path
 from claf_engine.events.control import Control
 from claf_tui.console.launch import run_console
+from claf_tui.console.train_app import TrainingApp
 from tests.tui.scripted import Script
 folder = Path(sys.argv[1])
 script = Script(folder / "run", delay=0.008)
@@ -35,7 +36,7 @@ def engine(control):
         yield event
         while "deaf" in sys.argv:
             time.sleep(0.05)
-result = run_console(engine, Control(), log_path=folder / "console.log")
+result = run_console(TrainingApp, engine, Control(), log_path=folder / "console.log")
 (folder / "result").write_text(repr(result))
 sys.exit(result.return_code)
 """

@@ -5,8 +5,6 @@ import pytest
 from rich.console import Console
 
 from claf_tui.reports import audit
-from claf_tui.runners.audit import exit_code
-from claf_tui.words import exit_codes
 from tests.engine.evaluation.test_cards import card
 from tests.tui.hostile import EVERYTHING
 
@@ -71,12 +69,6 @@ def test_an_audit_without_a_verdict_says_that_nothing_was_run() -> None:
 def test_the_summary_of_figures_of_no_ball_says_so() -> None:
     worst = {**card()["worst_case"], "is_epsilon_ball": False, "space": "released-code"}
     assert "The figures are not accuracy in an epsilon-ball." in summary(worst_case=worst)
-
-
-def test_only_an_audit_that_fails_has_an_exit_code_of_its_own() -> None:
-    codes = {verdict: exit_code(verdict) for verdict in ("passes", "warns", "not-run", "fails")}
-    assert codes == {"passes": 0, "warns": 0, "not-run": 0, "fails": 8}
-    assert str(exit_codes.AUDIT_FAILED) in exit_codes.MEANINGS
 
 
 def test_foreign_text_of_a_diagnostic_and_of_a_card_is_cleaned() -> None:

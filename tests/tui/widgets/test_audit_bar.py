@@ -1,7 +1,6 @@
 import pytest
 
-from claf_engine.events.ticks import Pulse
-from claf_tui.console.audit_app import progress
+from claf_engine import events as ev
 from claf_tui.state.audit import AuditScene
 from claf_tui.state.moment import Moment
 from claf_tui.widgets.audit_bar import bar_lines, worst_text
@@ -10,8 +9,8 @@ from tests.tui.widgets.folded import plain
 
 SCENES = {
     "starting": AuditScene(command="claf-tui audit latest"),
-    "live": AuditScene(checks(), diagnostics()[:4], progress(Pulse("PGD-10", 1, 4)), Moment("RUNNING")),
-    "paused": AuditScene(checks(), diagnostics()[:4], progress(Pulse("PGD-10", 1, 4)), Moment("PAUSED")),
+    "live": AuditScene(checks(), diagnostics()[:4], ev.Progressed.of_activity("PGD-10", 0.25), Moment("RUNNING")),
+    "paused": AuditScene(checks(), diagnostics()[:4], ev.Progressed.of_activity("PGD-10", 0.25), Moment("PAUSED")),
     "stopped": AuditScene(checks(), diagnostics()[:4], moment=Moment("STOPPED"), command="claf-tui audit latest"),
     "finished": AuditScene(checks(), diagnostics(), moment=Moment("FINISHED"), card=card()),
     "odd": AuditScene(moment=Moment("FINISHED"), card={"verdict": 3, "natural": [], "worst_case": None}),

@@ -1,5 +1,5 @@
 import asyncio
-import gc
+import signal
 import subprocess
 import sys
 import time
@@ -10,7 +10,7 @@ import pytest
 
 from claf_engine import events as ev
 from claf_engine.terms.errors import NonFiniteLoss
-from claf_tui.console.app import AbandonScreen, set_loaded_aside
+from claf_tui.screens.abandon_dialog import AbandonScreen
 from claf_tui.screens.confirm_dialog import ConfirmScreen
 from claf_tui.screens.help import HelpScreen
 from tests.tui.consoles import SIZES, Held, console, finished_run, screen_lines, screen_text, until
@@ -94,7 +94,7 @@ async def test_a_wide_screen_shows_all_panels_and_a_number_pressed_again_shows_o
 async def test_the_word_changes_with_the_key_not_with_the_next_poll(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("claf_tui.console.app.POLLS_PER_SECOND", 2)
+    monkeypatch.setattr("claf_tui.console.base.POLLS_PER_SECOND", 2)
     async with console(held(tmp_path)) as (app, pilot):
         await until(lambda: "RUNNING" in screen_text(app))
         began = time.perf_counter()
@@ -223,7 +223,7 @@ async def test_an_engine_that_does_not_save_can_be_abandoned_after_a_stop(tmp_pa
 async def test_a_signal_saves_and_leaves_with_its_code(tmp_path: Path) -> None:
     async with console(Script(tmp_path / "run", delay=0.005)) as (app, _):
         await until(lambda: app.state.step > 20)
-        app.on_signal(143)
+        app.on_signal(signal.SIGTERM)
         await until(lambda: not app.is_running)
     assert app.return_code == 143
     assert not app.was_abandoned
@@ -233,8 +233,8 @@ async def test_a_second_signal_leaves_at_once(tmp_path: Path) -> None:
     engine = held(tmp_path, saves=False)
     async with console(engine) as (app, _):
         await until(lambda: app.state.run)
-        app.on_signal(143)
-        app.on_signal(143)
+        app.on_signal(signal.SIGTERM)
+        app.on_signal(signal.SIGTERM)
         await until(lambda: not app.is_running)
         assert app.was_abandoned
         engine.saves = True
@@ -329,7 +329,7 @@ async def test_what_other_code_prints_stays_off_the_screen(tmp_path: Path) -> No
 
 
 def test_importing_the_console_is_fast_and_leaves_torch_alone() -> None:
-    code = "import sys, time; t = time.perf_counter(); import claf_tui.console.app, claf_tui.console.launch; "
+    code = "import sys, time; t = time.perf_counter(); import claf_tui.console.train_app, claf_tui.console.launch; "
     code += "assert 'torch' not in sys.modules; assert time.perf_counter() - t < 3"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
 
@@ -340,11 +340,3 @@ async def test_starting_and_leaving_over_and_over_leaves_nothing_behind(tmp_path
             await asyncio.sleep(0.03 * number)
             app.on_hangup()
         assert app.return_code == 129
-
-
-def test_what_is_loaded_when_a_run_begins_is_spared_by_the_garbage_collector() -> None:
-    try:
-        set_loaded_aside()
-        assert gc.get_freeze_count() > len(gc.get_objects())
-    finally:
-        gc.unfreeze()

@@ -1,0 +1,92 @@
+"""The console of one run: its dashboard, live or watched."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TextIO
+
+from textual.app import SystemCommand
+from textual.screen import Screen
+
+from claf_engine import events as ev
+from claf_engine.events.control import Control
+from claf_tui.console.base import ConsoleApp
+from claf_tui.console.bridge import Engine
+from claf_tui.screens.abandon_dialog import AbandonScreen, unsaved_run
+from claf_tui.screens.dashboard import Dashboard
+from claf_tui.state import RunState, reduce, status_word
+from claf_tui.state.moment import Moment
+from claf_tui.words import exit_codes
+
+
+class TrainingApp(ConsoleApp):
+    """Shows a run and steers it; the run's own last event is the end, though the engine may still close its files."""
+
+    LEAVE_TEXT = "The run is live. It finishes its step, saves a checkpoint, and the console closes."
+
+    def __init__(
+        self, engine: Engine, control: Control, *, read_only: bool = False, log_file: TextIO | None = None
+    ) -> None:
+        super().__init__(engine, control, read_only=read_only, log_file=log_file, is_series=False)
+        self.state = RunState()
+        self._dashboard = Dashboard(control, read_only=read_only)
+
+    @property
+    def home(self) -> Screen[None]:
+        """The dashboard."""
+        return self._dashboard
+
+    def take(self, event: ev.Event) -> None:
+        """Fold one event of the run into the state."""
+        self.state = reduce(self.state, event)
+
+    def draw(self, moment: Moment) -> None:
+        """Show the run."""
+        self._dashboard.show(self.state, moment)
+
+    @property
+    def word(self) -> str:
+        """The status word of the run."""
+        return status_word(self.state, None if self.read_only else self.control.status)
+
+    @property
+    def run_directory(self) -> Path | None:
+        """The run's folder, once it has told of it."""
+        return Path(self.state.run.directory) if self.state.run else None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the run has told how it ended."""
+        return self.state.finished is not None
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether the console may be left to go on from another checkpoint."""
+        return not self.is_live and not self.read_only
+
+    @property
+    def reason(self) -> str:
+        """Why the run failed, or an empty string."""
+        return self.state.finished.reason if self.state.finished else ""
+
+    @property
+    def ending(self) -> exit_codes.Ending:
+        """How the run ended: as it told, whatever came of closing its files afterwards."""
+        has_failed = self.state.finished is not None and self.state.finished.status == "failed"
+        return replace(super().ending, error=self.thread.error if has_failed else None, has_failed=has_failed)
+
+    def abandon_screen(self) -> AbandonScreen:
+        """Ask, with the steps that would be lost."""
+        return unsaved_run(self.state)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Put the dashboard's keys into the command palette."""
+        yield from super().get_system_commands(screen)
+        board = self._dashboard
+        yield SystemCommand("Pause or go on", "the run waits at its next step", board.action_toggle_pause)
+        yield SystemCommand("Probe now", "natural and robust accuracy on validation images", board.action_probe)
+        yield SystemCommand("Checkpoint now", "save after this step", board.action_checkpoint)
+        yield SystemCommand("Edit live values", "learning rate and probe interval", board.action_edit)
+        yield SystemCommand("Stop", "finish the step, save and end the run", board.action_stop)
+        yield SystemCommand("Logarithmic loss axis", "switch it on or off", board.action_log_scale)
+        yield SystemCommand("Browse checkpoints", "steps, figures, tensors", self.action_checkpoints)

@@ -1,0 +1,49 @@
+"""Plays an engine without a console: in this thread, as lines, with signals that stop it."""
+
+import contextlib
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from claf_engine import events as ev
+from claf_engine.events.control import Control
+from claf_engine.terms.errors import ClafError
+from claf_tui.console.bridge import Engine
+from claf_tui.reports.printers import print_events
+from claf_tui.runners.signals import stopping_signals
+
+LOG = "console.log"
+"""File of a folder for tracebacks, and for what other code prints while a console is up."""
+
+
+def play_in_lines(engine: Engine, show: Callable[[ev.Event], None], log_path: Path) -> int | None:
+    """Play an engine to its end and show every event; a signal stops it.
+
+    Args:
+        engine: makes the events.
+        show: prints one.
+        log_path: file that receives the traceback of what nobody expected.
+
+    Returns:
+        The number of the first signal that came, or None.
+
+    Raises:
+        Exception: what the engine raises; when a user cannot cause it, with a note that names the log.
+    """
+    control = Control()
+    with stopping_signals(control) as received:
+        try:
+            print_events(engine(control), show, control)
+        except ClafError:
+            raise
+        except Exception as error:
+            with contextlib.suppress(OSError):
+                _keep_traceback(error, log_path)
+            raise
+    return received.number
+
+
+def _keep_traceback(error: Exception, log_path: Path) -> None:
+    with log_path.open("a", encoding="utf-8", errors="backslashreplace") as log_file:
+        log_file.write("".join(traceback.format_exception(error)))
+    error.add_note(f"traceback in {log_path}")

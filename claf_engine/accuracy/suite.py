@@ -8,7 +8,7 @@ from torch import Tensor
 from claf_engine.attacks import PIXEL, Attack, Space, make_attack
 from claf_engine.attacks.norms import distances
 from claf_engine.events import RobustFigure
-from claf_engine.terms.names import AttackName, Norm, PointName
+from claf_engine.terms.names import Norm, PointName
 from claf_engine.terms.pixels import format_distance
 
 
@@ -20,6 +20,7 @@ class AttackSuite:
         step_size: None is the attack's own (see `make_attack`).
         restarts: independent runs; an example counts as robust only if all of them fail.
         seed: of the random starts.
+        name: pgd, fgsm, mi-fgsm or the name that a plugin registers.
         decides: the last point of a run, or any: then an example is broken by the first that is misclassified.
     """
 
@@ -28,7 +29,7 @@ class AttackSuite:
     step_size: Fraction | None = Fraction(2, 255)
     restarts: int = 1
     seed: int = 0
-    name: AttackName = "pgd"
+    name: str = "pgd"
     norm: Norm = "linf"
     space: Space = PIXEL
     decides: PointName = "last"

@@ -1,6 +1,7 @@
 """The images that a finished checkpoint is measured on: its run's own, or those of another source."""
 
 from claf_engine.config import DataConfig, RunConfig
+from claf_engine.config.registry import DATA
 from claf_engine.data import Dataset
 from claf_engine.models.network import CLASSIFIERS
 from claf_engine.runs.header import CheckpointInfo
@@ -26,7 +27,7 @@ def data_config(config: RunConfig, source: str | None, num_train: int | None = 1
         sizes = {"num_train": num_train, "num_validation": 1, "num_test": None}
         return DataConfig.model_validate({**config.data.model_dump(), "source": source, **sizes})
     except ValueError as error:
-        raise ConfigError(f"--data {source}: use shapes, cifar10 or folder:PATH") from error
+        raise ConfigError(f"--data: {DATA.complaint(source)}") from error
 
 
 def require_same_classes(info: CheckpointInfo, data: Dataset) -> None:

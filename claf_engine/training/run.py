@@ -95,7 +95,7 @@ def _train(directory: RunDirectory, control: Control, journal: Journal) -> Itera
     session = Session(config, compute, data, state, feature_epochs(phases))
     pace = Pace(session, phases, plan_work(config, phases, len(data.train), len(data.test)))
     yield _started(session, phases, directory, start)
-    for text in (*data.notices, *damaged, *notices):
+    for text in (*data.notices, *damaged, *notices, *directory.notices):
         yield ev.Notice("warning", text, state.cursor.step)
     if num_dropped and start:
         text = f"{num_dropped} records after step {start.step} were dropped; the run goes on from its checkpoint"

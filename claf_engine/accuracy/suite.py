@@ -72,7 +72,7 @@ def figure_of(
         accuracy=accuracy,
         attack=attack.name,
         steps=attack.steps,
-        step_size=format_distance(attack.step_size),
+        step_size="own" if attack.is_registered else format_distance(attack.step_size),
         restarts=suite.restarts,
         num_examples=num_examples,
         space=suite.space.name,

@@ -111,7 +111,7 @@ def registered_phases(name: str, config: RunConfig) -> tuple[Phase, ...]:
         raise ConfigError(registry.METHODS.complaint(name))
     phases = registry.METHODS.entries[name].value(config)
     if not isinstance(phases, tuple | list) or not all(isinstance(phase, Phase) for phase in phases):
-        raise ConfigError(f"method {name!r} gives {phases!r:.80}; return a tuple of claf_engine Phase")
+        raise ConfigError(f"method {name!r} gives {phases!r:.80}; return a tuple of claf_engine.training.methods.Phase")
     return tuple(phases)
 
 

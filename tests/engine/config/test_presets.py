@@ -326,8 +326,8 @@ def test_none_lifts_a_limit_that_the_preset_sets() -> None:
         ("views.crop_scale=[0.5]", "--set: views.crop_scale needs more items, not [0.5]"),
         (
             "data.source=shape",
-            "--set: data.source: unknown data source 'shape'; use shapes, cifar10 or folder:PATH, or give a --plugin that "
-            "registers it; did you mean shapes?",
+            "--set: data.source: unknown data source 'shape'; use shapes, cifar10 or folder:PATH, or give a --plugin "
+            "that registers it; did you mean shapes?",
         ),
         (
             "method=trade",
@@ -336,8 +336,8 @@ def test_none_lifts_a_limit_that_the_preset_sets() -> None:
         ),
         (
             "model.architecture=resnett",
-            "--set: model.architecture: unknown architecture 'resnett'; use resnet, or give a --plugin that registers it; "
-            "did you mean resnet?",
+            "--set: model.architecture: unknown architecture 'resnett'; use resnet, or give a --plugin that registers "
+            "it; did you mean resnet?",
         ),
         ("runtime.device=gpu", "--set: runtime.device: unknown device 'gpu'; use auto, cpu, cuda or cuda:N"),
     ],

@@ -73,7 +73,9 @@ def registered_source(config: DataConfig) -> Generator[Pulse, None, Source]:
         told = str(error) if entry.plugin is None else raised_in(error, entry.plugin)
         raise DataError(f"data source {config.source!r} of {entry.origin} cannot be loaded: {told}") from error
     if not isinstance(images, Images):
-        raise DataError(f"data source {name!r} gives a {type(images).__name__}; return the record claf_engine.data.Images")
+        raise DataError(
+            f"data source {name!r} gives a {type(images).__name__}; return the record claf_engine.data.Images"
+        )
     names = _class_names(images, name)
     pool, is_rounded = _split(images.train, len(names), f"the training images of {name!r}")
     test, is_test_rounded = _split(images.test, len(names), f"the test images of {name!r}")

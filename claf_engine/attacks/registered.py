@@ -74,7 +74,7 @@ def crafted(model: nn.Module, examples: tuple[Tensor, Tensor], spec: "Attack", g
     """
     images, labels = examples
     attack: RegisteredAttack = ATTACKS.entries[spec.name].value
-    with frozen(model), torch.enable_grad():
+    with ATTACKS.calling(spec.name), frozen(model), torch.enable_grad():
         points = attack.craft(model, images.clone(), labels.clone(), float(spec.epsilon), generator)
     if not isinstance(points, Tensor) or points.shape != images.shape or not points.is_floating_point():
         found = (

@@ -35,7 +35,7 @@ def load_plugin(path: Path) -> Loaded:
         text = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"cannot read the plugin {path}: {error.strerror}") from error
-    plugin = Plugin(path.absolute(), hashlib.sha256(text).hexdigest())
+    plugin = Plugin(path.resolve(), hashlib.sha256(text).hexdigest())
     with registering(plugin):
         _execute(text, plugin)
     return Loaded(plugin, registered_by(plugin))

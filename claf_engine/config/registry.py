@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args
 
 from claf_engine.config.suggestion import suggestion
-from claf_engine.terms.errors import ConfigError
+from claf_engine.terms.errors import ClafError, ConfigError
 from claf_engine.terms.names import EvaluationAttack, Method
 
 Value = TypeVar("Value")
@@ -109,6 +109,18 @@ class Registry(Generic[Value]):
         if name not in self.own and name not in self.entries:
             raise ValueError(self.complaint(name))
         return name
+
+    @contextmanager
+    def calling(self, name: str) -> Iterator[None]:
+        """What is raised meanwhile says whose it is, in a note, unless it is a sentence of its own."""
+        try:
+            yield
+        except ClafError:
+            raise
+        except Exception as error:
+            if (entry := self.entries.get(name)) is not None:
+                error.add_note(f"raised in the {self.kind} {name!r} of {entry.origin}")
+            raise
 
 
 _LOADING: ContextVar[Plugin | None] = ContextVar("plugin that is being loaded", default=None)

@@ -49,7 +49,8 @@ class RegisteredEncoder(nn.Module):
         Raises:
             ConfigError: the module gives something else.
         """
-        features = self.module(images)
+        with MODELS.calling(self.name):
+            features = self.module(images)
         wanted = (len(images), self.num_features)
         if not isinstance(features, Tensor) or tuple(features.shape) != wanted:
             found = f"shape {tuple(features.shape)}" if isinstance(features, Tensor) else type(features).__name__
@@ -69,7 +70,7 @@ def registered_encoder(config: ModelConfig, generator: torch.Generator) -> Regis
     name = config.architecture
     if name not in MODELS.entries:
         raise ConfigError(MODELS.complaint(name))
-    with seeded_from(generator):
+    with MODELS.calling(name), seeded_from(generator):
         module = MODELS.entries[name].value(config)
     if not isinstance(module, nn.Module):
         raise ConfigError(f"architecture {name!r} builds a {type(module).__name__}; return a torch.nn.Module")

@@ -109,7 +109,8 @@ def registered_phases(name: str, config: RunConfig) -> tuple[Phase, ...]:
     """
     if name not in registry.METHODS.entries:
         raise ConfigError(registry.METHODS.complaint(name))
-    phases = registry.METHODS.entries[name].value(config)
+    with registry.METHODS.calling(name):
+        phases = registry.METHODS.entries[name].value(config)
     if not isinstance(phases, tuple | list) or not all(isinstance(phase, Phase) for phase in phases):
         raise ConfigError(f"method {name!r} gives {phases!r:.80}; return a tuple of claf_engine.training.methods.Phase")
     return tuple(phases)

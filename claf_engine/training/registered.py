@@ -83,7 +83,9 @@ def objective_of(name: str, loss: Loss) -> Objective:
         def attack(images: Tensor, labels: Tensor) -> Tensor:
             return exhaust(craft(session, target, (images.detach(), labels), spec))
 
-        return _require_loss(name, loss(logits, *batch, attack))
+        with METHODS.calling(name):
+            value = loss(logits, *batch, attack)
+        return _require_loss(name, value)
 
     return objective
 

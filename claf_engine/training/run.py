@@ -182,4 +182,6 @@ def _translate(error: BaseException) -> BaseException:
 
 
 def _sentence(error: BaseException) -> str:
-    return str(error) if isinstance(error, ClafError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, ClafError):
+        return str(error)
+    return "; ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])

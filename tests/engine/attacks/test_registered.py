@@ -102,9 +102,10 @@ def test_an_attack_cannot_change_the_images_that_it_is_judged_by(model: nn.Modul
 
 def test_a_point_outside_of_the_image_range_is_refused(model: nn.Module) -> None:
     register_attack("mine")(lambda _model, images, _labels, epsilon, _gen: images - epsilon)
-    dark = Split(torch.zeros_like(SPLIT.images), model(torch.zeros(16, 3, 8, 8)).argmax(1))
+    dark = torch.zeros_like(SPLIT.images)
+    rightly = model.eval()(dark.float()).argmax(1)
     with pytest.raises(ClafError, match=r"MINE at 8/255 left \[0, 1\]"):
-        measure(model.eval(), Split(dark.images, model(torch.zeros(16, 3, 8, 8)).argmax(1)))
+        measure(model, Split(dark, rightly))
 
 
 def test_a_point_that_is_not_finite_is_refused(model: nn.Module) -> None:
@@ -128,6 +129,13 @@ def test_what_are_no_images_of_the_same_shape_is_refused(model: nn.Module, given
         ClafError, match=rf"attack 'mine' gives {found}.*; return floating images of shape \(2, 3, 8, 8\)"
     ):
         attack(model, torch.rand(2, 3, 8, 8), labels, spec, torch.Generator(), FP32)
+
+
+def test_what_it_raises_says_whose_it_is(model: nn.Module) -> None:
+    register_attack("mine")(lambda *_: 1 / 0)  # type: ignore[arg-type,return-value]
+    with pytest.raises(ZeroDivisionError) as raised:
+        measure(model)
+    assert raised.value.__notes__[0].startswith("raised in the attack 'mine' of ")
 
 
 def test_any_point_of_it_cannot_decide(model: nn.Module) -> None:

@@ -51,6 +51,12 @@ def test_a_plugin_can_be_loaded_twice(tmp_path: Path) -> None:
     assert load_plugin(path) == load_plugin(path)
 
 
+def test_a_plugin_is_the_same_by_another_way_to_its_file(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    path = plugin_file(tmp_path, REGISTERS)
+    assert load_plugin(path) == load_plugin(tmp_path / "below" / ".." / "my.py")
+
+
 def test_a_plugin_that_was_edited_is_loaded_anew(tmp_path: Path) -> None:
     load_plugin(plugin_file(tmp_path, REGISTERS))
     loaded = load_plugin(plugin_file(tmp_path, REGISTERS.replace("mine", "other")))

@@ -105,6 +105,13 @@ def test_features_of_another_shape_than_promised_are_refused_with_both() -> None
         build().with_classifier(NATURAL)(torch.rand(2, 3, 2, 2))
 
 
+def test_what_it_raises_says_whose_it_is() -> None:
+    register_model("mine")(lambda _: nn.Linear(3, "x"))  # type: ignore[arg-type]
+    with pytest.raises(TypeError) as raised:
+        build()
+    assert raised.value.__notes__ == [f"raised in the architecture 'mine' of {__name__}"]
+
+
 def test_an_architecture_that_is_not_registered_is_refused() -> None:
     register_model("mine")(Scaled)
     config = ModelConfig(architecture="mine")

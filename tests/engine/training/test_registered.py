@@ -8,10 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from claf_engine import events as ev
+from claf_engine.accuracy.measure import Accuracy
 from claf_engine.config import ModelConfig, RunConfig
 from claf_engine.config.plugins import load_plugin
 from claf_engine.config.registry import METHODS as REGISTERED
 from claf_engine.data import Images, register_data
+from claf_engine.events import RobustFigure
 from claf_engine.events.control import Control
 from claf_engine.models.network import ADVERSARIAL, NATURAL
 from claf_engine.models.registered import register_model
@@ -21,6 +23,7 @@ from claf_engine.runs.journal import read_events
 from claf_engine.terms.errors import CheckpointError, ConfigError, RunError
 from claf_engine.training.checkpoint import load_trained_network
 from claf_engine.training.methods import METHODS, phases_of
+from claf_engine.training.probe import fall_of
 from claf_engine.training.registered import Attack, Model, register_loss, register_method
 from tests.engine.tiny import play, state_sha256, tiny_config, tiny_data, tiny_session, use_tiny_data
 from tests.engine.training.test_run import leave, outcome
@@ -122,6 +125,41 @@ def test_what_cannot_be_minimised_is_refused_with_what_can(
     register_loss("mine")(lambda model, images, _labels, _attack: value(model(images)))
     with pytest.raises(ConfigError, match=f"loss 'mine' gives {found}; return one number with its graph, such as"):
         trained(short("mine"), tmp_path)
+
+
+BROKEN = """
+    from claf_engine.training.registered import register_loss, register_method
+
+    @register_loss("loss")
+    def loss(model, images, labels, attack):
+        return 1 / 0
+
+    @register_method("phases")
+    def phases(config):
+        return 1 / 0
+"""
+
+
+@pytest.mark.parametrize("method", ["loss", "phases"])
+def test_what_a_plugin_raises_while_training_says_whose_it_is(tmp_path: Path, method: str) -> None:
+    load_plugin(plugin_file(tmp_path, BROKEN))
+    with pytest.raises(ZeroDivisionError) as raised:
+        trained(short(method), tmp_path)
+    assert raised.value.__notes__ == [f"raised in the method {method!r} of plugin my.py"]
+    (run,) = tmp_path.glob("*-mine")
+    finished = read_events(run)[-1]
+    assert isinstance(finished, ev.RunFinished)
+    assert finished.reason == f"ZeroDivisionError: division by zero; raised in the method {method!r} of plugin my.py"
+
+
+def test_robust_accuracy_that_falls_is_watched_where_a_loss_attacks_and_nowhere_else() -> None:
+    register_loss("attacking")(attacked)
+    register_loss("plain", is_natural=True)(natural)
+    figures = (RobustFigure("8/255", 0.5, "pgd", 1, "2/255", 1, 4),)
+    for method, is_watched in (("attacking", True), ("plain", False)):
+        session = tiny_session(short(method))
+        (phase,) = phases_of(session.config)
+        assert (fall_of(session, phase, Accuracy(0.9, figures)) is not None) == is_watched
 
 
 def test_a_registered_method_plays_its_phases_in_order(tmp_path: Path) -> None:

@@ -35,13 +35,23 @@ def register_model(name: str) -> Callable[[Function], Function]:
 
 
 class RegisteredEncoder(nn.Module):
-    """A plugin's encoder, which gives what it promises or is refused."""
+    """A plugin's encoder, which gives what it promises or is refused.
+
+    Its text representation has the hash of the plugin's text: equal weights do not make equal models, and what was
+    measured of one must not be taken for the other.
+    """
 
     def __init__(self, module: nn.Module, num_features: int, name: str) -> None:
         super().__init__()
         self.module = module
         self.num_features = num_features
         self.name = name
+        plugin = MODELS.entries[name].plugin
+        self._origin = "" if plugin is None else plugin.sha256
+
+    def extra_repr(self) -> str:
+        """Its name and where it is from."""
+        return f"{self.name}, {self._origin}"
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (N, 3, H, W) in [0, 1] to features (N, D).

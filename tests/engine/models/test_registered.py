@@ -1,11 +1,12 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from claf_engine.config import ModelConfig
-from claf_engine.config.registry import MODELS
+from claf_engine.config.registry import MODELS, Plugin, registering
 from claf_engine.models.folding import fold
 from claf_engine.models.network import NATURAL, Network, build_network
 from claf_engine.models.registered import register_model
@@ -80,6 +81,15 @@ def test_folding_leaves_it_alone() -> None:
     register_model("mine")(Scaled)
     model = build().with_classifier(NATURAL)
     assert fold(model) is model
+
+
+def test_encoders_of_two_texts_are_told_apart_by_their_representation() -> None:
+    told = []
+    for sha256 in ("1" * 64, "2" * 64):
+        with registering(Plugin(Path("/a/my.py"), sha256)):
+            register_model("mine")(Scaled)
+        told.append(repr(build().encoder))
+    assert told[0] != told[1]
 
 
 def test_what_is_no_module_is_refused() -> None:

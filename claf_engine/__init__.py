@@ -11,14 +11,18 @@ if TYPE_CHECKING:
     from claf_engine import events
     from claf_engine.accuracy.any_model import attack, measure
     from claf_engine.accuracy.measure import Accuracy
+    from claf_engine.attacks.registered import register_attack
     from claf_engine.audits.any_model import ModelAudit, audit
     from claf_engine.audits.audit import audit_checkpoint
     from claf_engine.audits.request import AuditRequest
     from claf_engine.config import RunConfig
+    from claf_engine.config.plugins import load_plugin
     from claf_engine.config.presets import Override, parse_override, resolve_config
+    from claf_engine.data.registered import Images, register_data
     from claf_engine.evaluation.evaluate import EvaluationRequest, evaluate
     from claf_engine.evaluation.subject import load_network
     from claf_engine.events.control import Control
+    from claf_engine.models.registered import register_model
     from claf_engine.runs import create_run, find_checkpoint, find_run, open_run
     from claf_engine.runs.header import read_info
     from claf_engine.terms.errors import (
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     )
     from claf_engine.training.losses import nt_xent_loss, supcon_loss
     from claf_engine.training.methods import METHODS
+    from claf_engine.training.registered import register_loss, register_method
     from claf_engine.training.run import run, train
 
 _HOMES = {
@@ -48,6 +53,11 @@ _HOMES = {
     "events.control": ("Control",),
     "runs": ("create_run", "find_checkpoint", "find_run", "open_run"),
     "runs.header": ("read_info",),
+    "attacks.registered": ("register_attack",),
+    "config.plugins": ("load_plugin",),
+    "data.registered": ("Images", "register_data"),
+    "models.registered": ("register_model",),
+    "training.registered": ("register_loss", "register_method"),
     "terms.errors": (
         "CheckpointError",
         "ClafError",
@@ -75,6 +85,7 @@ __all__ = [
     "DataError",
     "DeviceError",
     "EvaluationRequest",
+    "Images",
     "ModelAudit",
     "NonFiniteLoss",
     "Override",
@@ -90,11 +101,17 @@ __all__ = [
     "find_checkpoint",
     "find_run",
     "load_network",
+    "load_plugin",
     "measure",
     "nt_xent_loss",
     "open_run",
     "parse_override",
     "read_info",
+    "register_attack",
+    "register_data",
+    "register_loss",
+    "register_method",
+    "register_model",
     "resolve_config",
     "run",
     "supcon_loss",

@@ -7,7 +7,7 @@ inside it. Nothing of the caller's is changed: thread count, allocator, random g
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from claf_engine.accuracy.measure import Accuracy, Examples, accuracy_steps, answer_steps
 from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import Attacked, require_pixels
+from claf_engine.attacks.registered import require_registered
 from claf_engine.compute.device import Compute, initialised_accelerators
 from claf_engine.data import Split, to_pixels
 from claf_engine.events.ticks import exhaust
@@ -36,7 +37,7 @@ def attack(  # noqa: PLR0913 (a script names the few that it changes)
     steps: int = 10,
     step_size: Distance | None = None,
     norm: Norm = "linf",
-    name: AttackName = "pgd",
+    name: str = "pgd",
     restarts: int = 1,
     seed: int = 0,
     batch_size: int = 250,
@@ -51,7 +52,8 @@ def attack(  # noqa: PLR0913 (a script names the few that it changes)
         steps: gradient steps of each restart; ignored by fgsm.
         step_size: by default 2.5 eps / steps, which crosses the ball; ignored by fgsm.
         norm: linf or l2.
-        name: pgd (Madry et al. 2018), fgsm (Goodfellow et al. 2015) or mi-fgsm (Dong et al. 2018).
+        name: pgd (Madry et al. 2018), fgsm (Goodfellow et al. 2015), mi-fgsm (Dong et al. 2018), or what was registered
+            (see `register_attack`), which takes steps of its own.
         restarts: random starts; what one has broken is not tried again.
         seed: of the random starts.
         batch_size: examples at once.
@@ -84,7 +86,7 @@ def measure(  # noqa: PLR0913 (a script names the few that it changes)
     steps: int = 10,
     step_size: Distance | None = None,
     norm: Norm = "linf",
-    name: AttackName = "pgd",
+    name: str = "pgd",
     restarts: int = 1,
     decides: PointName = "any",
     seed: int = 0,
@@ -174,7 +176,7 @@ def _suite(  # noqa: PLR0913 (the options of `attack` and `measure`, once)
     steps: int,
     step_size: Distance | None,
     norm: Norm,
-    name: AttackName,
+    name: str,
     restarts: int,
     seed: int,
     decides: PointName,
@@ -184,9 +186,11 @@ def _suite(  # noqa: PLR0913 (the options of `attack` and `measure`, once)
     Raises:
         ConfigError: one of them is wrong.
     """
-    for what, value, known in (("norm", norm, get_args(Norm)), ("name", name, get_args(AttackName))):
-        if value not in known:
-            raise ConfigError(f"{what}={value!r} is unknown; use {' or '.join(map(repr, known))}")
+    if norm not in get_args(Norm):
+        raise ConfigError(f"norm={norm!r} is unknown; use {' or '.join(map(repr, get_args(Norm)))}")
+    is_registered = name not in get_args(AttackName)
+    if is_registered:
+        require_registered(name, norm, "pixel")
     if steps < 0 or restarts < 1 or not radii:
         raise ConfigError("an attack needs a radius, steps of at least 0 and restarts of at least 1")
     try:
@@ -194,9 +198,10 @@ def _suite(  # noqa: PLR0913 (the options of `attack` and `measure`, once)
         length = None if step_size is None else parse_distance(step_size)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    if length is None and name == "pgd":
-        return AttackSuite(epsilons, steps, "crossing", restarts, seed, name, norm, decides=decides)
-    return AttackSuite(epsilons, steps, length, restarts, seed, name, norm, decides=decides)
+    if is_registered:  # it takes steps of its own, and its last point decides
+        return AttackSuite(epsilons, restarts=restarts, seed=seed, name=name, norm=norm)
+    chosen: Fraction | Literal["crossing"] | None = "crossing" if length is None and name == "pgd" else length
+    return AttackSuite(epsilons, steps, chosen, restarts, seed, name, norm, decides=decides)
 
 
 def gathered(data: Tensor | Iterable[Any], labels: Tensor | None, limit: int | None) -> tuple[Tensor, Tensor]:

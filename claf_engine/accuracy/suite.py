@@ -10,7 +10,7 @@ from claf_engine.attacks import PIXEL, Attack, Space, crossing_step_size, make_a
 from claf_engine.attacks.norms import distances
 from claf_engine.config import EvaluationConfig, ModelConfig, ProbeConfig, RunConfig
 from claf_engine.events import RobustFigure
-from claf_engine.terms.names import AttackName, Norm, PointName
+from claf_engine.terms.names import Norm, PointName
 from claf_engine.terms.pixels import format_distance
 
 
@@ -23,6 +23,7 @@ class AttackSuite:
             (see `make_attack`).
         restarts: independent runs; an example counts as robust only if all of them fail.
         seed: of the random starts.
+        name: pgd, fgsm, mi-fgsm or the name that a plugin registers.
         decides: the last point of a run, or any: then an example is broken by the first that is misclassified.
     """
 
@@ -31,7 +32,7 @@ class AttackSuite:
     step_size: Fraction | Literal["crossing"] | None = Fraction(2, 255)
     restarts: int = 1
     seed: int = 0
-    name: AttackName = "pgd"
+    name: str = "pgd"
     norm: Norm = "linf"
     space: Space = PIXEL
     decides: PointName = "last"
@@ -91,7 +92,7 @@ def figure_of(
         accuracy=accuracy,
         attack=attack.name,
         steps=attack.steps,
-        step_size=format_distance(attack.step_size),
+        step_size="own" if attack.is_registered else format_distance(attack.step_size),
         restarts=suite.restarts,
         num_examples=num_examples,
         space=suite.space.name,

@@ -6,6 +6,7 @@ The model is any module from images in [0, 1] to logits; freezing it (eval mode,
 from claf_engine.attacks.attacked import Attacked, predict
 from claf_engine.attacks.gradients import Gradient, gradient_of, log_odds, log_odds_gradient
 from claf_engine.attacks.loop import ascent_steps, attack, attack_steps, require_ball, require_pixels
+from claf_engine.attacks.registered import register_attack
 from claf_engine.attacks.spaces import PIXEL, RELEASED_CODE, Space, space_of
 from claf_engine.attacks.spec import Attack, crossing_step_size, from_config, make_attack
 
@@ -26,6 +27,7 @@ __all__ = [
     "log_odds_gradient",
     "make_attack",
     "predict",
+    "register_attack",
     "require_ball",
     "require_pixels",
     "space_of",

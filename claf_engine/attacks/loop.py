@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from claf_engine.attacks import norms
 from claf_engine.attacks.gradients import Gradient, log_odds_gradient
+from claf_engine.attacks.registered import crafted
 from claf_engine.attacks.spec import Attack
 from claf_engine.compute.device import Compute
 from claf_engine.events.ticks import Pulse, exhaust
-from claf_engine.terms.errors import ClafError, DataError
+from claf_engine.terms.errors import ClafError, ConfigError, DataError
 
 ROUNDING = 1e-6
 """How far beyond epsilon, or outside [0, 1], rounding may carry an attacked image."""
@@ -109,7 +110,13 @@ def take_step(state: tuple[Tensor, Tensor], gradient: Tensor, origin: Tensor, sp
 
 
 def start(origin: Tensor, spec: Attack, generator: torch.Generator) -> Tensor:
-    """Where the attack begins: at the origin, or at a random point of the ball, in [0, 1]."""
+    """Where the attack begins: at the origin, or at a random point of the ball, in [0, 1].
+
+    Raises:
+        ConfigError: the attack is a plugin's, which has no points to climb from or to judge.
+    """
+    if spec.is_registered:
+        raise ConfigError(f"{spec.title} is a plugin's and gives its last points alone; let the last point decide")
     if spec.start == "none":
         return origin.clone()
     epsilon = float(spec.epsilon)
@@ -144,9 +151,22 @@ def attack_steps(
         compute: precision of the forward and backward passes; the images themselves stay fp32.
 
     Returns:
-        (N, C, H, W) in [0, 1].
+        (N, C, H, W) in [0, 1]; what a plugin's attack gives is checked by `require_ball` alone.
+
+    Raises:
+        ClafError: a plugin's attack gives no images.
     """
+    if spec.is_registered:
+        return _registered_steps(model, images, labels, spec, generator)
     return ascent_steps(log_odds_gradient(model, labels, compute), images, spec, generator)
+
+
+def _registered_steps(
+    model: nn.Module, images: Tensor, labels: Tensor, spec: Attack, generator: torch.Generator
+) -> Generator[Pulse, None, Tensor]:
+    """An attack of a plugin, which has no steps that we know of."""
+    yield Pulse(spec.title)
+    return crafted(model, (images, labels), spec, generator)
 
 
 def attack(

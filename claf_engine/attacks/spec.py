@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, get_args
 
+from claf_engine.attacks.registered import require_registered
 from claf_engine.attacks.spaces import PIXEL, Space, space_of
 from claf_engine.config import AttackConfig, ModelConfig
 from claf_engine.terms.names import AttackName, Norm
@@ -28,7 +29,7 @@ class Attack:
         start: "none" (the image), "uniform" (in the ball), or "gaussian" (deviation 0.001, as TRADES does).
         norm: of ball and step.
         momentum: None for a plain gradient, else the factor by which MI-FGSM keeps the past ones.
-        name: for reports.
+        name: for reports; that of a plugin's attack says what is run, and steps and start are its own affair.
         space: the coordinates it lives in.
     """
 
@@ -38,20 +39,26 @@ class Attack:
     start: Start = "uniform"
     norm: Norm = "linf"
     momentum: float | None = None
-    name: AttackName = "pgd"
+    name: str = "pgd"
     space: Space = PIXEL
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether it is a plugin's."""
+        return self.name not in get_args(AttackName)
 
     @property
     def title(self) -> str:
         """For a person: "PGD-10 at 8/255"; where the radius is no distance between images, with the space's name."""
-        name = self.name.upper() if self.name == "fgsm" else f"{self.name.upper()}-{self.steps}"
+        is_plain = self.name == "fgsm" or self.is_registered
+        name = self.name.upper() if is_plain else f"{self.name.upper()}-{self.steps}"
         norm = "" if self.norm == "linf" else " L2"
         space = "" if self.space.is_pixel else f" ({self.space.name})"
         return f"{name}{norm} at {format_distance(self.epsilon)}{space}"
 
 
 def make_attack(
-    name: AttackName,
+    name: str,
     epsilon: Fraction,
     *,
     steps: int = 10,
@@ -63,13 +70,20 @@ def make_attack(
 
     Args:
         name: "pgd" (Madry et al. 2018, random start), "fgsm" (Goodfellow et al. 2015, one step of epsilon, no random
-            start) or "mi-fgsm" (Dong et al. 2018, momentum 1, no random start).
+            start) or "mi-fgsm" (Dong et al. 2018, momentum 1, no random start); or the name that a plugin registers.
         epsilon: radius.
-        steps: ignored by fgsm.
-        step_size: by default 2/255 (pgd), epsilon / steps (mi-fgsm), or 2.5 epsilon / steps in L2; ignored by fgsm.
+        steps: ignored by fgsm and by a plugin's attack.
+        step_size: by default 2/255 (pgd), epsilon / steps (mi-fgsm), or 2.5 epsilon / steps in L2; ignored by fgsm
+            and by a plugin's attack.
         norm: of ball and step.
         space: the coordinates.
+
+    Raises:
+        ConfigError: there is no such attack, or a plugin's is of another norm or space.
     """
+    if name not in get_args(AttackName):
+        require_registered(name, norm, space.name)
+        return Attack(epsilon, Fraction(0), 0, "none", norm, None, name, space)
     if step_size is None:
         step_size = _default_step_size(name, epsilon, steps, norm)
     match name:
@@ -77,7 +91,7 @@ def make_attack(
             return Attack(epsilon, epsilon, 1, "none", norm, None, name, space)
         case "mi-fgsm":
             return Attack(epsilon, step_size, steps, "none", norm, MI_FGSM_MOMENTUM, name, space)
-        case "pgd":
+        case _:
             return Attack(epsilon, step_size, steps, "uniform", norm, None, name, space)
 
 
@@ -98,7 +112,7 @@ def from_config(config: AttackConfig, model: ModelConfig, *, steps: int | None =
     )
 
 
-def _default_step_size(name: AttackName, epsilon: Fraction, steps: int, norm: Norm) -> Fraction:
+def _default_step_size(name: str, epsilon: Fraction, steps: int, norm: Norm) -> Fraction:
     if name == "mi-fgsm":
         return epsilon / steps
     return crossing_step_size(epsilon, steps) if norm == "l2" else Fraction(2, 255)

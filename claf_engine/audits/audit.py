@@ -28,6 +28,7 @@ from claf_engine.evaluation.measured_card import command_line, facts
 from claf_engine.evaluation.subject import Opened, open_steps, require_same_classes, require_trained
 from claf_engine.events.ticks import Pulse, exhaust, pump
 from claf_engine.models.hashing import hash_tensors
+from claf_engine.models.registered import RegisteredEncoder
 from claf_engine.runs import versions
 from claf_engine.terms.names import Verdict
 from claf_engine.terms.pixels import format_distance
@@ -172,7 +173,9 @@ def _key(budget: Budget, subject: Subject, weights_sha256: str) -> str:
     if subject.train is not None:
         images |= {"train images": subject.train.images, "train labels": subject.train.labels}
     made = versions()
-    plain = [
+    encoder = None if subject.network is None else subject.network.encoder
+    plain: list[Any] = [repr(encoder)] if isinstance(encoder, RegisteredEncoder) else []
+    plain += [
         weights_sha256,
         [subject.classifier, subject.data],
         hash_tensors(images),

@@ -7,10 +7,11 @@ wrong values and `claf-tui config show`. Distances are exact fractions in pixel 
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from claf_engine.config.base import Count, PixelDistance, Positive, Settings, Share
 from claf_engine.config.measuring import EvaluationConfig, ProbeConfig
+from claf_engine.config.registry import DATA, DEFAULT_ARCHITECTURE, METHODS, MODELS, data_name
 from claf_engine.config.training import (
     AdversarialConfig,
     AlpConfig,
@@ -23,7 +24,6 @@ from claf_engine.config.training import (
     SupervisedConfig,
     TradesConfig,
 )
-from claf_engine.terms.names import Method
 
 __all__ = [
     "AdversarialConfig",
@@ -49,25 +49,36 @@ __all__ = [
 ]
 
 
+def require_source(source: str) -> str:
+    """Give a data source back, for a check of a setting.
+
+    Raises:
+        ValueError: there is none of this form.
+    """
+    if not re.fullmatch(r"shapes|cifar10|folder:.+", source) and data_name(source) not in DATA.entries:
+        raise ValueError(DATA.complaint(source))
+    return source
+
+
 class DataConfig(Settings):
     """Which images, and how they are split."""
 
-    source: str = Field("shapes", description="shapes, cifar10, or folder:PATH with train/CLASS and test/CLASS")
+    source: Annotated[str, AfterValidator(require_source)] = Field(
+        "shapes",
+        description="shapes, cifar10, folder:PATH with train/CLASS and test/CLASS, or NAME:ARGUMENT of a plugin",
+    )
     seed: Count = Field(0, description="seed of the shapes generator and of the train/validation split")
     num_train: Positive | None = Field(None, description="training images after the validation split; all by default")
     num_validation: Positive = Field(1000, description="images held out of the training split to select on")
     num_test: Positive | None = Field(None, description="test images; all by default")
 
-    @model_validator(mode="after")
-    def _source_is_known(self) -> "DataConfig":
-        if not re.fullmatch(r"shapes|cifar10|folder:.+", self.source):
-            raise ValueError(f"unknown data source {self.source!r}; use shapes, cifar10 or folder:PATH")
-        return self
-
 
 class ModelConfig(Settings):
-    """The network: a CIFAR-stem ResNet encoder, a projection head and linear classifiers."""
+    """The network: an encoder, ours a CIFAR-stem ResNet, a projection head and linear classifiers."""
 
+    architecture: Annotated[str, AfterValidator(MODELS.require)] = Field(
+        DEFAULT_ARCHITECTURE, description="of the encoder: resnet, or the name that a plugin registers"
+    )
     width: Positive = Field(64, description="channels of the first stage; each later stage doubles them")
     blocks: tuple[Positive, ...] = Field((2, 2, 2, 2), description="residual blocks per stage; ResNet-18 is [2,2,2,2]")
     activation: Literal["relu", "silu", "softplus"] = Field(
@@ -144,7 +155,11 @@ class RuntimeConfig(Settings):
 class RunConfig(Settings):
     """All of a run."""
 
-    method: Method = Field("claf", description="claf, natural, scl, at, fgsm, trades, alp or rocl; see docs/methods.md")
+    method: Annotated[str, AfterValidator(METHODS.require)] = Field(
+        "claf",
+        description="claf, natural, scl, at, fgsm, trades, alp or rocl; see docs/methods.md; or the name that a plugin "
+        "registers",
+    )
     seed: Count = 0
     batch_size: Annotated[int, Field(ge=2)] = 256
     data: DataConfig = DataConfig()

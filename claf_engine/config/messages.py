@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from claf_engine.config import RunConfig
+from claf_engine.config.suggestion import suggestion
 
 Location = tuple[str | int, ...]
 
@@ -52,12 +53,6 @@ def describe(error: ValidationError, layers: list[Layer]) -> str:
     location = _located(first)
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return f"{_origin(location, layers)}: {_sentence(first, location)}{more}"
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """`; did you mean "x"?` for the nearest known word, or nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 @cache

@@ -2,5 +2,6 @@
 
 from claf_engine.data.dataset import Dataset, Split, to_pixels
 from claf_engine.data.loading import dataset_steps, load_dataset
+from claf_engine.data.registered import Images, register_data
 
-__all__ = ["Dataset", "Split", "dataset_steps", "load_dataset", "to_pixels"]
+__all__ = ["Dataset", "Images", "Split", "dataset_steps", "load_dataset", "register_data", "to_pixels"]

@@ -7,6 +7,7 @@ import torch
 from claf_engine.config import DataConfig
 from claf_engine.data.dataset import Dataset, Source, split_source
 from claf_engine.data.folder import PREFIX, folder_source
+from claf_engine.data.registered import is_registered, registered_source
 from claf_engine.data.shapes import shapes_source
 from claf_engine.events.ticks import Pulse, exhaust
 
@@ -41,4 +42,6 @@ def _source_steps(config: DataConfig) -> Generator[Pulse, None, Source]:
         from claf_engine.data.cifar10 import cifar10_source
 
         return cifar10_source(config)
+    if is_registered(config.source):
+        return registered_source(config)
     return shapes_source(config)

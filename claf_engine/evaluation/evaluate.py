@@ -6,7 +6,7 @@ from collections.abc import Generator
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from torch import nn
 
@@ -15,8 +15,10 @@ from claf_engine.accuracy.defences import ADAPTIVE, Defence, Defended, defended_
 from claf_engine.accuracy.measure import Accuracy, accuracy_steps, first
 from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import space_of
+from claf_engine.attacks.registered import require_registered
 from claf_engine.compute.device import Compute, settings_restored
 from claf_engine.config import RunConfig
+from claf_engine.config.registry import ATTACKS
 from claf_engine.data import Split
 from claf_engine.evaluation.cards import Standing
 from claf_engine.evaluation.measured_card import keep_report_card
@@ -36,6 +38,8 @@ IGNORED = {
     "autoattack": ("sets its own steps and restarts", ("steps", "step_size", "restarts", "decides")),
 }
 """What is peculiar to an attack, and the fields of a request that it therefore has no use for."""
+OF_A_PLUGIN = ("of a plugin sets its own steps, the last of which decides", ("steps", "step_size", "decides"))
+"""The same of every attack that a plugin registers."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class EvaluationRequest:
     Attributes:
         checkpoint: the file.
         epsilons: radii, in pixel space unless `space` says otherwise; 0 is allowed and must give natural accuracy.
-        attack: pgd, fgsm, mi-fgsm or autoattack.
+        attack: pgd, fgsm, mi-fgsm, autoattack or the name that a plugin registers.
         steps: attack steps; None is 10, where the attack does not set its own.
         step_size: length of one; None is the attack's own (see `make_attack`).
         restarts: independent attacks; an example counts as robust only if all fail; None is 1.
@@ -63,13 +67,13 @@ class EvaluationRequest:
         is_curve: measure the radii as one curve (see `claf_engine.accuracy.curve_steps`) instead of each for itself.
 
     Raises:
-        ConfigError: an option is given that the attack would ignore, the attack does not exist in the space, or no
-            curve is measured of it.
+        ConfigError: there is no such attack, an option is given that it would ignore, it does not exist in the norm or
+            the space, or no curve is measured of it.
     """
 
     checkpoint: Path
     epsilons: tuple[Fraction, ...] = (Fraction(8, 255), Fraction(16, 255))
-    attack: EvaluationAttack = "pgd"
+    attack: str = "pgd"
     steps: int | None = None
     step_size: Fraction | None = None
     restarts: int | None = None
@@ -87,7 +91,12 @@ class EvaluationRequest:
     is_curve: bool = False
 
     def __post_init__(self) -> None:
-        peculiarity, ignored = IGNORED.get(self.attack, ("", ()))
+        is_ours = self.attack in get_args(EvaluationAttack)
+        if not is_ours:
+            if self.attack not in ATTACKS.entries:
+                raise ConfigError(f"--attack: {ATTACKS.complaint(self.attack)}")
+            require_registered(self.attack, self.norm, self.space)
+        peculiarity, ignored = IGNORED.get(self.attack, ("", ()) if is_ours else OF_A_PLUGIN)
         for name in ignored:
             if getattr(self, name) is not None:
                 raise ConfigError(f"{self.attack} {peculiarity}; leave out --{name.replace('_', '-')}")

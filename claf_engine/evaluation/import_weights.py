@@ -11,10 +11,13 @@ from pydantic import ValidationError
 
 from claf_engine.compute.device import Compute
 from claf_engine.config import DataConfig, ModelConfig, RunConfig
+from claf_engine.config.registry import DATA
 from claf_engine.data.folder import PREFIX
 from claf_engine.data.listing import list_folder
+from claf_engine.data.registered import is_registered, registered_source
 from claf_engine.data.shapes import SHAPES
 from claf_engine.evaluation.foreign_weights import Converted, convert, read_foreign
+from claf_engine.events.ticks import exhaust
 from claf_engine.models.network import CLASSIFIERS, NATURAL
 from claf_engine.runs import IMPORTED, RunDirectory, create_run, to_plain, versions
 from claf_engine.terms.errors import CheckpointError, ConfigError
@@ -119,11 +122,13 @@ def _class_names(source: str) -> tuple[str, ...]:
     try:
         DataConfig(source=source)
     except ValidationError as error:
-        raise ConfigError(f"--data {source}: use shapes, cifar10 or folder:PATH") from error
+        raise ConfigError(f"--data: {DATA.complaint(source)}") from error
     if source == "cifar10":
         return CIFAR10_CLASSES
     if source.startswith(PREFIX):
         return list_folder(source.removeprefix(PREFIX)).class_names
+    if is_registered(source):
+        return exhaust(registered_source(DataConfig(source=source))).class_names
     return tuple(SHAPES)
 
 

@@ -176,8 +176,9 @@ def _evaluated(figure: Mapping[str, Any], *, is_claimed: bool) -> dict[str, Any]
     distances = ("robust_accuracy", "largest_distance", "mean_distance")
     behind = "" if figure["defence"] == "none" else f", behind {figure['defence']}, {figure['knowledge']}"
     decides = ", any point decides" if figure["decides"] == "any" else ""
+    steps = f"-{figure['steps']}" if figure["steps"] else ""
     return {
-        "label": f"{figure['attack']}-{figure['steps']} at {figure['epsilon']}{behind}{decides}",
+        "label": f"{figure['attack']}{steps} at {figure['epsilon']}{behind}{decides}",
         **{key: figure[key] for key in (*keys, "decides", *distances)},
         "counts": is_claimed,
     }

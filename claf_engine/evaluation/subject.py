@@ -9,6 +9,7 @@ from torch import nn
 
 from claf_engine.compute.device import Compute, choose_compute
 from claf_engine.config import DataConfig, RunConfig, RuntimeConfig
+from claf_engine.config.registry import DATA
 from claf_engine.data import Dataset, dataset_steps
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.network import CLASSIFIERS, Network, Pipeline
@@ -122,7 +123,7 @@ def data_config(config: RunConfig, source: str | None, num_train: int | None = 1
         sizes = {"num_train": num_train, "num_validation": 1, "num_test": None}
         return DataConfig.model_validate({**config.data.model_dump(), "source": source, **sizes})
     except ValueError as error:
-        raise ConfigError(f"--data {source}: use shapes, cifar10 or folder:PATH") from error
+        raise ConfigError(f"--data: {DATA.complaint(source)}") from error
 
 
 def require_same_classes(info: CheckpointInfo, data: Dataset) -> None:

@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from claf_engine.config import ModelConfig
+from claf_engine.config.registry import DEFAULT_ARCHITECTURE
+from claf_engine.models.registered import registered_encoder
 
 ATTACK_CLASSIFIER = "attack"
 NATURAL = "natural"
@@ -99,12 +101,18 @@ class ProjectionHead(nn.Module):
 
 
 class Network(nn.Module):
-    """Encoder, projection head and the linear classifiers that share the encoder."""
+    """Encoder, projection head and the linear classifiers that share the encoder.
 
-    def __init__(self, config: ModelConfig, num_classes: int) -> None:
+    Args:
+        config: of the model.
+        num_classes: outputs of each classifier.
+        encoder: images to features, with their number as `num_features`; by default the residual network.
+    """
+
+    def __init__(self, config: ModelConfig, num_classes: int, encoder: nn.Module | None = None) -> None:
         super().__init__()
-        self.encoder = Encoder(config)
-        width = self.encoder.num_features
+        self.encoder = Encoder(config) if encoder is None else encoder
+        width = int(self.encoder.num_features)  # type: ignore[arg-type]
         self.projection_head = ProjectionHead(width, config.projection_hidden, config.projection_dim)
         self.classifiers = nn.ModuleDict({name: nn.Linear(width, num_classes) for name in CLASSIFIERS})
 
@@ -133,14 +141,26 @@ class Pipeline(nn.Module):
 
 
 def build_network(config: ModelConfig, num_classes: int, generator: torch.Generator) -> Network:
-    """Build a network on the CPU, initialised from `generator` alone."""
+    """Build a network on the CPU, initialised from `generator` alone.
+
+    Raises:
+        ConfigError: the encoder is a plugin's, and is none.
+    """
+    is_ours = config.architecture == DEFAULT_ARCHITECTURE
+    encoder = None if is_ours else registered_encoder(config, generator)
     with torch.device("meta"):
-        network = Network(config, num_classes)
-    network.to_empty(device="cpu")
-    network.encoder.mean.copy_(torch.tensor(config.mean).view(1, 3, 1, 1))
-    network.encoder.std.copy_(torch.tensor(config.std).view(1, 3, 1, 1))
-    for module in network.modules():
-        _initialise(module, generator)
+        network = Network(config, num_classes, encoder)
+    ours = [network.projection_head, network.classifiers]
+    if isinstance(network.encoder, Encoder):
+        ours.insert(0, network.encoder)
+    for part in ours:
+        part.to_empty(device="cpu")
+    if isinstance(network.encoder, Encoder):
+        network.encoder.mean.copy_(torch.tensor(config.mean).view(1, 3, 1, 1))
+        network.encoder.std.copy_(torch.tensor(config.std).view(1, 3, 1, 1))
+    for part in ours:
+        for module in part.modules():
+            _initialise(module, generator)
     return network
 
 

@@ -23,6 +23,7 @@ from claf_engine.runs.durable import remove_leftovers, write_atomically
 from claf_engine.runs.header import read_info
 from claf_engine.runs.journal import EVENTS, METRICS
 from claf_engine.runs.listing import holder, summarise
+from claf_engine.runs.plugins import PLUGINS, missing_plugin, plugin_changes, plugin_records, recorded_plugins
 from claf_engine.terms.errors import CheckpointError, RunError, RunLocked
 
 IMPORTED = "imported"
@@ -34,11 +35,16 @@ LOCK_PATIENCE = 0.3
 
 
 class RunDirectory:
-    """A run directory that this process owns: it holds the lock until `close`."""
+    """A run directory that this process owns: it holds the lock until `close`.
 
-    def __init__(self, path: Path, config: RunConfig) -> None:
+    Attributes:
+        notices: sentences that whoever trains in it is told.
+    """
+
+    def __init__(self, path: Path, config: RunConfig, notices: tuple[str, ...] = ()) -> None:
         self.path = path
         self.config = config
+        self.notices = notices
         self._status: dict[str, Any] = {}
         self._lock = FileLock(path / "run.lock", timeout=LOCK_PATIENCE)
         try:
@@ -87,7 +93,7 @@ def create_run(root: Path, name: str, config: RunConfig, command: list[str]) -> 
         write_atomically(path / "config.toml", tomli_w.dumps(to_plain(config)).encode())
     except OSError as error:
         raise RunError(f"cannot write to {root}: {error.strerror}; set CLAF_RUNS_DIR to another folder") from error
-    _write(path / "run.json", {"command": command, "created": stamp, "versions": versions()})
+    _write(path / "run.json", {"command": command, "created": stamp, "versions": versions(), PLUGINS: plugin_records()})
     return RunDirectory(path, config)
 
 
@@ -100,22 +106,26 @@ def open_run(path: Path) -> RunDirectory:
     """
     if (status := summarise(path).status) in ENDED:
         raise RunError(f"run {path.name} is {status}; evaluate it with `claf-tui eval {path.name}`, or start a new run")
-    return RunDirectory(path, read_config(path))
+    return RunDirectory(path, read_config(path), plugin_changes(path))
 
 
 def read_config(path: Path) -> RunConfig:
     """Read the configuration that a run was started with.
 
     Raises:
-        RunError: it is missing or damaged.
+        RunError: it is missing or damaged, or needs a plugin.
     """
+    plain: dict[str, Any] = {}
     try:
-        return RunConfig.model_validate(tomllib.loads((path / "config.toml").read_text(encoding="utf-8")))
+        plain = tomllib.loads((path / "config.toml").read_text(encoding="utf-8"))
+        return RunConfig.model_validate(plain)
     except OSError as error:
         raise RunError(f"cannot read {path / 'config.toml'}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RunError(f"{path / 'config.toml'} is damaged: {error}") from error
     except ValidationError as error:
+        if recorded_plugins(path) and (missing := missing_plugin(plain, path)):
+            raise RunError(f"run {path.name} needs a plugin: {missing}") from error
         raise RunError(describe(error, [Layer(str(path / "config.toml"), {})])) from error
 
 
@@ -168,6 +178,7 @@ def fork_run(checkpoint: Path, root: Path, command: list[str]) -> RunDirectory:
         raise CheckpointError(f"{checkpoint} does not lie in a run's checkpoints folder, so no run can go on from it")
     name = origin.name.split("-", 2)[-1][:48]
     directory = create_run(root, f"{name}-from-{info.step}", read_config(origin), command)
+    directory.notices = plugin_changes(origin)
     try:
         for file in (METRICS, EVENTS):
             if (origin / file).exists():

@@ -27,6 +27,7 @@ from claf_engine.models.hashing import hash_tensors
 from claf_engine.models.network import Network, build_network
 from claf_engine.runs.durable import write_atomically
 from claf_engine.runs.header import FORMAT_KEY, FORMAT_VERSION, CheckpointInfo, read_info
+from claf_engine.runs.plugins import missing_plugin
 from claf_engine.terms.errors import CheckpointError, NonFiniteLoss
 from claf_engine.training.state import Cursor, Ledger, TrainState, begin, make_optimizer
 
@@ -147,13 +148,16 @@ def load_trained_network(path: Path) -> TrainedNetwork:
     """The network of a checkpoint, on the CPU, with what the checkpoint says of itself.
 
     Raises:
-        CheckpointError: it cannot be read, or its configuration is not one of ours.
+        CheckpointError: it cannot be read, or its configuration is not one of ours, or needs a plugin.
     """
     info, tensors = load_checkpoint(path)
     try:
         config = RunConfig.model_validate(info.metadata["claf.config"])
         num_classes = len(info.metadata["claf.class_names"])
     except (KeyError, TypeError, ValidationError) as error:
+        plain = info.metadata.get("claf.config")
+        if isinstance(plain, Mapping) and (missing := missing_plugin(plain, path.absolute().parent.parent)):
+            raise CheckpointError(f"{path.name} needs a plugin: {missing}") from error
         raise CheckpointError(f"{path} holds no configuration that this version knows") from error
     network = build_network(config.model, num_classes, torch.Generator())
     load_weights(network, tensors, path)

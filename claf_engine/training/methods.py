@@ -1,4 +1,4 @@
-"""Which phases a method consists of, as a table: `METHODS[name]` gives the phases in order.
+"""Which phases a method consists of, as a table: `METHODS[name]` gives the phases of our own in order.
 
 A phase is a generator over a `Session` plus what the plan, the probe and the screen need to know about it. Methods
 share phases: none has a trainer of its own.
@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-from claf_engine.config import RunConfig
+from claf_engine.config import RunConfig, registry
 from claf_engine.events import PhasePlan
 from claf_engine.events.ticks import Tick
 from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, NATURAL
 from claf_engine.terms.errors import ConfigError
-from claf_engine.terms.names import Method
 from claf_engine.training.phases.adversarial import adversarial
 from claf_engine.training.phases.contrastive import contrastive
 from claf_engine.training.phases.linear import adversarial_linear_evaluation, linear_evaluation
@@ -90,15 +89,31 @@ def phases_of(config: RunConfig) -> tuple[Phase, ...]:
     """The phases of the configured method, in order; phases of no epochs are left out.
 
     Raises:
-        ConfigError: none is left, the head of rocl is to be trained for no epochs, or attacks are to start warm where
-            they cannot.
+        ConfigError: none is left, the head of rocl is to be trained for no epochs, attacks are to start warm where they
+            cannot, or a plugin's method gives no phases.
     """
     if config.attack.warm_start:
         _require_warm_start(config)
-    phases = tuple(phase for phase in METHODS[config.method](config) if phase.epochs > 0)
+    method = METHODS.get(config.method) or partial(registered_phases, config.method)
+    phases = tuple(phase for phase in method(config) if phase.epochs > 0)
     if not phases:
         raise ConfigError(f"method {config.method} trains for no epochs: set the epochs of one of its phases above 0")
     return phases
+
+
+def registered_phases(name: str, config: RunConfig) -> tuple[Phase, ...]:
+    """The phases that a plugin's method consists of.
+
+    Raises:
+        ConfigError: there is no such method, or it gives something else than phases.
+    """
+    if name not in registry.METHODS.entries:
+        raise ConfigError(registry.METHODS.complaint(name))
+    with registry.METHODS.calling(name):
+        phases = registry.METHODS.entries[name].value(config)
+    if not isinstance(phases, tuple | list) or not all(isinstance(phase, Phase) for phase in phases):
+        raise ConfigError(f"method {name!r} gives {phases!r:.80}; return a tuple of claf_engine.training.methods.Phase")
+    return tuple(phases)
 
 
 def reported_classifiers(phases: tuple[Phase, ...]) -> set[str]:
@@ -137,7 +152,7 @@ def _rocl_head(config: RunConfig) -> Phase:
             head, epochs = _adversarial_linear_evaluation(config, "2 · "), "linear_evaluation.adversarial_epochs"
         case "fine-tune":
             cost = 2 * config.attack.steps + 3
-            head = _supervised(config, "2 · fine-tuning", adversarial_loss, "cross_entropy", cost)
+            head = supervised_phase(config, "2 · fine-tuning", adversarial_loss, "cross_entropy", cost)
             epochs = "supervised.epochs"
     if not head.epochs:
         raise ConfigError(f"rocl.head = {config.rocl.head!r} trains for no epochs: set {epochs} above 0")
@@ -206,39 +221,50 @@ def _adversarial_linear_evaluation(config: RunConfig, number: str) -> Phase:
     )
 
 
-def _supervised(config: RunConfig, title: str, objective: Objective, loss_name: str, cost: float) -> Phase:
-    """One supervised phase; only natural training leaves the adversarial classifier alone."""
-    classifier = NATURAL if objective is natural_loss else ADVERSARIAL
+def supervised_phase(
+    config: RunConfig, title: str, objective: Objective, loss_name: str, cost: float, *, is_natural: bool = False
+) -> Phase:
+    """One supervised phase of `supervised.epochs`, which trains encoder and adversarial classifier.
+
+    Args:
+        config: of the run.
+        title: for the screen.
+        objective: what is minimised.
+        loss_name: under which the loss is logged.
+        cost: of one image, see `Part`.
+        is_natural: nothing is attacked, and the natural classifier is trained.
+    """
+    classifier = NATURAL if is_natural else ADVERSARIAL
     play = partial(supervised, objective=objective, classifier=classifier, loss_name=loss_name)
     parts = (Part("supervised", 1, cost),)
     return Phase("supervised", title, play, config.supervised.epochs, parts, classifier)
 
 
 def _natural(config: RunConfig) -> tuple[Phase, ...]:
-    return (_supervised(config, "supervised", natural_loss, "cross_entropy", 3),)
+    return (supervised_phase(config, "supervised", natural_loss, "cross_entropy", 3, is_natural=True),)
 
 
 def _at(config: RunConfig) -> tuple[Phase, ...]:
     cost = 2 * config.attack.steps + 3
-    return (_supervised(config, "adversarial training", adversarial_loss, "cross_entropy", cost),)
+    return (supervised_phase(config, "adversarial training", adversarial_loss, "cross_entropy", cost),)
 
 
 def _fgsm(config: RunConfig) -> tuple[Phase, ...]:
-    phase = _supervised(config, "fast adversarial training", fgsm_loss, "cross_entropy", 5)
+    phase = supervised_phase(config, "fast adversarial training", fgsm_loss, "cross_entropy", 5)
     return (replace(phase, num_watches=1, watch_steps=(1, config.fgsm.monitor_steps)),)
 
 
 def _trades(config: RunConfig) -> tuple[Phase, ...]:
     cost = 2 * config.attack.steps + 7
-    return (_supervised(config, "TRADES", trades_loss, "trades", cost),)
+    return (supervised_phase(config, "TRADES", trades_loss, "trades", cost),)
 
 
 def _alp(config: RunConfig) -> tuple[Phase, ...]:
     cost = 2 * config.attack.steps + 6
-    return (_supervised(config, "adversarial logit pairing", alp_loss, "alp", cost),)
+    return (supervised_phase(config, "adversarial logit pairing", alp_loss, "alp", cost),)
 
 
-METHODS: dict[Method, Callable[[RunConfig], tuple[Phase, ...]]] = {
+METHODS: dict[str, Callable[[RunConfig], tuple[Phase, ...]]] = {
     "claf": _claf,
     "natural": _natural,
     "scl": _scl,

@@ -15,7 +15,7 @@ from claf_engine.accuracy.measure import Accuracy, accuracy_steps, first, select
 from claf_engine.accuracy.suite import suite_of
 from claf_engine.compute.seeding import measurement_generator
 from claf_engine.events.ticks import Pulse
-from claf_engine.models.network import Pipeline
+from claf_engine.models.network import NATURAL, Pipeline
 from claf_engine.training.alarms import Fall, changes, findings
 from claf_engine.training.methods import Phase
 from claf_engine.training.phases.linear import feature_steps
@@ -103,10 +103,10 @@ def fall_of(session: Session, phase: Phase, measured: Accuracy) -> Fall | None:
     None elsewhere: a phase that does not train on attacked images may lose robustness, and fast training watches over
     itself, after every epoch and under the attack that it trains with.
     """
-    is_natural = session.config.method in {"natural", "fgsm"}
+    has_no_fall = session.config.method == "fgsm" or phase.classifier == NATURAL
     measured_at = zip(session.config.probe.epsilons, measured.robust, strict=True)
     compared = next((figure for epsilon, figure in measured_at if epsilon), None)
-    if is_natural or phase.classifier is None or phase.is_frozen or compared is None:
+    if has_no_fall or phase.classifier is None or phase.is_frozen or compared is None:
         return None
     ledger = session.state.ledger
     ledger.best_probed = max(compared.accuracy, ledger.best_probed or 0.0)

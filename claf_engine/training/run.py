@@ -130,7 +130,7 @@ def _train(directory: RunDirectory, control: Control, journal: Journal) -> Itera
     session = Session(config, compute, data, state, feature_epochs(phases))
     pace = Pace(session, phases, plan_work(config, phases, len(data.train), len(data.test)))
     yield _started(session, phases, directory, start)
-    for text in (*data.notices, *damaged, *notices):
+    for text in (*data.notices, *damaged, *notices, *directory.notices):
         yield ev.Notice("warning", text, state.cursor.step)
     if num_dropped and start:
         text = f"{num_dropped} records after step {start.step} were dropped; the run goes on from its checkpoint"
@@ -205,4 +205,6 @@ def _translate(error: BaseException) -> BaseException:
 
 
 def _sentence(error: BaseException) -> str:
-    return str(error) if isinstance(error, ClafError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, ClafError):
+        return str(error)
+    return "; ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])

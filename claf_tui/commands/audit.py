@@ -61,6 +61,7 @@ def audit(  # noqa: PLR0913 (Typer declares one parameter per option)
     device: options.Device = "auto",
     json: options.Json = False,
     ui: Ui = "auto",
+    plugin: options.Plugins = None,
 ) -> int:
     """Ask whether a robustness figure can be believed: diagnostics, the worst case over everything run, and a card.
 
@@ -68,6 +69,7 @@ def audit(  # noqa: PLR0913 (Typer declares one parameter per option)
     """
     if json and ui == "tui":
         raise ConfigError("--json prints the finished audit and cannot be combined with --ui tui; leave one out")
+    options.load_plugins(plugin)
     from claf_engine.runs import find_checkpoint, runs_root
 
     root = runs_root()

@@ -53,8 +53,9 @@ def show(checkpoint: options.Checkpoint, which: Which = "best", json: options.Js
 
 
 @app.command()
-def browse(run: options.Run = "latest") -> int:
+def browse(run: options.Run = "latest", plugin: options.Plugins = None) -> int:
     """Browse the checkpoints of a run; evaluate, resume from or delete one."""
+    options.load_plugins(plugin)
     from claf_engine.runs import find_run, is_live, runs_root
     from claf_tui.runners.ui_mode import choose_ui
 
@@ -80,11 +81,13 @@ def take_over(  # noqa: PLR0913 (Typer declares one parameter per option)
     mean: Mean = None,
     std: Std = None,
     json: options.Json = False,
+    plugin: options.Plugins = None,
 ) -> int:
     """Take over the weights of a CIFAR ResNet that was trained elsewhere, to evaluate it.
 
     The file is read as tensors and plain values, so that nothing in it is run. A tensor that does not fit is an error.
     """
+    options.load_plugins(plugin)
     channels = _channels(mean, "--mean"), _channels(std, "--std")
     from claf_engine.evaluation.import_weights import ImportRequest, import_checkpoint
     from claf_engine.runs import runs_root

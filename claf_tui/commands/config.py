@@ -10,8 +10,14 @@ app = typer.Typer(help="Settings: what they are, and what presets make of them."
 
 
 @app.command()
-def show(preset: options.Preset = None, config_file: options.ConfigFile = None, values: options.Values = None) -> int:
+def show(
+    preset: options.Preset = None,
+    config_file: options.ConfigFile = None,
+    values: options.Values = None,
+    plugin: options.Plugins = None,
+) -> int:
     """Print the resolved settings as TOML, each with what it means."""
+    options.load_plugins(plugin)
     from claf_tui.reports.config import annotated_toml
 
     output.text(annotated_toml(options.resolve(preset, config_file, values)))

@@ -49,8 +49,10 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
     device: options.Device = "auto",
     json: options.Json = False,
     min_robust_accuracy: MinRobust = None,
+    plugin: options.Plugins = None,
 ) -> int:
     """Measure natural and robust accuracy of a checkpoint on test images, in full precision."""
+    options.load_plugins(plugin)
     from claf_engine.runs import find_checkpoint, runs_root
 
     path = find_checkpoint(checkpoint, runs_root(), options.which_checkpoint(which))

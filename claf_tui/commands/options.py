@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
-from claf_engine.terms.names import EvaluationAttack, PointName, SpaceName
+from claf_engine.terms.names import EvaluationAttack, Method, PointName, SpaceName
 from claf_engine.terms.names import Norm as NormName
 from claf_engine.terms.pixels import parse_distance, parse_radii
+from claf_tui.reports import output
 
 if TYPE_CHECKING:
     from claf_engine.config import RunConfig
@@ -30,6 +31,33 @@ def complete_presets(incomplete: str) -> list[str]:
     from claf_engine.config.presets import preset_names
 
     return [name for name in preset_names() if name.startswith(incomplete)]
+
+
+def complete_methods(incomplete: str) -> list[str]:
+    """Our own methods that begin like this."""
+    return [name for name in get_args(Method) if name.startswith(incomplete)]
+
+
+def complete_attacks(incomplete: str) -> list[str]:
+    """Our own attacks to measure with that begin like this."""
+    return [name for name in get_args(EvaluationAttack) if name.startswith(incomplete)]
+
+
+def load_plugins(files: Sequence[Path] | None) -> None:
+    """Load the plugins of a command, before anything that they may add is named; one that adds nothing is told.
+
+    Raises:
+        ConfigError: one cannot be loaded.
+    """
+    if not files:
+        return
+    from claf_engine.config.plugins import load_plugin
+
+    for path in files:
+        if not load_plugin(path).registered:
+            output.note(
+                f"warning: the plugin {path} registers nothing; decorate a function with register_loss or the like"
+            )
 
 
 def resolve(
@@ -129,12 +157,24 @@ Values = Annotated[
         rich_help_panel="Settings",
     ),
 ]
+Plugins = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--plugin",
+        metavar="FILE.py",
+        help="Run a Python file of yours that registers a method, model, data source or attack; repeat it for several.",
+        rich_help_panel="Settings",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 Attack = Annotated[
-    EvaluationAttack,
+    str,
     typer.Option(
-        metavar="NAME", help="pgd, fgsm, mi-fgsm, or autoattack, which takes hours.", rich_help_panel="Attack"
+        metavar="NAME",
+        help="pgd, fgsm, mi-fgsm, or autoattack, which takes hours; or the name that a plugin registers.",
+        autocompletion=complete_attacks,
+        rich_help_panel="Attack",
     ),
 ]
 Epsilons = Annotated[

@@ -7,20 +7,22 @@ from typing import Annotated, Literal
 import typer
 
 from claf_engine.terms.errors import ConfigError
-from claf_engine.terms.names import Method
 from claf_tui.commands import options
 
 Data = Annotated[
-    str | None, typer.Option(help="shapes, cifar10 or folder:PATH.", metavar="SOURCE", rich_help_panel="Settings")
+    str | None,
+    typer.Option(help="shapes, cifar10, folder:PATH, or a plugin's.", metavar="SOURCE", rich_help_panel="Settings"),
 ]
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of everything random.", rich_help_panel="Settings")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel="Settings")]
 MethodName = Annotated[
-    Method | None,
+    str | None,
     typer.Option(
         "--method",
+        metavar="NAME",
         help="How to train: claf in three stages; at, fgsm, trades and alp against an attack; scl, rocl: contrastive "
-        "features, then a classifier; natural: without an attack.",
+        "features, then a classifier; natural: without an attack; or the name that a plugin registers.",
+        autocompletion=options.complete_methods,
         rich_help_panel="Settings",
     ),
 ]
@@ -51,6 +53,7 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
     seed: Seed = None,
     device: Device = None,
     method: MethodName = None,
+    plugin: options.Plugins = None,
     resume: Resume = None,
     name: Name = None,
     ui: Ui = "auto",
@@ -60,6 +63,7 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
 
     Settings come from the preset (demo unless told otherwise), then --config, then --set and the other options.
     """
+    options.load_plugins(plugin)
     from claf_tui.runners import train as runner
 
     flags = {"--data": data, "--seed": seed, "--device": device, "--method": method}

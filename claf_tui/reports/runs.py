@@ -18,6 +18,7 @@ from claf_tui.reports.evaluation import cells_of, evaluation_tables, new_table, 
 from claf_tui.reports.fitted_table import FittedTable
 from claf_tui.words import figures
 from claf_tui.words.attack_words import NO_BALL, PIXEL, radius
+from claf_tui.words.plugin_options import plugin_options
 from claf_tui.words.safe_text import safe
 
 __all__ = [
@@ -59,10 +60,10 @@ def run_report(finished: RunFinished | None, directory: Path) -> list[Renderable
 
 def next_command(status: str, directory: Path) -> str:
     """The command that a person most likely wants after a run."""
-    name = _name(directory)
+    name, plugins = _name(directory), safe("".join(f" {shlex.quote(word)}" for word in plugin_options()), 400)
     if status == "finished":
-        return f"claf-tui eval {name} --eps 16/255"
-    return f"claf-tui train --resume {name}" if status == "stopped" else "claf-tui runs"
+        return f"claf-tui eval {name} --eps 16/255{plugins}"
+    return f"claf-tui train --resume {name}{plugins}" if status == "stopped" else "claf-tui runs"
 
 
 def _name(directory: Path) -> str:

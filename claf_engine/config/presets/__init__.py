@@ -16,7 +16,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from claf_engine.config import RunConfig
-from claf_engine.config.messages import Layer, describe, suggestion
+from claf_engine.config.messages import Layer, describe
+from claf_engine.config.suggestion import suggestion
 from claf_engine.terms.errors import ConfigError
 
 DEFAULT_PRESET = "demo"

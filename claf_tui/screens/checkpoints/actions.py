@@ -16,6 +16,7 @@ from claf_tui.widgets.chart import PALETTE, robust_color
 from claf_tui.widgets.tables import Cell, table
 from claf_tui.words import attack_words, figures
 from claf_tui.words.attack_words import LINF, PIXEL
+from claf_tui.words.plugin_options import plugin_options
 from claf_tui.words.safe_text import safe
 
 
@@ -118,7 +119,7 @@ def typed_audit(path: Path, classifier: str | None = None) -> str:
 
 
 def _arguments(path: Path, classifier: str | None) -> list[str]:
-    return [str(path), *([] if classifier is None else ["--classifier", classifier])]
+    return [str(path), *([] if classifier is None else ["--classifier", classifier]), *plugin_options()]
 
 
 def figure_lines(output: str, width: int) -> list[Content]:

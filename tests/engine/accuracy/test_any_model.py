@@ -12,6 +12,8 @@ from claf_engine.accuracy.any_model import attack, measure
 from claf_engine.accuracy.measure import accuracy_steps
 from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import predict
+from claf_engine.attacks.registered import register_attack
+from claf_engine.config.registry import ATTACKS
 from claf_engine.data import Split
 from claf_engine.terms.errors import ClafError, ConfigError, DataError
 from tests.engine.known_accuracy import Waves
@@ -249,7 +251,7 @@ def test_what_does_not_fit_is_refused_in_a_sentence(
         ({"eps": "x"}, "is not a distance"),
         ({"step_size": -0.1}, "is negative"),
         ({"norm": "l1"}, "norm='l1' is unknown; use 'linf' or 'l2'"),
-        ({"name": "cw"}, "name='cw' is unknown"),
+        ({"name": "cw"}, "unknown attack 'cw'"),
         ({"steps": -1}, "steps of at least 0"),
         ({"restarts": 0}, "restarts of at least 1"),
     ],
@@ -258,6 +260,20 @@ def test_a_wrong_option_is_refused_in_a_sentence(options: dict[str, object], sen
     for call in (attack, measure):
         with pytest.raises(ConfigError, match=sentence):
             call(Linear(), *levels(0.4), **options)  # type: ignore[operator]
+
+
+def test_an_attack_that_was_registered_is_measured_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ATTACKS, "entries", {})
+
+    def down(model: nn.Module, images: Tensor, labels: Tensor, epsilon: float, generator: torch.Generator) -> Tensor:
+        del model, labels, generator
+        return (images - epsilon).clamp(0, 1)
+
+    register_attack("down")(down)
+    images, labels = levels(0.5 + 7 / 255, 0.5 + 9 / 255, 0.5 - 7 / 255)
+    (figure,) = measure(Linear(), images, labels, name="down").robust
+    assert figure.accuracy == pytest.approx(2 / 3)
+    assert torch.allclose(attack(Linear(), images, labels, name="down"), images - 8 / 255)
 
 
 def test_images_without_labels_and_labels_without_images_are_refused() -> None:

@@ -324,7 +324,21 @@ def test_none_lifts_a_limit_that_the_preset_sets() -> None:
         ("model.blocks=[0,1]", "--set: model.blocks[0] must be at least 1, not 0"),
         ("model.blocks=3", "--set: model.blocks must be a list such as [1, 2], not 3"),
         ("views.crop_scale=[0.5]", "--set: views.crop_scale needs more items, not [0.5]"),
-        ("data.source=shape", "--set: data.source: unknown data source 'shape'; use shapes, cifar10 or folder:PATH"),
+        (
+            "data.source=shape",
+            "--set: data.source: unknown data source 'shape'; use shapes, cifar10 or folder:PATH, or give a --plugin "
+            "that registers it; did you mean shapes?",
+        ),
+        (
+            "method=trade",
+            "--set: method: unknown method 'trade'; use claf, natural, scl, at, fgsm, trades, alp or rocl, or give a "
+            "--plugin that registers it; did you mean trades?",
+        ),
+        (
+            "model.architecture=resnett",
+            "--set: model.architecture: unknown architecture 'resnett'; use resnet, or give a --plugin that registers "
+            "it; did you mean resnet?",
+        ),
         ("runtime.device=gpu", "--set: runtime.device: unknown device 'gpu'; use auto, cpu, cuda or cuda:N"),
     ],
 )

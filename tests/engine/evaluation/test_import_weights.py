@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from claf_engine.data import Images, register_data
 from claf_engine.evaluation.foreign_weights import read_foreign
 from claf_engine.evaluation.import_weights import (
     CIFAR10_CLASSES,
@@ -24,6 +25,7 @@ from claf_engine.runs.header import read_info
 from claf_engine.terms.errors import CheckpointError, ConfigError, DataError, RunError
 from claf_engine.training.checkpoint import load_trained_network
 from tests.engine.resnets import foreign_resnet, weights, write
+from tests.plugins import registries_restored
 
 MEAN, STD = (0.5, 0.25, 0.125), (0.25, 0.5, 1.0)
 
@@ -147,10 +149,19 @@ def test_deviations_that_are_none_are_refused(file: Path, root: Path, std: tuple
 
 
 def test_data_of_an_unknown_form_are_refused(file: Path, root: Path) -> None:
-    with pytest.raises(ConfigError, match="--data nonsense: use shapes, cifar10 or folder:PATH"):
+    with pytest.raises(ConfigError, match="--data: unknown data source 'nonsense'; use shapes, cifar10 or folder:PATH"):
         take_over(file, root, data="nonsense")
     with pytest.raises(DataError, match="there is no folder"):
         take_over(file, root, data="folder:/nowhere")
+
+
+def test_the_class_names_of_a_plugin_s_data_are_taken(file: Path, root: Path) -> None:
+    names = tuple(f"kind {number}" for number in range(10))
+    images, labels = torch.zeros(10, 3, 4, 4, dtype=torch.uint8), torch.arange(10)
+    with registries_restored():
+        register_data("mine")(lambda _config, _argument: Images((images, labels), (images, labels), names))
+        imported = take_over(file, root, data="mine")
+    assert tuple(read_info(imported.checkpoint).metadata["claf.class_names"]) == names
 
 
 def test_a_full_disk_leaves_no_run_behind(file: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,18 +1,20 @@
 import random
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
 from torch import Tensor
 
 from claf_engine import events as ev
-from claf_engine.config import RunConfig
+from claf_engine.config import RunConfig, registry
 from claf_engine.events import PhasePlan
 from claf_engine.events.ticks import Boundary, Pulse
 from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, NATURAL, Encoder
 from claf_engine.runs import create_run, list_checkpoints, open_run
 from claf_engine.terms.errors import ConfigError
+from claf_engine.terms.names import Method
 from claf_engine.training.methods import (
     FEATURES_COST,
     METHODS,
@@ -135,8 +137,7 @@ def test_the_natural_method_is_ordinary_supervised_training() -> None:
 
 
 def test_every_method_of_the_settings_has_phases() -> None:
-    methods = RunConfig.model_json_schema()["properties"]["method"]["enum"]
-    assert sorted(methods) == sorted(METHODS)
+    assert sorted(registry.METHODS.own) == sorted(get_args(Method)) == sorted(METHODS)
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,7 @@ def test_a_distance_that_makes_no_sense_is_refused_with_a_hint(
         (["--num-examples", "0"], "'--num-examples'"),
         (["--classifier", "best"], "'--classifier'"),
         (["--decides", "first"], "'--decides'"),
-        (["--attack", "cw"], "'--attack'"),
+        (["--attack", "cw"], "--attack: unknown attack 'cw'; use pgd, fgsm, mi-fgsm or autoattack"),
         (["--norm", "l1"], "'--norm'"),
         (["--space", "refcode"], "'--space'"),
         (["--defence", "blur:3"], "unknown defence 'blur:3'; use bit-depth:N (N from 1 to 7) or median:N (N from 2 to"),

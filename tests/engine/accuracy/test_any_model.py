@@ -13,11 +13,11 @@ from claf_engine.accuracy.measure import accuracy_steps
 from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import predict
 from claf_engine.attacks.registered import register_attack
-from claf_engine.config.registry import ATTACKS
 from claf_engine.data import Split
 from claf_engine.terms.errors import ClafError, ConfigError, DataError
 from tests.engine.known_accuracy import Waves
 from tests.engine.tiny import FP32, exhaust
+from tests.plugins import registries_restored
 
 EPSILON = Fraction(8, 255)
 
@@ -262,18 +262,18 @@ def test_a_wrong_option_is_refused_in_a_sentence(options: dict[str, object], sen
             call(Linear(), *levels(0.4), **options)  # type: ignore[operator]
 
 
-def test_an_attack_that_was_registered_is_measured_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ATTACKS, "entries", {})
-
+def test_an_attack_that_was_registered_is_measured_with() -> None:
     def down(model: nn.Module, images: Tensor, labels: Tensor, epsilon: float, generator: torch.Generator) -> Tensor:
         del model, labels, generator
         return (images - epsilon).clamp(0, 1)
 
-    register_attack("down")(down)
     images, labels = levels(0.5 + 7 / 255, 0.5 + 9 / 255, 0.5 - 7 / 255)
-    (figure,) = measure(Linear(), images, labels, name="down").robust
+    with registries_restored():
+        register_attack("down")(down)
+        (figure,) = measure(Linear(), images, labels, name="down").robust
+        adversarial = attack(Linear(), images, labels, name="down")
     assert figure.accuracy == pytest.approx(2 / 3)
-    assert torch.allclose(attack(Linear(), images, labels, name="down"), images - 8 / 255)
+    assert torch.allclose(adversarial, images - 8 / 255)
 
 
 def test_images_without_labels_and_labels_without_images_are_refused() -> None:

@@ -38,6 +38,11 @@ def test_every_public_name_is_there_and_explained(name: str) -> None:
     assert name == "METHODS" or value.__doc__
 
 
+def test_no_public_name_is_that_of_a_room_which_would_hide_it() -> None:
+    rooms = {path.parent.name for path in (ROOT / "claf_engine").glob("*/__init__.py")}
+    assert rooms & set(claf_engine.__all__) == {"events"}
+
+
 def test_a_name_that_is_not_offered_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'atack'"):
         claf_engine.atack  # noqa: B018

@@ -84,3 +84,13 @@ def test_the_ci_script_can_be_run_and_runs_tests_and_checks() -> None:
 
 def _plain(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@pytest.mark.parametrize("package", ["claf_engine", "claf_tui"])
+def test_every_file_that_a_package_reads_is_installed_with_it(package: str) -> None:
+    """An editable installation would not miss one."""
+    globs = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"][package]
+    packaged = {path for pattern in globs for path in (ROOT / package).glob(pattern)}
+    there = {path for path in (ROOT / package).rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}}
+    assert there == packaged
+    assert len(there) > 1

@@ -46,7 +46,7 @@ def attack(  # noqa: PLR0913 (a script names the few that it changes)
 
     Args:
         model: images (N, C, H, W) in [0, 1] to logits (N, K).
-        images: (N, C, H, W), fp32 in [0, 1] or uint8; not modified.
+        images: (N, C, H, W), floats in [0, 1] or uint8; not modified.
         labels: (N,) true classes.
         eps: radius of the ball; never left, and neither is [0, 1].
         steps: gradient steps of each restart; ignored by fgsm.
@@ -74,7 +74,7 @@ def attack(  # noqa: PLR0913 (a script names the few that it changes)
         crafting = answer_steps(attacked, everything, suite, suite.epsilons[0], compute, keeps_points=True)
         points = exhaust(crafting).points
     assert points is not None, "they are kept"
-    return points.to(images.device)
+    return points.to(images.device) if isinstance(images, Tensor) else points.cpu()
 
 
 def measure(  # noqa: PLR0913 (a script names the few that it changes)
@@ -100,10 +100,10 @@ def measure(  # noqa: PLR0913 (a script names the few that it changes)
 
     Args:
         model: images (N, C, H, W) in [0, 1] to logits (N, K).
-        data: images (N, C, H, W), fp32 in [0, 1] or uint8, with `labels`; or a data loader, a data set or any iterable
-            of (images, labels) in batches or one by one. All that is asked about is held in memory.
+        data: images (N, C, H, W), floats in [0, 1] or uint8, with `labels`; or a data loader, a data set or any
+            iterable of (images, labels) in batches or one by one. All that is asked about is held in memory.
         labels: (N,) true classes, where `data` are images.
-        eps: one radius or several; 0 gives natural accuracy.
+        eps: one radius or several; 0 gives natural accuracy, and none measures nothing else.
         steps: see `attack`.
         step_size: by default 2.5 eps / steps at each radius, which crosses the ball.
         norm: see `attack`.
@@ -129,7 +129,7 @@ def measure(  # noqa: PLR0913 (a script names the few that it changes)
         return exhaust(accuracy_steps(model, split, suite, compute, batch_size))
 
 
-def place(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Split, Compute]:
+def place(model: nn.Module, images: Any, labels: Any) -> tuple[Split, Compute]:
     """Bring examples to a network's device, after looking whether they fit it.
 
     Returns:
@@ -138,6 +138,9 @@ def place(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Split, Comp
     Raises:
         DataError: images or labels have another form, or do not lie in their range; or the network gives no logits.
     """
+    if not isinstance(model, nn.Module):
+        raise DataError(f"the network must be an nn.Module, and is a {type(model).__name__}; wrap it in one")
+    images, labels = _as_tensor(images), _as_tensor(labels)
     if images.dim() != 4 or labels.dim() != 1 or len(images) != len(labels):
         shapes = f"{tuple(images.shape)} and {tuple(labels.shape)}"
         raise DataError(f"images (N, C, H, W) and labels (N,) are needed, these are {shapes}")
@@ -150,18 +153,44 @@ def place(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Split, Comp
     device = images.device if parameter is None else parameter.device
     compute = Compute(device, "fp32", torch.get_num_threads(), "contiguous")
     split = Split(images.detach().to(device), labels.detach().to(device, torch.int64))
-    pixels = to_pixels(split.images[:1])
     require_pixels(to_pixels(split.images))
-    with torch.no_grad(), evaluating(model):
-        logits = model(pixels)
-    if not isinstance(logits, Tensor) or logits.dim() != 2 or logits.shape[1] < 2:
-        told = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise DataError(f"the network must give logits (N, K) of at least two classes, and gives {told}; wrap it")
-    num_classes = int(logits.shape[1])
+    num_classes = _num_classes(model, to_pixels(split.images[:1]))
     lowest, highest = (int(end) for end in torch.aminmax(split.labels))
     if lowest < 0 or highest >= num_classes:
         raise DataError(f"labels must lie in [0, {num_classes}), these lie in [{lowest}, {highest}]")
     return split, compute
+
+
+def _as_tensor(values: Any) -> Tensor:
+    """A tensor of tensors, arrays or lists.
+
+    Raises:
+        DataError: they are none of these.
+    """
+    try:
+        return torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"images and labels must be tensors or arrays, and one is a {type(values).__name__}") from error
+
+
+def _num_classes(model: nn.Module, images: Tensor) -> int:
+    """K of the logits (N, K) that a network gives.
+
+    Raises:
+        DataError: it gives something else, or does not take the images.
+    """
+    try:
+        with torch.no_grad(), evaluating(model):
+            logits = model(images)
+    except RuntimeError as error:
+        raise DataError(
+            f"the network does not take float32 images {tuple(images.shape)}: {error}; check channels and size, and "
+            "give a network of another precision as model.float()"
+        ) from error
+    if not isinstance(logits, Tensor) or logits.dim() != 2 or logits.shape[1] < 2:
+        told = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise DataError(f"the network must give logits (N, K) of at least two classes, and gives {told}; wrap it")
+    return int(logits.shape[1])
 
 
 @contextmanager
@@ -191,8 +220,8 @@ def _suite(  # noqa: PLR0913 (the options of `attack` and `measure`, once)
     is_registered = name not in get_args(AttackName)
     if is_registered:
         require_registered(name, norm, "pixel")
-    if steps < 0 or restarts < 1 or not radii:
-        raise ConfigError("an attack needs a radius, steps of at least 0 and restarts of at least 1")
+    if steps < 0 or restarts < 1:
+        raise ConfigError("an attack needs steps of at least 0 and restarts of at least 1")
     try:
         epsilons = tuple(map(parse_distance, radii))
         length = None if step_size is None else parse_distance(step_size)
@@ -210,10 +239,10 @@ def gathered(data: Tensor | Iterable[Any], labels: Tensor | None, limit: int | N
     Raises:
         DataError: they come in none of the forms that `measure` takes.
     """
-    if isinstance(data, Tensor) or labels is not None:
-        if not isinstance(data, Tensor) or labels is None:
-            raise DataError("give images with labels, or a data loader alone")
-        return data[:limit], labels[:limit]
+    if labels is not None:
+        return _as_tensor(data)[:limit], _as_tensor(labels)[:limit]
+    if isinstance(data, Tensor):
+        raise DataError("give images with labels, or a data loader alone")
     images_met, labels_met, count = [], [], 0
     for pair in data:
         if not isinstance(pair, list | tuple) or len(pair) != 2 or not isinstance(pair[0], Tensor):

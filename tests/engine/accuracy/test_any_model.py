@@ -136,6 +136,21 @@ def test_whole_grey_levels_are_the_same_images_as_their_floats() -> None:
     assert measure(model, grey, labels) == measure(model, grey.float() / 255, labels)
 
 
+def test_arrays_and_lists_are_taken_as_tensors_are() -> None:
+    model, (images, labels) = convolutional(), random_examples()
+    expected = measure(model, images, labels)
+    assert measure(model, images.numpy(), labels.tolist()) == expected
+    crafted = attack(model, images.numpy(), labels.numpy())  # type: ignore[arg-type]
+    assert torch.equal(crafted, attack(model, images, labels))
+
+
+def test_no_radius_measures_natural_accuracy_alone() -> None:
+    model, (images, labels) = convolutional(), random_examples()
+    found = measure(model, images, labels, eps=())
+    assert found.natural == measure(model, images, labels).natural
+    assert found.robust == ()
+
+
 def test_only_the_first_examples_are_asked_about() -> None:
     images, labels = random_examples()
     model = convolutional()
@@ -184,6 +199,14 @@ def look(model: nn.Module) -> list[object]:
     return [flags, wants, values, [parameter.grad.sum().item() for parameter in model.parameters()]]  # type: ignore[union-attr]
 
 
+def test_a_part_that_was_in_eval_mode_stays_there() -> None:
+    model = convolutional()
+    batch_norm = next(module for module in model.modules() if isinstance(module, nn.BatchNorm2d)).eval()
+    measure(model, *random_examples(8), steps=1)
+    assert model.training
+    assert not batch_norm.training
+
+
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_a_call_works_where_gradients_are_switched_off(mode: Callable[[], object]) -> None:
     model, (images, labels) = convolutional(), random_examples(8)
@@ -202,13 +225,13 @@ def test_the_same_call_gives_the_same_images_and_another_seed_gives_others() -> 
     assert not torch.equal(first, other)
 
 
+def halves(images: Tensor) -> Tensor:
+    return images.flatten(1).mean(1, keepdim=True)
+
+
 class Unusual(nn.Module):
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         return {"logits": images.flatten(1)}
-
-
-def halves(images: Tensor) -> Tensor:
-    return images.flatten(1).mean(1, keepdim=True)
 
 
 class OneLogit(nn.Module):
@@ -227,6 +250,10 @@ IMAGES, LABELS = random_examples(4)
         (convolutional(), IMAGES, LABELS[:, None], "are needed"),
         (convolutional(), IMAGES[:0], LABELS[:0], "there are no images"),
         (convolutional(), IMAGES * 2 - 1, LABELS, r"images must lie in \[0, 1\]"),
+        (convolutional().half(), IMAGES, LABELS, r"does not take float32 images \(1, 3, 8, 8\): .*model\.float\(\)"),
+        (convolutional(), IMAGES[:, :1], LABELS, r"does not take float32 images \(1, 1, 8, 8\): .*check channels"),
+        (halves, IMAGES, LABELS, "must be an nn.Module, and is a function"),
+        (convolutional(), IMAGES, {"a": 1}, "must be tensors or arrays, and one is a dict"),
         (convolutional(), IMAGES * torch.nan, LABELS, r"images must lie in \[0, 1\]"),
         (convolutional(), (IMAGES * 255).long(), LABELS, "floats in .* or uint8"),
         (convolutional(), IMAGES, LABELS.float(), "labels whole numbers"),
@@ -276,11 +303,9 @@ def test_an_attack_that_was_registered_is_measured_with() -> None:
     assert torch.allclose(adversarial, images - 8 / 255)
 
 
-def test_images_without_labels_and_labels_without_images_are_refused() -> None:
+def test_images_without_labels_are_refused() -> None:
     with pytest.raises(DataError, match="give images with labels"):
         measure(Linear(), IMAGES)
-    with pytest.raises(DataError, match="give images with labels"):
-        measure(Linear(), [(IMAGES, LABELS)], LABELS)
 
 
 @pytest.mark.parametrize("data", [[1, 2], [(1, 2)], [(IMAGES,)]])

@@ -12,7 +12,7 @@ ARGS ?=
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-benchmarks check check-speed format clean
+.PHONY: help setup demo test test-fast test-benchmarks soak check check-speed format clean
 
 help:
 	@echo 'make setup           create $(VENV) and install claf-tui with all it needs'
@@ -20,6 +20,7 @@ help:
 	@echo 'make test            set up, then run all tests'
 	@echo 'make test-fast       the same without the slow ones'
 	@echo 'make test-benchmarks every benchmark at a tiny size; minutes'
+	@echo 'make soak            the property tests with many times as many examples, new ones each time; half an hour'
 	@echo 'make check           formatting, lint, types and import contracts'
 	@echo 'make check-speed     whether the speed ratios that were once measured still hold; minutes, on an idle machine'
 	@echo 'make format          rewrite the sources as the formatter wants them'
@@ -62,6 +63,10 @@ test-fast: $(STAMP)
 
 test-benchmarks: $(STAMP)
 	@$(BIN)/pytest -m benchmark tests/benchmarks $(ARGS)
+
+soak: $(STAMP)
+	@echo 'soak: only the property tests, with examples that no run has seen before'
+	@HYPOTHESIS_PROFILE=soak $(BIN)/pytest -m hypothesis --timeout 3600 $(ARGS)
 
 check: $(STAMP)
 	@echo 'check 1/4: formatting'

@@ -5,6 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.properties import load_profile
+
+load_profile()
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _signals_are_not_ignored() -> Iterator[None]:

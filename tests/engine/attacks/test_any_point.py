@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -26,8 +26,9 @@ from claf_engine.attacks.gradients import logits_and_gradient
 from claf_engine.terms.names import Norm
 from tests.engine.known_accuracy import Threshold, Waves
 from tests.engine.tiny import FP32, exhaust
+from tests.properties import examples
 
-PROPERTY = settings(derandomize=True, deadline=None, max_examples=40)
+PROPERTY = examples(40)
 EPSILON = Fraction(16, 255)
 RELEASED = Space(RELEASED_CODE, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
 

@@ -4,12 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from claf_engine import events as ev
 from claf_engine.events.control import Control
 from claf_tui.state import MAX_ALERTS, MAX_LOG_LINES, LossKey, RunState, reduce, status_word
+from tests.properties import examples
 from tests.tui.hostile import EVERYTHING
 from tests.tui.scripted import Script, robust_figure, run_started
 from tests.tui.scripted_methods import checked, collapsed, played, probe, released_code, sentinels
@@ -255,7 +256,7 @@ any_event = st.one_of(
 )
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.lists(any_event, max_size=40), st.booleans())
 def test_any_order_of_events_folds(events: list[ev.Event], is_started: bool) -> None:
     first = [run_started(Path("runs/x"))] if is_started else []

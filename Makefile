@@ -20,7 +20,7 @@ help:
 	@echo 'make test            set up, then run all tests'
 	@echo 'make test-fast       the same without the slow ones'
 	@echo 'make test-benchmarks every benchmark at a tiny size; minutes'
-	@echo 'make soak            the property tests with many times as many examples, new ones each time; half an hour'
+	@echo 'make soak            the property tests with many times as many examples, new ones each time; a quarter of an hour'
 	@echo 'make check           formatting, lint, types and import contracts'
 	@echo 'make check-speed     whether the speed ratios that were once measured still hold; minutes, on an idle machine'
 	@echo 'make format          rewrite the sources as the formatter wants them'

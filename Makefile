@@ -9,10 +9,13 @@ PROGRESS := $(shell test -t 2 && echo on || echo off)
 PIP := $(BIN)/python -m pip install --quiet --progress-bar $(PROGRESS) --disable-pip-version-check \
   --log $(PIP_LOG) -c constraints.txt
 ARGS ?=
+# One worker for each core that may be used, but not more than memory for torch; WORKERS=0 tests in one process.
+WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 1); [ $$cores -le 8 ] && echo $$cores || echo 8)
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-benchmarks check check-speed format clean
+.PHONY: help setup demo test test-fast test-benchmarks soak check check-speed format clean
 
 help:
 	@echo 'make setup           create $(VENV) and install claf-tui with all it needs'
@@ -20,12 +23,14 @@ help:
 	@echo 'make test            set up, then run all tests'
 	@echo 'make test-fast       the same without the slow ones'
 	@echo 'make test-benchmarks every benchmark at a tiny size; minutes'
+	@echo 'make soak            the property tests with many times as many examples, new ones each time; a quarter of an hour'
 	@echo 'make check           formatting, lint, types and import contracts'
 	@echo 'make check-speed     whether the speed ratios that were once measured still hold; minutes, on an idle machine'
 	@echo 'make format          rewrite the sources as the formatter wants them'
 	@echo 'make clean           remove $(VENV) and caches; runs stay'
 	@echo
-	@echo 'PYTHON=/path/to/python3 chooses the interpreter, ARGS="..." is handed on to claf-tui train, pytest or the gate.'
+	@echo 'PYTHON=/path/to/python3 chooses the interpreter, ARGS="..." is handed on to claf-tui train, pytest or the gate,'
+	@echo 'and WORKERS=1 tests in one process at a time.'
 
 setup: $(STAMP)
 	@echo 'setup: ready; . $(BIN)/activate puts claf-tui on the path'
@@ -55,13 +60,17 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	@echo 'test: the whole suite; make test-fast leaves the slow tests out, make test-benchmarks runs the benchmarks'
-	@$(BIN)/pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 test-fast: $(STAMP)
-	@$(BIN)/pytest -m 'not slow and not benchmark' $(ARGS)
+	@$(PYTEST) -m 'not slow and not benchmark' $(ARGS)
 
 test-benchmarks: $(STAMP)
 	@$(BIN)/pytest -m benchmark tests/benchmarks $(ARGS)
+
+soak: $(STAMP)
+	@echo 'soak: only the property tests, with examples that no run has seen before'
+	@HYPOTHESIS_PROFILE=soak $(PYTEST) -m hypothesis --timeout 3600 $(ARGS)
 
 check: $(STAMP)
 	@echo 'check 1/4: formatting'

@@ -1,9 +1,16 @@
 """What every test may rely on, wherever the suite is started from."""
 
+import os
 import signal
 from collections.abc import Iterator
 
 import pytest
+
+from tests.properties import load_profile
+
+load_profile()
+# Tests run side by side, one for each core: more threads than that would wait for each other. Before torch is loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -18,7 +25,8 @@ def _signals_are_not_ignored() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs an accelerator where torch sees none."""
+    """Begin with what is slow, so that no worker is left alone with it; skip what needs an accelerator torch lacks."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     waiting = [item for item in items if item.get_closest_marker("gpu")]
     if not waiting:
         return

@@ -12,7 +12,19 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
-TARGETS = ("help", "setup", "demo", "test", "test-fast", "test-benchmarks", "check", "check-speed", "format", "clean")
+TARGETS = (
+    "help",
+    "setup",
+    "demo",
+    "test",
+    "test-fast",
+    "test-benchmarks",
+    "soak",
+    "check",
+    "check-speed",
+    "format",
+    "clean",
+)
 
 
 def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -47,9 +47,9 @@ def test_sides_warm_up_once_and_then_take_turns_in_a_turning_order(tmp_path: Pat
 
 @pytest.mark.slow
 def test_the_seconds_are_those_of_the_work() -> None:
-    slow, fast = alternate([Side("slow", sleeping, (0.2,)), Side("fast", sleeping, (0.0,))], repeats=2)
+    slow, fast = alternate([Side("slow", sleeping, (1.0,)), Side("fast", sleeping, (0.0,))], repeats=2)
     assert len(slow.seconds) == len(fast.seconds) == 2
-    assert min(slow.seconds) >= 0.2 > max(fast.seconds)
+    assert min(slow.seconds) >= 1.0 > max(fast.seconds)
 
 
 @pytest.mark.slow

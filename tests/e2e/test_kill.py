@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import SETTINGS, claf, metrics, train_until
+from tests.e2e.processes import SETTINGS, claf, metrics, nursery
 
 KILLS_PER_STAGE = 5
 STAGE_STEPS = {"contrastive": (0, 20), "adversarial": (20, 56), "linear evaluation": (56, 304)}
@@ -23,18 +23,20 @@ def weights(folder: Path, run: str) -> str:
 def test_a_run_killed_five_times_in_each_stage_ends_bit_identical(tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(SETTINGS)
     started = ["--config", str(tmp_path / "tiny.toml")]
-    assert train_until(tmp_path, [*started, "--name", "whole"], None)[0] == 0
+    train = ("train", "--ui", "jsonl")
+    assert claf(tmp_path, *train, *started, "--name", "whole").returncode == 0
     seed = random.SystemRandom().randrange(2**32)
     choose = random.Random(seed)
     arguments = [*started, "--name", "killed"]
     codes = []
-    for first, last in STAGE_STEPS.values():
-        margin = (last - first) // 5
-        for step in sorted(choose.sample(range(first + 1, last - margin), KILLS_PER_STAGE)):
-            codes.append(train_until(tmp_path, arguments, step)[0])
-            arguments = ["--resume", "killed"]
+    with nursery(tmp_path) as runs:
+        for first, last in STAGE_STEPS.values():
+            margin = (last - first) // 5
+            for step in sorted(choose.sample(range(first + 1, last - margin), KILLS_PER_STAGE)):
+                codes.append(runs.train_until(arguments, step))
+                arguments = ["--resume", "killed"]
     assert codes == [-9] * 15, f"not every process was killed (seed {seed}): {codes}"
-    assert train_until(tmp_path, arguments, None)[0] == 0
+    assert claf(tmp_path, *train, *arguments).returncode == 0
     whole, killed = ((next((tmp_path / "runs").glob(f"*-{name}"))) for name in ("whole", "killed"))
     assert metrics(killed) == metrics(whole), f"seed {seed}"
     assert weights(tmp_path, "killed") == weights(tmp_path, "whole"), f"seed {seed}"

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pytorch_metric_learning.losses import NTXentLoss, SupConLoss
 from torch import Tensor
@@ -11,8 +11,9 @@ from torch.distributions import kl_divergence as kl_of_distributions
 from torch.nn.functional import mse_loss, normalize
 
 from claf_engine.training.losses import kl_divergence, logit_distance, nt_xent_loss, supcon_loss
+from tests.properties import examples
 
-PROPERTY = settings(derandomize=True, deadline=None, max_examples=40)
+PROPERTY = examples(40)
 SEEDS = st.integers(0, 2**31)
 TEMPERATURES = st.sampled_from([0.07, 0.1, 0.5, 1.0])
 

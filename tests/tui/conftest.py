@@ -3,6 +3,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.tui.consoles import HANG
+
 
 @pytest.fixture(autouse=True)
 def _waits_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,5 +19,5 @@ def _no_engine_thread_survives() -> Iterator[None]:
     yield
     alive = [thread for thread in threading.enumerate() if thread.name == "engine"]
     for thread in alive:
-        thread.join(5)
+        thread.join(HANG)
     assert not any(thread.is_alive() for thread in alive)

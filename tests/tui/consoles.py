@@ -14,16 +14,17 @@ from claf_engine.events.control import Control
 from claf_tui.console.train_app import TrainingApp
 from tests.tui.scripted import Script
 
+HANG = 60.0
+"""Seconds after which what a test waits for is taken to never happen, on a slow machine under a heavy load."""
 SIZES = ((80, 24), (100, 30), (140, 45), (200, 60))
 
 
-async def until(claim: Callable[[], object], seconds: float = 15.0) -> None:
-    """Wait until a claim holds, and fail when it does not in time."""
-    for _ in range(int(seconds / 0.01)):
-        if claim():
-            return
+async def until(claim: Callable[[], object]) -> None:
+    """Wait until a claim holds, and fail where it never does."""
+    deadline = time.monotonic() + HANG
+    while not claim():
+        assert time.monotonic() < deadline, f"it did not happen within {HANG:g} s"
         await asyncio.sleep(0.01)
-    raise AssertionError("it did not happen in time")
 
 
 def screen_lines(app: App[object]) -> list[str]:
@@ -36,13 +37,20 @@ def screen_text(app: App[object]) -> str:
     return "\n".join(screen_lines(app))
 
 
+def text_in(app: App[object], selector: str) -> str:
+    """The words that the screen shows in the place of one widget, whatever lines they are broken into."""
+    place = app.screen.query_one(selector).content_region
+    lines = screen_lines(app)[place.y : place.bottom]
+    return " ".join(" ".join(line[place.x : place.right] for line in lines).split())
+
+
 class Held:
     """An engine that plays given events and then idles, steered by `Control`, until it is stopped."""
 
     def __init__(self, *events: ev.Event, saves: bool = True) -> None:
         self.events = events
         self.saves = saves
-        self.deadline = time.monotonic() + 20
+        self.deadline = time.monotonic() + HANG
         self.taken: list[object] = []
 
     def __call__(self, control: Control) -> Iterator[ev.Event]:
@@ -69,7 +77,7 @@ async def console(
             yield app, pilot  # type: ignore[misc]
     finally:
         app.control.stop()
-        await asyncio.to_thread(app.thread.join, 5)
+        await asyncio.to_thread(app.thread.join, HANG)
 
 
 def finished_run(directory: Path) -> Script:

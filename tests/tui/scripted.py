@@ -84,13 +84,14 @@ def write_checkpoint(
 
 @dataclass
 class Script:
-    """What the played run does; `delay` is the time of one step."""
+    """What the played run does; `delay` is the time of one step, and from `holds_at` on it waits for a stop."""
 
     directory: Path
     delay: float = 0.0
     startup: float = 0.0
     steps_per_epoch: int = 4
     fail_at: int | None = None
+    holds_at: int | None = None
     step: int = 0
     elapsed: float = 0.0
     noise: random.Random = field(default_factory=lambda: random.Random(0))
@@ -121,6 +122,9 @@ class Script:
             time.sleep(self.delay)
             self.elapsed += 7.5
             yield from self._steered(control, index, epoch)
+            while self.holds_at is not None and self.step >= self.holds_at and not control.stop_requested:
+                time.sleep(0.01)
+                yield from self._steered(control, index, epoch)
             if control.stop_requested:
                 return
             name = "classifier" if index == 2 or (index == 1 and part % 2 == 0) else "supcon"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import median_filter
 from torch import Tensor, nn
@@ -25,6 +25,7 @@ from claf_engine.data import to_pixels
 from claf_engine.models.network import NATURAL
 from claf_engine.terms.errors import ConfigError
 from tests.engine.tiny import FP32, exhaust, tiny_data, tiny_session
+from tests.properties import examples
 
 DEFENCES = [Defence("bit-depth", bits) for bits in range(1, 8)] + [Defence("median", side) for side in range(2, 6)]
 SPLIT = tiny_data(num_other=24).test
@@ -55,7 +56,7 @@ def model() -> nn.Module:
 
 
 @every_defence
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(images=images_of_any_size)
 def test_squeezed_images_are_images_of_the_same_shape(defence: Defence, images: Tensor) -> None:
     squeezed = defence.squeeze(images)
@@ -65,7 +66,7 @@ def test_squeezed_images_are_images_of_the_same_shape(defence: Defence, images: 
 
 
 @pytest.mark.parametrize("bits", range(1, 8))
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(images=images_of_any_size)
 def test_bit_depth_reduction_gives_the_nearest_of_its_levels(bits: int, images: Tensor) -> None:
     levels = torch.arange(2**bits) / (2**bits - 1)
@@ -76,7 +77,7 @@ def test_bit_depth_reduction_gives_the_nearest_of_its_levels(bits: int, images: 
 
 
 @pytest.mark.parametrize("bits", range(1, 8))
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(images=images_of_any_size)
 def test_bit_depth_reduction_leaves_what_is_reduced_already(bits: int, images: Tensor) -> None:
     once = reduce_bits(images, bits)
@@ -88,7 +89,7 @@ def test_one_bit_is_black_or_white() -> None:
 
 
 @pytest.mark.parametrize("side", range(2, 6))
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(images=images_of_any_size)
 def test_median_smoothing_is_that_of_scipy(side: int, images: Tensor) -> None:
     expected = median_filter(images.numpy(), size=(1, 1, side, side), mode="reflect")

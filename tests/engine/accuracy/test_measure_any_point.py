@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -28,6 +28,7 @@ from tests.engine.known_accuracy import (
     suite,
 )
 from tests.engine.tiny import FP32, exhaust
+from tests.properties import examples
 
 EPSILON = Fraction(8, 255)
 RELEASED = Space(RELEASED_CODE, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
@@ -48,7 +49,7 @@ def both(model: Waves, split: Split, attacks: AttackSuite, **options: Any) -> tu
     return robust(anywhere), robust(measure(model, split, attacks, **options))
 
 
-@settings(derandomize=True, deadline=None, max_examples=30)
+@examples(30)
 @given(
     name=st.sampled_from(["pgd", "fgsm", "mi-fgsm"]),
     norm=st.sampled_from(["linf", "l2"]),

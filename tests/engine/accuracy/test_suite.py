@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -16,6 +16,7 @@ from claf_engine.events.ticks import Pulse
 from claf_engine.terms.errors import ClafError
 from claf_engine.terms.names import AttackName, Norm
 from tests.engine.known_accuracy import Linear, Reader, gray_images, linear_robust_accuracy, measure, robust, suite
+from tests.properties import examples
 
 EPSILON = Fraction(8, 255)
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
@@ -116,7 +117,7 @@ def survivors(plan: list[set[int]]) -> float:
     return figure.accuracy * NUM_EXAMPLES
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
+@examples(40)
 @given(st.lists(st.sets(st.integers(0, NUM_EXAMPLES - 1)), min_size=1, max_size=4))
 def test_an_example_is_robust_only_if_every_restart_fails_on_it(plan: list[set[int]]) -> None:
     together = survivors(plan)

@@ -4,7 +4,6 @@ from fractions import Fraction
 from typing import get_args
 
 import torch
-from hypothesis import settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -12,10 +11,11 @@ from claf_engine.attacks import PIXEL, RELEASED_CODE, Attack, Space, attack
 from claf_engine.attacks.spec import Start
 from claf_engine.compute.device import Compute
 from claf_engine.terms.names import Norm
+from tests.properties import examples
 
 FP32 = Compute(torch.device("cpu"), "fp32", 1)
 BF16 = Compute(torch.device("cpu"), "bf16", 1)
-PROPERTY = settings(derandomize=True, deadline=None, max_examples=30)
+PROPERTY = examples(30)
 SEEDS = st.integers(0, 2**31)
 ROUNDING = 1e-6
 LABELS = torch.tensor([0, 1, 2, 0])

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -24,8 +24,9 @@ from claf_engine.attacks.any_point import GRAIN, NUM_SIZES, any_point_steps, coa
 from claf_engine.terms.names import Norm
 from tests.engine.known_accuracy import Threshold, Waves
 from tests.engine.tiny import FP32, exhaust
+from tests.properties import examples
 
-PROPERTY = settings(derandomize=True, deadline=None, max_examples=40)
+PROPERTY = examples(40)
 EPSILON = Fraction(16, 255)
 RELEASED = Space(RELEASED_CODE, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
 

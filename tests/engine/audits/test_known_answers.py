@@ -40,7 +40,7 @@ def test_an_undefended_network_keeps_nothing_at_8_255_and_no_attack_on_it_is_at_
 
 
 def test_a_layer_that_kills_gradients_does_not_get_through() -> None:
-    model = fixtures.gradient_killed(fixtures.undefended())
-    bench = fixtures.bench_of(model, fixtures.images_of(60), surrogate=fixtures.undefended())
+    model = fixtures.gradient_killed(fixtures.robust())
+    bench = fixtures.bench_of(model, fixtures.images_of(60), surrogate=fixtures.robust())
     verdicts, _ = examine(bench)
     assert {"zero-gradients", "square", "transfer"} <= {name for name in verdicts if verdicts[name] == "fails"}

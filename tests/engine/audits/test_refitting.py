@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -29,6 +29,7 @@ from claf_engine.data import Split, to_pixels
 from claf_engine.models.network import NATURAL
 from tests.engine.audits.fixtures import BUDGET, bench_of, images_of, robust, robust_network, undefended_network
 from tests.engine.tiny import FP32, exhaust
+from tests.properties import examples
 
 TRAIN = images_of(400, seed=1)
 
@@ -82,7 +83,7 @@ def test_going_on_from_a_fit_gives_the_same_fit() -> None:
     torch.testing.assert_close(again(features), linear(features), atol=2e-3, rtol=2e-3)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.integers(0, 100), st.floats(0.1, 5))
 def test_the_nearest_mean_is_what_it_says(seed: int, spread: float) -> None:
     features, labels = clouds(30, spread, seed)

@@ -2,7 +2,7 @@ from itertools import combinations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -17,9 +17,10 @@ from claf_engine.compute.seeding import (
     measurement_generator,
     training_generators,
 )
+from tests.properties import examples
 
 CPU = torch.device("cpu")
-PROPERTY = settings(derandomize=True, deadline=None, max_examples=50)
+PROPERTY = examples(50)
 PURPOSES = st.lists(st.one_of(st.text(max_size=5), st.integers()), max_size=3)
 
 

@@ -4,7 +4,7 @@ from fractions import Fraction
 from typing import get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -12,8 +12,9 @@ from claf_engine import config as cf
 from claf_engine.config import AttackConfig, DataConfig, EvaluationConfig, ModelConfig, ProbeConfig, RunConfig, Settings
 from claf_engine.config.base import LIVE
 from claf_engine.terms.names import Method
+from tests.properties import examples
 
-PROPERTY = settings(derandomize=True, deadline=None, max_examples=40)
+PROPERTY = examples(40)
 GROUPS = [
     group for _, group in inspect.getmembers(cf, inspect.isclass) if issubclass(group, Settings) and group != Settings
 ]

@@ -1,11 +1,12 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from claf_engine.config import DataConfig
 from claf_engine.data.dataset import Dataset, Source, Split, split_source, stratified_order, to_pixels
 from claf_engine.terms.errors import DataError
+from tests.properties import examples
 
 CPU = torch.device("cpu")
 
@@ -88,7 +89,7 @@ def test_name_classes_and_notices_are_passed_on() -> None:
     assert dataset.notices == ("Something was skipped.",)
 
 
-@settings(derandomize=True, deadline=None, max_examples=50)
+@examples(50)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=80), st.integers(0, 2**31))
 def test_every_prefix_of_the_stratified_order_is_in_proportion(labels: list[int], seed: int) -> None:
     classes = torch.tensor(labels)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 import torchvision.transforms.v2.functional as reference
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -22,6 +22,7 @@ from claf_engine.data.views import (
     shift_and_flip,
     shift_hue,
 )
+from tests.properties import examples
 
 PLAIN = ViewsConfig(crop_scale=(1.0, 1.0), flip=0.0, jitter=0.0, grayscale=0.0)
 ADJUST = (reference.adjust_brightness, reference.adjust_contrast, reference.adjust_saturation)
@@ -76,7 +77,7 @@ def test_views_have_a_place_for_image_and_view() -> None:
     assert made.dtype == torch.float32
 
 
-@settings(derandomize=True, deadline=None, max_examples=20)
+@examples(20)
 @given(st.integers(0, 2**31))
 def test_views_are_images(seed: int) -> None:
     made = make_views(random_images(seed=seed), ViewsConfig(hue=0.5, brightness=1.0, contrast=1.0), 2, seeded(seed))
@@ -159,7 +160,7 @@ def test_a_crop_agrees_with_a_slow_reference(shape: tuple[int, int]) -> None:
         assert torch.allclose(made[index], slow, atol=1e-5)
 
 
-@settings(derandomize=True, deadline=None, max_examples=30)
+@examples(30)
 @given(st.integers(0, 2**31), st.sampled_from([(32, 32), (24, 32), (40, 32)]), st.floats(0.05, 1.0))
 def test_crops_lie_inside_the_image_with_the_asked_area_and_ratio(
     seed: int, shape: tuple[int, int], smallest: float

@@ -7,7 +7,7 @@ import pytest
 
 from claf_engine.events.control import Control, LiveEdit, Requests
 
-SOON = 5.0
+SOON = 60.0
 REQUESTS: dict[str, Callable[[Control], None]] = {
     "probe": Control.probe_now,
     "checkpoint": Control.checkpoint_now,

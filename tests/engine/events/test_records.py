@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from claf_engine import events as ev
 from claf_engine.events.records import from_record, to_record
+from tests.properties import examples
 
-PROPERTY = settings(derandomize=True, deadline=None, max_examples=15)
+PROPERTY = examples(15)
 PARTS = (ev.RobustFigure, ev.PhasePlan, ev.TestResult, ev.ReproductionRow, ev.PlannedCheck)
 CLASSES: list[type[Any]] = [
     cls for cls in vars(ev).values() if isinstance(cls, type) and dataclasses.is_dataclass(cls) and cls not in PARTS
@@ -62,7 +63,7 @@ def test_an_event_survives_json(cls: type[Any], data: st.DataObject) -> None:
 
 
 @every_class
-@settings(PROPERTY, max_examples=5)
+@examples(5)
 @given(data=st.data())
 def test_an_extra_key_is_ignored(cls: type[Any], data: st.DataObject) -> None:
     event = data.draw(values_of(cls))
@@ -79,7 +80,7 @@ def required_fields() -> list[tuple[type[Any], str]]:
 
 
 @pytest.mark.parametrize(("cls", "name"), required_fields(), ids=lambda value: getattr(value, "__name__", value))
-@settings(PROPERTY, max_examples=1)
+@examples(1)
 @given(data=st.data())
 def test_a_record_that_lacks_a_field_is_refused(cls: type[Any], name: str, data: st.DataObject) -> None:
     record = to_record(data.draw(values_of(cls)))
@@ -98,7 +99,7 @@ def optional_fields() -> list[tuple[type[Any], str, Any]]:
 
 
 @pytest.mark.parametrize(("cls", "name", "default"), optional_fields())
-@settings(PROPERTY, max_examples=1)
+@examples(1)
 @given(data=st.data())
 def test_a_record_from_before_a_field_existed_takes_its_default(
     cls: type[Any], name: str, default: Any, data: st.DataObject
@@ -114,7 +115,7 @@ def float_fields(kind: Any) -> list[tuple[type[Any], str]]:
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize(("cls", "name"), float_fields(float) + float_fields(float | None))
-@settings(PROPERTY, max_examples=1)
+@examples(1)
 @given(data=st.data())
 def test_a_number_that_is_not_finite_is_written_as_null(
     cls: type[Any], name: str, number: float, data: st.DataObject
@@ -124,7 +125,7 @@ def test_a_number_that_is_not_finite_is_written_as_null(
 
 
 @pytest.mark.parametrize(("cls", "name"), float_fields(float))
-@settings(PROPERTY, max_examples=1)
+@examples(1)
 @given(data=st.data())
 def test_a_null_comes_back_as_nan_where_a_number_must_be(cls: type[Any], name: str, data: st.DataObject) -> None:
     event = dataclasses.replace(data.draw(values_of(cls)), **{name: math.nan})
@@ -132,7 +133,7 @@ def test_a_null_comes_back_as_nan_where_a_number_must_be(cls: type[Any], name: s
 
 
 @pytest.mark.parametrize(("cls", "name"), float_fields(float | None))
-@settings(PROPERTY, max_examples=1)
+@examples(1)
 @given(data=st.data())
 def test_a_null_comes_back_as_none_where_a_number_may_be_missing(
     cls: type[Any], name: str, data: st.DataObject
@@ -206,7 +207,7 @@ def test_a_record_with_a_damaged_nested_field_is_refused(robust: object) -> None
 
 
 @every_class
-@settings(PROPERTY, max_examples=1)
+@examples(1)
 @given(data=st.data())
 def test_an_event_cannot_be_changed(cls: type[Any], data: st.DataObject) -> None:
     event = data.draw(values_of(cls))

@@ -6,16 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from claf_engine.runs.header import MAX_HEADER_BYTES, TensorInfo, TensorStatistics, read_info, tensor_statistics
 from claf_engine.terms.errors import CheckpointError
+from tests.properties import examples
 
-PROPERTY = settings(
-    derandomize=True, deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+PROPERTY = examples(100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 WEIGHT = np.array([[0, 1, -2], [3, 0, 5.5]], dtype=np.float32)
 TENSORS = {"network.weight": WEIGHT, "network.bias": np.zeros(2, np.float32), "step": np.array(7, np.int64)}
 METADATA = {

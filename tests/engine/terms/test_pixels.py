@@ -3,12 +3,13 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from claf_engine.terms.pixels import MAX_RADII, format_distance, format_levels, parse_distance, parse_radii
+from tests.properties import examples
 
-PROPERTY = settings(derandomize=True, deadline=None, max_examples=200)
+PROPERTY = examples(200)
 LEVELS = st.integers(0, 255)
 
 

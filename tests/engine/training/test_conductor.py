@@ -136,12 +136,20 @@ def test_a_pause_inside_an_attack_or_a_measurement_does_not_change_the_run(
     assert events[-1].results == calm[-1].results  # type: ignore[union-attr]
 
 
+def resume_later(control: Control) -> None:
+    """Resume a run 0.2 s after it has begun to wait."""
+
+    def resume() -> None:
+        while control.status != "paused":
+            time.sleep(0.01)
+        time.sleep(0.2)
+        control.resume()
+
+    threading.Thread(target=resume).start()
+
+
 def test_a_paused_run_waits_where_it_is_until_it_is_resumed(new_run: NewRun) -> None:
     directory = new_run()
-
-    def resume_later(control: Control) -> None:
-        threading.Timer(0.2, control.resume).start()
-
     events = play(directory, together(when(at_step(3), Control.pause), when(is_paused, resume_later)))
     paused, resumed = of(events, ev.ControlChanged)
     assert events[events.index(paused) + 1] is resumed
@@ -151,10 +159,6 @@ def test_a_paused_run_waits_where_it_is_until_it_is_resumed(new_run: NewRun) -> 
 
 def test_a_pause_does_not_count_as_time_of_training(new_run: NewRun) -> None:
     directory = new_run()
-
-    def resume_later(control: Control) -> None:
-        threading.Timer(0.3, control.resume).start()
-
     started = time.monotonic()
     events = play(directory, together(when(at_step(3), Control.pause), when(is_paused, resume_later)))
     seconds = time.monotonic() - started
@@ -172,7 +176,7 @@ def test_a_paused_run_shows_in_its_status_file_that_it_is_alive(
     words: set[str] = set()
 
     def look(control: Control) -> None:
-        for _ in range(20):
+        while "paused" not in words or len(heartbeats) <= 2:
             time.sleep(0.02)
             status = json.loads((directory.path / "status.json").read_text())
             words.add(status["status"])

@@ -3,14 +3,15 @@ from random import Random
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from claf_engine.training.losses import kl_divergence, logit_distance, nt_xent_loss, supcon_loss
+from tests.properties import examples
 
-PROPERTY = settings(derandomize=True, deadline=None, max_examples=60)
+PROPERTY = examples(60)
 SEEDS = st.integers(0, 2**31)
 
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -11,6 +11,7 @@ from claf_engine.training.optimizers import build_optimizer, learning_rate, set_
 
 STEPS_PER_EPOCH = 3
 TOTAL = 12
+MILESTONES = OptimizerConfig().milestones
 
 fractions = st.floats(0, 1)
 rates = st.floats(1e-6, 10)
@@ -95,16 +96,20 @@ def test_a_rate_is_positive_and_never_above_the_base_rate(
     total=st.integers(1, 60),
     schedule=st.sampled_from(["cosine", "linear", "steps", "constant"]),
 )
+@example(base=1, final=0, warmup=1, total=1, schedule="steps")
 def test_a_rate_rises_until_the_warm_up_is_over_and_falls_from_then_on(
     base: float, final: float, warmup: float, total: int, schedule: str
 ) -> None:
     settings = {"learning_rate": base, "final_fraction": final, "warmup_epochs": warmup, "schedule": schedule}
     values = [rate(step, total, **settings) for step in range(total + 20)]
-    peak = math.floor(warmup * STEPS_PER_EPOCH)
-    rising, falling = values[: peak + 1], values[peak:]
+    over, peak = math.ceil(warmup * STEPS_PER_EPOCH), math.floor(warmup * STEPS_PER_EPOCH)
+    rising, falling = values[:over], values[over:]
     slack = base * 1e-12
     assert all(later >= earlier - slack for earlier, later in zip(rising, rising[1:], strict=False))
     assert all(later <= earlier + slack for earlier, later in zip(falling, falling[1:], strict=False))
+    # Milestones count from the first step of all, so that one inside the warm-up drops the rate as soon as it is over.
+    if schedule != "steps" or MILESTONES[0] * total > peak:
+        assert values[peak] == pytest.approx(max(values), rel=1e-12)
 
 
 @given(base=rates, final=fractions, step=st.integers(0, 100))

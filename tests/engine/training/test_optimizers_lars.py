@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -16,8 +16,9 @@ from claf_engine.training.methods import phases_of
 from claf_engine.training.optimizers import Lars, build_optimizer, scaled
 from claf_engine.training.session import Session
 from tests.engine.tiny import FP32, state_sha256, tiny_config, tiny_data, tiny_session
+from tests.properties import examples
 
-PROPERTY = settings(derandomize=True, deadline=None, max_examples=60)
+PROPERTY = examples(60)
 numbers = st.floats(-3, 3, width=32)
 vectors = st.lists(numbers, min_size=3, max_size=3)
 

@@ -2,11 +2,12 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from claf_tui.charts.plot import ChartLine, ChartOptions, plot
 from claf_tui.state.series import Series
+from tests.properties import examples
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -75,7 +76,7 @@ def test_nothing_to_show_draws_nothing() -> None:
 any_value = st.one_of(st.floats(), st.floats(0, 1))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.lists(st.lists(any_value, max_size=50), max_size=4),
     st.integers(1, 120),

@@ -72,16 +72,16 @@ async def test_a_person_moves_the_mark_and_lets_it_follow_again() -> None:
 
 
 async def test_a_paused_audit_waits_and_goes_on() -> None:
-    audit = Audit(delay=0.02)
+    audit = Audit(is_held=True)
     async with console(audit) as (app, pilot):
-        await until(lambda: app.scene.found)
+        await until(lambda: len(app.scene.found) == 5)
         await pilot.press("space")
         await until(lambda: "PAUSED" in screen_lines(app)[0])
-        found = len(app.scene.found)
+        audit.is_held = False
         await asyncio.sleep(0.3)
-        assert len(app.scene.found) == found
+        assert len(app.scene.found) == 5
         await pilot.press("space")
-        await until(lambda: len(app.scene.found) > found)
+        await until(lambda: len(app.scene.found) > 5)
 
 
 async def test_leaving_a_live_audit_asks_and_stops_at_the_next_pulse() -> None:

@@ -9,6 +9,7 @@ from claf_engine import events as ev
 from claf_engine.events.control import Control
 from claf_engine.terms.errors import NonFiniteLoss
 from claf_tui.console.bridge import EngineThread, EventStore
+from tests.tui.consoles import HANG
 from tests.tui.scripted import Script, run_started
 from tests.tui.scripted_reproduction import table, waiting_rows
 
@@ -101,15 +102,16 @@ def test_an_engine_that_leaves_without_a_word_has_failed() -> None:
 
 def test_a_paused_engine_wakes_when_it_is_stopped_and_leaves_no_thread(tmp_path: Path) -> None:
     control = Control()
-    thread = EngineThread(Script(tmp_path, delay=0.001), control)
+    thread = EngineThread(Script(tmp_path), control)
     control.pause()
     thread.start()
-    deadline = time.monotonic() + 5
-    while control.status != "paused" and time.monotonic() < deadline:
+    deadline = time.monotonic() + HANG
+    while control.status != "paused":
+        assert time.monotonic() < deadline
         time.sleep(0.005)
     assert not thread.join(0.05)
     control.stop()
-    assert thread.join(5)
+    assert thread.join(HANG)
     assert all(other.name != "engine" for other in threading.enumerate())
 
 

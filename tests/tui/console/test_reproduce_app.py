@@ -18,7 +18,7 @@ from claf_tui.screens.confirm_dialog import ConfirmScreen
 from claf_tui.screens.help import ReproductionHelp
 from claf_tui.screens.run_board import RunBoard
 from claf_tui.words import exit_codes
-from tests.tui.consoles import SIZES, screen_lines, screen_text, until
+from tests.tui.consoles import HANG, SIZES, screen_lines, screen_text, until
 from tests.tui.hostile import EVERYTHING
 from tests.tui.scripted import run_started
 from tests.tui.scripted_reproduction import Reproduction, table, waiting_rows
@@ -36,7 +36,7 @@ async def console(
             yield app, pilot  # type: ignore[misc]
     finally:
         app.control.stop()
-        await asyncio.to_thread(app.thread.join, 5)
+        await asyncio.to_thread(app.thread.join, HANG)
 
 
 def training(directory: Path, current: int = 1, **changes: object) -> Iterator[ev.Event]:
@@ -63,6 +63,12 @@ def held(directory: Path, **changes: object) -> Engine:
     return play
 
 
+def fits(app: ReproductionApp) -> bool:
+    """Whether every widget that is shown lies on the screen."""
+    regions = [widget.region for widget in app.screen.walk_children() if widget.display]
+    return all(region.height == 0 or app.screen.region.contains_region(region) for region in regions)
+
+
 @pytest.mark.parametrize("size", [(80, 24), (140, 45)])
 async def test_the_table_fills_and_stays_with_the_next_command(tmp_path: Path, size: tuple[int, int]) -> None:
     async with console(Reproduction(tmp_path, fails=frozenset()), size) as (app, pilot):
@@ -86,10 +92,11 @@ async def test_the_end_of_one_run_is_not_the_end_of_all(tmp_path: Path) -> None:
 
     async with console(engine) as (app, _):
         await until(lambda: app.state.finished)
-        await asyncio.sleep(0.2)
-        assert app.is_live
-        assert not app.has_ended
-        assert "RUNNING" in screen_lines(app)[0]
+        for _ in range(3):
+            app.poll()
+            assert app.is_live
+            assert not app.has_ended
+        await until(lambda: "RUNNING" in screen_lines(app)[0])
         app.control.stop()
         await until(lambda: "STOPPED" in screen_lines(app)[0])
 
@@ -157,16 +164,8 @@ async def test_everything_fits_at_every_size(tmp_path: Path) -> None:
         for size in (*SIZES, (120, 40), (40, 12), (20, 6)):
             await pilot.resize_terminal(*size)
             await until(lambda size=size: (len(screen_lines(app)[0]), len(screen_lines(app))) == size)
-            await pilot.pause(0.1)
-            assert "RUNNING" in screen_lines(app)[0]
-            for widget in app.screen.walk_children():
-                region = widget.region
-                assert (
-                    not widget.display
-                    or region.height == 0
-                    or app.screen.region.contains_region(region)
-                    or size[1] < 24
-                )
+            await until(lambda: "RUNNING" in screen_lines(app)[0])
+            await until(lambda size=size: size[1] < 24 or fits(app))
 
 
 async def test_space_pauses_and_the_row_says_so(tmp_path: Path) -> None:
@@ -292,4 +291,4 @@ async def test_foreign_text_is_shown_and_never_obeyed(tmp_path: Path) -> None:
 
 def test_importing_it_leaves_torch_alone() -> None:
     code = "import sys, claf_tui.console.reproduce_app; assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=HANG)

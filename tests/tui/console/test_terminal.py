@@ -14,9 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import pyte
 
 from claf_tui.console import terminal
+from tests.tui.consoles import HANG
 
 LAUNCH = """
 import fcntl, os, sys, termios, time
@@ -27,7 +29,7 @@ from claf_tui.console.launch import run_console
 from claf_tui.console.train_app import TrainingApp
 from tests.tui.scripted import Script
 folder = Path(sys.argv[1])
-script = Script(folder / "run", delay=0.008)
+script = Script(folder / "run", holds_at=600)
 def engine(control):
     os.write(2, b"NOISE FROM C\\n")
     for number, event in enumerate(script(control)):
@@ -48,7 +50,6 @@ class Terminal:
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        self.began = time.perf_counter()
         self.process = subprocess.Popen(
             [sys.executable, "-c", LAUNCH, str(folder), *arguments],
             stdin=slave,
@@ -75,18 +76,19 @@ class Terminal:
             self.written += data
             self.stream.feed(data.replace(b"\x1b[?2026$p", b"").replace(b"\x1b[>1u", b"").replace(b"\x1b[<u", b""))
 
-    def until(self, text: str, seconds: float = 15.0) -> float:
-        """Wait until the screen shows a text; gives the seconds since the start of the process."""
-        deadline = time.monotonic() + seconds
+    def until(self, text: str) -> float:
+        """Wait until the screen shows a text; gives the seconds of processor time that the process took to it."""
+        deadline = time.monotonic() + HANG
         while time.monotonic() < deadline:
             self.read(0.03)
             if text in "\n".join(self.screen.display):
-                return time.perf_counter() - self.began
+                used = psutil.Process(self.process.pid).cpu_times()
+                return used.user + used.system
         raise AssertionError("\n".join(self.screen.display))
 
-    def left_with(self, seconds: float = 15.0) -> int:
+    def left_with(self) -> int:
         """Wait for the process to leave and give its exit status."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + HANG
         while self.process.poll() is None and time.monotonic() < deadline:
             self.read(0.05)
         self.read(0.05)
@@ -124,7 +126,7 @@ def test_a_terminal_that_goes_away_lets_the_run_save(tmp_path: Path) -> None:
     with console_in_terminal(tmp_path) as shown:
         shown.until("RUNNING")
         os.close(shown.master)
-        assert shown.process.wait(15) == 129
+        assert shown.process.wait(HANG) == 129
     assert "return_code=129" in (tmp_path / "result").read_text()
     assert list((tmp_path / "run" / "checkpoints").iterdir())
 

@@ -2,18 +2,20 @@ import asyncio
 import signal
 import subprocess
 import sys
-import time
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from claf_engine import events as ev
+from claf_engine.events.control import Control
 from claf_engine.terms.errors import NonFiniteLoss
 from claf_tui.screens.abandon_dialog import AbandonScreen
 from claf_tui.screens.confirm_dialog import ConfirmScreen
 from claf_tui.screens.help import HelpScreen
-from tests.tui.consoles import SIZES, Held, console, finished_run, screen_lines, screen_text, until
+from tests.tui.consoles import HANG, SIZES, Held, console, finished_run, screen_lines, screen_text, until
 from tests.tui.hostile import HOSTILE
 from tests.tui.scripted import Script, robust_figure, run_started
 
@@ -23,12 +25,17 @@ def held(directory: Path, *events: ev.Event, saves: bool = True) -> Held:
 
 
 async def test_before_the_first_event_the_screen_says_what_it_waits_for(tmp_path: Path) -> None:
-    async with console(Script(tmp_path / "run", startup=1.5), (80, 24)) as (app, pilot):
-        await pilot.pause(0.15)
-        first = screen_text(app)
-        assert "STARTING" in first
-        assert "loading torch and building the data" in first
-        await until(lambda: screen_text(app) != first)
+    may_begin = threading.Event()
+
+    def engine(control: Control) -> Iterator[ev.Event]:
+        may_begin.wait(HANG)
+        yield from finished_run(tmp_path)(control)
+
+    async with console(engine, (80, 24)) as (app, _):
+        await until(lambda: "STARTING" in screen_text(app))
+        assert "loading torch and building the data" in screen_text(app)
+        may_begin.set()
+        await until(lambda: "STARTING" not in screen_text(app))
 
 
 @pytest.mark.parametrize("size", [(80, 24), (140, 45)])
@@ -42,9 +49,8 @@ async def test_a_finished_run_shows_its_results_and_the_next_command(tmp_path: P
 
 
 async def test_everything_fits_at_every_size(tmp_path: Path) -> None:
-    script = Script(tmp_path / "run", delay=0.001)
-    async with console(script) as (app, pilot):
-        await until(lambda: app.state.step > 600)
+    async with console(Script(tmp_path / "run", holds_at=600)) as (app, pilot):
+        await until(lambda: app.state.step >= 600 - 7)
         app.control.pause()
         await until(lambda: "PAUSED" in screen_text(app))
         for size in SIZES:
@@ -61,8 +67,8 @@ async def test_everything_fits_at_every_size(tmp_path: Path) -> None:
 
 
 async def test_odd_sizes_do_not_break_it(tmp_path: Path) -> None:
-    async with console(Script(tmp_path / "run", delay=0.001), (140, 45)) as (app, pilot):
-        await until(lambda: app.state.step > 100)
+    async with console(Script(tmp_path / "run", holds_at=100), (140, 45)) as (app, pilot):
+        await until(lambda: app.state.step >= 95)
         for size in ((40, 12), (20, 6), (5, 2), (300, 80), (80, 24)):
             await pilot.resize_terminal(*size)
         await until(lambda: len(screen_lines(app)) == 24)
@@ -94,16 +100,14 @@ async def test_a_wide_screen_shows_all_panels_and_a_number_pressed_again_shows_o
 async def test_the_word_changes_with_the_key_not_with_the_next_poll(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("claf_tui.console.base.POLLS_PER_SECOND", 2)
+    monkeypatch.setattr("claf_tui.console.base.POLLS_PER_SECOND", 1 / (2 * HANG))
     async with console(held(tmp_path)) as (app, pilot):
+        await until(lambda: app.poll() or "RUNNING" in screen_text(app))
+        await pilot.press("space")
+        await until(lambda: "PAUS" in screen_text(app))
+        await until(lambda: app.poll() or "PAUSED" in screen_text(app))
+        await pilot.press("space")
         await until(lambda: "RUNNING" in screen_text(app))
-        began = time.perf_counter()
-        await pilot.press("space")
-        await until(lambda: "PAUS" in screen_text(app), 0.3)
-        assert time.perf_counter() - began < 0.3 + 0.1
-        await until(lambda: "PAUSED" in screen_text(app))
-        await pilot.press("space")
-        await until(lambda: "RUNNING" in screen_text(app), 0.5)
 
 
 async def test_keys_become_requests(tmp_path: Path) -> None:
@@ -145,21 +149,21 @@ async def test_help_names_keys_and_explains_figures(tmp_path: Path) -> None:
         await until(lambda: app.state.run)
         await pilot.press("question_mark")
         await until(lambda: isinstance(app.screen, HelpScreen))
-        await pilot.pause()
-        assert "dissociation" in screen_text(app)
+        await until(lambda: "dissociation" in screen_text(app))
         await pilot.press("escape")
-        assert not isinstance(app.screen, HelpScreen)
+        await until(lambda: not isinstance(app.screen, HelpScreen))
 
 
 async def test_the_loss_chart_switches_to_a_logarithmic_axis(tmp_path: Path) -> None:
-    async with console(Script(tmp_path / "run", delay=0.001)) as (app, pilot):
+    loss = ev.StepLogged(4, 0, 1, "encoder", "supcon", 2.5, 0.1, 800.0, 3.0)
+    async with console(held(tmp_path, loss)) as (app, pilot):
         await until(lambda: app.state.losses)
         await pilot.press("l")
         await until(lambda: "log scale ─" in screen_text(app))
 
 
 async def test_leaving_a_live_run_stops_and_saves_it_first(tmp_path: Path) -> None:
-    async with console(Script(tmp_path / "run", delay=0.005)) as (app, pilot):
+    async with console(Script(tmp_path / "run", holds_at=30)) as (app, pilot):
         await until(lambda: app.state.step > 20)
         await pilot.press("q")
         await until(lambda: isinstance(app.screen, ConfirmScreen))
@@ -172,7 +176,7 @@ async def test_leaving_a_live_run_stops_and_saves_it_first(tmp_path: Path) -> No
 
 
 async def test_leaving_wakes_a_paused_run(tmp_path: Path) -> None:
-    async with console(Script(tmp_path / "run", delay=0.005)) as (app, pilot):
+    async with console(Script(tmp_path / "run", holds_at=30)) as (app, pilot):
         await until(lambda: app.state.step > 20)
         await pilot.press("space")
         await until(lambda: app.word == "PAUSED")
@@ -221,7 +225,7 @@ async def test_an_engine_that_does_not_save_can_be_abandoned_after_a_stop(tmp_pa
 
 
 async def test_a_signal_saves_and_leaves_with_its_code(tmp_path: Path) -> None:
-    async with console(Script(tmp_path / "run", delay=0.005)) as (app, _):
+    async with console(Script(tmp_path / "run", holds_at=30)) as (app, _):
         await until(lambda: app.state.step > 20)
         app.on_signal(signal.SIGTERM)
         await until(lambda: not app.is_running)
@@ -329,9 +333,9 @@ async def test_what_other_code_prints_stays_off_the_screen(tmp_path: Path) -> No
 
 
 def test_importing_the_console_is_fast_and_leaves_torch_alone() -> None:
-    code = "import sys, time; t = time.perf_counter(); import claf_tui.console.train_app, claf_tui.console.launch; "
-    code += "assert 'torch' not in sys.modules; assert time.perf_counter() - t < 3"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+    code = "import sys, time; t = time.process_time(); import claf_tui.console.train_app, claf_tui.console.launch; "
+    code += "assert 'torch' not in sys.modules; assert time.process_time() - t < 3"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=HANG)
 
 
 async def test_starting_and_leaving_over_and_over_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -11,18 +11,23 @@ import pytest
 from claf_engine.events.control import Control
 from claf_engine.runs import list_runs
 from claf_tui.runners.signals import LEAVING, STOPPING, stopping_signals
+from tests.tui.consoles import HANG
 
 LAUNCH = """
-import sys, time
+import os, sys, time
+from pathlib import Path
 from types import SimpleNamespace
 from claf_engine import events as ev
 from claf_engine.events import records
 from tests.tui.scripted import Script
 def run(directory, control):
-    for event in Script(directory.path, delay=0.02)(control):
+    may_end = Path(os.environ["CLAF_RUNS_DIR"]) / "may-end"
+    for event in Script(directory.path, holds_at=None if "short" in sys.argv else 50)(control):
         if isinstance(event, ev.RunFinished):
             directory.write_status(records.to_record(event))
         yield event
+        while "short" in sys.argv and isinstance(event, ev.PhaseStarted) and not may_end.exists():
+            time.sleep(0.01)
         while "deaf" in sys.argv and control.stop_requested:
             time.sleep(0.05)
 sys.modules["claf_engine.training.run"] = SimpleNamespace(run=run)
@@ -50,7 +55,7 @@ def started(root: Path, *arguments: str, before: str = "") -> subprocess.Popen[s
 def test_a_signal_stops_the_run_which_saves_and_ends_with_its_code(tmp_path: Path, number: signal.Signals) -> None:
     process = started(tmp_path)
     process.send_signal(number)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=HANG)
     assert process.returncode == 128 + number
     assert "stopping: finishes the step and saves" in err
     assert "next:   claf-tui train --resume" in out
@@ -64,14 +69,15 @@ def test_a_second_signal_leaves_at_once(tmp_path: Path) -> None:
     while "a second signal leaves at once" not in process.stderr.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=HANG)
     assert process.returncode == 130
 
 
 def test_a_hang_up_that_was_ignored_before_stays_ignored(tmp_path: Path) -> None:
-    process = started(tmp_path, before="import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n")
+    process = started(tmp_path, "short", before="import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n")
     process.send_signal(signal.SIGHUP)
-    process.communicate(timeout=20)
+    (tmp_path / "may-end").touch()
+    process.communicate(timeout=HANG)
     assert process.returncode == 0
 
 
@@ -81,7 +87,7 @@ def test_another_command_leaves_through_its_clean_up(number: signal.Signals) -> 
         "import sys, time, claf_engine.runs\n"
         "from claf_tui import cli\n"
         "def slow(_):\n"
-        "    try:\n        print('at work', flush=True); time.sleep(20)\n"
+        "    try:\n        print('at work', flush=True); time.sleep(60)\n"
         "    finally:\n        print('cleaned up', flush=True)\n"
         "claf_engine.runs.list_runs = slow\n"
         "cli.main(['runs'])"
@@ -90,7 +96,7 @@ def test_another_command_leaves_through_its_clean_up(number: signal.Signals) -> 
     assert process.stdout is not None
     assert process.stdout.readline() == "at work\n"
     process.send_signal(number)
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=HANG)
     assert (process.returncode, out) == (128 + number, "cleaned up\n")
 
 

@@ -44,11 +44,12 @@ async def test_nothing_moves_when_the_next_run_begins(tmp_path: Path) -> None:
         places = set()
 
         def look() -> bool:
-            if app.state.reproduction is not None and not app.has_ended:
+            # The screen is laid out for a table of no rows until it is told of the table.
+            if app.screen.query_one(TableBody).size.height >= len(waiting_rows()) and not app.has_ended:
                 places.add(
                     tuple(app.screen.query_one(f"#{name}").region for name in ("loss", "bars-panel", "log-panel"))
                 )
             return app.has_ended
 
-        await until(look, 30)
+        await until(look)
         assert len(places) == 1

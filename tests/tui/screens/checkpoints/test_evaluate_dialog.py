@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 from claf_tui.screens.checkpoints.evaluate_dialog import EvaluateScreen
-from tests.tui.consoles import screen_lines, screen_text, until
+from tests.tui.consoles import screen_lines, screen_text, text_in, until
 from tests.tui.screens.browsing import FIGURES, browser, trained
 from tests.tui.scripted import write_checkpoint
 from tests.tui.widgets.test_robustness_curve import record
@@ -31,7 +31,8 @@ async def test_where_a_method_trained_several_classifiers_one_is_chosen(tmp_path
         text = screen_text(app)
         assert all(word in text for word in ("1 attack", "2 natural", "3 adversarial"))
         await pilot.press("3")
-        await until(lambda: "--classifier adversarial" in " ".join(screen_text(app).replace("│", " ").split()))
+        await until(lambda: isinstance(app.screen, EvaluateScreen))
+        await until(lambda: text_in(app, "#command-shown").endswith("--classifier adversarial"))
         await until(lambda: "77.7%" in screen_text(app))
     assert (tmp_path / "asked").read_text() == "adversarial"
 

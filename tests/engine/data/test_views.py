@@ -1,6 +1,5 @@
 import itertools
 import math
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -27,14 +26,6 @@ from tests.properties import examples
 PLAIN = ViewsConfig(crop_scale=(1.0, 1.0), flip=0.0, jitter=0.0, grayscale=0.0)
 ADJUST = (reference.adjust_brightness, reference.adjust_contrast, reference.adjust_saturation)
 TOLERANCE = 1e-4
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def seeded(seed: int = 0) -> torch.Generator:

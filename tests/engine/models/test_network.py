@@ -1,5 +1,5 @@
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -21,14 +21,6 @@ from claf_engine.models.network import (
 
 TINY = ModelConfig(width=4, blocks=(1, 1, 1), projection_hidden=8, projection_dim=5)
 NUM_CLASSES = 6
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def seeded(seed: int = 0) -> torch.Generator:

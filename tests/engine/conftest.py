@@ -1,3 +1,5 @@
+"""What every test of the engine may rely on: sums are made by one thread, whatever ran before in this process."""
+
 from collections.abc import Iterator
 
 import pytest

@@ -37,7 +37,7 @@ class ReproductionPrinter:
 
 def result_tables(event: ev.ReproductionChanged) -> list[RenderableType]:
     """The finished table: the paper's figures, ours, and the difference in points."""
-    table = _table("row", "", "natural", *(safe(column, 40) for column in event.columns), "moved", "status")
+    table = plain_table("row", "", "natural", *(safe(column, 40) for column in event.columns), "moved", "status")
     for row in event.rows:
         theirs, ours = (row.paper_natural, *row.paper_robust), (row.natural, *row.robust)
         differences = [difference(mine, paper) for mine, paper in zip(ours, theirs, strict=True)]
@@ -69,7 +69,8 @@ def difference(ours: float | None, paper: float | None) -> str:
     return figures.UNKNOWN if ours is None or paper is None else f"{100 * (ours - paper):+.1f}"
 
 
-def _table(*headings: str) -> Table:
+def plain_table(*headings: str) -> Table:
+    """A table of these columns, whose cells wrap where it is narrow."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for heading in headings:
         table.add_column(heading, overflow="fold")

@@ -9,7 +9,7 @@ from claf_engine import events as ev
 from claf_engine.events.control import Control
 from claf_engine.reproduce.plan import ReproductionRequest, configs_of, make_folder
 from claf_tui.reports import output, printers
-from claf_tui.reports.reproduction import ReproductionPrinter, _table, result_tables
+from claf_tui.reports.reproduction import ReproductionPrinter, plain_table, result_tables
 from claf_tui.runners.lines import LOG, play_in_lines
 from claf_tui.runners.ui_mode import choose_ui
 from claf_tui.words import exit_codes, figures
@@ -100,7 +100,7 @@ def dry_run(request: ReproductionRequest, *, as_json: bool) -> int:
         ]
         output.record({"runs": rows, "seconds": round(seconds, 1)})
         return exit_codes.OK
-    table = _table("row", "seed", "run", "", "time")
+    table = plain_table("row", "seed", "run", "", "time")
     for item in runs:
         table.add_row(
             safe(item.label), str(item.seed), item.action, safe(item.run, 200), figures.duration(item.seconds)

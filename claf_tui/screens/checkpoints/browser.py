@@ -82,7 +82,7 @@ class CheckpointBrowser(Screen[None]):
         self._commands = commands
         self._tensors: list[TensorInfo] = []
         self._tensor_room = 60
-        self._shown: object = None
+        self._shown: tuple[object, str, int] | None = None
         self._measured: tuple[TensorInfo, TensorStatistics] | None = None
 
     def compose(self) -> ComposeResult:
@@ -256,8 +256,9 @@ class CheckpointBrowser(Screen[None]):
         shown = (entry and (entry.path, entry.info), wanted, self._tensor_room)
         if shown == self._shown:
             return
-        self._shown = shown
         table = self.query_one("#tensors", DataTable)
+        row = table.cursor_row if self._shown is not None and shown[:2] == self._shown[:2] else 0
+        self._shown = shown
         table.clear(columns=True)
         widths = tensor_columns(self._tensor_room)
         for name, width in widths:
@@ -271,6 +272,7 @@ class CheckpointBrowser(Screen[None]):
             found = [tensor for tensor in entry.info.tensors if wanted in tensor.name.casefold()]
             self._tensors = sorted(found, key=lambda tensor: not tensor.name.startswith("network."))
             table.add_rows([[Text(c, no_wrap=True) for c in tensor_cells(tensor, widths)] for tensor in self._tensors])
+            table.move_cursor(row=row)  # the same tensors in another width
             num_shown, total = len(self._tensors), len(entry.info.tensors)
             text = f"tensors, {num_shown} of {total}" if num_shown < total else f"{total} tensors"
             self.query_one("#pane-tensors").border_title = Content(text)

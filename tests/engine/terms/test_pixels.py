@@ -3,7 +3,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from claf_engine.terms.pixels import MAX_RADII, format_distance, format_levels, parse_distance, parse_radii
@@ -51,8 +51,14 @@ def test_a_written_fraction_is_exact(numerator: int, denominator: int) -> None:
 
 @PROPERTY
 @given(st.floats(0, 1))
-def test_a_float_is_the_decimal_that_it_prints_as(value: float) -> None:
+def test_a_float_that_is_no_grey_level_is_the_decimal_that_it_prints_as(value: float) -> None:
+    assume(float(Fraction(round(255 * value), 255)) != value)
     assert parse_distance(value) == Fraction(Decimal(str(value)))
+
+
+@pytest.mark.parametrize("level", range(256))
+def test_the_float_of_a_grey_level_is_that_level(level: int) -> None:
+    assert parse_distance(level / 255) == Fraction(level, 255)
 
 
 @pytest.mark.parametrize("text", ["8/255", " 8/255 ", "8 / 255", "08/255", "8/255\n"])

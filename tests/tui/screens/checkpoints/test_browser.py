@@ -38,6 +38,18 @@ async def test_the_cursor_chooses_checkpoint_and_tensor(run: Path) -> None:
         await until(lambda: "encoder.stage1.conv1.weight" in screen_lines(app)[19])
 
 
+async def test_another_width_leaves_the_cursor_where_it_was(run: Path) -> None:
+    async with browser(run) as (app, pilot):
+        await until(lambda: "classifier.bias" in screen_text(app))
+        await pilot.press("tab", "down", "down")
+        table = app.screen.query_one("#tensors", DataTable)
+        await until(lambda: table.cursor_row == 2)
+        before = table.columns.copy()
+        await pilot.resize_terminal(110, 45)
+        await until(lambda: table.columns != before)
+        assert table.cursor_row == 2
+
+
 async def test_a_filter_leaves_only_names_that_hold_it(run: Path) -> None:
     async with browser(run) as (app, pilot):
         await until(lambda: "8 tensors" in screen_text(app))

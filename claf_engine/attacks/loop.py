@@ -166,7 +166,7 @@ def _registered_steps(
 ) -> Generator[Pulse, None, Tensor]:
     """An attack of a plugin, which has no steps that we know of."""
     yield Pulse(spec.title)
-    return crafted(model, (images, labels), spec, generator)
+    return crafted(spec.name, model, images, labels, float(spec.epsilon), generator)
 
 
 def attack(

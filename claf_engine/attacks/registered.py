@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +11,6 @@ from claf_engine.config.registry import ATTACKS
 from claf_engine.models.modes import frozen
 from claf_engine.terms.errors import ClafError, ConfigError
 from claf_engine.terms.names import Norm, SpaceName
-
-if TYPE_CHECKING:
-    from claf_engine.attacks.spec import Attack
 
 CraftImages = Callable[[nn.Module, Tensor, Tensor, float, torch.Generator], Tensor]
 """Model (images in [0, 1] to logits, in eval mode), images (N, C, H, W) in [0, 1], labels (N,), epsilon and a generator
@@ -66,22 +63,23 @@ def require_registered(name: str, norm: Norm, space: SpaceName) -> None:
         raise ConfigError(f"attack {name!r} searches an epsilon-ball, and --space {space} has none; leave it out")
 
 
-def crafted(model: nn.Module, examples: tuple[Tensor, Tensor], spec: "Attack", generator: torch.Generator) -> Tensor:
+def crafted(
+    name: str, model: nn.Module, images: Tensor, labels: Tensor, epsilon: float, generator: torch.Generator
+) -> Tensor:
     """Adversarial examples (N, C, H, W) of a plugin's attack on a frozen model.
 
     Raises:
         ClafError: it gives something else than images of the same shape.
     """
-    images, labels = examples
-    attack: RegisteredAttack = ATTACKS.entries[spec.name].value
-    with ATTACKS.calling(spec.name), frozen(model), torch.enable_grad():
-        points = attack.craft(model, images.clone(), labels.clone(), float(spec.epsilon), generator)
+    attack: RegisteredAttack = ATTACKS.entries[name].value
+    with ATTACKS.calling(name), frozen(model), torch.enable_grad():
+        points = attack.craft(model, images.clone(), labels.clone(), epsilon, generator)
     if not isinstance(points, Tensor) or points.shape != images.shape or not points.is_floating_point():
         found = (
             f"{points.dtype} of shape {tuple(points.shape)}" if isinstance(points, Tensor) else type(points).__name__
         )
         raise ClafError(
-            f"attack {spec.name!r} gives {found.removeprefix('torch.')}; return floating images of shape "
+            f"attack {name!r} gives {found.removeprefix('torch.')}; return floating images of shape "
             f"{tuple(images.shape)}"
         )
     return points.detach().to(images)

@@ -5,6 +5,7 @@ index operation: no workers, no queues, no decoding inside the training loop.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from torch import Tensor
 from claf_engine.compute.device import make_generator
 from claf_engine.compute.seeding import derive_seed
 from claf_engine.config import DataConfig
+from claf_engine.models.hashing import hash_tensors
 from claf_engine.terms.errors import DataError
 
 
@@ -29,6 +31,11 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of images and labels in their order, made on first use: 0.2 s for the 180 MB of CIFAR-10."""
+        return hash_tensors({"images": self.images, "labels": self.labels})
 
 
 @dataclass(frozen=True)

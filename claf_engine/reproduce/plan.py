@@ -6,14 +6,15 @@ run of it is measured, an unfinished one is gone on with, and only what is missi
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from claf_engine.config import RunConfig
 from claf_engine.config.presets import Override
 from claf_engine.reproduce.scales import resolve_recipe, space_overrides
 from claf_engine.reproduce.tables import TABLES, Row, Table
-from claf_engine.runs import list_checkpoints, list_runs, read_config, to_plain
+from claf_engine.runs import list_checkpoints, list_runs, read_config
 from claf_engine.runs.journal import EVENTS, read_records
+from claf_engine.runs.trained import trained_part
 from claf_engine.terms.errors import ConfigError, RunError
 from claf_engine.terms.names import ScaleName, SpaceName, TableName
 
@@ -148,18 +149,6 @@ def run_name(request: ReproductionRequest, row: Row, seed: int) -> str:
     changes = [str(value) for _, value in row.changes]
     space = [] if request.space == "pixel" else [request.space]
     return "-".join([request.scale, row.recipe, *changes, *space, f"seed{seed}"])
-
-
-def trained_part(config: RunConfig) -> dict[str, Any]:
-    """The settings that decide what is trained, as plain values.
-
-    What is measured at a run's end, how often it is saved and on how many threads it runs do not.
-    """
-    plain = to_plain(config)
-    for section in ("evaluation", "checkpoint"):
-        del plain[section]
-    plain["runtime"] = {"precision": config.runtime.precision}
-    return plain
 
 
 def was_edited(directory: Path) -> bool:

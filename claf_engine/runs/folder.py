@@ -39,12 +39,14 @@ class RunDirectory:
 
     Attributes:
         notices: sentences that whoever trains in it is told.
+        accepts_changed_data: whether it may go on with other images than it was trained with.
     """
 
     def __init__(self, path: Path, config: RunConfig, notices: tuple[str, ...] = ()) -> None:
         self.path = path
         self.config = config
         self.notices = notices
+        self.accepts_changed_data = False
         self._status: dict[str, Any] = {}
         self._lock = FileLock(path / "run.lock", timeout=LOCK_PATIENCE)
         try:
@@ -72,6 +74,14 @@ class RunDirectory:
         """
         self._status |= {**record, "heartbeat": time.time()}
         _write(self.path / "status.json", self._status)
+
+    def note(self, record: dict[str, Any]) -> None:
+        """Add to what run.json says of the run; what `record` does not name stays as it was.
+
+        Raises:
+            RunError: the file cannot be written.
+        """
+        _write(self.path / "run.json", {**_read(self.path / "run.json"), **record})
 
     def close(self) -> None:
         """Let go of the lock."""
@@ -156,6 +166,14 @@ def _make_folder(root: Path, name: str) -> Path:
             continue
         return path
     raise RunError(f"{root} already holds a hundred runs named {name}")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def _write(path: Path, record: dict[str, Any]) -> None:

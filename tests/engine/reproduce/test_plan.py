@@ -4,10 +4,11 @@ from typing import Any
 import pytest
 
 from claf_engine.events import ValueEdited
-from claf_engine.reproduce.plan import config_of, plan_run, run_name, table_of, trained_part, was_edited
+from claf_engine.reproduce.plan import config_of, plan_run, run_name, table_of, was_edited
 from claf_engine.reproduce.tables import TABLES
 from claf_engine.runs import create_run, list_runs
 from claf_engine.runs.journal import Journal
+from claf_engine.runs.trained import trained_part
 from claf_engine.terms.errors import ConfigError
 from tests.engine.reproduce.conftest import request_of
 from tests.engine.tiny import play

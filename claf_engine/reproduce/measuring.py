@@ -59,6 +59,7 @@ class Measurement:
     device: str
     seconds: float
     versions: dict[str, str]
+    notices: tuple[str, ...] = ()
 
 
 def subject_of(directory: Path, row: Row) -> Subject:
@@ -99,7 +100,7 @@ class Measurer:
 
         Raises:
             CheckpointError: the checkpoint cannot be read.
-            DataError: the images cannot be had, or have other classes.
+            DataError: the images cannot be had, have other classes, or are not those that the run was trained with.
             RunError: the measurement cannot be written.
             ClafError: the attack is broken.
         """
@@ -122,6 +123,7 @@ class Measurer:
             opened.compute.describe(),
             round(time.monotonic() - started, 3),
             versions(),
+            opened.notices,
         )
         _write(file, found)
         return found
@@ -172,6 +174,7 @@ def _read(file: Path, subject: Subject) -> Measurement | None:
             device=str(record["device"]),
             seconds=float(record["seconds"]),
             versions=dict(record["versions"]),
+            notices=tuple(map(str, record.get("notices", ()))),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -211,6 +214,7 @@ def keep_card(run: Path, measurements: Sequence[Measurement], command: Sequence[
         "seed": first.robust.seed,
         "seconds": round(sum(item.seconds for item in measurements), 3),
         "versions": first.versions,
+        "notices": list(dict.fromkeys(text for item in measurements for text in item.notices)),
         "command": command_line(command),
     }
     robust = [figure_record(item.robust) for item in measurements]

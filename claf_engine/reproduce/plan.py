@@ -10,6 +10,7 @@ from typing import Literal
 
 from claf_engine.config import RunConfig
 from claf_engine.config.presets import Override
+from claf_engine.config.sources import absolute_source
 from claf_engine.reproduce.scales import resolve_recipe, space_overrides
 from claf_engine.reproduce.tables import TABLES, Row, Table
 from claf_engine.runs import list_checkpoints, list_runs, read_config
@@ -49,7 +50,7 @@ class ReproductionRequest:
     @property
     def directory(self) -> Path:
         """Folder of the finished table."""
-        data = "" if self.data is None else f"-{_slug(self.data)}"
+        data = "" if self.data is None else f"-{_slug(absolute_source(self.data, Path()))}"
         return self.root / REPRODUCTIONS / f"{self.table}-{self.scale}-{self.space}{data}"
 
 

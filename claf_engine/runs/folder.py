@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from claf_engine.config import RunConfig
 from claf_engine.config.messages import Layer, describe
+from claf_engine.config.sources import absolute_source
 from claf_engine.runs.durable import remove_leftovers, write_atomically
 from claf_engine.runs.header import read_info
 from claf_engine.runs.journal import EVENTS, METRICS
@@ -89,13 +90,15 @@ class RunDirectory:
 
 
 def create_run(root: Path, name: str, config: RunConfig, command: list[str]) -> RunDirectory:
-    """Make a new run directory and take its lock.
+    """Make a new run directory and take its lock; a relative path of its images becomes absolute.
 
     Raises:
         RunError: the name is not a plain file name, or the folder cannot be written.
     """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", name):
         raise RunError(f"{name!r} is no run name; use up to 64 letters, digits, dots, dashes and underscores")
+    source = absolute_source(config.data.source, Path())
+    config = config.model_copy(update={"data": config.data.model_copy(update={"source": source})})
     stamp = time.strftime("%Y%m%d-%H%M%S")
     try:
         path = _make_folder(root, f"{stamp}-{name}")
@@ -103,7 +106,8 @@ def create_run(root: Path, name: str, config: RunConfig, command: list[str]) -> 
         write_atomically(path / "config.toml", tomli_w.dumps(to_plain(config)).encode())
     except OSError as error:
         raise RunError(f"cannot write to {root}: {error.strerror}; set CLAF_RUNS_DIR to another folder") from error
-    _write(path / "run.json", {"command": command, "created": stamp, "versions": versions(), PLUGINS: plugin_records()})
+    begun = {"command": command, "working_folder": os.getcwd(), "created": stamp, "versions": versions()}
+    _write(path / "run.json", {**begun, "folder": path.name, PLUGINS: plugin_records()})
     return RunDirectory(path, config)
 
 

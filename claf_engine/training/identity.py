@@ -1,10 +1,12 @@
 """Whether the images are those that a checkpoint was trained with, and the settings those that a run goes on with."""
 
 from collections.abc import Collection
+from pathlib import Path
 
 from pydantic import ValidationError
 
-from claf_engine.config import RunConfig
+from claf_engine.config import DataConfig, RunConfig
+from claf_engine.config.sources import FOLDER, absolute_source, is_relative
 from claf_engine.data import Dataset
 from claf_engine.data.fingerprint import SPLITS, Changes, Fingerprint, SplitName, changes_of, class_changes
 from claf_engine.runs.header import CheckpointInfo
@@ -14,6 +16,31 @@ from claf_engine.training.state import TrainState
 
 DRAWN = "shapes"
 """The source whose images are drawn and not read: its settings say which, but processors round them differently."""
+
+
+def placed_images(config: DataConfig, run: str) -> tuple[DataConfig, tuple[str, ...]]:
+    """Where the images of a run lie; earlier code kept relative paths, whose base nobody knows.
+
+    Args:
+        config: of the run.
+        run: its name.
+
+    Returns:
+        Settings with an absolute path, and a notice where that was taken from the working folder.
+
+    Raises:
+        DataError: the path is relative, and no such folder is in the working folder.
+    """
+    if not is_relative(config.source):
+        return config, ()
+    source = absolute_source(config.source, Path())
+    if not Path(source.removeprefix(FOLDER)).is_dir():
+        raise DataError(
+            f"run {run} of earlier code was trained on {config.source}, relative to a folder that it did not keep, and "
+            f"{source.removeprefix(FOLDER)} is not there; go to the folder that it was trained from"
+        )
+    notice = f"run {run} of earlier code keeps the relative path {config.source}: {source} was taken for it"
+    return config.model_copy(update={"source": source}), (notice,)
 
 
 def compare_images(

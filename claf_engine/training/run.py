@@ -22,7 +22,7 @@ from claf_engine.runs.journal import Journal
 from claf_engine.terms.errors import CheckpointError, ClafError, DeviceError
 from claf_engine.training.checkpoint import load_checkpoint, restore_state
 from claf_engine.training.conductor import Conductor
-from claf_engine.training.identity import compare_images, fit_to_images, require_same_settings
+from claf_engine.training.identity import compare_images, fit_to_images, placed_images, require_same_settings
 from claf_engine.training.methods import Phase, feature_epochs, phases_of
 from claf_engine.training.progress import Pace, plan_work
 from claf_engine.training.session import Session
@@ -123,8 +123,9 @@ def _train(directory: RunDirectory, control: Control, journal: Journal) -> Itera
     if start is not None:
         require_same_settings(start, config)
     compute, notices = _compute_for(config, start)
-    data = yield from pump(dataset_steps(config.data, compute.device), _loading)
-    told = _same_images(directory, start, data)
+    images, placed = placed_images(config.data, directory.path.name)
+    data = yield from pump(dataset_steps(images, compute.device), _loading)
+    told = (*placed, *_same_images(directory, start, data))
     state = _state(directory, start, data, compute)
     num_dropped = journal.open(keep=start.metadata["claf.num_records"] if start else 0)
     phases = phases_of(config)

@@ -106,8 +106,8 @@ def create_run(root: Path, name: str, config: RunConfig, command: list[str]) -> 
         write_atomically(path / "config.toml", tomli_w.dumps(to_plain(config)).encode())
     except OSError as error:
         raise RunError(f"cannot write to {root}: {error.strerror}; set CLAF_RUNS_DIR to another folder") from error
-    begun = {"command": command, "working_folder": os.getcwd(), "created": stamp, "versions": versions()}
-    _write(path / "run.json", {**begun, "folder": path.name, PLUGINS: plugin_records()})
+    begun = {"command": command, "working_folder": os.getcwd(), "created": stamp, "created_at": time.time()}
+    _write(path / "run.json", {**begun, "folder": path.name, "versions": versions(), PLUGINS: plugin_records()})
     return RunDirectory(path, config)
 
 

@@ -15,8 +15,8 @@ from claf_engine.reproduce.scales import resolve_recipe, space_overrides
 from claf_engine.reproduce.tables import TABLES, Row, Table
 from claf_engine.runs import list_checkpoints, list_runs, read_config
 from claf_engine.runs.journal import EVENTS, read_records
-from claf_engine.runs.trained import trained_part
-from claf_engine.terms.errors import ConfigError, RunError
+from claf_engine.runs.trained import settings_of, trained_part
+from claf_engine.terms.errors import CheckpointError, ConfigError, RunError
 from claf_engine.terms.names import ScaleName, SpaceName, TableName
 
 REPRODUCTIONS = "reproductions"
@@ -163,7 +163,16 @@ def _trains_the_same(directory: Path, config: RunConfig) -> bool:
         other = read_config(directory)
     except RunError:
         return False
-    return trained_part(other) == trained_part(config) and not was_edited(directory)
+    return trained_part(other) == trained_part(config) and not was_edited(directory) and _is_as_told(directory, other)
+
+
+def _is_as_told(directory: Path, config: RunConfig) -> bool:
+    """Whether the newest checkpoint of a run was trained with what the run's config.toml says now."""
+    newest = next((entry.info for entry in list_checkpoints(directory) if entry.info is not None), None)
+    try:
+        return newest is None or trained_part(settings_of(newest)) == trained_part(config)
+    except CheckpointError:
+        return False
 
 
 def _slug(source: str) -> str:

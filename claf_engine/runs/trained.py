@@ -3,8 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from claf_engine.config import RunConfig
 from claf_engine.runs.folder import to_plain
+from claf_engine.runs.header import CheckpointInfo
+from claf_engine.terms.errors import CheckpointError
 
 FREE = ("runtime", "probe.every_epochs")
 """Settings that a run may go on under with other values: where and how it computes (precision, layout and threads are
@@ -21,6 +25,18 @@ def trained_part(config: RunConfig) -> dict[str, Any]:
         del plain[section]
     plain["runtime"] = {"precision": config.runtime.precision}
     return plain
+
+
+def settings_of(info: CheckpointInfo) -> RunConfig:
+    """The settings that a checkpoint was trained with.
+
+    Raises:
+        CheckpointError: it does not say, or this version does not know them.
+    """
+    try:
+        return RunConfig.model_validate(info.metadata["claf.config"])
+    except (KeyError, ValidationError) as error:
+        raise CheckpointError(f"{info.path} holds no configuration that this version knows") from error
 
 
 def setting_changes(before: RunConfig, now: RunConfig) -> dict[str, str]:

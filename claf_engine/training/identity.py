@@ -1,16 +1,15 @@
 """Whether the images are those that a checkpoint was trained with, and the settings those that a run goes on with."""
 
+import shlex
 from collections.abc import Collection
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from claf_engine.config import DataConfig, RunConfig
 from claf_engine.config.sources import FOLDER, absolute_source, is_relative
 from claf_engine.data import Dataset
 from claf_engine.data.fingerprint import SPLITS, Changes, Fingerprint, SplitName, changes_of, class_changes
 from claf_engine.runs.header import CheckpointInfo
-from claf_engine.runs.trained import setting_changes
+from claf_engine.runs.trained import setting_changes, settings_of
 from claf_engine.terms.errors import CheckpointError, DataError, RunError
 from claf_engine.training.state import TrainState
 
@@ -90,17 +89,15 @@ def require_same_settings(info: CheckpointInfo, config: RunConfig) -> None:
         RunError: with each setting that differs.
         CheckpointError: it does not say its settings.
     """
-    try:
-        before = RunConfig.model_validate(info.metadata["claf.config"])
-    except (KeyError, ValidationError) as error:
-        raise CheckpointError(f"{info.path} holds no configuration that this version knows") from error
-    changes = setting_changes(before, config)
+    changes = setting_changes(settings_of(info), config)
     if Fingerprint.from_record(info.metadata.get("claf.data")) is not None:
         changes.pop("data.source", None)
     if changes:
+        file = info.path.absolute().parent.parent / "config.toml"
         raise RunError(
             f"config.toml of run {info.run} is not what {info.path.name} was trained with: "
-            f"{'; '.join(changes.values())}; put these values back, or begin a new run with `claf-tui train --config`"
+            f"{'; '.join(changes.values())}; put these values back, or begin a new run with "
+            f"`claf-tui train --config {shlex.quote(str(file))}`"
         )
 
 

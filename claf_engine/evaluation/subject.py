@@ -23,7 +23,7 @@ from claf_engine.training.identity import compare_images, placed_images
 from claf_engine.training.methods import phases_of
 from claf_engine.training.state import Cursor
 
-LoadImages = Callable[[DataConfig, torch.device], Generator[Pulse, None, Dataset]]
+LoadImages = Callable[[DataConfig, torch.device, tuple[SplitName, ...]], Generator[Pulse, None, Dataset]]
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def open_steps(
     runtime = config.runtime if device is None else RuntimeConfig(device=device, threads=config.runtime.threads)
     compute = choose_compute(runtime)
     images, placed = placed_images(data_config(config, wanted.source, wanted.num_train), info.run)
-    data = yield from (load_images or dataset_steps)(images, compute.device)
+    data = yield from (load_images or dataset_steps)(images, compute.device, wanted.splits)
     if wanted.source is None:
         notices = (*placed, *compare_images(info, data, is_accepted=wanted.accepts_changed, splits=wanted.splits))
     else:

@@ -21,6 +21,7 @@ from claf_engine.compute.device import settings_restored
 from claf_engine.config import DataConfig
 from claf_engine.config.presets import resolve_config
 from claf_engine.data import Dataset, dataset_steps
+from claf_engine.data.fingerprint import SplitName
 from claf_engine.evaluation.evaluate import figure_record
 from claf_engine.evaluation.measured_card import command_line, facts, keep_evaluation_card
 from claf_engine.evaluation.subject import open_steps
@@ -131,9 +132,11 @@ class Measurer:
     def _file(self, subject: Subject, data: DataConfig, column: Column) -> Path:
         return self._directory / f"{_key(subject, data, column, self._space)}.json"
 
-    def _load_images(self, config: DataConfig, device: torch.device) -> Generator[Pulse, None, Dataset]:
+    def _load_images(
+        self, config: DataConfig, device: torch.device, splits: tuple[SplitName, ...]
+    ) -> Generator[Pulse, None, Dataset]:
         if self._images is None or self._images[0] != config:
-            self._images = config, (yield from dataset_steps(config, device))
+            self._images = config, (yield from dataset_steps(config, device, splits))
         return self._images[1]
 
 

@@ -1,6 +1,7 @@
 """What is measured are the images that a checkpoint was trained with, or what differs is said."""
 
 import json
+import shutil
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
@@ -175,3 +176,30 @@ def test_a_relative_folder_of_earlier_code_is_taken_from_where_one_stands_with_a
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match="relative to a folder that it did not keep"):
         ask(path)
+
+
+def test_measuring_needs_the_test_images_alone(tmp_path: Path, run_on_a_relative_folder: Path) -> None:
+    path = list_checkpoints(run_on_a_relative_folder)[0].path
+    before = ask(path)
+    (tmp_path / "here" / "images" / "train").rename(tmp_path / "elsewhere")
+    after = ask(path)
+    assert (after.accuracy.natural, after.images_sha256) == (before.accuracy.natural, before.images_sha256)
+    assert ask(path, data=f"folder:{tmp_path}/here/images").images_sha256 == before.images_sha256
+    assert ask(path).images_sha256 == before.images_sha256
+    with pytest.raises(DataError, match="has no train/ folder"):
+        exhaust(open_steps(path, wanted=Wanted(splits=("train", "test")), device="cpu"))
+    shutil.rmtree(tmp_path / "here" / "images" / "test" / "b")
+    with pytest.raises(DataError, match="holds only the class a"):
+        ask(path)
+
+
+def test_too_few_training_images_to_split_do_not_keep_test_images_from_being_measured(
+    tmp_path: Path, run_on_a_relative_folder: Path
+) -> None:
+    path = list_checkpoints(run_on_a_relative_folder)[0].path
+    for name in ("a", "b"):
+        for index in range(9):
+            (tmp_path / "here" / "images" / "train" / name / f"{index}.png").unlink()
+    assert ask(path).accuracy.notices == ()
+    with pytest.raises(DataError, match="leaves nothing to train on"):
+        exhaust(open_steps(path, wanted=Wanted(splits=("train", "test")), device="cpu"))

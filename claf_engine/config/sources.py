@@ -13,7 +13,7 @@ def is_relative(source: str) -> bool:
 
 
 def absolute_source(source: str, base: Path) -> str:
-    """The same source with an absolute path; whatever is no relative folder stays as it is.
+    """The same source with an absolute path; whatever is no relative folder stays as it is, "~" too.
 
     Args:
         source: such as "folder:images".

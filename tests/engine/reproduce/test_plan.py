@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,18 @@ def test_a_run_whose_settings_were_edited_to_those_of_a_row_is_not_reused(tmp_pa
     file.write_text(file.read_text().replace("batch_size = 12", "batch_size = 8", 1))
     assert read_config(path) == config_of(request_of(tmp_path), NATURAL, 0)
     assert plan_run(request_of(tmp_path), NATURAL, 0).action == "new"
+
+
+def test_a_run_of_earlier_code_that_keeps_a_relative_folder_is_not_taken_for_one_of_these_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    request = replace(request_of(tmp_path), data="folder:images")
+    path = create_run(tmp_path, "before", config_of(request, NATURAL, 0), []).path
+    assert plan_run(request, NATURAL, 0).directory == path
+    text = (path / "config.toml").read_text()
+    (path / "config.toml").write_text(text.replace(f"folder:{tmp_path}/images", "folder:images"))
+    assert plan_run(request, NATURAL, 0).action == "new"
 
 
 def test_the_precision_of_training_does_matter(tmp_path: Path) -> None:

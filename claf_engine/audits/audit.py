@@ -25,7 +25,7 @@ from claf_engine.compute.device import settings_restored
 from claf_engine.config import RunConfig
 from claf_engine.evaluation.cards import card_folder, home_of, write_card
 from claf_engine.evaluation.measured_card import command_line, facts
-from claf_engine.evaluation.subject import Opened, open_steps, require_same_classes, require_trained
+from claf_engine.evaluation.subject import Opened, Wanted, open_steps, require_same_classes, require_trained
 from claf_engine.events.ticks import Pulse, exhaust, pump
 from claf_engine.models.hashing import hash_tensors
 from claf_engine.models.registered import RegisteredEncoder
@@ -72,7 +72,7 @@ def audit_steps(request: AuditRequest) -> Generator[Pulse | Diagnostic, None, Au
 
     Raises:
         CheckpointError: a file cannot be read, or its classifier was not trained.
-        DataError: the images cannot be had, or have other classes or another number of channels.
+        DataError: the images cannot be had, have other classes or another number of channels, or were changed.
         ConfigError: the data source or the device has no such form, or the radius is 0.
         RunError: the state cannot be written.
     """
@@ -81,8 +81,7 @@ def audit_steps(request: AuditRequest) -> Generator[Pulse | Diagnostic, None, Au
         opened = yield from open_steps(
             request.checkpoint,
             classifier=request.classifier,
-            source=request.data,
-            num_train=None,
+            wanted=Wanted(request.data, None, ("train", "test"), request.accepts_changed_data),
             device=request.device,
         )
         info, config = opened.info, opened.config
@@ -99,7 +98,7 @@ def audit_steps(request: AuditRequest) -> Generator[Pulse | Diagnostic, None, Au
         "budget": request.budget,
         "command": command_line(request.command),
         "seconds": round(time.monotonic() - started, 3),
-        "notices": _notices(request, config, subject, store),
+        "notices": [*opened.notices, *_notices(request, config, subject, store)],
     }
     claim = {"epsilon": format_distance(request.epsilon), "norm": "linf", "space": subject.space.name}
     card = audit_card(examination, claim, about)

@@ -25,6 +25,7 @@ class AuditRequest:
         batch_size: examples attacked at once.
         device: auto, cpu, cuda or cuda:N.
         command: the command line, for the card.
+        accepts_changed_data: audit although the run's images are not those that it was trained with.
 
     Raises:
         ConfigError: the radius is 0.
@@ -42,6 +43,7 @@ class AuditRequest:
     batch_size: int = 250
     device: str = "auto"
     command: tuple[str, ...] = ()
+    accepts_changed_data: bool = False
 
     def __post_init__(self) -> None:
         if self.epsilon == 0:

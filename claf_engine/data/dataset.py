@@ -5,6 +5,7 @@ index operation: no workers, no queues, no decoding inside the training loop.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from torch import Tensor
 from claf_engine.compute.device import make_generator
 from claf_engine.compute.seeding import derive_seed
 from claf_engine.config import DataConfig
+from claf_engine.models.hashing import hash_tensors
 from claf_engine.terms.errors import DataError
 
 
@@ -29,6 +31,11 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of images and labels in their order, made on first use: 0.2 s for the 180 MB of CIFAR-10."""
+        return hash_tensors({"images": self.images, "labels": self.labels})
 
 
 @dataclass(frozen=True)
@@ -96,16 +103,19 @@ def stratified_order(labels: Tensor, generator: torch.Generator) -> Tensor:
     return shuffled[torch.argsort(progress[shuffled], stable=True)]
 
 
-def split_source(source: Source, config: DataConfig, device: torch.device) -> Dataset:
+def split_source(source: Source, config: DataConfig, device: torch.device, *, needs_train: bool = True) -> Dataset:
     """Hold out a validation split, take the subsets that were asked for, and move all to the device.
 
     The choice depends on the labels and `config.seed` alone: the validation images are the same for every `num_train`,
-    and a smaller `num_train` or `num_test` takes a subset of a larger one.
+    and a smaller `num_train` or `num_test` takes a subset of a larger one. Without `needs_train` there may be
+    fewer training and validation images, or none.
 
     Raises:
         DataError: more images are asked for than there are, or none are left to train on.
     """
-    _require_sizes(source, config)
+    if needs_train:
+        _require_pool(source, config)
+    _require_test(source, config)
     order = stratified_order(source.pool.labels, _order_generator(config, "split"))
     held_out, rest = order[: config.num_validation], order[config.num_validation :]
     test_order = stratified_order(source.test.labels, _order_generator(config, "test"))
@@ -119,7 +129,7 @@ def split_source(source: Source, config: DataConfig, device: torch.device) -> Da
     )
 
 
-def _require_sizes(source: Source, config: DataConfig) -> None:
+def _require_pool(source: Source, config: DataConfig) -> None:
     there, left = len(source.pool), len(source.pool) - config.num_validation
     if left < 1:
         raise DataError(
@@ -131,6 +141,9 @@ def _require_sizes(source: Source, config: DataConfig) -> None:
             f"num_train={config.num_train} and num_validation={config.num_validation} together ask for more than the "
             f"{there} training images of {source.name}; set data.num_train to {left} or less"
         )
+
+
+def _require_test(source: Source, config: DataConfig) -> None:
     if config.num_test is not None and config.num_test > len(source.test):
         raise DataError(
             f"num_test={config.num_test} asks for more than the {len(source.test)} test images of {source.name}; set "

@@ -1,19 +1,27 @@
 """From settings to a dataset, with pulses on the way so that a screen can show progress."""
 
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 
 import torch
 
 from claf_engine.config import DataConfig
 from claf_engine.data.dataset import Dataset, Source, split_source
+from claf_engine.data.fingerprint import SPLITS, SplitName
 from claf_engine.data.folder import PREFIX, folder_source
 from claf_engine.data.registered import is_registered, registered_source
 from claf_engine.data.shapes import shapes_source
 from claf_engine.events.ticks import Pulse, exhaust
 
 
-def dataset_steps(config: DataConfig, device: torch.device) -> Generator[Pulse, None, Dataset]:
+def dataset_steps(
+    config: DataConfig, device: torch.device, splits: Collection[SplitName] = SPLITS
+) -> Generator[Pulse, None, Dataset]:
     """Build, download or decode the source, split it and move it to the device.
+
+    Args:
+        config: which source, and how it is split.
+        device: where the images are kept.
+        splits: those that are needed; where test images are all, a folder may lack the others.
 
     Yields:
         Pulses with what is being done and how far it is.
@@ -21,8 +29,9 @@ def dataset_steps(config: DataConfig, device: torch.device) -> Generator[Pulse, 
     Raises:
         DataError: the source is missing, unreadable, or smaller than what is asked for.
     """
-    source = yield from _source_steps(config)
-    return split_source(source, config, device)
+    needs_train = "train" in splits or "validation" in splits
+    source = yield from _source_steps(config, needs_train=needs_train)
+    return split_source(source, config, device, needs_train=needs_train)
 
 
 def load_dataset(config: DataConfig, device: torch.device) -> Dataset:
@@ -34,9 +43,9 @@ def load_dataset(config: DataConfig, device: torch.device) -> Dataset:
     return exhaust(dataset_steps(config, device))
 
 
-def _source_steps(config: DataConfig) -> Generator[Pulse, None, Source]:
+def _source_steps(config: DataConfig, *, needs_train: bool) -> Generator[Pulse, None, Source]:
     if config.source.startswith(PREFIX):
-        return folder_source(config)
+        return folder_source(config, needs_train=needs_train)
     if config.source == "cifar10":
         # Imported here, because torchvision takes a second to import and the other sources need none of it.
         from claf_engine.data.cifar10 import cifar10_source

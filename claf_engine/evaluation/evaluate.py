@@ -22,7 +22,7 @@ from claf_engine.config.registry import ATTACKS
 from claf_engine.data import Split
 from claf_engine.evaluation.cards import Standing
 from claf_engine.evaluation.measured_card import keep_report_card
-from claf_engine.evaluation.subject import open_steps
+from claf_engine.evaluation.subject import Wanted, open_steps
 from claf_engine.events import RobustFigure
 from claf_engine.events.ticks import Pulse, exhaust
 from claf_engine.runs import versions
@@ -64,6 +64,7 @@ class EvaluationRequest:
         seed: of the random starts.
         device: auto, cpu, cuda or cuda:N.
         command: the command line, for the card.
+        accepts_changed_data: measure although the run's test images are not those that it was trained with.
         is_curve: measure the radii as one curve (see `claf_engine.accuracy.curve_steps`) instead of each for itself.
 
     Raises:
@@ -89,6 +90,7 @@ class EvaluationRequest:
     device: str = "auto"
     command: tuple[str, ...] = ()
     is_curve: bool = False
+    accepts_changed_data: bool = False
 
     def __post_init__(self) -> None:
         is_ours = self.attack in get_args(EvaluationAttack)
@@ -112,6 +114,7 @@ class EvaluationRequest:
 class EvaluationReport:
     """Figures with what a reader needs to repeat them; `accuracy` holds fractions in [0, 1].
 
+    `images_sha256` is that of the whole test split, which tells other images under the same name apart;
     `card` is the folder of the robustness card, or None where none could be kept; `audit` is what the figures rest on.
     """
 
@@ -125,6 +128,7 @@ class EvaluationReport:
     seconds: float
     card: Path | None = None
     audit: Standing = "unaudited"
+    images_sha256: str = ""
 
     def to_record(self) -> dict[str, Any]:
         """The report as a JSON object; its keys are stable, and `curve` is one of them where one was measured."""
@@ -142,6 +146,7 @@ class EvaluationReport:
             "classifier": self.classifier,
             "weights_sha256": self.info.weights_sha256,
             "data": self.data,
+            "images_sha256": self.images_sha256,
             "device": self.device,
             "seed": self.request.seed,
             "seconds": round(self.seconds, 3),
@@ -167,13 +172,16 @@ def evaluation_steps(request: EvaluationRequest) -> Generator[Pulse, None, Evalu
 
     Raises:
         CheckpointError: the file cannot be read, or its classifier was not trained.
-        DataError: the images cannot be had, or have other classes or another number of channels.
+        DataError: the images cannot be had, have other classes or another number of channels, or were changed.
         ConfigError: the data source or the device has no such form, or AutoAttack is not installed.
         ClafError: an attack of epsilon 0 changed predictions.
     """
     with settings_restored():
         opened = yield from open_steps(
-            request.checkpoint, classifier=request.classifier, source=request.data, device=request.device
+            request.checkpoint,
+            classifier=request.classifier,
+            wanted=Wanted(request.data, accepts_changed=request.accepts_changed_data),
+            device=request.device,
         )
         data, config, compute, model = opened.data, opened.config, opened.compute, opened.model
         split = first(data.test, request.num_examples)
@@ -185,7 +193,15 @@ def evaluation_steps(request: EvaluationRequest) -> Generator[Pulse, None, Evalu
             accuracy = yield from measurement_steps(request, config, model, split, compute)
     seconds = time.monotonic() - started
     report = EvaluationReport(
-        request, opened.info, opened.classifier, data.name, compute.describe(), len(split), accuracy, seconds
+        request,
+        opened.info,
+        opened.classifier,
+        data.name,
+        compute.describe(),
+        len(split),
+        replace(accuracy, notices=(*opened.notices, *accuracy.notices)),
+        seconds,
+        images_sha256=data.test.sha256,
     )
     return _with_card(report, config)
 

@@ -10,17 +10,20 @@ from torch import nn
 from claf_engine.compute.device import Compute, choose_compute
 from claf_engine.config import DataConfig, RunConfig, RuntimeConfig
 from claf_engine.config.registry import DATA
+from claf_engine.config.sources import absolute_source
 from claf_engine.data import Dataset, dataset_steps
+from claf_engine.data.fingerprint import SplitName
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.network import CLASSIFIERS, Network, Pipeline
 from claf_engine.runs import find_checkpoint, runs_root
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.terms.errors import CheckpointError, ConfigError, DataError
 from claf_engine.training.checkpoint import load_trained_network
+from claf_engine.training.identity import compare_images, placed_images
 from claf_engine.training.methods import phases_of
 from claf_engine.training.state import Cursor
 
-LoadImages = Callable[[DataConfig, torch.device], Generator[Pulse, None, Dataset]]
+LoadImages = Callable[[DataConfig, torch.device, tuple[SplitName, ...]], Generator[Pulse, None, Dataset]]
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Opened:
         classifier: the name of the one that is measured.
         compute: where.
         data: images of the classes that the network was trained on.
+        notices: what a reader of figures must know of the images.
     """
 
     info: CheckpointInfo
@@ -42,6 +46,7 @@ class Opened:
     classifier: str
     compute: Compute
     data: Dataset
+    notices: tuple[str, ...] = ()
 
     @property
     def model(self) -> nn.Module:
@@ -49,12 +54,31 @@ class Opened:
         return self.network.with_classifier(self.classifier)
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Which images a checkpoint is measured on.
+
+    Attributes:
+        source: another source than the run's, or None.
+        num_train: training images of another source (see `data_config`).
+        splits: those that are measured; of the run's own source they must be what it was trained with.
+        accepts_changed: tell changed images instead of refusing them.
+    """
+
+    source: str | None = None
+    num_train: int | None = 1
+    splits: tuple[SplitName, ...] = ("test",)
+    accepts_changed: bool = False
+
+
+OWN_TEST_IMAGES = Wanted()
+
+
 def open_steps(
     checkpoint: Path,
     *,
     classifier: str | None = None,
-    source: str | None = None,
-    num_train: int | None = 1,
+    wanted: Wanted = OWN_TEST_IMAGES,
     device: str | None = None,
     load_images: LoadImages | None = None,
 ) -> Generator[Pulse, None, Opened]:
@@ -63,14 +87,13 @@ def open_steps(
     Args:
         checkpoint: the file.
         classifier: attack, natural or adversarial; None is the one that the checkpoint was measured with.
-        source: another source of images than the run's.
-        num_train: training images of another source (see `data_config`).
+        wanted: the images.
         device: auto, cpu, cuda or cuda:N; None is where, and how, the run was trained.
         load_images: gives the images, where somebody keeps them; by default they are loaded.
 
     Raises:
         CheckpointError: the file cannot be read, or its classifier was not trained.
-        DataError: the images cannot be had, or have other classes or another number of channels.
+        DataError: the images cannot be had, have other classes or another number of channels, or were changed.
         ConfigError: the data source or the device has no such form.
     """
     info, config, network = load_trained_network(checkpoint)
@@ -78,10 +101,15 @@ def open_steps(
     require_trained(info, config, classifier)
     runtime = config.runtime if device is None else RuntimeConfig(device=device, threads=config.runtime.threads)
     compute = choose_compute(runtime)
-    data = yield from (load_images or dataset_steps)(data_config(config, source, num_train), compute.device)
-    require_same_classes(info, data)
+    images, placed = placed_images(data_config(config, wanted.source, wanted.num_train), info.run)
+    data = yield from (load_images or dataset_steps)(images, compute.device, wanted.splits)
+    if wanted.source is None:
+        notices = (*placed, *compare_images(info, data, is_accepted=wanted.accepts_changed, splits=wanted.splits))
+    else:
+        require_same_classes(info, data)
+        notices = (f"measured on {data.name}, which --data names, and not on the run's own {config.data.source}",)
     compute.place(network)
-    return Opened(info, config, network, classifier, compute, data)
+    return Opened(info, config, network, classifier, compute, data, notices)
 
 
 def load_network(checkpoint: str | Path, classifier: str | None = None, device: str | torch.device = "cpu") -> Pipeline:
@@ -121,7 +149,9 @@ def data_config(config: RunConfig, source: str | None, num_train: int | None = 1
         return config.data
     try:
         sizes = {"num_train": num_train, "num_validation": 1, "num_test": None}
-        return DataConfig.model_validate({**config.data.model_dump(), "source": source, **sizes})
+        return DataConfig.model_validate(
+            {**config.data.model_dump(), "source": absolute_source(source, Path()), **sizes}
+        )
     except ValueError as error:
         raise ConfigError(f"--data: {DATA.complaint(source)}") from error
 

@@ -14,8 +14,9 @@ from claf_engine.models.folding import fold
 from claf_engine.models.modes import frozen, training
 from claf_engine.models.network import NATURAL, Network, build_network
 from claf_engine.reproduce.measuring import Measurer, subject_of
-from claf_engine.reproduce.plan import REPRODUCTIONS, ReproductionRequest, RunPlan, plan_run, table_of, trained_part
+from claf_engine.reproduce.plan import REPRODUCTIONS, ReproductionRequest, RunPlan, plan_run, table_of
 from claf_engine.reproduce.tables import Column, Row
+from claf_engine.runs.trained import trained_part
 from claf_engine.training.methods import phases_of
 from claf_engine.training.progress import FP32_COST, PROBE, TEST, WATCH, plan_work
 

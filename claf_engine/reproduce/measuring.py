@@ -21,6 +21,7 @@ from claf_engine.compute.device import settings_restored
 from claf_engine.config import DataConfig
 from claf_engine.config.presets import resolve_config
 from claf_engine.data import Dataset, dataset_steps
+from claf_engine.data.fingerprint import SplitName
 from claf_engine.evaluation.evaluate import figure_record
 from claf_engine.evaluation.measured_card import command_line, facts, keep_evaluation_card
 from claf_engine.evaluation.subject import open_steps
@@ -59,6 +60,7 @@ class Measurement:
     device: str
     seconds: float
     versions: dict[str, str]
+    notices: tuple[str, ...] = ()
 
 
 def subject_of(directory: Path, row: Row) -> Subject:
@@ -99,7 +101,7 @@ class Measurer:
 
         Raises:
             CheckpointError: the checkpoint cannot be read.
-            DataError: the images cannot be had, or have other classes.
+            DataError: the images cannot be had, have other classes, or are not those that the run was trained with.
             RunError: the measurement cannot be written.
             ClafError: the attack is broken.
         """
@@ -122,6 +124,7 @@ class Measurer:
             opened.compute.describe(),
             round(time.monotonic() - started, 3),
             versions(),
+            opened.notices,
         )
         _write(file, found)
         return found
@@ -129,9 +132,11 @@ class Measurer:
     def _file(self, subject: Subject, data: DataConfig, column: Column) -> Path:
         return self._directory / f"{_key(subject, data, column, self._space)}.json"
 
-    def _load_images(self, config: DataConfig, device: torch.device) -> Generator[Pulse, None, Dataset]:
+    def _load_images(
+        self, config: DataConfig, device: torch.device, splits: tuple[SplitName, ...]
+    ) -> Generator[Pulse, None, Dataset]:
         if self._images is None or self._images[0] != config:
-            self._images = config, (yield from dataset_steps(config, device))
+            self._images = config, (yield from dataset_steps(config, device, splits))
         return self._images[1]
 
 
@@ -172,6 +177,7 @@ def _read(file: Path, subject: Subject) -> Measurement | None:
             device=str(record["device"]),
             seconds=float(record["seconds"]),
             versions=dict(record["versions"]),
+            notices=tuple(map(str, record.get("notices", ()))),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -211,6 +217,7 @@ def keep_card(run: Path, measurements: Sequence[Measurement], command: Sequence[
         "seed": first.robust.seed,
         "seconds": round(sum(item.seconds for item in measurements), 3),
         "versions": first.versions,
+        "notices": list(dict.fromkeys(text for item in measurements for text in item.notices)),
         "command": command_line(command),
     }
     robust = [figure_record(item.robust) for item in measurements]

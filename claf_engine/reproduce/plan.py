@@ -6,15 +6,17 @@ run of it is measured, an unfinished one is gone on with, and only what is missi
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from claf_engine.config import RunConfig
 from claf_engine.config.presets import Override
+from claf_engine.config.sources import absolute_source
 from claf_engine.reproduce.scales import resolve_recipe, space_overrides
 from claf_engine.reproduce.tables import TABLES, Row, Table
-from claf_engine.runs import list_checkpoints, list_runs, read_config, to_plain
+from claf_engine.runs import list_checkpoints, list_runs, read_config
 from claf_engine.runs.journal import EVENTS, read_records
-from claf_engine.terms.errors import ConfigError, RunError
+from claf_engine.runs.trained import settings_of, trained_part
+from claf_engine.terms.errors import CheckpointError, ConfigError, RunError
 from claf_engine.terms.names import ScaleName, SpaceName, TableName
 
 REPRODUCTIONS = "reproductions"
@@ -48,7 +50,7 @@ class ReproductionRequest:
     @property
     def directory(self) -> Path:
         """Folder of the finished table."""
-        data = "" if self.data is None else f"-{_slug(self.data)}"
+        data = "" if self.data is None else f"-{_slug(absolute_source(self.data, Path()))}"
         return self.root / REPRODUCTIONS / f"{self.table}-{self.scale}-{self.space}{data}"
 
 
@@ -150,18 +152,6 @@ def run_name(request: ReproductionRequest, row: Row, seed: int) -> str:
     return "-".join([request.scale, row.recipe, *changes, *space, f"seed{seed}"])
 
 
-def trained_part(config: RunConfig) -> dict[str, Any]:
-    """The settings that decide what is trained, as plain values.
-
-    What is measured at a run's end, how often it is saved and on how many threads it runs do not.
-    """
-    plain = to_plain(config)
-    for section in ("evaluation", "checkpoint"):
-        del plain[section]
-    plain["runtime"] = {"precision": config.runtime.precision}
-    return plain
-
-
 def was_edited(directory: Path) -> bool:
     """Whether a person changed a run's learning rate while it went on; its configuration does not tell."""
     records = read_records(directory / EVENTS)
@@ -173,7 +163,16 @@ def _trains_the_same(directory: Path, config: RunConfig) -> bool:
         other = read_config(directory)
     except RunError:
         return False
-    return trained_part(other) == trained_part(config) and not was_edited(directory)
+    return trained_part(other) == trained_part(config) and not was_edited(directory) and _is_as_told(directory, other)
+
+
+def _is_as_told(directory: Path, config: RunConfig) -> bool:
+    """Whether the newest checkpoint of a run was trained with what the run's config.toml says now."""
+    newest = next((entry.info for entry in list_checkpoints(directory) if entry.info is not None), None)
+    try:
+        return newest is None or trained_part(settings_of(newest)) == trained_part(config)
+    except CheckpointError:
+        return False
 
 
 def _slug(source: str) -> str:

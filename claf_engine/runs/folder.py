@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from claf_engine.config import RunConfig
 from claf_engine.config.messages import Layer, describe
+from claf_engine.config.sources import absolute_source
 from claf_engine.runs.durable import remove_leftovers, write_atomically
 from claf_engine.runs.header import read_info
 from claf_engine.runs.journal import EVENTS, METRICS
@@ -39,12 +40,14 @@ class RunDirectory:
 
     Attributes:
         notices: sentences that whoever trains in it is told.
+        accepts_changed_data: whether it may go on with other images than it was trained with.
     """
 
     def __init__(self, path: Path, config: RunConfig, notices: tuple[str, ...] = ()) -> None:
         self.path = path
         self.config = config
         self.notices = notices
+        self.accepts_changed_data = False
         self._status: dict[str, Any] = {}
         self._lock = FileLock(path / "run.lock", timeout=LOCK_PATIENCE)
         try:
@@ -73,19 +76,29 @@ class RunDirectory:
         self._status |= {**record, "heartbeat": time.time()}
         _write(self.path / "status.json", self._status)
 
+    def note(self, record: dict[str, Any]) -> None:
+        """Add to what run.json says of the run; what `record` does not name stays as it was.
+
+        Raises:
+            RunError: the file cannot be written.
+        """
+        _write(self.path / "run.json", {**_read(self.path / "run.json"), **record})
+
     def close(self) -> None:
         """Let go of the lock."""
         self._lock.release()
 
 
 def create_run(root: Path, name: str, config: RunConfig, command: list[str]) -> RunDirectory:
-    """Make a new run directory and take its lock.
+    """Make a new run directory and take its lock; a relative path of its images becomes absolute.
 
     Raises:
         RunError: the name is not a plain file name, or the folder cannot be written.
     """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", name):
         raise RunError(f"{name!r} is no run name; use up to 64 letters, digits, dots, dashes and underscores")
+    source = absolute_source(config.data.source, Path())
+    config = config.model_copy(update={"data": config.data.model_copy(update={"source": source})})
     stamp = time.strftime("%Y%m%d-%H%M%S")
     try:
         path = _make_folder(root, f"{stamp}-{name}")
@@ -93,7 +106,8 @@ def create_run(root: Path, name: str, config: RunConfig, command: list[str]) -> 
         write_atomically(path / "config.toml", tomli_w.dumps(to_plain(config)).encode())
     except OSError as error:
         raise RunError(f"cannot write to {root}: {error.strerror}; set CLAF_RUNS_DIR to another folder") from error
-    _write(path / "run.json", {"command": command, "created": stamp, "versions": versions(), PLUGINS: plugin_records()})
+    begun = {"command": command, "working_folder": os.getcwd(), "created": stamp, "created_at": time.time()}
+    _write(path / "run.json", {**begun, "folder": path.name, "versions": versions(), PLUGINS: plugin_records()})
     return RunDirectory(path, config)
 
 
@@ -156,6 +170,14 @@ def _make_folder(root: Path, name: str) -> Path:
             continue
         return path
     raise RunError(f"{root} already holds a hundred runs named {name}")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def _write(path: Path, record: dict[str, Any]) -> None:

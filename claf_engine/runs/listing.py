@@ -9,11 +9,15 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from claf_engine.runs.header import CheckpointInfo, read_info
+from claf_engine.runs.order import age_of
 from claf_engine.terms.errors import CheckpointError, RunError
 
 LATEST = "latest"
 
 Which = Literal["best", "last"]
+
+MAX_DIGITS = 20
+"""Of the step in the name of a checkpoint; a longer number is no step."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ def find_checkpoint(reference: str, root: Path, which: Which | int = "best") -> 
 
 
 def list_checkpoints(directory: Path) -> list[CheckpointEntry]:
-    """List the checkpoints of a run, newest step first, with why each is kept.
+    """List the checkpoints of a run, newest step first, by what they say and not by their names, with why each is kept.
 
     The best is the one with the highest validation robust accuracy, the earlier one in a tie.
     """
@@ -95,6 +99,7 @@ def list_checkpoints(directory: Path) -> list[CheckpointEntry]:
             found.append(CheckpointEntry(path, read_info(path)))
         except CheckpointError as error:
             found.append(CheckpointEntry(path, None, str(error)))
+    found.sort(key=_step_of, reverse=True)
     readable = [entry.info for entry in found if entry.info is not None]
     measured = [info for info in reversed(readable) if "validation_robust" in info.metrics]
     best = max(measured, key=lambda info: info.metrics["validation_robust"], default=None)
@@ -108,8 +113,16 @@ def list_checkpoints(directory: Path) -> list[CheckpointEntry]:
     return [CheckpointEntry(item.path, item.info, item.error, reasons(item.info)) for item in found]
 
 
+def _step_of(entry: CheckpointEntry) -> int:
+    """The step that a checkpoint tells; of one that cannot be read, that of its name."""
+    if entry.info is not None:
+        return entry.info.step
+    digits = entry.path.stem.removeprefix("step-")
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < MAX_DIGITS else 0
+
+
 def list_runs(root: Path) -> list[RunSummary]:
-    """List the runs, newest first."""
+    """List the runs, newest first: by when they were begun (see `order`)."""
     return [summarise(path) for path in _run_folders(root)]
 
 
@@ -144,7 +157,7 @@ def holder(path: Path) -> str:
 def _run_folders(root: Path) -> list[Path]:
     if not root.is_dir():
         return []
-    return sorted((path.parent for path in root.glob("*/config.toml")), key=lambda path: path.name, reverse=True)
+    return sorted((path.parent for path in root.glob("*/config.toml")), key=age_of, reverse=True)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from pathlib import Path
 from claf_engine import events as ev
 from claf_engine.compute.device import Compute, choose_compute, is_out_of_memory, settings_restored
 from claf_engine.config import RunConfig
-from claf_engine.data import dataset_steps
+from claf_engine.data import Dataset, dataset_steps
+from claf_engine.data.fingerprint import Fingerprint
 from claf_engine.events import records
 from claf_engine.events.control import Control
 from claf_engine.events.ticks import Pulse, pump
@@ -21,10 +22,11 @@ from claf_engine.runs.journal import Journal
 from claf_engine.terms.errors import CheckpointError, ClafError, DeviceError
 from claf_engine.training.checkpoint import load_checkpoint, restore_state
 from claf_engine.training.conductor import Conductor
+from claf_engine.training.identity import compare_images, fit_to_images, placed_images, require_same_settings
 from claf_engine.training.methods import Phase, feature_epochs, phases_of
 from claf_engine.training.progress import Pace, plan_work
 from claf_engine.training.session import Session
-from claf_engine.training.state import begin
+from claf_engine.training.state import TrainState, begin
 
 TEST_PHASE = ev.PhasePlan("test", "test evaluation", 0, 0)
 
@@ -118,19 +120,19 @@ class _Recorder:
 def _train(directory: RunDirectory, control: Control, journal: Journal) -> Iterator[ev.Event]:
     config = directory.config
     start, damaged = _starting_point(directory)
+    if start is not None:
+        require_same_settings(start, config)
     compute, notices = _compute_for(config, start)
+    images, placed = placed_images(config.data, directory.path.name)
+    data = yield from pump(dataset_steps(images, compute.device), _loading)
+    told = (*placed, *_same_images(directory, start, data))
+    state = _state(directory, start, data, compute)
     num_dropped = journal.open(keep=start.metadata["claf.num_records"] if start else 0)
-    data = yield from pump(dataset_steps(config.data, compute.device), _loading)
-    num_classes = len(data.class_names)
-    if start is None:
-        state = begin(config, num_classes, compute)
-    else:
-        state = restore_state(config, num_classes, compute, start.path)
     phases = phases_of(config)
     session = Session(config, compute, data, state, feature_epochs(phases))
     pace = Pace(session, phases, plan_work(config, phases, len(data.train), len(data.test)))
     yield _started(session, phases, directory, start)
-    for text in (*data.notices, *damaged, *notices, *directory.notices):
+    for text in (*data.notices, *damaged, *notices, *told, *directory.notices):
         yield ev.Notice("warning", text, state.cursor.step)
     if num_dropped and start:
         text = f"{num_dropped} records after step {start.step} were dropped; the run goes on from its checkpoint"
@@ -152,6 +154,32 @@ def _starting_point(directory: RunDirectory) -> tuple[CheckpointInfo | None, lis
     if entries:
         raise CheckpointError(f"no checkpoint of {directory.path.name} is whole: {entries[0].path.name} is damaged too")
     return None, []
+
+
+def _same_images(directory: RunDirectory, start: CheckpointInfo | None, data: Dataset) -> tuple[str, ...]:
+    """Compare the images with those of the checkpoint, and write into run.json which they are; notices of it.
+
+    Raises:
+        DataError: they are others, and that is not accepted.
+        RunError: run.json cannot be written.
+    """
+    now = Fingerprint.of(data).to_record()
+    if start is None:
+        directory.note({"data": now})
+        return ()
+    notices = compare_images(start, data, is_accepted=directory.accepts_changed_data)
+    if start.metadata.get("claf.data") != now:
+        directory.note({"data": now, "data_notices": list(notices)})
+    return notices
+
+
+def _state(directory: RunDirectory, start: CheckpointInfo | None, data: Dataset, compute: Compute) -> TrainState:
+    config, num_classes = directory.config, len(data.class_names)
+    if start is None:
+        return begin(config, num_classes, compute)
+    state = restore_state(config, num_classes, compute, start.path)
+    fit_to_images(state, len(data.train), start, is_accepted=directory.accepts_changed_data)
+    return state
 
 
 def _compute_for(config: RunConfig, start: CheckpointInfo | None) -> tuple[Compute, list[str]]:

@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+from claf_engine.data.fingerprint import Fingerprint
 from claf_engine.events import CheckpointSaved
 from claf_engine.models.network import ATTACK_CLASSIFIER
 from claf_engine.runs import CheckpointEntry, RunDirectory, list_checkpoints, to_plain, versions
@@ -35,6 +36,7 @@ def describe(
         compute=compute.record(),
         versions=versions(),
         requested=requested,
+        data=Fingerprint.of(session.data).to_record(),
     )
 
 

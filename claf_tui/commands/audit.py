@@ -60,6 +60,7 @@ def audit(  # noqa: PLR0913 (Typer declares one parameter per option)
     seed: Seed = 0,
     device: options.Device = "auto",
     json: options.Json = False,
+    accept_changed_data: options.AcceptChangedData = False,
     ui: Ui = "auto",
     plugin: options.Plugins = None,
 ) -> int:
@@ -90,5 +91,6 @@ def audit(  # noqa: PLR0913 (Typer declares one parameter per option)
         seed=seed,
         device=device,
         command=tuple(sys.argv),
+        accepts_changed_data=accept_changed_data,
     )
     return runner.run(request, ui, as_json=json)

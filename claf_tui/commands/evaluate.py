@@ -49,6 +49,7 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
     device: options.Device = "auto",
     json: options.Json = False,
     min_robust_accuracy: MinRobust = None,
+    accept_changed_data: options.AcceptChangedData = False,
     plugin: options.Plugins = None,
 ) -> int:
     """Measure natural and robust accuracy of a checkpoint on test images, in full precision."""
@@ -78,6 +79,7 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
         device=device,
         is_curve=any(RANGE_MARK in text for text in eps or ()),
         command=tuple(sys.argv),
+        accepts_changed_data=accept_changed_data,
     )
     record = measure(request, is_json=json)
     return exit_codes.OK if min_robust_accuracy is None else verdict(record, min_robust_accuracy)

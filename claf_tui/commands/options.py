@@ -247,5 +247,13 @@ TestData = Annotated[
     str | None,
     typer.Option("--data", metavar="SOURCE", help="Other test images than the run's own.", rich_help_panel="What"),
 ]
+AcceptChangedData = Annotated[
+    bool,
+    typer.Option(
+        "--accept-changed-data",
+        help="Go on although the run's own images are not those that it was trained with; the change is recorded.",
+        rich_help_panel="What",
+    ),
+]
 BatchSize = Annotated[int, typer.Option(min=1, help="Images at a time.", rich_help_panel="What")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel="What")]

@@ -55,6 +55,7 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
     method: MethodName = None,
     plugin: options.Plugins = None,
     resume: Resume = None,
+    accept_changed_data: options.AcceptChangedData = False,
     name: Name = None,
     ui: Ui = "auto",
     dry_run: DryRun = False,
@@ -70,7 +71,9 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
     if resume is not None:
         others = {"--preset": preset, "--config": config_file, "--set": values, "--name": name, "--dry-run": dry_run}
         refuse_changes({**others, **flags})
-        return runner.train_in(lambda: runner.reopen(resume, sys.argv), ui)
+        return runner.train_in(lambda: runner.reopen(resume, sys.argv, accepts_changed_data=accept_changed_data), ui)
+    if accept_changed_data:
+        raise ConfigError("--accept-changed-data goes with --resume: a new run takes the images that are there")
     config = options.resolve(preset, config_file, values, flags)
     run_name = name or preset or (runner.folder_name(config_file.stem) if config_file else None)
     if dry_run:

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ class Follower:
         if any(tail.was_replaced() for tail in self._tails):
             self._tails = _tails(self._directory)
         records = [record for tail in self._tails for record in tail.read()]
-        found = events_of(records)
+        found = [here(event, self._directory) for event in events_of(records)]
         if found:
             self._has_ended = isinstance(found[-1], ev.RunFinished)
         if not self._has_ended and (progress := progress_of(summarise(self._directory).record)) != self._progress:
@@ -90,6 +90,18 @@ class Tail:
         whole = added[: added.rfind(b"\n") + 1]
         self._offset += len(whole)
         return list(parse_records(whole.splitlines(keepends=True)))
+
+
+def here(event: ev.Event, directory: Path) -> ev.Event:
+    """The same event with paths in the folder that is followed; the journal of a copied run names the original's."""
+    match event:
+        case ev.RunStarted():
+            return replace(event, run=directory.name, directory=str(directory))
+        case ev.CheckpointSaved():
+            return replace(event, path=str(directory / "checkpoints" / Path(event.path).name))
+        case ev.RunFinished(checkpoint=str(path)):
+            return replace(event, checkpoint=str(directory / "checkpoints" / Path(path).name))
+    return event
 
 
 def progress_of(record: Mapping[str, Any]) -> ev.Progressed | None:

@@ -66,13 +66,20 @@ def begin(config: RunConfig, name: str | None, command: Sequence[str]) -> runs.R
     return runs.create_run(runs.runs_root(), name if name is not None else DEFAULT_PRESET, config, list(command))
 
 
-def reopen(reference: str, command: Sequence[str]) -> runs.RunDirectory:
+def reopen(reference: str, command: Sequence[str], *, accepts_changed_data: bool = False) -> runs.RunDirectory:
     """Open a run to go on with it; an older checkpoint begins a new run instead.
 
     Args:
         reference: a run, or a checkpoint file.
         command: the command line, for the record of a new run.
+        accepts_changed_data: whether it may go on with other images than it was trained with.
     """
+    directory = _reopened(reference, command)
+    directory.accepts_changed_data = accepts_changed_data
+    return directory
+
+
+def _reopened(reference: str, command: Sequence[str]) -> runs.RunDirectory:
     root = runs.runs_root()
     path = Path(reference).expanduser()
     if not os.path.isfile(path) and path.suffix != ".safetensors":

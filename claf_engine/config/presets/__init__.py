@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from claf_engine.config import RunConfig
 from claf_engine.config.messages import Layer, describe
+from claf_engine.config.sources import absolute_source
 from claf_engine.config.suggestion import suggestion
 from claf_engine.terms.errors import ConfigError
 
@@ -79,6 +80,9 @@ def resolve_config(
 ) -> RunConfig:
     """Build the configuration of a run.
 
+    A relative path of a data source becomes absolute: in a file it is relative to that file, in an override to the
+    working folder.
+
     Args:
         preset: its name; without it the file's own `preset` key counts, and without a file the default preset.
         file: a TOML file on top of the preset.
@@ -97,7 +101,7 @@ def resolve_config(
         preset = DEFAULT_PRESET
     layers = _preset_layers(preset, from_file) if preset is not None else []
     if from_file is not None:
-        layers.append(from_file)
+        layers.append(_placed(from_file, file.expanduser().parent) if file is not None else from_file)
     given = (parse_override(each) if isinstance(each, str) else each for each in overrides)
     return resolve_layers(layers, given)
 
@@ -130,7 +134,7 @@ def resolve_layers(layers: Iterable[Layer], overrides: Iterable[Override] = ()) 
     layers = [
         Layer("defaults", RunConfig().model_dump(mode="json")),
         *layers,
-        *(Layer(override.origin, _nested(override)) for override in overrides),
+        *(_placed(Layer(override.origin, _nested(override)), Path()) for override in overrides),
     ]
     merged: dict[str, Any] = {}
     for layer in layers:
@@ -139,6 +143,14 @@ def resolve_layers(layers: Iterable[Layer], overrides: Iterable[Override] = ()) 
         return RunConfig.model_validate(merged)
     except ValidationError as error:
         raise ConfigError(describe(error, layers)) from error
+
+
+def _placed(layer: Layer, base: Path) -> Layer:
+    """The same layer with an absolute path in its data source."""
+    data = layer.values.get("data")
+    if not isinstance(data, Mapping) or not isinstance(source := data.get("source"), str):
+        return layer
+    return Layer(layer.origin, {**layer.values, "data": {**data, "source": absolute_source(source, base)}})
 
 
 def _preset_layers(name: str, from_file: Layer | None) -> list[Layer]:

@@ -228,7 +228,7 @@ def test_images_of_other_classes_are_refused(checkpoint: Path, monkeypatch: pyte
 
     monkeypatch.setattr("claf_engine.evaluation.subject.dataset_steps", steps)
     with pytest.raises(DataError, match="was trained on classes"):
-        audit(checkpoint)
+        audit(checkpoint, data="cifar10")
 
 
 def test_an_evaluation_after_an_audit_stands_as_audited_and_before_it_as_evaluated(

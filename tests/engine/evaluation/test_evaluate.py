@@ -83,6 +83,7 @@ def test_a_report_is_a_json_object_with_stable_keys(checkpoint: Path) -> None:
         "classifier": str,
         "weights_sha256": str,
         "data": str,
+        "images_sha256": str,
         "device": str,
         "seed": int,
         "seconds": float,
@@ -200,7 +201,7 @@ def test_images_of_other_classes_are_refused(checkpoint: Path, monkeypatch: pyte
 
     monkeypatch.setattr("claf_engine.evaluation.subject.dataset_steps", steps)
     with pytest.raises(DataError, match=r"trained on classes class 0, .*, but pets has cat, dog"):
-        ask(checkpoint)
+        ask(checkpoint, data="cifar10")
 
 
 def test_the_same_classes_in_another_order_are_other_classes(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,7 +211,7 @@ def test_the_same_classes_in_another_order_are_other_classes(checkpoint: Path, m
 
     monkeypatch.setattr("claf_engine.evaluation.subject.dataset_steps", steps)
     with pytest.raises(DataError, match="choose the data it was trained on"):
-        ask(checkpoint)
+        ask(checkpoint, data="cifar10")
 
 
 @pytest.fixture

@@ -1,13 +1,15 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from claf_engine.events import ValueEdited
-from claf_engine.reproduce.plan import config_of, plan_run, run_name, table_of, trained_part, was_edited
+from claf_engine.reproduce.plan import config_of, plan_run, run_name, table_of, was_edited
 from claf_engine.reproduce.tables import TABLES
-from claf_engine.runs import create_run, list_runs
+from claf_engine.runs import create_run, list_runs, read_config
 from claf_engine.runs.journal import Journal
+from claf_engine.runs.trained import trained_part
 from claf_engine.terms.errors import ConfigError
 from tests.engine.reproduce.conftest import request_of
 from tests.engine.tiny import play
@@ -55,6 +57,26 @@ def test_other_settings_of_evaluation_threads_and_saving_do_not_matter(tmp_path:
 def test_a_run_of_other_settings_is_not_reused(tmp_path: Path, changes: dict[str, Any]) -> None:
     finished_run(tmp_path, **changes)
     assert plan_run(request_of(tmp_path), NATURAL, 0).action == "new"
+
+
+def test_a_run_whose_settings_were_edited_to_those_of_a_row_is_not_reused(tmp_path: Path) -> None:
+    path = finished_run(tmp_path, batch_size=12)
+    file = path / "config.toml"
+    file.write_text(file.read_text().replace("batch_size = 12", "batch_size = 8", 1))
+    assert read_config(path) == config_of(request_of(tmp_path), NATURAL, 0)
+    assert plan_run(request_of(tmp_path), NATURAL, 0).action == "new"
+
+
+def test_a_run_of_earlier_code_that_keeps_a_relative_folder_is_not_taken_for_one_of_these_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    request = replace(request_of(tmp_path), data="folder:images")
+    path = create_run(tmp_path, "before", config_of(request, NATURAL, 0), []).path
+    assert plan_run(request, NATURAL, 0).directory == path
+    text = (path / "config.toml").read_text()
+    (path / "config.toml").write_text(text.replace(f"folder:{tmp_path}/images", "folder:images"))
+    assert plan_run(request, NATURAL, 0).action == "new"
 
 
 def test_the_precision_of_training_does_matter(tmp_path: Path) -> None:

@@ -149,3 +149,16 @@ def test_a_step_without_a_checkpoint_names_those_there_are(tmp_path: Path) -> No
 
 def test_a_file_stands_for_itself_even_when_it_is_missing(tmp_path: Path) -> None:
     assert find_checkpoint(str(tmp_path / "x.safetensors"), tmp_path) == tmp_path / "x.safetensors"
+
+
+def test_the_newest_checkpoint_is_the_one_of_the_latest_step_whatever_it_is_called(tmp_path: Path) -> None:
+    folder = old_run(tmp_path, "1-demo")
+    early, late = measured(folder, 5, None), measured(folder, 9, None)
+    early = early.rename(early.with_name("step-000000020.safetensors"))
+    (folder / "checkpoints" / "step-000000007.safetensors").write_bytes(b"torn")
+    assert [entry.path for entry in list_checkpoints(folder)] == [
+        late,
+        folder / "checkpoints" / late.name.replace("9", "7"),
+        early,
+    ]
+    assert find_checkpoint("1-demo", tmp_path, "last") == late

@@ -183,3 +183,8 @@ def test_the_console_is_told_the_diagnostics_and_then_the_card_and_leaves_a_summ
         "AuditFinished",
     ]
     assert "✘ audit fails" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("flags", [[], ["--accept-changed-data"]])
+def test_changed_images_are_accepted_only_where_a_person_says_so(engine: Audit, flags: list[str]) -> None:
+    assert asked(engine, *flags).accepts_changed_data == bool(flags)

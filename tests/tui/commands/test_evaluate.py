@@ -342,3 +342,11 @@ def test_an_audited_figure_says_so_and_where_its_card_is(
     assert "standing        audit warns" in shown.out
     assert "card: /runs/audit/x/card.md" in shown.err
     assert "claf-tui audit" not in shown.err
+
+
+@pytest.mark.parametrize("flags", [[], ["--accept-changed-data"]])
+def test_changed_images_are_accepted_only_where_a_person_says_so(
+    evaluation: Evaluation, checkpoint: Path, flags: list[str]
+) -> None:
+    assert cli.run(["eval", str(checkpoint), *flags]) == 0
+    assert evaluation.request.accepts_changed_data == bool(flags)

@@ -332,3 +332,26 @@ def test_a_checkpoint_chosen_in_the_browser_starts_over_from_there(root: Path, m
     first, second = console.directories
     assert first.name.endswith("-smoke")
     assert second.name.endswith("-old-from-10")
+
+
+@pytest.mark.parametrize("flags", [[], ["--accept-changed-data"]])
+def test_changed_images_are_accepted_only_where_a_person_says_so(
+    root: Path, use_engine: UseEngine, flags: list[str]
+) -> None:
+    stopped_run(root)
+    accepted = []
+
+    def run(directory: RunDirectory, control: Control) -> Iterator[ev.Event]:
+        accepted.append(directory.accepts_changed_data)
+        yield run_started(directory.path)
+        yield ev.RunFinished("finished", 20, 1.0)
+
+    use_engine(run)
+    assert train("--resume", "old", *flags, preset=None) == 0
+    assert accepted == [bool(flags)]
+
+
+def test_a_new_run_has_no_changed_images_to_accept(root: Path, capsys: Shown) -> None:
+    assert train("--accept-changed-data") == 2
+    assert "--accept-changed-data goes with --resume" in capsys.readouterr().err
+    assert not root.exists()

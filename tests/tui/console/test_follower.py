@@ -1,4 +1,5 @@
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -17,7 +18,7 @@ from claf_tui.console import follower as followed_run
 from claf_tui.console.follower import Follower
 from tests.tui.consoles import console, screen_text, until
 from tests.tui.reports.test_printers import LOGGED, PROGRESS
-from tests.tui.scripted import Script
+from tests.tui.scripted import Script, run_started, write_checkpoint
 from tests.tui.scripted_methods import played
 
 
@@ -45,6 +46,37 @@ def test_a_finished_run_is_read_to_its_end(run: RunDirectory) -> None:
     events = [event for event in Script(run.path)(Control()) if not isinstance(event, ev.Progressed)]
     write(run.path, *events)
     assert list(followed(run.path)) == events
+
+
+def test_a_copied_run_is_followed_in_its_own_folder(run: RunDirectory, tmp_path: Path) -> None:
+    saved = ev.CheckpointSaved(5, 0, str(run.path / "checkpoints" / "step-000000005.safetensors"), 1, ("last",), 0.1)
+    write(run.path, run_started(run.path), saved, ev.RunFinished("stopped", 5, 1.0, checkpoint=saved.path))
+    copy = tmp_path / "copy"
+    shutil.copytree(run.path, copy)
+    assert str(run.path) in (copy / EVENTS).read_text()
+    started, checkpoint, finished = followed(copy)
+    assert isinstance(started, ev.RunStarted)
+    assert isinstance(checkpoint, ev.CheckpointSaved)
+    assert isinstance(finished, ev.RunFinished)
+    assert (started.run, started.directory) == ("copy", str(copy))
+    assert checkpoint.path == finished.checkpoint == str(copy / "checkpoints" / "step-000000005.safetensors")
+
+
+async def test_the_browser_of_a_watched_copy_deletes_in_the_copy(run: RunDirectory, tmp_path: Path) -> None:
+    write(run.path, run_started(run.path))
+    for step in (5, 9):
+        write_checkpoint(run.path, step)
+    copy = tmp_path / "copy"
+    shutil.copytree(run.path, copy)
+    async with console(Follower(copy, poll_seconds=0.01), (100, 30), read_only=True) as (app, pilot):
+        await until(lambda: app.state.run is not None)
+        await pilot.press("b")
+        await until(lambda: "stage1" in screen_text(app))
+        await pilot.press("down", "d")
+        await until(lambda: "no way to get it back" in screen_text(app))
+        await pilot.press("y")
+        await until(lambda: len(list((copy / "checkpoints").iterdir())) == 1)
+    assert len(list(run.checkpoints.iterdir())) == 2
 
 
 def test_what_another_process_adds_appears(run: RunDirectory) -> None:

@@ -1,0 +1,127 @@
+"""Whether the images are those that a checkpoint was trained with, and the settings those that a run goes on with."""
+
+import shlex
+from collections.abc import Collection
+from pathlib import Path
+
+from claf_engine.config import DataConfig, RunConfig
+from claf_engine.config.sources import FOLDER, absolute_source, is_relative
+from claf_engine.data import Dataset
+from claf_engine.data.fingerprint import SPLITS, Changes, Fingerprint, SplitName, changes_of, class_changes
+from claf_engine.runs.header import CheckpointInfo
+from claf_engine.runs.trained import setting_changes, settings_of
+from claf_engine.terms.errors import CheckpointError, DataError, RunError
+from claf_engine.training.state import TrainState
+
+DRAWN = "shapes"
+"""The source whose images are drawn and not read: its settings say which, but processors round them differently."""
+
+
+def placed_images(config: DataConfig, run: str) -> tuple[DataConfig, tuple[str, ...]]:
+    """Where the images of a run lie; earlier code kept relative paths, whose base nobody knows.
+
+    Args:
+        config: of the run.
+        run: its name.
+
+    Returns:
+        Settings with an absolute path, and a notice where that was taken from the working folder.
+
+    Raises:
+        DataError: the path is relative, and no such folder is in the working folder.
+    """
+    if not is_relative(config.source):
+        return config, ()
+    source = absolute_source(config.source, Path())
+    if not Path(source.removeprefix(FOLDER)).is_dir():
+        raise DataError(
+            f"run {run} of earlier code was trained on {config.source}, relative to a folder that it did not keep, and "
+            f"{source.removeprefix(FOLDER)} is not there; go to the folder that it was trained from"
+        )
+    notice = f"run {run} of earlier code keeps the relative path {config.source}: {source} was taken for it"
+    return config.model_copy(update={"source": source}), (notice,)
+
+
+def compare_images(
+    info: CheckpointInfo, data: Dataset, *, is_accepted: bool, splits: Collection[SplitName] = SPLITS
+) -> tuple[str, ...]:
+    """Compare the images that are there with those that a checkpoint was trained with.
+
+    Args:
+        info: the checkpoint.
+        data: the images of its run, as they are now.
+        is_accepted: whether changed images are told instead of refused.
+        splits: those that matter.
+
+    Returns:
+        Notices: of changes that were accepted, or that nothing can be compared.
+
+    Raises:
+        DataError: they differ and that is not accepted, or there are more or fewer classes.
+    """
+    then = Fingerprint.from_record(info.metadata.get("claf.data"))
+    if then is None:
+        trained = tuple(map(str, info.metadata.get("claf.class_names", data.class_names)))
+        changes = Changes(class_changes(trained, data.class_names))
+        notices = () if "claf.imported" in info.metadata else (_unknown(info),)
+    else:
+        changes, notices = changes_of(then, Fingerprint.of(data, splits)), ()
+    if not changes:
+        return notices
+    if data.name == DRAWN and not changes.classes and not changes.numbers:
+        return (f"the shapes drawn here differ in some levels from those of {info.path.name} ({changes})",)
+    num_classes = len(info.metadata.get("claf.class_names", data.class_names))
+    if num_classes != len(data.class_names) or not is_accepted:
+        fix = "restore them" if num_classes != len(data.class_names) else "restore them, or give --accept-changed-data"
+        raise DataError(
+            f"the images of {data.name} are not those that {info.path.name} of run {info.run} was trained with "
+            f"({changes}); {fix}"
+        )
+    return (*notices, f"changed data was accepted: {changes}, since {info.path.name} of run {info.run}")
+
+
+def require_same_settings(info: CheckpointInfo, config: RunConfig) -> None:
+    """Refuse to go on from a checkpoint under settings that would have trained something else.
+
+    Where images lie may change, when the checkpoint knows their fingerprint.
+
+    Raises:
+        RunError: with each setting that differs.
+        CheckpointError: it does not say its settings.
+    """
+    changes = setting_changes(settings_of(info), config)
+    if Fingerprint.from_record(info.metadata.get("claf.data")) is not None:
+        changes.pop("data.source", None)
+    if changes:
+        file = info.path.absolute().parent.parent / "config.toml"
+        raise RunError(
+            f"config.toml of run {info.run} is not what {info.path.name} was trained with: "
+            f"{'; '.join(changes.values())}; put these values back, or begin a new run with "
+            f"`claf-tui train --config {shlex.quote(str(file))}`"
+        )
+
+
+def fit_to_images(state: TrainState, num_train: int, info: CheckpointInfo, *, is_accepted: bool) -> None:
+    """Leave images out of a state's current pass that are not there any more, where changed images are accepted.
+
+    Raises:
+        DataError: images are not there any more, and that is not accepted.
+        CheckpointError: the state keeps something for each image, and there are more or fewer of them now.
+    """
+    for kept in (state.features, state.perturbations):
+        if kept is not None and len(kept) != num_train:
+            raise CheckpointError(
+                f"{info.path.name} keeps something for each of {len(kept)} training images, and there are {num_train} "
+                "now; restore them, or go on from a checkpoint of another phase"
+            )
+    is_there = state.order < num_train
+    if not is_accepted and not is_there.all():
+        raise DataError(
+            f"{info.path.name} was saved inside a pass over more than the {num_train} training images that are there; "
+            "restore them, or give --accept-changed-data"
+        )
+    state.order = state.order[is_there]
+
+
+def _unknown(info: CheckpointInfo) -> str:
+    return f"{info.path.name} is of earlier code and does not know its images, so that they could not be compared"

@@ -1,5 +1,6 @@
 """Making run directories, taking them over, and beginning a new one at a checkpoint. No torch."""
 
+import contextlib
 import json
 import os
 import platform
@@ -19,10 +20,10 @@ from pydantic import ValidationError
 
 from claf_engine.config import RunConfig
 from claf_engine.config.messages import Layer, describe
-from claf_engine.runs.durable import remove_leftovers, write_atomically
+from claf_engine.runs.durable import TEMPORARY_PREFIX, remove_leftovers, write_atomically
 from claf_engine.runs.header import read_info
-from claf_engine.runs.journal import EVENTS, METRICS
-from claf_engine.runs.listing import holder, summarise
+from claf_engine.runs.journal import EVENTS, METRICS, count_records
+from claf_engine.runs.listing import holder, list_checkpoints, summarise
 from claf_engine.runs.plugins import PLUGINS, missing_plugin, plugin_changes, plugin_records, recorded_plugins
 from claf_engine.terms.errors import CheckpointError, RunError, RunLocked
 
@@ -30,6 +31,10 @@ IMPORTED = "imported"
 """Status of a run that holds weights trained elsewhere."""
 ENDED = ("finished", IMPORTED)
 """Statuses of runs in which there is nothing to go on with."""
+PARTS = ("config.toml", "run.json", "status.json", "holder.json", "run.lock", "console.log", METRICS, EVENTS)
+"""Files of a run's folder that are ours; what else lies there is somebody's."""
+WRITABLE = f"{TEMPORARY_PREFIX}writable"
+"""Name of a file that is written and removed to learn whether a folder can be written."""
 LOCK_PATIENCE = 0.3
 """Seconds to wait for a lock; somebody who only looks whether a run is alive holds it for a moment."""
 
@@ -39,12 +44,14 @@ class RunDirectory:
 
     Attributes:
         notices: sentences that whoever trains in it is told.
+        is_new: whether this process made the folder.
     """
 
-    def __init__(self, path: Path, config: RunConfig, notices: tuple[str, ...] = ()) -> None:
+    def __init__(self, path: Path, config: RunConfig, notices: tuple[str, ...] = (), *, is_new: bool = False) -> None:
         self.path = path
         self.config = config
         self.notices = notices
+        self.is_new = is_new
         self._status: dict[str, Any] = {}
         self._lock = FileLock(path / "run.lock", timeout=LOCK_PATIENCE)
         try:
@@ -55,9 +62,11 @@ class RunDirectory:
             ) from error
         except OSError as error:
             raise RunError(f"cannot lock {path}: {error.strerror or error}") from error
-        _write(path / "holder.json", {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()})
-        remove_leftovers(path)
-        remove_leftovers(self.checkpoints)
+        try:
+            self._settle_in()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def checkpoints(self) -> Path:
@@ -73,9 +82,41 @@ class RunDirectory:
         self._status |= {**record, "heartbeat": time.time()}
         _write(self.path / "status.json", self._status)
 
+    def discard(self) -> None:
+        """Remove a folder that this process made and in which nothing came of it; what others put there stays."""
+        if not self.is_new:
+            return
+        with contextlib.suppress(OSError):
+            self.checkpoints.rmdir()
+        if self.checkpoints.exists():
+            return
+        for part in PARTS:
+            with contextlib.suppress(OSError):
+                (self.path / part).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.path.rmdir()
+
     def close(self) -> None:
         """Let go of the lock."""
         self._lock.release()
+
+    def _settle_in(self) -> None:
+        """Say who owns the run, and find out now whether it can be written to, not at the first save.
+
+        Raises:
+            RunError: a file cannot be written.
+        """
+        _write(self.path / "holder.json", {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()})
+        try:
+            self.checkpoints.mkdir(exist_ok=True)
+            remove_leftovers(self.path)
+            remove_leftovers(self.checkpoints)
+            write_atomically(self.checkpoints / WRITABLE, b"")
+            (self.checkpoints / WRITABLE).unlink()
+        except OSError as error:
+            raise RunError(
+                f"cannot write to {self.checkpoints}: {error.strerror}; nothing of it was changed"
+            ) from error
 
 
 def create_run(root: Path, name: str, config: RunConfig, command: list[str]) -> RunDirectory:
@@ -94,19 +135,49 @@ def create_run(root: Path, name: str, config: RunConfig, command: list[str]) -> 
     except OSError as error:
         raise RunError(f"cannot write to {root}: {error.strerror}; set CLAF_RUNS_DIR to another folder") from error
     _write(path / "run.json", {"command": command, "created": stamp, "versions": versions(), PLUGINS: plugin_records()})
-    return RunDirectory(path, config)
+    return RunDirectory(path, config, is_new=True)
 
 
-def open_run(path: Path) -> RunDirectory:
+def open_run(path: Path, *, restart: bool = False) -> RunDirectory:
     """Take over a run directory to go on training in it.
+
+    Args:
+        path: the folder.
+        restart: begin anew a run that has taken steps and lost its checkpoints; its records are kept under other names.
 
     Raises:
         RunLocked: another process trains in it.
-        RunError: its configuration cannot be read, or it is finished, or it was imported.
+        RunError: its configuration cannot be read, or it is finished, or it was imported; it has taken steps and has no
+            checkpoint, and `restart` is not asked for; or it is asked for, and there are checkpoints.
     """
     if (status := summarise(path).status) in ENDED:
         raise RunError(f"run {path.name} is {status}; evaluate it with `claf-tui eval {path.name}`, or start a new run")
-    return RunDirectory(path, read_config(path), plugin_changes(path))
+    directory = RunDirectory(path, read_config(path), plugin_changes(path))
+    try:
+        _require_way_on(path, restart=restart)
+    except BaseException:
+        directory.close()
+        raise
+    return directory
+
+
+def _require_way_on(path: Path, *, restart: bool) -> None:
+    """Refuse to begin a run anew that nobody meant to begin anew."""
+    has_checkpoints = bool(list_checkpoints(path))
+    if restart and has_checkpoints:
+        raise RunError(f"run {path.name} has checkpoints to go on from; leave --restart out, or start another run")
+    if restart or has_checkpoints:
+        return
+    try:
+        num_records = count_records(path)
+    except OSError as error:
+        raise RunError(f"cannot read the records of {path}: {error.strerror}") from error
+    if num_records:
+        raise RunError(
+            f"run {path.name} has {num_records} records of training and no checkpoint to go on from; bring its "
+            f"checkpoints back, or begin it anew with `claf-tui train --resume {path.name} --restart`, which keeps the "
+            "records under other names"
+        )
 
 
 def read_config(path: Path) -> RunConfig:
@@ -185,7 +256,8 @@ def fork_run(checkpoint: Path, root: Path, command: list[str]) -> RunDirectory:
                 shutil.copyfile(origin / file, directory.path / file)
         shutil.copyfile(checkpoint, directory.checkpoints / checkpoint.name)
     except OSError as error:
+        (directory.checkpoints / checkpoint.name).unlink(missing_ok=True)
+        directory.discard()
         directory.close()
-        shutil.rmtree(directory.path, ignore_errors=True)
         raise RunError(f"cannot copy {checkpoint} to {root}: {error.strerror}") from error
     return directory

@@ -23,6 +23,7 @@ from claf_engine.training.checkpoint import load_checkpoint, restore_state
 from claf_engine.training.conductor import Conductor
 from claf_engine.training.methods import Phase, feature_epochs, phases_of
 from claf_engine.training.progress import Pace, plan_work
+from claf_engine.training.saving import require_room
 from claf_engine.training.session import Session
 from claf_engine.training.state import begin
 
@@ -119,7 +120,6 @@ def _train(directory: RunDirectory, control: Control, journal: Journal) -> Itera
     config = directory.config
     start, damaged = _starting_point(directory)
     compute, notices = _compute_for(config, start)
-    num_dropped = journal.open(keep=start.metadata["claf.num_records"] if start else 0)
     data = yield from pump(dataset_steps(config.data, compute.device), _loading)
     num_classes = len(data.class_names)
     if start is None:
@@ -129,9 +129,16 @@ def _train(directory: RunDirectory, control: Control, journal: Journal) -> Itera
     phases = phases_of(config)
     session = Session(config, compute, data, state, feature_epochs(phases))
     pace = Pace(session, phases, plan_work(config, phases, len(data.train), len(data.test)))
+    require_room(directory.checkpoints, state)
+    # All that may be missing has been looked at; only now is anything dropped.
+    set_aside = () if start else journal.set_aside()
+    num_dropped = journal.open(keep=start.metadata["claf.num_records"] if start else 0)
     yield _started(session, phases, directory, start)
     for text in (*data.notices, *damaged, *notices, *directory.notices):
         yield ev.Notice("warning", text, state.cursor.step)
+    if set_aside:
+        text = f"the run begins anew at step 0; its earlier records are kept in {' and '.join(set_aside)}"
+        yield ev.Notice("warning", text, 0)
     if num_dropped and start:
         text = f"{num_dropped} records after step {start.step} were dropped; the run goes on from its checkpoint"
         yield ev.Notice("info", text, start.step)

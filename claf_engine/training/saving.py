@@ -1,5 +1,6 @@
 """Which checkpoints are written, and which are kept: the newest few, the best, and those a person asked for."""
 
+import shutil
 import time
 from pathlib import Path
 
@@ -8,10 +9,13 @@ from claf_engine.models.network import ATTACK_CLASSIFIER
 from claf_engine.runs import CheckpointEntry, RunDirectory, list_checkpoints, to_plain, versions
 from claf_engine.runs.durable import sync_folder
 from claf_engine.runs.header import read_info
-from claf_engine.terms.errors import CheckpointError
+from claf_engine.terms.errors import CheckpointError, RunError
 from claf_engine.training.checkpoint import Description, checkpoint_path, save_checkpoint
 from claf_engine.training.methods import Phase
 from claf_engine.training.session import Session
+from claf_engine.training.state import TrainState
+
+MIB = 2**20
 
 
 def describe(
@@ -72,6 +76,28 @@ def delete_surplus(entries: list[CheckpointEntry], keep_last: int) -> list[Check
     if surplus:
         sync_folder(surplus[0].path.parent)
     return surplus
+
+
+def require_room(folder: Path, state: TrainState) -> None:
+    """Refuse to train where not even one network fits on the disk.
+
+    Args:
+        folder: of the checkpoints.
+        state: what they will hold, and more: optimisers have not begun to remember.
+
+    Raises:
+        RunError: there is too little room, or the folder is gone.
+    """
+    needed = sum(tensor.numel() * tensor.element_size() for tensor in state.network.state_dict().values())
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise RunError(f"cannot write to {folder}: {error.strerror}") from error
+    if free < needed:
+        raise RunError(
+            f"the disk of {folder} has {free / MIB:.1f} MiB left, and a checkpoint takes more than {needed / MIB:.1f} "
+            "MiB; make room first"
+        )
 
 
 def _was_requested(path: Path) -> bool:

@@ -26,7 +26,7 @@ from claf_engine.config import RunConfig
 from claf_engine.models.hashing import hash_tensors
 from claf_engine.models.network import Network, build_network
 from claf_engine.runs.durable import write_atomically
-from claf_engine.runs.header import FORMAT_KEY, FORMAT_VERSION, CheckpointInfo, read_info
+from claf_engine.runs.header import FORMAT_KEY, FORMAT_VERSION, CheckpointInfo, read_info, unreadable
 from claf_engine.runs.plugins import missing_plugin
 from claf_engine.terms.errors import CheckpointError, NonFiniteLoss
 from claf_engine.training.state import Cursor, Ledger, TrainState, begin, make_optimizer
@@ -101,7 +101,8 @@ def load_checkpoint(path: Path) -> tuple[CheckpointInfo, dict[str, Tensor]]:
     """Read a whole checkpoint and verify its hash.
 
     Raises:
-        CheckpointError: missing, a pickle, truncated, altered, or not a checkpoint of ours.
+        CheckpointGone: it is missing, or goes while it is read.
+        CheckpointError: a pickle, truncated, altered, or not a checkpoint of ours.
     """
     info = read_info(path)
     try:
@@ -109,7 +110,7 @@ def load_checkpoint(path: Path) -> tuple[CheckpointInfo, dict[str, Tensor]]:
         with safe_open(path, framework="numpy") as file:
             metadata: dict[str, str] = file.metadata()
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is truncated or damaged: {error}") from error
+        raise unreadable(path, f"{path} is truncated or damaged: {error}") from error
     stated = metadata.pop("claf.sha256", None)
     if json.dumps(_hash_all(tensors, metadata)) != stated:
         raise CheckpointError(f"{path} was altered or damaged: its SHA-256 does not match; use another checkpoint")

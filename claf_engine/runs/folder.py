@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from claf_engine.config import RunConfig
 from claf_engine.config.messages import Layer, describe
+from claf_engine.runs.chores import Chores
 from claf_engine.runs.durable import TEMPORARY_PREFIX, remove_leftovers, write_atomically
 from claf_engine.runs.header import read_info
 from claf_engine.runs.journal import EVENTS, METRICS, count_records
@@ -45,6 +46,7 @@ class RunDirectory:
     Attributes:
         notices: sentences that whoever trains in it is told.
         is_new: whether this process made the folder.
+        chores: what may fail without ending the run.
     """
 
     def __init__(self, path: Path, config: RunConfig, notices: tuple[str, ...] = (), *, is_new: bool = False) -> None:
@@ -52,6 +54,8 @@ class RunDirectory:
         self.config = config
         self.notices = notices
         self.is_new = is_new
+        self.chores = Chores()
+        self._descriptor: int | None = None
         self._status: dict[str, Any] = {}
         self._lock = FileLock(path / "run.lock", timeout=LOCK_PATIENCE)
         try:
@@ -82,6 +86,30 @@ class RunDirectory:
         self._status |= {**record, "heartbeat": time.time()}
         _write(self.path / "status.json", self._status)
 
+    def find_again(self) -> bool:
+        """Notice that the folder was renamed, and go on in it; or that it is gone, and have that told.
+
+        Returns:
+            Whether `path` is the folder that was opened.
+        """
+        if self._descriptor is None:
+            return True
+        if _is_same(self.path, self._descriptor):
+            return True
+        # Linux knows where an open folder is now; elsewhere, and when it was removed, this names no folder of ours.
+        try:
+            now = Path(os.readlink(f"/proc/self/fd/{self._descriptor}"))
+        except OSError:
+            now = self.path
+        if not _is_same(now, self._descriptor):
+            self.chores.tell(
+                f"the run's folder {self.path} is gone, and nothing can be saved: put it back where it was, or stop"
+            )
+            return False
+        self.chores.tell(f"the run's folder {self.path} was renamed: the run goes on in {now}")
+        self.path = now
+        return True
+
     def discard(self) -> None:
         """Remove a folder that this process made and in which nothing came of it; what others put there stays."""
         if not self.is_new:
@@ -98,6 +126,9 @@ class RunDirectory:
 
     def close(self) -> None:
         """Let go of the lock."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
         self._lock.release()
 
     def _settle_in(self) -> None:
@@ -108,6 +139,7 @@ class RunDirectory:
         """
         _write(self.path / "holder.json", {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()})
         try:
+            self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
             self.checkpoints.mkdir(exist_ok=True)
             remove_leftovers(self.path)
             remove_leftovers(self.checkpoints)
@@ -215,6 +247,16 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[package] = "not installed"
     return found
+
+
+def _is_same(path: Path, descriptor: int) -> bool:
+    """Whether a path names the folder that is open, for all that can be seen."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
 
 
 def _make_folder(root: Path, name: str) -> Path:

@@ -4,6 +4,7 @@
 A checkpoint remembers how many records came before it, so that a resumed run drops exactly those it will make again.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -106,14 +107,25 @@ class Journal:
         self.num_records += 1
 
     def sync(self) -> None:
-        """Make everything appended so far durable."""
+        """Make everything appended so far durable.
+
+        Raises:
+            OSError: a file cannot be flushed; the other one was tried too.
+        """
+        failures: list[OSError] = []
         for descriptor in self._files.values():
-            os.fsync(descriptor)
+            try:
+                os.fsync(descriptor)
+            except OSError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
     def close(self) -> None:
-        """Close both files."""
+        """Close both files; that a disk complains even then changes nothing any more."""
         for descriptor in self._files.values():
-            os.close(descriptor)
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
         self._files.clear()
 
     @staticmethod

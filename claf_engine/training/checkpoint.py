@@ -25,7 +25,7 @@ from claf_engine.compute.seeding import continue_stream, derive_seed, generator_
 from claf_engine.config import RunConfig
 from claf_engine.models.hashing import hash_tensors
 from claf_engine.models.network import Network, build_network
-from claf_engine.runs.durable import write_atomically
+from claf_engine.runs.durable import FolderNotFlushed, write_atomically
 from claf_engine.runs.header import FORMAT_KEY, FORMAT_VERSION, CheckpointInfo, read_info, unreadable
 from claf_engine.runs.plugins import missing_plugin
 from claf_engine.terms.errors import CheckpointError, NonFiniteLoss
@@ -61,6 +61,10 @@ class Description:
     imported: Mapping[str, Any] | None = None
 
 
+class NotDurable(CheckpointError):
+    """A checkpoint was written whole, but a crash of the machine might still undo that: its folder was not flushed."""
+
+
 class TrainedNetwork(NamedTuple):
     """What a checkpoint holds for whoever only measures it: its header, the settings of its run, and its network."""
 
@@ -81,6 +85,7 @@ def save_checkpoint(path: Path, state: TrainState, description: Description) -> 
         Its size in bytes.
 
     Raises:
+        NotDurable: it was written whole, and its folder cannot be flushed.
         CheckpointError: it cannot be written; nothing else is harmed.
         NonFiniteLoss: a weight is NaN or infinite, so there is nothing worth keeping.
     """
@@ -92,6 +97,8 @@ def save_checkpoint(path: Path, state: TrainState, description: Description) -> 
     data = save(tensors, metadata)
     try:
         write_atomically(path, data)
+    except FolderNotFlushed as error:
+        raise NotDurable(f"cannot flush {path.parent} to the disk: {error.strerror}") from error
     except OSError as error:
         raise CheckpointError(f"cannot write {path}: {error.strerror}; older checkpoints are untouched") from error
     return len(data)

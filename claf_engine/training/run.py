@@ -46,7 +46,11 @@ def run(directory: RunDirectory, control: Control) -> Iterator[ev.Event]:
         with settings_restored():
             for event in _train(directory, control, journal):
                 recorder.record(event)
-                yield event
+                if not isinstance(event, ev.RunFinished):
+                    yield event
+                yield from recorder.chores_untold(event)
+                if isinstance(event, ev.RunFinished):
+                    yield event
     except GeneratorExit:
         raise
     except BaseException as error:  # noqa: BLE001 (raised again, once it is on record)
@@ -110,10 +114,21 @@ class _Recorder:
             return
         self._journal.append(event)
         if isinstance(event, ev.RunFinished):
-            self._journal.sync()
+            chores = self._directory.chores
+            with chores.attempt("flush the journal to the disk"):
+                self._journal.sync()
             config = self._directory.config
             summary = {"method": config.method, "data": config.data.source, **records.to_record(event)}
-            self._directory.write_status(summary)
+            with chores.attempt("write status.json"):
+                self._directory.write_status(summary)
+
+    def chores_untold(self, event: ev.Event) -> Iterator[ev.Event]:
+        """A notice for each chore that failed since the last event; nothing is recorded after the end of a run."""
+        for text in self._directory.chores.take_untold():
+            notice = ev.Notice("warning", text, self.step)
+            if not isinstance(event, ev.RunFinished):
+                self.record(notice)
+            yield notice
 
 
 def _train(directory: RunDirectory, control: Control, journal: Journal) -> Iterator[ev.Event]:

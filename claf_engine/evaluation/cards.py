@@ -5,6 +5,7 @@ under a name made of the hash of the weights, so that a figure finds its card wi
 """
 
 import json
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -102,7 +103,7 @@ def standing_of_run(directory: Path, status: Mapping[str, Any]) -> Standing:
         directory: the run's folder.
         status: its status; another may have written it.
     """
-    if not (directory / FOLDER / CARDS).is_dir():
+    if not os.path.isdir(os.path.join(directory, FOLDER, CARDS)):
         return "unaudited"
     try:
         chosen = next(result for result in status["results"] if result["selected"])

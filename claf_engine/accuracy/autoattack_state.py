@@ -90,10 +90,10 @@ def load_survivors(path: Path, key: str, count: int) -> Survivors | None:
 
 
 def save_survivors(path: Path, survivors: Survivors) -> None:
-    """Write a state so that it is whole whatever happens; the folder is made where it is missing.
+    """Write a state so that it is whole whatever happens; the folder is made where it is missing, not those above.
 
     Raises:
         OSError: it cannot be written; an older state is untouched.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)
     write_atomically(path, survivors.model_dump_json().encode())

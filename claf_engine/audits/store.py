@@ -79,7 +79,9 @@ class Store:
             "diagnostics": [asdict(diagnostic) for diagnostic in self.diagnostics],
         }
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            # Not the run's own folder: one that was moved meanwhile is not made again.
+            for place in (self._path.parent.parent, self._path.parent):
+                place.mkdir(exist_ok=True)
             write_atomically(self._path, json.dumps(record).encode())
         except OSError as error:
             raise RunError(f"cannot write {self._path}: {error.strerror}; make room and audit again") from error

@@ -5,6 +5,7 @@ under a name made of the hash of the weights, so that a figure finds its card wi
 """
 
 import json
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from typing import Any, Literal
 from claf_engine.evaluation.card_text import as_markdown
 from claf_engine.runs.durable import write_atomically
 from claf_engine.runs.listing import list_checkpoints
+from claf_engine.terms.errors import RunError
 
 FOLDER = "audit"
 CARDS = "cards"
@@ -44,8 +46,9 @@ def write_card(card: Mapping[str, Any], folder: Path) -> None:
     """
     text = json.dumps(card, indent=1, allow_nan=False).encode()
     copies = folder.parent / CARDS
-    for place in (folder, copies):
-        place.mkdir(parents=True, exist_ok=True)
+    # The run's own folder is not among them: one that was moved meanwhile is not made again.
+    for place in (folder.parent, folder, copies):
+        place.mkdir(exist_ok=True)
     write_atomically(folder / "card.json", text)
     write_atomically(folder / "card.md", as_markdown(card).encode("utf-8", "replace"))
     name = f"{_prefix(str(card['weights_sha256']), str(card['classifier']))}{folder.name}.json"
@@ -100,7 +103,7 @@ def standing_of_run(directory: Path, status: Mapping[str, Any]) -> Standing:
         directory: the run's folder.
         status: its status; another may have written it.
     """
-    if not (directory / FOLDER / CARDS).is_dir():
+    if not os.path.isdir(os.path.join(directory, FOLDER, CARDS)):
         return "unaudited"
     try:
         chosen = next(result for result in status["results"] if result["selected"])
@@ -109,7 +112,10 @@ def standing_of_run(directory: Path, status: Mapping[str, Any]) -> Standing:
         epsilons = [str(figure["epsilon"]) for figure in chosen["robust"]]
     except (KeyError, TypeError, AttributeError, StopIteration):
         return "unaudited"
-    entries = [entry for entry in list_checkpoints(directory) if entry.info is not None]
+    try:
+        entries = [entry for entry in list_checkpoints(directory) if entry.info is not None]
+    except RunError:
+        return "unaudited"
     entry = next((entry for entry in entries if wanted in entry.kept_as), None)
     if entry is None or entry.info is None:
         return "unaudited"

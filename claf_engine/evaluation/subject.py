@@ -15,7 +15,8 @@ from claf_engine.data import Dataset, dataset_steps
 from claf_engine.data.fingerprint import SplitName
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.network import CLASSIFIERS, Network, Pipeline
-from claf_engine.runs import find_checkpoint, runs_root
+from claf_engine.runs import runs_root
+from claf_engine.runs.choosing import open_chosen
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.terms.errors import CheckpointError, ConfigError, DataError
 from claf_engine.training.checkpoint import load_trained_network
@@ -128,7 +129,7 @@ def load_network(checkpoint: str | Path, classifier: str | None = None, device: 
         CheckpointError: it cannot be read, or its classifier was not trained.
         RunError: there is no such run.
     """
-    info, config, network = load_trained_network(find_checkpoint(str(checkpoint), runs_root()))
+    info, config, network = open_chosen(str(checkpoint), runs_root(), "best", load_trained_network)
     classifier = classifier or info.classifier
     require_trained(info, config, classifier)
     return network.with_classifier(classifier).eval().to(device)

@@ -28,7 +28,7 @@ from claf_engine.reproduce.plan import (
     was_edited,
 )
 from claf_engine.reproduce.report import write_report
-from claf_engine.runs import RunDirectory, create_run, open_run
+from claf_engine.runs import RunDirectory, create_run, list_checkpoints, open_run
 from claf_engine.terms.errors import ClafError, RunError, RunLocked
 from claf_engine.training.progress import PROGRESS_SECONDS
 from claf_engine.training.run import run
@@ -132,7 +132,7 @@ class _Filling:
 
     def _open(self, plan: RunPlan) -> RunDirectory:
         if plan.directory is not None:
-            return open_run(plan.directory)
+            return open_run(plan.directory, restart=not list_checkpoints(plan.directory))
         return create_run(self._board.request.root, plan.name, plan.config, list(self._board.request.command))
 
     def _measure(self, index: int, line: Line, plan: RunPlan, seed: int) -> Iterator[ev.Event]:

@@ -1,6 +1,7 @@
 """Files that survive a crash: written whole or not at all, and on the disk before we say so."""
 
 import contextlib
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -14,6 +15,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     Temporary name in the same folder, fsync, rename, fsync of the folder.
 
     Raises:
+        FolderNotFlushed: the new file is in its place, and only a crash of the machine might undo that.
         OSError: the disk is full, the folder is read-only, ...; the old file is untouched and nothing is left behind.
     """
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
@@ -27,14 +29,29 @@ def write_atomically(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    try:
+        sync_folder(path.parent)
+    except OSError as error:
+        raise FolderNotFlushed(*error.args) from error
+
+
+class FolderNotFlushed(OSError):
+    """A file was written and renamed, but its folder could not be flushed to the disk."""
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames and deletions inside a folder durable."""
+    """Make renames and deletions inside a folder durable, where its file system can.
+
+    Raises:
+        OSError: it cannot be flushed.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems know no flushing of folders; there is nothing to try again.
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:
+            raise
     finally:
         os.close(descriptor)
 

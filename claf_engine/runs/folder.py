@@ -1,5 +1,6 @@
 """Making run directories, taking them over, and beginning a new one at a checkpoint. No torch."""
 
+import contextlib
 import json
 import os
 import platform
@@ -20,10 +21,11 @@ from pydantic import ValidationError
 from claf_engine.config import RunConfig
 from claf_engine.config.messages import Layer, describe
 from claf_engine.config.sources import absolute_source
-from claf_engine.runs.durable import remove_leftovers, write_atomically
+from claf_engine.runs.chores import Chores
+from claf_engine.runs.durable import TEMPORARY_PREFIX, remove_leftovers, write_atomically
 from claf_engine.runs.header import read_info
-from claf_engine.runs.journal import EVENTS, METRICS
-from claf_engine.runs.listing import holder, summarise
+from claf_engine.runs.journal import EVENTS, METRICS, count_records
+from claf_engine.runs.listing import holder, list_checkpoints, summarise
 from claf_engine.runs.plugins import PLUGINS, missing_plugin, plugin_changes, plugin_records, recorded_plugins
 from claf_engine.terms.errors import CheckpointError, RunError, RunLocked
 
@@ -31,6 +33,10 @@ IMPORTED = "imported"
 """Status of a run that holds weights trained elsewhere."""
 ENDED = ("finished", IMPORTED)
 """Statuses of runs in which there is nothing to go on with."""
+PARTS = ("config.toml", "run.json", "status.json", "holder.json", "run.lock", "console.log", METRICS, EVENTS)
+"""Files of a run's folder that are ours; what else lies there is somebody's."""
+WRITABLE = f"{TEMPORARY_PREFIX}writable"
+"""Name of a file that is written and removed to learn whether a folder can be written."""
 LOCK_PATIENCE = 0.3
 """Seconds to wait for a lock; somebody who only looks whether a run is alive holds it for a moment."""
 
@@ -41,13 +47,18 @@ class RunDirectory:
     Attributes:
         notices: sentences that whoever trains in it is told.
         accepts_changed_data: whether it may go on with other images than it was trained with.
+        is_new: whether this process made the folder.
+        chores: what may fail without ending the run.
     """
 
-    def __init__(self, path: Path, config: RunConfig, notices: tuple[str, ...] = ()) -> None:
+    def __init__(self, path: Path, config: RunConfig, notices: tuple[str, ...] = (), *, is_new: bool = False) -> None:
         self.path = path
         self.config = config
         self.notices = notices
         self.accepts_changed_data = False
+        self.is_new = is_new
+        self.chores = Chores()
+        self._descriptor: int | None = None
         self._status: dict[str, Any] = {}
         self._lock = FileLock(path / "run.lock", timeout=LOCK_PATIENCE)
         try:
@@ -58,9 +69,11 @@ class RunDirectory:
             ) from error
         except OSError as error:
             raise RunError(f"cannot lock {path}: {error.strerror or error}") from error
-        _write(path / "holder.json", {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()})
-        remove_leftovers(path)
-        remove_leftovers(self.checkpoints)
+        try:
+            self._settle_in()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def checkpoints(self) -> Path:
@@ -84,9 +97,69 @@ class RunDirectory:
         """
         _write(self.path / "run.json", {**_read(self.path / "run.json"), **record})
 
+    def find_again(self) -> bool:
+        """Notice that the folder was renamed, and go on in it; or that it is gone, and have that told.
+
+        Returns:
+            Whether `path` is the folder that was opened.
+        """
+        if self._descriptor is None:
+            return True
+        if _is_same(self.path, self._descriptor):
+            return True
+        # Linux knows where an open folder is now; elsewhere, and when it was removed, this names no folder of ours.
+        try:
+            now = Path(os.readlink(f"/proc/self/fd/{self._descriptor}"))
+        except OSError:
+            now = self.path
+        if not _is_same(now, self._descriptor):
+            self.chores.tell(
+                f"the run's folder {self.path} is gone, and nothing can be saved: put it back where it was, or stop"
+            )
+            return False
+        self.chores.tell(f"the run's folder {self.path} was renamed: the run goes on in {now}")
+        self.path = now
+        return True
+
+    def discard(self) -> None:
+        """Remove a folder that this process made and in which nothing came of it; what others put there stays."""
+        if not self.is_new:
+            return
+        with contextlib.suppress(OSError):
+            self.checkpoints.rmdir()
+        if self.checkpoints.exists():
+            return
+        for part in PARTS:
+            with contextlib.suppress(OSError):
+                (self.path / part).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.path.rmdir()
+
     def close(self) -> None:
         """Let go of the lock."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
         self._lock.release()
+
+    def _settle_in(self) -> None:
+        """Say who owns the run, and find out now whether it can be written to, not at the first save.
+
+        Raises:
+            RunError: a file cannot be written.
+        """
+        _write(self.path / "holder.json", {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()})
+        try:
+            self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+            self.checkpoints.mkdir(exist_ok=True)
+            remove_leftovers(self.path)
+            remove_leftovers(self.checkpoints)
+            write_atomically(self.checkpoints / WRITABLE, b"")
+            (self.checkpoints / WRITABLE).unlink()
+        except OSError as error:
+            raise RunError(
+                f"cannot write to {self.checkpoints}: {error.strerror}; nothing of it was changed"
+            ) from error
 
 
 def create_run(root: Path, name: str, config: RunConfig, command: list[str]) -> RunDirectory:
@@ -108,19 +181,49 @@ def create_run(root: Path, name: str, config: RunConfig, command: list[str]) -> 
         raise RunError(f"cannot write to {root}: {error.strerror}; set CLAF_RUNS_DIR to another folder") from error
     begun = {"command": command, "working_folder": os.getcwd(), "created": stamp, "created_at": time.time()}
     _write(path / "run.json", {**begun, "folder": path.name, "versions": versions(), PLUGINS: plugin_records()})
-    return RunDirectory(path, config)
+    return RunDirectory(path, config, is_new=True)
 
 
-def open_run(path: Path) -> RunDirectory:
+def open_run(path: Path, *, restart: bool = False) -> RunDirectory:
     """Take over a run directory to go on training in it.
+
+    Args:
+        path: the folder.
+        restart: begin anew a run that has taken steps and lost its checkpoints; its records are kept under other names.
 
     Raises:
         RunLocked: another process trains in it.
-        RunError: its configuration cannot be read, or it is finished, or it was imported.
+        RunError: its configuration cannot be read, or it is finished, or it was imported; it has taken steps and has no
+            checkpoint, and `restart` is not asked for; or it is asked for, and there are checkpoints.
     """
     if (status := summarise(path).status) in ENDED:
         raise RunError(f"run {path.name} is {status}; evaluate it with `claf-tui eval {path.name}`, or start a new run")
-    return RunDirectory(path, read_config(path), plugin_changes(path))
+    directory = RunDirectory(path, read_config(path), plugin_changes(path))
+    try:
+        _require_way_on(path, restart=restart)
+    except BaseException:
+        directory.close()
+        raise
+    return directory
+
+
+def _require_way_on(path: Path, *, restart: bool) -> None:
+    """Refuse to begin a run anew that nobody meant to begin anew."""
+    has_checkpoints = bool(list_checkpoints(path))
+    if restart and has_checkpoints:
+        raise RunError(f"run {path.name} has checkpoints to go on from; leave --restart out, or start another run")
+    if restart or has_checkpoints:
+        return
+    try:
+        num_records = count_records(path)
+    except OSError as error:
+        raise RunError(f"cannot read the records of {path}: {error.strerror}") from error
+    if num_records:
+        raise RunError(
+            f"run {path.name} has {num_records} records of training and no checkpoint to go on from; bring its "
+            f"checkpoints back, or begin it anew with `claf-tui train --resume {path.name} --restart`, which keeps the "
+            "records under other names"
+        )
 
 
 def read_config(path: Path) -> RunConfig:
@@ -158,6 +261,16 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[package] = "not installed"
     return found
+
+
+def _is_same(path: Path, descriptor: int) -> bool:
+    """Whether a path names the folder that is open, for all that can be seen."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
 
 
 def _make_folder(root: Path, name: str) -> Path:
@@ -207,7 +320,8 @@ def fork_run(checkpoint: Path, root: Path, command: list[str]) -> RunDirectory:
                 shutil.copyfile(origin / file, directory.path / file)
         shutil.copyfile(checkpoint, directory.checkpoints / checkpoint.name)
     except OSError as error:
+        (directory.checkpoints / checkpoint.name).unlink(missing_ok=True)
+        directory.discard()
         directory.close()
-        shutil.rmtree(directory.path, ignore_errors=True)
         raise RunError(f"cannot copy {checkpoint} to {root}: {error.strerror}") from error
     return directory

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from claf_engine.terms.errors import CheckpointError
+from claf_engine.terms.errors import CheckpointError, CheckpointGone
 
 MAX_HEADER_BYTES = 4 * 2**20
 """Our own cap; a header of ours is a few tens of KiB."""
@@ -83,8 +83,13 @@ def read_info(path: Path) -> CheckpointInfo:
     """Read the header of one checkpoint.
 
     Raises:
-        CheckpointError: the file is missing, a pickle, not safetensors, truncated, or not a CLAF checkpoint.
+        CheckpointGone: the file is missing, or goes while it is read.
+        CheckpointError: it is a pickle, not safetensors, truncated, or not a CLAF checkpoint.
     """
+    try:
+        num_bytes = path.stat().st_size
+    except OSError:
+        num_bytes = 0
     metadata, tensors = _read_header(path)
     if metadata.get(FORMAT_KEY) != FORMAT_VERSION:
         raise CheckpointError(
@@ -102,7 +107,7 @@ def read_info(path: Path) -> CheckpointInfo:
             metrics={str(name): float(value) for name, value in decoded["claf.metrics"].items()},
             classifier=str(decoded["claf.classifier"]),
             weights_sha256=str(decoded["claf.weights_sha256"]),
-            num_bytes=path.stat().st_size,
+            num_bytes=num_bytes,
             tensors=tensors,
             metadata=decoded,
         )
@@ -121,7 +126,7 @@ def tensor_statistics(path: Path, name: str, *, bins: int = 40) -> TensorStatist
         with safe_open(path, framework="numpy") as file:
             values = np.asarray(file.get_tensor(name), dtype=np.float64).ravel()
     except (SafetensorError, OSError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"cannot read tensor {name!r} of {path}: {error}") from error
+        raise unreadable(path, f"cannot read tensor {name!r} of {path}: {error}") from error
     finite = values[np.isfinite(values)]
     shown = finite if finite.size else np.zeros(1)
     quantiles = np.quantile(shown, [0.01, 0.25, 0.5, 0.75, 0.99])
@@ -151,15 +156,16 @@ def refuse_pickle(path: Path) -> None:
     """Refuse a file that is missing or that would need pickle to open.
 
     Raises:
-        CheckpointError: the path is no file, has a pickle's suffix, or begins like a pickle or a zip of pickles.
+        CheckpointGone: there is no such file.
+        CheckpointError: it has a pickle's suffix, or begins like a pickle or a zip of pickles.
     """
     if not os.path.isfile(path):
-        raise CheckpointError(f"no checkpoint at {path}; `claf-tui runs` lists the runs")
+        raise CheckpointGone(f"no checkpoint at {path}; `claf-tui runs` lists the runs")
     try:
         with path.open("rb") as file:
             start = file.read(9)
     except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
+        raise unreadable(path, f"cannot read {path}: {error.strerror}") from error
     # Safetensors begin with the length of their header, which may look like a pickle, and then with a brace.
     begins_like_pickle = start[:2] == b"PK" or start[:1] == b"\x80"
     if path.suffix in {".pt", ".pth", ".ckpt", ".pkl"} or (begins_like_pickle and start[8:] != b"{"):
@@ -169,10 +175,20 @@ def refuse_pickle(path: Path) -> None:
         )
 
 
+def unreadable(path: Path, sentence: str) -> CheckpointError:
+    """The error of a file that could not be read: that it is gone, where it is, or else the sentence."""
+    if os.path.lexists(path):
+        return CheckpointError(sentence)
+    return CheckpointGone(f"{path} was deleted while it was opened; choose another checkpoint of its run")
+
+
 def _read_header(path: Path) -> tuple[dict[str, str], tuple[TensorInfo, ...]]:
     refuse_pickle(path)
-    with path.open("rb") as file:
-        header_bytes = int.from_bytes(file.read(8), "little")
+    try:
+        with path.open("rb") as file:
+            header_bytes = int.from_bytes(file.read(8), "little")
+    except OSError as error:
+        raise unreadable(path, f"cannot read {path}: {error.strerror}") from error
     if header_bytes > MAX_HEADER_BYTES:
         raise CheckpointError(f"{path} is damaged or not safetensors: its header claims {header_bytes} bytes")
     try:
@@ -184,5 +200,5 @@ def _read_header(path: Path) -> tuple[dict[str, str], tuple[TensorInfo, ...]]:
                 for name in sorted(slices)
             )
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is truncated, damaged or not safetensors: {error}") from error
+        raise unreadable(path, f"{path} is truncated, damaged or not safetensors: {error}") from error
     return metadata, tensors

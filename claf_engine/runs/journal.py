@@ -4,6 +4,7 @@
 A checkpoint remembers how many records came before it, so that a resumed run drops exactly those it will make again.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -62,6 +63,27 @@ class Journal:
             self.num_records = max([self.num_records, *(record["seq"] + 1 for record in kept)])
         return num_dropped
 
+    def set_aside(self) -> tuple[str, ...]:
+        """Rename the files of a run that begins anew, so that nothing of them is lost; call it before `open`.
+
+        Returns:
+            Their new names; of files that are missing or empty there are none.
+
+        Raises:
+            RunError: one cannot be renamed.
+        """
+        found = [path for path in self._paths.values() if path.exists() and path.stat().st_size]
+        number = 1
+        while any(path.with_name(f"{path.stem}.before-restart-{number}.jsonl").exists() for path in found):
+            number += 1
+        renamed = [path.with_name(f"{path.stem}.before-restart-{number}.jsonl") for path in found]
+        try:
+            for old, new in zip(found, renamed, strict=True):
+                old.rename(new)
+        except OSError as error:
+            raise RunError(f"cannot keep the records of {found[0].parent}: {error.strerror}") from error
+        return tuple(path.name for path in renamed)
+
     @property
     def is_open(self) -> bool:
         """Whether events can be appended."""
@@ -85,14 +107,25 @@ class Journal:
         self.num_records += 1
 
     def sync(self) -> None:
-        """Make everything appended so far durable."""
+        """Make everything appended so far durable.
+
+        Raises:
+            OSError: a file cannot be flushed; the other one was tried too.
+        """
+        failures: list[OSError] = []
         for descriptor in self._files.values():
-            os.fsync(descriptor)
+            try:
+                os.fsync(descriptor)
+            except OSError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
     def close(self) -> None:
-        """Close both files."""
+        """Close both files; that a disk complains even then changes nothing any more."""
         for descriptor in self._files.values():
-            os.close(descriptor)
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
         self._files.clear()
 
     @staticmethod
@@ -102,6 +135,19 @@ class Journal:
             return
         if path.exists() or records:
             write_atomically(path, data)
+
+
+def count_records(directory: Path) -> int:
+    """How many records of a run there are, when they show that it has trained; else 0.
+
+    A run that failed before its first step has records too, with nothing in them to go on with.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    metrics = sum(1 for _ in read_records(directory / METRICS))
+    others = [record.get("type") for record in read_records(directory / EVENTS)]
+    return metrics + len(others) if metrics or ev.CheckpointSaved.__name__ in others else 0
 
 
 def read_records(path: Path) -> Iterator[dict[str, Any]]:

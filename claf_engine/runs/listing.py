@@ -1,18 +1,19 @@
 """Finding runs and checkpoints and telling how they stand, without taking them over. No torch."""
 
+import fcntl
 import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
-
 from claf_engine.runs.header import CheckpointInfo, read_info
 from claf_engine.runs.order import age_of
-from claf_engine.terms.errors import CheckpointError, RunError
+from claf_engine.terms.errors import CheckpointError, CheckpointGone, RunError
 
 LATEST = "latest"
+LISTINGS = 5
+"""How often a folder is listed in which files go while they are read."""
 
 Which = Literal["best", "last"]
 
@@ -72,9 +73,8 @@ def find_checkpoint(reference: str, root: Path, which: Which | int = "best") -> 
         CheckpointError: the run has none that can be read.
         RunError: there is no such run.
     """
-    path = Path(reference).expanduser()
-    if os.path.isfile(path) or path.suffix in {".safetensors", ".pt", ".pth", ".ckpt", ".pkl"}:
-        return path
+    if is_checkpoint_file(reference):
+        return Path(reference).expanduser()
     run = find_run(reference, root)
     entries = [entry for entry in list_checkpoints(run) if entry.info is not None]
     if not entries:
@@ -88,17 +88,21 @@ def find_checkpoint(reference: str, root: Path, which: Which | int = "best") -> 
     return next((entry.path for entry in entries if which in entry.kept_as), entries[0].path)
 
 
+def is_checkpoint_file(reference: str) -> bool:
+    """Whether a reference names a file, there or not, and no run."""
+    path = Path(reference).expanduser()
+    return os.path.isfile(path) or path.suffix in {".safetensors", ".pt", ".pth", ".ckpt", ".pkl"}
+
+
 def list_checkpoints(directory: Path) -> list[CheckpointEntry]:
     """List the checkpoints of a run, newest step first, by what they say and not by their names, with why each is kept.
 
     The best is the one with the highest validation robust accuracy, the earlier one in a tie.
+
+    Raises:
+        RunError: the folder cannot be looked into, which is not the same as an empty one.
     """
-    found: list[CheckpointEntry] = []
-    for path in sorted((directory / "checkpoints").glob("step-*.safetensors"), reverse=True):
-        try:
-            found.append(CheckpointEntry(path, read_info(path)))
-        except CheckpointError as error:
-            found.append(CheckpointEntry(path, None, str(error)))
+    found = _read_checkpoints(directory / "checkpoints")
     found.sort(key=_step_of, reverse=True)
     readable = [entry.info for entry in found if entry.info is not None]
     measured = [info for info in reversed(readable) if "validation_robust" in info.metrics]
@@ -121,9 +125,44 @@ def _step_of(entry: CheckpointEntry) -> int:
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < MAX_DIGITS else 0
 
 
+def _read_checkpoints(folder: Path) -> list[CheckpointEntry]:
+    """All files, newest step first; listed again while some go, for a run that trains replaces them one by one."""
+    found: list[CheckpointEntry] = []
+    for _ in range(LISTINGS):
+        found, num_gone = [], 0
+        for path in _checkpoint_paths(folder):
+            try:
+                found.append(CheckpointEntry(path, read_info(path)))
+            except CheckpointGone:
+                num_gone += 1
+            except CheckpointError as error:
+                found.append(CheckpointEntry(path, None, str(error)))
+        if not num_gone:
+            break
+    return found
+
+
+def _checkpoint_paths(folder: Path) -> list[Path]:
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise RunError(f"cannot look into {folder}: {error.strerror}") from error
+    named = [name for name in names if name.startswith("step-") and name.endswith(".safetensors")]
+    return [folder / name for name in sorted(named, reverse=True)]
+
+
 def list_runs(root: Path) -> list[RunSummary]:
-    """List the runs, newest first: by when they were begun (see `order`)."""
-    return [summarise(path) for path in _run_folders(root)]
+    """List the runs, newest first: by when they were begun (see `order`).
+
+    Two files of each are opened, and the lock of those that say they go on.
+
+    Raises:
+        RunError: the folder cannot be looked into.
+    """
+    found = [summarise(path) for path in _run_folders(root)]
+    return sorted(found, key=lambda run: age_of(run.directory, run.record), reverse=True)
 
 
 def summarise(path: Path) -> RunSummary:
@@ -136,15 +175,23 @@ def summarise(path: Path) -> RunSummary:
 
 
 def is_live(path: Path) -> bool:
-    """Whether a process holds the run's lock."""
-    lock = FileLock(path / "run.lock", timeout=0)
+    """Whether a process holds the run's lock; where nobody lets us look, it may.
+
+    The file is opened for reading, and the lock is shared for a moment: so looking makes no file, needs no right to
+    write, and two who look do not take each other for the run.
+    """
     try:
-        lock.acquire()
-    except Timeout:
-        return True
-    except OSError:
+        descriptor = os.open(path / "run.lock", os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except (FileNotFoundError, NotADirectoryError):
         return False
-    lock.release()
+    except OSError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
     return False
 
 
@@ -155,9 +202,13 @@ def holder(path: Path) -> str:
 
 
 def _run_folders(root: Path) -> list[Path]:
-    if not root.is_dir():
+    try:
+        names = sorted(os.listdir(root), reverse=True)
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted((path.parent for path in root.glob("*/config.toml")), key=age_of, reverse=True)
+    except OSError as error:
+        raise RunError(f"cannot look into {root}: {error.strerror}") from error
+    return [root / name for name in names if os.path.exists(os.path.join(root, name, "config.toml"))]
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,9 +29,14 @@ class Age(NamedTuple):
     name: str
 
 
-def age_of(run: Path) -> Age:
-    """How new a run is; a folder that does not say when it was begun counts from its configuration's change."""
-    begun, status = _read(run / "run.json"), _read(run / "status.json")
+def age_of(run: Path, status: Mapping[str, Any]) -> Age:
+    """How new a run is; a folder that does not say when it was begun counts from its configuration's change.
+
+    Args:
+        run: its folder.
+        status: what its status.json holds.
+    """
+    begun = _read(run / "run.json")
     since = _moment(begun.get("created_at")) or _stamped(begun.get("created")) or _stamped(run.name[:15])
     return Age(
         begun=since or _changed(run / "config.toml"),

@@ -5,6 +5,7 @@ ClafError
 ├── DataError         images are missing, unreadable or out of range
 ├── DeviceError       the asked-for device or precision is not here, or ran out of memory
 ├── CheckpointError   a checkpoint is missing, damaged, foreign, or cannot be written
+│   └── CheckpointGone it was deleted between being chosen and being opened
 ├── RunError          a run directory cannot be found, created, written or resumed
 │   └── RunLocked     another process owns the run directory
 └── NonFiniteLoss     training diverged: the loss is NaN or infinite
@@ -36,6 +37,10 @@ class CheckpointError(ClafError):
     """A checkpoint is missing, damaged, foreign, or cannot be written."""
 
     exit_code = 3
+
+
+class CheckpointGone(CheckpointError):
+    """A checkpoint is not there, or not any more: a run that trains deletes old ones."""
 
 
 class RunError(ClafError):

@@ -25,8 +25,8 @@ from claf_engine.compute.seeding import continue_stream, derive_seed, generator_
 from claf_engine.config import RunConfig
 from claf_engine.models.hashing import hash_tensors
 from claf_engine.models.network import Network, build_network
-from claf_engine.runs.durable import write_atomically
-from claf_engine.runs.header import FORMAT_KEY, FORMAT_VERSION, CheckpointInfo, read_info
+from claf_engine.runs.durable import FolderNotFlushed, write_atomically
+from claf_engine.runs.header import FORMAT_KEY, FORMAT_VERSION, CheckpointInfo, read_info, unreadable
 from claf_engine.runs.plugins import missing_plugin
 from claf_engine.terms.errors import CheckpointError, NonFiniteLoss
 from claf_engine.training.state import Cursor, Ledger, TrainState, begin, make_optimizer
@@ -63,6 +63,10 @@ class Description:
     data: Mapping[str, Any] | None = None
 
 
+class NotDurable(CheckpointError):
+    """A checkpoint was written whole, but a crash of the machine might still undo that: its folder was not flushed."""
+
+
 class TrainedNetwork(NamedTuple):
     """What a checkpoint holds for whoever only measures it: its header, the settings of its run, and its network."""
 
@@ -83,6 +87,7 @@ def save_checkpoint(path: Path, state: TrainState, description: Description) -> 
         Its size in bytes.
 
     Raises:
+        NotDurable: it was written whole, and its folder cannot be flushed.
         CheckpointError: it cannot be written; nothing else is harmed.
         NonFiniteLoss: a weight is NaN or infinite, so there is nothing worth keeping.
     """
@@ -94,6 +99,8 @@ def save_checkpoint(path: Path, state: TrainState, description: Description) -> 
     data = save(tensors, metadata)
     try:
         write_atomically(path, data)
+    except FolderNotFlushed as error:
+        raise NotDurable(f"cannot flush {path.parent} to the disk: {error.strerror}") from error
     except OSError as error:
         raise CheckpointError(f"cannot write {path}: {error.strerror}; older checkpoints are untouched") from error
     return len(data)
@@ -103,7 +110,8 @@ def load_checkpoint(path: Path) -> tuple[CheckpointInfo, dict[str, Tensor]]:
     """Read a whole checkpoint and verify its hash.
 
     Raises:
-        CheckpointError: missing, a pickle, truncated, altered, or not a checkpoint of ours.
+        CheckpointGone: it is missing, or goes while it is read.
+        CheckpointError: a pickle, truncated, altered, or not a checkpoint of ours.
     """
     info = read_info(path)
     try:
@@ -111,7 +119,7 @@ def load_checkpoint(path: Path) -> tuple[CheckpointInfo, dict[str, Tensor]]:
         with safe_open(path, framework="numpy") as file:
             metadata: dict[str, str] = file.metadata()
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is truncated or damaged: {error}") from error
+        raise unreadable(path, f"{path} is truncated or damaged: {error}") from error
     stated = metadata.pop("claf.sha256", None)
     if json.dumps(_hash_all(tensors, metadata)) != stated:
         raise CheckpointError(f"{path} was altered or damaged: its SHA-256 does not match; use another checkpoint")

@@ -256,7 +256,9 @@ class Conductor:
     def _save(self, *, requested: bool = False, is_needed: bool = False) -> Iterator[ev.Event]:
         """Write a checkpoint; a failure is told and training goes on, unless the run is about to leave."""
         phase = self._phases[min(self._session.state.cursor.phase, len(self._phases) - 1)]
-        self._journal.sync()
+        self._directory.find_again()
+        with self._directory.chores.attempt("flush the journal to the disk"):
+            self._journal.sync()
         try:
             # The record of the save itself is the next one, so it is counted among those to keep.
             num_records = self._journal.num_records + 1
@@ -274,7 +276,7 @@ class Conductor:
         if self._pace.is_due("progress", PROGRESS_SECONDS):
             yield self._pace.progressed()
         if self._pace.is_due("status", STATUS_SECONDS):
-            self._directory.write_status(self._pace.status("running"))
+            self._write_status("running")
 
     def _wait(self) -> Iterator[ev.Event]:
         """Wait while a person has paused the run, with a heartbeat; what was asked for in a pause is served in it."""
@@ -286,11 +288,17 @@ class Conductor:
                 yield ev.ControlChanged(step, "paused")
             while seconds := self._control.wait_while_paused(STATUS_SECONDS):
                 waited += seconds
-                self._directory.write_status(self._pace.status("paused"))
+                self._write_status("paused")
             self._pace.leave_out()
         if self._is_paused and self._control.status not in WAITING:
             self._is_paused = False
             yield ev.ControlChanged(step, "resumed", waited)
+
+    def _write_status(self, status: str) -> None:
+        """Say how the run stands, where its folder is there to say it in."""
+        if self._directory.find_again():
+            with self._directory.chores.attempt("write status.json"):
+                self._directory.write_status(self._pace.status(status))
 
     def _leave(self) -> Iterator[ev.Event]:
         yield ev.ControlChanged(self._session.state.cursor.step, "stopping")

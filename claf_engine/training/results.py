@@ -7,7 +7,7 @@ from torch import nn
 from claf_engine.config import ProbeConfig
 from claf_engine.events import TestResult
 from claf_engine.runs import RunDirectory, list_checkpoints
-from claf_engine.terms.errors import CheckpointError
+from claf_engine.terms.errors import CheckpointError, RunError
 from claf_engine.terms.pixels import format_distance
 from claf_engine.training.checkpoint import load_trained_network
 from claf_engine.training.methods import Phase, reported_classifiers
@@ -31,7 +31,7 @@ def candidates(
     found = last_candidates(session, phases)
     try:
         best = best_candidate(session, phases, directory)
-    except CheckpointError as error:
+    except (CheckpointError, RunError) as error:
         return found, [f"the best checkpoint is left out of the test: {error}"]
     return (found if best is None else [*found, best]), []
 
@@ -55,6 +55,7 @@ def best_candidate(session: Session, phases: tuple[Phase, ...], directory: RunDi
 
     Raises:
         CheckpointError: it cannot be read.
+        RunError: the folder cannot be looked into.
     """
     for entry in list_checkpoints(directory.path):
         info = entry.info

@@ -25,6 +25,7 @@ from claf_engine.training.conductor import Conductor
 from claf_engine.training.identity import compare_images, fit_to_images, placed_images, require_same_settings
 from claf_engine.training.methods import Phase, feature_epochs, phases_of
 from claf_engine.training.progress import Pace, plan_work
+from claf_engine.training.saving import require_room
 from claf_engine.training.session import Session
 from claf_engine.training.state import TrainState, begin
 
@@ -47,7 +48,11 @@ def run(directory: RunDirectory, control: Control) -> Iterator[ev.Event]:
         with settings_restored():
             for event in _train(directory, control, journal):
                 recorder.record(event)
-                yield event
+                if not isinstance(event, ev.RunFinished):
+                    yield event
+                yield from recorder.chores_untold(event)
+                if isinstance(event, ev.RunFinished):
+                    yield event
     except GeneratorExit:
         raise
     except BaseException as error:  # noqa: BLE001 (raised again, once it is on record)
@@ -111,10 +116,21 @@ class _Recorder:
             return
         self._journal.append(event)
         if isinstance(event, ev.RunFinished):
-            self._journal.sync()
+            chores = self._directory.chores
+            with chores.attempt("flush the journal to the disk"):
+                self._journal.sync()
             config = self._directory.config
             summary = {"method": config.method, "data": config.data.source, **records.to_record(event)}
-            self._directory.write_status(summary)
+            with chores.attempt("write status.json"):
+                self._directory.write_status(summary)
+
+    def chores_untold(self, event: ev.Event) -> Iterator[ev.Event]:
+        """A notice for each chore that failed since the last event; nothing is recorded after the end of a run."""
+        for text in self._directory.chores.take_untold():
+            notice = ev.Notice("warning", text, self.step)
+            if not isinstance(event, ev.RunFinished):
+                self.record(notice)
+            yield notice
 
 
 def _train(directory: RunDirectory, control: Control, journal: Journal) -> Iterator[ev.Event]:
@@ -127,13 +143,19 @@ def _train(directory: RunDirectory, control: Control, journal: Journal) -> Itera
     data = yield from pump(dataset_steps(images, compute.device), _loading)
     told = (*placed, *_same_images(directory, start, data))
     state = _state(directory, start, data, compute)
-    num_dropped = journal.open(keep=start.metadata["claf.num_records"] if start else 0)
     phases = phases_of(config)
     session = Session(config, compute, data, state, feature_epochs(phases))
     pace = Pace(session, phases, plan_work(config, phases, len(data.train), len(data.test)))
+    require_room(directory.checkpoints, state)
+    # All that may be missing has been looked at; only now is anything dropped.
+    set_aside = () if start else journal.set_aside()
+    num_dropped = journal.open(keep=start.metadata["claf.num_records"] if start else 0)
     yield _started(session, phases, directory, start)
     for text in (*data.notices, *damaged, *notices, *told, *directory.notices):
         yield ev.Notice("warning", text, state.cursor.step)
+    if set_aside:
+        text = f"the run begins anew at step 0; its earlier records are kept in {' and '.join(set_aside)}"
+        yield ev.Notice("warning", text, 0)
     if num_dropped and start:
         text = f"{num_dropped} records after step {start.step} were dropped; the run goes on from its checkpoint"
         yield ev.Notice("info", text, start.step)

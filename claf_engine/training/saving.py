@@ -1,5 +1,6 @@
 """Which checkpoints are written, and which are kept: the newest few, the best, and those a person asked for."""
 
+import shutil
 import time
 from pathlib import Path
 
@@ -7,12 +8,17 @@ from claf_engine.data.fingerprint import Fingerprint
 from claf_engine.events import CheckpointSaved
 from claf_engine.models.network import ATTACK_CLASSIFIER
 from claf_engine.runs import CheckpointEntry, RunDirectory, list_checkpoints, to_plain, versions
+from claf_engine.runs.chores import Chores
 from claf_engine.runs.durable import sync_folder
 from claf_engine.runs.header import read_info
-from claf_engine.terms.errors import CheckpointError
-from claf_engine.training.checkpoint import Description, checkpoint_path, save_checkpoint
+from claf_engine.terms.errors import CheckpointError, RunError
+from claf_engine.training.checkpoint import Description, NotDurable, checkpoint_path, save_checkpoint
 from claf_engine.training.methods import Phase
 from claf_engine.training.session import Session
+from claf_engine.training.state import TrainState
+
+MIB = 2**20
+FLUSH = "flush the folder of checkpoints to the disk"
 
 
 def describe(
@@ -52,28 +58,70 @@ def save(
     started = time.monotonic()
     path = checkpoint_path(directory.checkpoints, session.state.cursor.step)
     description = describe(session, directory, phase, num_records, requested=requested or _was_requested(path))
-    num_bytes = save_checkpoint(path, session.state, description)
-    entries = list_checkpoints(directory.path)
-    delete_surplus(entries, session.config.checkpoint.keep_last)
+    try:
+        save_checkpoint(path, session.state, description)
+    except NotDurable as error:
+        # Older ones stay: until the folder is flushed, a crash of the machine might take the new one away.
+        directory.chores.failed(FLUSH, error)
+        entries = _entries(directory)
+    else:
+        entries = _entries(directory)
+        delete_surplus(entries, session.config.checkpoint.keep_last, directory.chores)
     kept_as = next((entry.kept_as for entry in entries if entry.path == path), ())
+    num_bytes = next((entry.info.num_bytes for entry in entries if entry.path == path and entry.info), 0)
     seconds = time.monotonic() - started
     cursor = session.state.cursor
     return CheckpointSaved(cursor.step, cursor.phase, str(path), num_bytes, kept_as, seconds)
 
 
-def delete_surplus(entries: list[CheckpointEntry], keep_last: int) -> list[CheckpointEntry]:
+def delete_surplus(entries: list[CheckpointEntry], keep_last: int, chores: Chores) -> list[CheckpointEntry]:
     """Delete all but the newest `keep_last`, the best and the requested ones; unreadable files are left alone.
 
     Returns:
-        What was deleted.
+        What was deleted. What could not be is surplus the next time too.
     """
+    deleted: list[CheckpointEntry] = []
     readable = [entry for entry in entries if entry.info is not None]
     surplus = [entry for entry in readable[keep_last:] if not set(entry.kept_as) & {"best", "requested"}]
     for entry in surplus:
-        entry.path.unlink(missing_ok=True)
-    if surplus:
-        sync_folder(surplus[0].path.parent)
-    return surplus
+        with chores.attempt("delete an old checkpoint"):
+            entry.path.unlink(missing_ok=True)
+            deleted.append(entry)
+    if deleted:
+        with chores.attempt(FLUSH):
+            sync_folder(deleted[0].path.parent)
+    return deleted
+
+
+def _entries(directory: RunDirectory) -> list[CheckpointEntry]:
+    """The checkpoints as far as the folder can be looked into; what is not seen is not deleted."""
+    try:
+        return list_checkpoints(directory.path)
+    except RunError as error:
+        directory.chores.failed("look through the checkpoints", error)
+        return []
+
+
+def require_room(folder: Path, state: TrainState) -> None:
+    """Refuse to train where not even one network fits on the disk.
+
+    Args:
+        folder: of the checkpoints.
+        state: what they will hold, and more: optimisers have not begun to remember.
+
+    Raises:
+        RunError: there is too little room, or the folder is gone.
+    """
+    needed = sum(tensor.numel() * tensor.element_size() for tensor in state.network.state_dict().values())
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise RunError(f"cannot write to {folder}: {error.strerror}") from error
+    if free < needed:
+        raise RunError(
+            f"the disk of {folder} has {free / MIB:.1f} MiB left, and a checkpoint takes more than {needed / MIB:.1f} "
+            "MiB; make room first"
+        )
 
 
 def _was_requested(path: Path) -> bool:
@@ -86,4 +134,4 @@ def _was_requested(path: Path) -> bool:
 
 def newest(directory: RunDirectory) -> str | None:
     """The file of the newest checkpoint that can be read, or None when there is none."""
-    return next((str(entry.path) for entry in list_checkpoints(directory.path) if entry.info is not None), None)
+    return next((str(entry.path) for entry in _entries(directory) if entry.info is not None), None)

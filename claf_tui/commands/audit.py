@@ -1,6 +1,8 @@
 """`claf-tui audit`."""
 
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -74,8 +76,12 @@ def audit(  # noqa: PLR0913 (Typer declares one parameter per option)
     from claf_engine.runs import find_checkpoint, runs_root
 
     root = runs_root()
-    path = find_checkpoint(checkpoint, root, options.which_checkpoint(which))
-    second = None if surrogate is None else find_checkpoint(surrogate, root)
+
+    def files() -> tuple[Path, Path | None]:
+        path = find_checkpoint(checkpoint, root, options.which_checkpoint(which))
+        return path, None if surrogate is None else find_checkpoint(surrogate, root)
+
+    path, second = files()
     from claf_engine.audits.request import AuditRequest
     from claf_tui.runners import audit as runner
 
@@ -93,4 +99,9 @@ def audit(  # noqa: PLR0913 (Typer declares one parameter per option)
         command=tuple(sys.argv),
         accepts_changed_data=accept_changed_data,
     )
-    return runner.run(request, ui, as_json=json)
+
+    def choose(asked: AuditRequest) -> AuditRequest:
+        path, second = files()
+        return replace(asked, checkpoint=path, surrogate=second)
+
+    return runner.run(request, choose, ui, as_json=json)

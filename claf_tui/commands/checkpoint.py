@@ -35,11 +35,12 @@ Std = Annotated[str | None, typer.Option(metavar="R,G,B", help="Channel deviatio
 @app.command()
 def show(checkpoint: options.Checkpoint, which: Which = "best", json: options.Json = False) -> int:
     """Show what a checkpoint's header says: where it is from, its figures, its tensors."""
-    from claf_engine.runs import find_checkpoint, list_checkpoints, runs_root
+    from claf_engine.runs import list_checkpoints, runs_root
+    from claf_engine.runs.choosing import open_chosen
     from claf_engine.runs.header import read_info
     from claf_tui.reports import runs
 
-    info = read_info(find_checkpoint(checkpoint, runs_root(), options.which_checkpoint(which)))
+    info = open_chosen(checkpoint, runs_root(), options.which_checkpoint(which), read_info)
     siblings = list_checkpoints(info.path.absolute().parent.parent)
     kept_as = next((entry.kept_as for entry in siblings if entry.path.name == info.path.name), ())
     imported = info.metadata.get("claf.imported")

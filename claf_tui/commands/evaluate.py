@@ -1,7 +1,8 @@
 """`claf-tui eval`."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -56,12 +57,15 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
     options.load_plugins(plugin)
     from claf_engine.runs import find_checkpoint, runs_root
 
-    path = find_checkpoint(checkpoint, runs_root(), options.which_checkpoint(which))
+    def path() -> Path:
+        return find_checkpoint(checkpoint, runs_root(), options.which_checkpoint(which))
+
+    chosen = path()
     from claf_engine.accuracy.defences import parse_defence
     from claf_engine.evaluation.evaluate import EvaluationRequest
 
     request = EvaluationRequest(
-        checkpoint=path,
+        checkpoint=chosen,
         epsilons=radii(eps, norm),
         attack=attack,
         steps=steps,
@@ -81,7 +85,7 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
         command=tuple(sys.argv),
         accepts_changed_data=accept_changed_data,
     )
-    record = measure(request, is_json=json)
+    record = measure(request, lambda asked: replace(asked, checkpoint=path()), is_json=json)
     return exit_codes.OK if min_robust_accuracy is None else verdict(record, min_robust_accuracy)
 
 
@@ -90,16 +94,28 @@ def radii(given: Sequence[str] | None, norm: Norm) -> tuple[Fraction, ...]:
     return tuple(dict.fromkeys(radius for text in given or DEFAULT_RADII[norm] for radius in parse_radii(text)))
 
 
-def measure(request: "EvaluationRequest", *, is_json: bool) -> dict[str, Any]:
-    """Evaluate, show the figures with what must be known about them, and give the record."""
+def measure(
+    request: "EvaluationRequest",
+    choose: Callable[["EvaluationRequest"], "EvaluationRequest"],
+    *,
+    is_json: bool,
+) -> dict[str, Any]:
+    """Evaluate, show the figures with what must be known about them, and give the record.
+
+    Args:
+        request: what to measure.
+        choose: the same request with a checkpoint chosen afresh, for when it is gone before it is open.
+        is_json: print the record alone.
+    """
     from claf_engine.compute.device import own_process
     from claf_engine.config import RuntimeConfig
     from claf_engine.evaluation.evaluate import evaluation_steps
+    from claf_engine.runs.choosing import afresh_steps
 
     own_process(RuntimeConfig(device=request.device))
     if request.attack == "autoattack":
         output.note(resumption(request.checkpoint))
-    record = output.follow(evaluation_steps(request)).to_record()
+    record = output.follow(afresh_steps(request, choose, evaluation_steps)).to_record()
     if is_json:
         output.record(record)
         return record

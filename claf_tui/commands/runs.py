@@ -14,7 +14,7 @@ def runs(json: options.Json = False) -> int:
     found = list_runs(runs_root())
     standings = {run.name: standing_of_run(run.directory, run.record) for run in found}
     if json:
-        output.record(reports.run_records(found, standings))
+        output.records(reports.run_records(found, standings))
     elif found:
         output.show(reports.runs_table(found, standings))
     else:

@@ -35,6 +35,14 @@ Resume = Annotated[
         rich_help_panel="Run",
     ),
 ]
+Restart = Annotated[
+    bool,
+    typer.Option(
+        "--restart",
+        help="With --resume: begin a run anew whose checkpoints are lost; its records are kept under other names.",
+        rich_help_panel="Run",
+    ),
+]
 Name = Annotated[str | None, typer.Option(help="Name of the run's folder, after its date.", rich_help_panel="Run")]
 Ui = Annotated[
     Literal["auto", "tui", "plain", "jsonl"],
@@ -56,6 +64,7 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
     plugin: options.Plugins = None,
     resume: Resume = None,
     accept_changed_data: options.AcceptChangedData = False,
+    restart: Restart = False,
     name: Name = None,
     ui: Ui = "auto",
     dry_run: DryRun = False,
@@ -71,9 +80,13 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
     if resume is not None:
         others = {"--preset": preset, "--config": config_file, "--set": values, "--name": name, "--dry-run": dry_run}
         refuse_changes({**others, **flags})
-        return runner.train_in(lambda: runner.reopen(resume, sys.argv, accepts_changed_data=accept_changed_data), ui)
+        return runner.train_in(
+            lambda: runner.reopen(resume, sys.argv, accepts_changed_data=accept_changed_data, restart=restart), ui
+        )
     if accept_changed_data:
         raise ConfigError("--accept-changed-data goes with --resume: a new run takes the images that are there")
+    if restart:
+        raise ConfigError("--restart is for --resume RUN: it begins a run anew whose checkpoints are lost")
     config = options.resolve(preset, config_file, values, flags)
     run_name = name or preset or (runner.folder_name(config_file.stem) if config_file else None)
     if dry_run:

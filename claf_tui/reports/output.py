@@ -56,6 +56,12 @@ def record(value: Mapping[str, Any] | Sequence[Any], *, is_line: bool = False) -
     text(json.dumps(value, indent=None if is_line else 2, allow_nan=False))
 
 
+def records(values: Sequence[Any]) -> None:
+    """Write a list as JSON to stdout with one of its values a line, for lists of any length."""
+    lines = ",\n".join(json.dumps(value, allow_nan=False) for value in values)
+    text(f"[\n{lines}\n]" if values else "[]")
+
+
 def show(*renderables: "RenderableType") -> None:
     """Write rich tables and texts to stdout."""
     shown = console()

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -100,11 +101,9 @@ def runs_table(runs: Iterable[RunSummary], standings: Mapping[str, str] = NO_STA
         cells = (run.name, run.status, *(run.record.get(key, "") for key in keys))
         shortened = [safe(cell, room) for cell, room in zip(cells, ROOMS, strict=True)]
         *accuracies, images = _figures_of(run.record)
-        row = [Text(cell) for cell in (*shortened, *accuracies)]
-        standing = standing_text(standings.get(run.name, UNAUDITED))
-        row.append(Text.assemble(images, ", ", standing) if images else Text(""))
-        row[1].stylize(STATUS_STYLES.get(run.status, ""))
-        rows.append(tuple(row))
+        row = [_text(cell) for cell in (*shortened, *accuracies)]
+        row[1] = _text(shortened[1], STATUS_STYLES.get(run.status, ""))
+        rows.append((*row, _measured_on(images, standings.get(run.name, UNAUDITED))))
     has_ball = all(NO_BALL not in row[RUN_HEADINGS.index("robust")] for row in rows)
     caption = Text(f"{NO_BALL} marks what is not accuracy in an epsilon-ball", style="yellow")
     return FittedTable(
@@ -175,6 +174,19 @@ def checkpoint_tables(info: CheckpointInfo, kept_as: Sequence[str]) -> list[Rend
     return [facts, tensors]
 
 
+@lru_cache(maxsize=4096)
+def _text(cell: str, style: str = "") -> Text:
+    """A cell of the list of runs, most of which say the same; whoever gets it does not change it."""
+    text = Text(cell)
+    text.stylize(style)
+    return text
+
+
+@lru_cache(maxsize=256)
+def _measured_on(images: str, standing: str) -> Text:
+    return Text.assemble(images, ", ", standing_text(standing)) if images else Text("")
+
+
 def _metrics_space(info: CheckpointInfo) -> str:
     """The space that the run's probes attack, and so what a checkpoint's robust figure is of."""
     config = info.metadata.get("claf.config")
@@ -203,9 +215,9 @@ def _judged(value: Any) -> Any:
     """The same JSON value, where every robust figure says whether it is accuracy in an epsilon-ball."""
     if isinstance(value, list):
         return [_judged(item) for item in value]
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return value
-    judged = {key: _judged(item) for key, item in value.items()}
+    judged = {key: _judged(item) if isinstance(item, list | dict) else item for key, item in value.items()}
     is_figure = {"accuracy", "epsilon", "space"} <= value.keys()
     return {**judged, "is_epsilon_ball": value["space"] == PIXEL} if is_figure else judged
 

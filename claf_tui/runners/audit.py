@@ -1,7 +1,7 @@
 """Audits a checkpoint in the chosen user interface, and says how it ended."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from claf_engine.audits.request import AuditRequest
 from claf_engine.evaluation.cards import FOLDER, home_of
 from claf_engine.events.control import Control
 from claf_engine.events.ticks import Pulse
+from claf_engine.runs.choosing import afresh_steps
 from claf_engine.terms.errors import RunError
 from claf_tui.reports import output
 from claf_tui.reports.audit import diagnostic_lines, summary_lines
@@ -24,11 +25,15 @@ if TYPE_CHECKING:
     from claf_engine.audits.audit import AuditReport
 
 
+Choose = Callable[[AuditRequest], AuditRequest]
+
+
 class AuditEngine:
     """The events of one audit; `report` is what it came to, or None until it has ended."""
 
-    def __init__(self, request: AuditRequest) -> None:
+    def __init__(self, request: AuditRequest, choose: Choose) -> None:
         self._request = request
+        self._choose = choose
         self.report: AuditReport | None = None
 
     def __call__(self, control: Control) -> Iterator[ev.Event]:
@@ -39,11 +44,18 @@ class AuditEngine:
         from claf_engine.config import RuntimeConfig
 
         own_process(RuntimeConfig(device=self._request.device))
-        self.report = yield from play(audit_steps(self._request), CHECKS, control)
+        steps = afresh_steps(self._request, self._choose, audit_steps)
+        self.report = yield from play(steps, CHECKS, control)
 
 
-def run(request: AuditRequest, asked_ui: str, *, as_json: bool) -> int:
+def run(request: AuditRequest, choose: Choose, asked_ui: str, *, as_json: bool) -> int:
     """Audit a checkpoint in the chosen user interface until it is done or the person leaves.
+
+    Args:
+        request: what to audit.
+        choose: the same request with files chosen afresh, for when one is gone before it is open.
+        asked_ui: auto, tui or plain.
+        as_json: print the record alone.
 
     Returns:
         The exit code: 8 when a diagnostic fails, 130 after ctrl+c.
@@ -52,11 +64,11 @@ def run(request: AuditRequest, asked_ui: str, *, as_json: bool) -> int:
         ClafError: see `claf_engine.audits.audit.audit_steps`.
     """
     if choose_ui("plain" if as_json else asked_ui) == "tui":
-        return in_console(request)
-    return in_lines(request, as_json=as_json)
+        return in_console(request, choose)
+    return in_lines(request, choose, as_json=as_json)
 
 
-def in_lines(request: AuditRequest, *, as_json: bool) -> int:
+def in_lines(request: AuditRequest, choose: Choose, *, as_json: bool) -> int:
     """Audit in this thread and print a verdict a line as it is known, or nothing but the record at the end."""
     from claf_engine.audits.audit import audit_steps
     from claf_engine.compute.device import own_process
@@ -69,7 +81,7 @@ def in_lines(request: AuditRequest, *, as_json: bool) -> int:
             output.show(*diagnostic_lines(asdict(item)))
 
     try:
-        report = output.follow(audit_steps(request), tell)
+        report = output.follow(afresh_steps(request, choose, audit_steps), tell)
     except KeyboardInterrupt:
         output.note("interrupted; the same command goes on from here")
         return exit_codes.code_of(exit_codes.Ending(signal=signal.SIGINT))
@@ -77,7 +89,7 @@ def in_lines(request: AuditRequest, *, as_json: bool) -> int:
     return exit_codes.code_of(exit_codes.Ending(verdict=report.verdict))
 
 
-def in_console(request: AuditRequest) -> int:
+def in_console(request: AuditRequest, choose: Choose) -> int:
     """Audit in the live console and leave a summary in the terminal.
 
     Raises:
@@ -86,7 +98,7 @@ def in_console(request: AuditRequest) -> int:
     from claf_tui.console.audit_app import AuditApp
     from claf_tui.console.launch import run_console, tell_failure
 
-    engine, log_path = AuditEngine(request), _log_path(request)
+    engine, log_path = AuditEngine(request, choose), _log_path(request)
     result = run_console(AuditApp, engine, Control(), log_path=log_path)
     tell_failure(result, log_path)
     if result.return_code in {exit_codes.OK, exit_codes.AUDIT_FAILED} and engine.report is not None:
@@ -97,7 +109,7 @@ def in_console(request: AuditRequest) -> int:
 def _log_path(request: AuditRequest) -> Path:
     folder = home_of(request.checkpoint) / FOLDER
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
     except OSError as error:
         raise RunError(f"the console cannot keep its log in {folder}: {error.strerror}; use --ui plain") from error
     return folder / LOG

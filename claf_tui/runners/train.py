@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +16,7 @@ from claf_engine.config.presets import DEFAULT_PRESET
 from claf_engine.events.control import Control
 from claf_engine.runs.folder import fork_run
 from claf_engine.runs.header import read_info
-from claf_engine.terms.errors import ClafError
+from claf_engine.terms.errors import ClafError, ConfigError
 from claf_tui.reports import output, printers
 from claf_tui.reports import runs as reports
 from claf_tui.runners.lines import LOG, play_in_lines
@@ -57,8 +56,8 @@ class RunEngine:
     def discard_unstarted(self) -> None:
         """Remove the folder of a new run that failed before it began, such as for want of its images."""
         failed = self.finished is not None and self.finished.status == "failed"
-        if failed and not self.has_started and not any(self.directory.checkpoints.iterdir()):
-            shutil.rmtree(self.directory.path)
+        if failed and not self.has_started:
+            self.directory.discard()
 
 
 def begin(config: RunConfig, name: str | None, command: Sequence[str]) -> runs.RunDirectory:
@@ -66,24 +65,32 @@ def begin(config: RunConfig, name: str | None, command: Sequence[str]) -> runs.R
     return runs.create_run(runs.runs_root(), name if name is not None else DEFAULT_PRESET, config, list(command))
 
 
-def reopen(reference: str, command: Sequence[str], *, accepts_changed_data: bool = False) -> runs.RunDirectory:
+def reopen(
+    reference: str, command: Sequence[str], *, accepts_changed_data: bool = False, restart: bool = False
+) -> runs.RunDirectory:
     """Open a run to go on with it; an older checkpoint begins a new run instead.
 
     Args:
         reference: a run, or a checkpoint file.
         command: the command line, for the record of a new run.
         accepts_changed_data: whether it may go on with other images than it was trained with.
+        restart: begin anew a run that has lost its checkpoints.
+
+    Raises:
+        ClafError: there is no such run or checkpoint, or it cannot be gone on with.
     """
-    directory = _reopened(reference, command)
+    directory = _reopened(reference, command, restart=restart)
     directory.accepts_changed_data = accepts_changed_data
     return directory
 
 
-def _reopened(reference: str, command: Sequence[str]) -> runs.RunDirectory:
+def _reopened(reference: str, command: Sequence[str], *, restart: bool) -> runs.RunDirectory:
     root = runs.runs_root()
     path = Path(reference).expanduser()
     if not os.path.isfile(path) and path.suffix != ".safetensors":
-        return runs.open_run(runs.find_run(reference, root))
+        return runs.open_run(runs.find_run(reference, root), restart=restart)
+    if restart:
+        raise ConfigError("--restart begins a run anew that has no checkpoint; name the run, not a file")
     read_info(path)
     directory = path.absolute().parent.parent
     readable = [entry.path for entry in runs.list_checkpoints(directory) if entry.info is not None]

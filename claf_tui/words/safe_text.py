@@ -15,8 +15,8 @@ def safe(text: object, limit: int = 120) -> str:
     Control characters (C0, C1, DEL), line breaks, bidirectional overrides and zero-width characters all become U+FFFD;
     letters of any script and emoji stay.
     """
-    plain = str(text)
-    cleaned = "".join(char if char.isprintable() else REPLACEMENT for char in plain[: limit + 1])
+    cut = str(text)[: limit + 1]
+    cleaned = cut if cut.isprintable() else "".join(char if char.isprintable() else REPLACEMENT for char in cut)
     return cleaned if len(cleaned) <= limit else cleaned[: max(0, limit - 1)] + ELLIPSIS
 
 

@@ -34,7 +34,8 @@ def test_a_run_killed_five_times_in_each_stage_ends_bit_identical(tmp_path: Path
             margin = (last - first) // 5
             for step in sorted(choose.sample(range(first + 1, last - margin), KILLS_PER_STAGE)):
                 codes.append(runs.train_until(arguments, step))
-                arguments = ["--resume", "killed"]
+                has_checkpoints = any((tmp_path / "runs").glob("*-killed/checkpoints/step-*"))
+                arguments = ["--resume", "killed", *([] if has_checkpoints else ["--restart"])]
     assert codes == [-9] * 15, f"not every process was killed (seed {seed}): {codes}"
     assert claf(tmp_path, *train, *arguments).returncode == 0
     whole, killed = ((next((tmp_path / "runs").glob(f"*-{name}"))) for name in ("whole", "killed"))

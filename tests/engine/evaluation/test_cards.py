@@ -162,3 +162,14 @@ def test_a_status_that_shows_no_result_is_unaudited(tmp_path: Path, record: dict
 def test_cards_are_read_without_torch() -> None:
     code = "import sys, claf_engine.evaluation.cards; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_run_that_was_moved_meanwhile_is_not_made_again_for_its_card(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    keep(run)
+    assert (run / "audit").is_dir()
+    run.rename(tmp_path / "moved")
+    with pytest.raises(FileNotFoundError):
+        keep(run)
+    assert not run.exists()

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from claf_engine.runs.durable import TEMPORARY_PREFIX, remove_leftovers, write_atomically
+from claf_engine.runs.durable import (
+    TEMPORARY_PREFIX,
+    FolderNotFlushed,
+    remove_leftovers,
+    sync_folder,
+    write_atomically,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -96,3 +102,38 @@ def test_leftovers_of_a_killed_process_are_removed_and_nothing_else(tmp_path: Pa
 
 def test_removing_leftovers_of_a_missing_folder_does_nothing(tmp_path: Path) -> None:
     assert remove_leftovers(tmp_path / "none") == 0
+
+
+def refuse_to_flush_folders(monkeypatch: pytest.MonkeyPatch, number: int) -> list[int]:
+    """Let fsync fail on folders; the descriptors on which it did."""
+    reached: list[int] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if not os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            return real(descriptor)
+        reached.append(descriptor)
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return reached
+
+
+def test_a_file_whose_folder_cannot_be_flushed_is_in_its_place_and_that_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached = refuse_to_flush_folders(monkeypatch, errno.EIO)
+    with pytest.raises(FolderNotFlushed, match="Input/output error"):
+        write_atomically(tmp_path / "a", b"new")
+    assert reached
+    assert (tmp_path / "a").read_bytes() == b"new"
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_a_file_system_that_cannot_flush_folders_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    reached = refuse_to_flush_folders(monkeypatch, number)
+    sync_folder(tmp_path)
+    assert reached

@@ -140,6 +140,11 @@ def leave(directory: RunDirectory, at: int, how: str) -> bool:
     return isinstance(last, ev.RunFinished) and last.status == "finished"
 
 
+def reopened(path: Path) -> RunDirectory:
+    """A run that was left: gone on with, or begun anew where it had not come to its first checkpoint."""
+    return open_run(path, restart=not list_checkpoints(path))
+
+
 def after(events: list[ev.Event], kind: type[ev.Event]) -> list[ev.Event]:
     return events[next(index for index, event in enumerate(events) if isinstance(event, kind)) :]
 
@@ -328,7 +333,7 @@ def test_a_run_that_is_left_again_and_again_is_the_same_to_the_bit(
     strides, num_events = random.Random(f"{variant} {how}"), len(wholes(variant).events)
     attempts = 1
     while not leave(directory, strides.randrange(num_events // 6, num_events // 2), how):
-        directory = open_run(directory.path)
+        directory = reopened(directory.path)
         attempts += 1
     assert attempts > 2
     assert outcome(directory.path) == wholes(variant).outcome
@@ -340,7 +345,7 @@ def test_a_run_that_crashes_anywhere_and_is_resumed_is_the_same_to_the_bit(
 ) -> None:
     directory = new_run()
     leave(directory, at, "crash")
-    play(open_run(directory.path))
+    play(reopened(directory.path))
     assert outcome(directory.path) == whole.outcome
 
 

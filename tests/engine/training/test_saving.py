@@ -115,7 +115,7 @@ def test_files_that_are_no_checkpoints_are_left_alone(save, directory: RunDirect
 def test_what_was_deleted_is_told(save, directory: RunDirectory) -> None:
     save(1)
     save(2)
-    deleted = saving.delete_surplus(list_checkpoints(directory.path), keep_last=1)
+    deleted = saving.delete_surplus(list_checkpoints(directory.path), 1, directory.chores)
     assert [entry.path for entry in deleted] == [checkpoint_path(directory.checkpoints, 1)]
     assert steps(directory) == [2]
 

@@ -6,6 +6,8 @@ from rich.text import Text
 
 from claf_tui.reports.fitted_table import FittedTable
 
+STYLED = Text("stopped")
+STYLED.stylize("red", 0, 4)
 ROW = (Text("a name of words"), Text("12345678"), Text("abcdefgh"))
 
 
@@ -44,3 +46,37 @@ def test_a_column_that_may_wrap_does_so_before_another_goes() -> None:
 
 def test_captions_come_last() -> None:
     assert shown(20, optional=("second", "first"), captions=(Text("told"),))[-1] == "told"
+
+
+@pytest.mark.parametrize("color_system", [None, "truecolor"])
+def test_lines_that_fit_are_those_that_rich_draws(color_system: str | None) -> None:
+    rows = [ROW, (Text(""), STYLED, Text("wide 漢字", "bold")), ROW]
+    table = FittedTable(("name", "first", "a long heading"), rows)
+
+    def drawn(renderable: object) -> list[str]:
+        file = io.StringIO()
+        console = Console(file=file, width=80, color_system=color_system, force_terminal=True)  # type: ignore[arg-type]
+        console.print(renderable)
+        return file.getvalue().splitlines()
+
+    by_rich = drawn(table._table(range(3)))
+    ours = drawn(table)
+    assert [Text.from_ansi(line).plain for line in ours] == [Text.from_ansi(line).plain for line in by_rich]
+    assert ("\x1b[31m" in ours[4]) == ("\x1b[31m" in by_rich[4]) == (color_system is not None)
+    assert ("\x1b[1m" in ours[4]) == (color_system is not None)
+
+
+def test_a_cell_that_many_rows_share_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    real = Text.render
+
+    def render(self: Text, console: Console, end: str = "") -> object:
+        calls.append(self.plain)
+        return real(self, console, end)
+
+    monkeypatch.setattr(Text, "render", render)
+    table = FittedTable(("name", "status"), [(Text(f"run {number}"), STYLED) for number in range(500)])
+    console = Console(file=io.StringIO(), width=80)
+    console.print(table)
+    assert calls.count("stopped") == 1
+    assert console.file.getvalue().count("stopped") == 500  # type: ignore[attr-defined]

@@ -154,3 +154,12 @@ def test_what_is_told_leaves_a_terminal_through_stdout_although_a_bar_is_drawn_o
     assert output.follow(told(), lambda item: output.text(str(item))) == "report"
     assert streams[1].getvalue() == "verdict\n"
     assert "verdict" not in streams[0].getvalue()
+
+
+@pytest.mark.parametrize("values", [[], [{"a": 1}], [{"a": 1}, {"b": "\u202e"}]])
+def test_a_list_of_records_is_json_with_one_a_line_and_plain_ascii(values: list[object], capsys: Shown) -> None:
+    output.records(values)
+    shown = capsys.readouterr().out
+    assert json.loads(shown) == values
+    assert shown.count("\n") == (len(values) + 2 if values else 1)
+    assert shown.isascii()

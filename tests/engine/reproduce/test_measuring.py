@@ -1,16 +1,19 @@
 import dataclasses
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
+from claf_engine.data import Dataset, Split
+from claf_engine.events.ticks import Pulse
 from claf_engine.reproduce.measuring import Measurement, Measurer, Subject, subject_of
 from claf_engine.reproduce.plan import config_of
 from claf_engine.reproduce.tables import MORE_STEPS, TABLES, TWO_RADII, Column
 from claf_engine.runs import list_checkpoints, list_runs, summarise
-from claf_engine.terms.errors import CheckpointError
+from claf_engine.terms.errors import CheckpointError, DataError
 from claf_engine.terms.names import SpaceName
 from tests.engine.reproduce.conftest import Reproduced, request_of
-from tests.engine.tiny import exhaust
+from tests.engine.tiny import exhaust, tiny_data
 
 pytestmark = pytest.mark.usefixtures("tiny_scale")
 OWN, NATURAL, ADVERSARIAL = TABLES["table1"].rows[5], *TABLES["table4"].rows
@@ -112,3 +115,20 @@ def test_the_released_code_s_space_moves_images_beyond_epsilon_and_says_so(tmp_p
     assert not found.robust.is_in_a_ball
     assert found.robust.largest_distance is not None
     assert found.robust.largest_distance > 8 / 255
+
+
+def test_images_that_changed_since_the_run_are_not_measured(
+    tmp_path: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tiny_data()
+    images = data.test.images.clone()
+    images[0, 0, 0, 0] += 1
+
+    def changed(*_: object) -> Generator[Pulse, None, Dataset]:
+        yield Pulse("drawing")
+        return dataclasses.replace(data, test=Split(images, data.test.labels))
+
+    assert measure(tmp_path / "before", subject_of(trained, NATURAL), TWO_RADII[0])[1].notices == ()
+    monkeypatch.setattr("claf_engine.reproduce.measuring.dataset_steps", changed)
+    with pytest.raises(DataError, match="other test images"):
+        measure(tmp_path / "after", subject_of(trained, NATURAL), TWO_RADII[0])

@@ -1,10 +1,11 @@
-"""Run directories: layout, lock and status (`folder`), and finding runs and checkpoints (`listing`). No torch.
+"""Run directories: layout, lock and status (`folder`), finding runs and checkpoints (`listing`, `choosing`). No torch.
 
 runs/20261124-150400-demo/
 config.toml       the resolved configuration
 run.json          command line and versions that began the run
 metrics.jsonl     what is plotted            (see `journal`)
 events.jsonl      everything else that happened
+*.before-restart-1.jsonl  the same of before the run was begun anew
 status.json       where the run is now, with a heartbeat
 console.log       what libraries printed while the console was up
 run.lock          held by the process that trains

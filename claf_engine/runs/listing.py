@@ -52,15 +52,15 @@ def find_run(reference: str, root: Path) -> Path:
     Raises:
         RunError: there is none.
     """
-    runs = _run_folders(root)
     if reference == LATEST:
+        runs = _run_folders(root)
         if not runs:
             raise RunError(f"there are no runs in {root} yet; `claf-tui train` starts one")
         return runs[0]
     for candidate in (Path(reference).expanduser(), root / reference):
         if os.path.isfile(candidate / "config.toml"):
             return candidate.absolute()
-    named = [run for run in runs if run.name.split("-", 2)[-1] == reference]
+    named = [run for run in _run_folders(root) if run.name.split("-", 2)[-1] == reference]
     if not named:
         raise RunError(f"no run {reference!r} in {root}; `claf-tui runs` lists them")
     return named[0]

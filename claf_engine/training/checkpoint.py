@@ -64,7 +64,15 @@ class Description:
 
 
 class NotDurable(CheckpointError):
-    """A checkpoint was written whole, but a crash of the machine might still undo that: its folder was not flushed."""
+    """A checkpoint was written whole, but a crash of the machine might still undo that: its folder was not flushed.
+
+    Attributes:
+        num_bytes: its size.
+    """
+
+    def __init__(self, sentence: str, num_bytes: int) -> None:
+        super().__init__(sentence)
+        self.num_bytes = num_bytes
 
 
 class TrainedNetwork(NamedTuple):
@@ -100,7 +108,7 @@ def save_checkpoint(path: Path, state: TrainState, description: Description) -> 
     try:
         write_atomically(path, data)
     except FolderNotFlushed as error:
-        raise NotDurable(f"cannot flush {path.parent} to the disk: {error.strerror}") from error
+        raise NotDurable(f"cannot flush {path.parent} to the disk: {error.strerror}", len(data)) from error
     except OSError as error:
         raise CheckpointError(f"cannot write {path}: {error.strerror}; older checkpoints are untouched") from error
     return len(data)

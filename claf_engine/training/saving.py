@@ -59,16 +59,16 @@ def save(
     path = checkpoint_path(directory.checkpoints, session.state.cursor.step)
     description = describe(session, directory, phase, num_records, requested=requested or _was_requested(path))
     try:
-        save_checkpoint(path, session.state, description)
+        num_bytes = save_checkpoint(path, session.state, description)
     except NotDurable as error:
         # Older ones stay: until the folder is flushed, a crash of the machine might take the new one away.
         directory.chores.failed(FLUSH, error)
+        num_bytes = error.num_bytes
         entries = _entries(directory)
     else:
         entries = _entries(directory)
         delete_surplus(entries, session.config.checkpoint.keep_last, directory.chores)
     kept_as = next((entry.kept_as for entry in entries if entry.path == path), ())
-    num_bytes = next((entry.info.num_bytes for entry in entries if entry.path == path and entry.info), 0)
     seconds = time.monotonic() - started
     cursor = session.state.cursor
     return CheckpointSaved(cursor.step, cursor.phase, str(path), num_bytes, kept_as, seconds)

@@ -158,8 +158,11 @@ def test_no_checkpoint_is_deleted_before_the_one_after_it_is_flushed(
     fault = faults()["flushing the folder"]
     fault.set_up(monkeypatch, errno.EIO, 10**6)
     play(directory)
-    steps = [event.step for event in read_events(directory.path) if isinstance(event, ev.CheckpointSaved)]
+    saved = [event for event in read_events(directory.path) if isinstance(event, ev.CheckpointSaved)]
+    steps = [event.step for event in saved]
     assert fault.reached
+    told = {event.path: event.num_bytes for event in saved}
+    assert told == {path: Path(path).stat().st_size for path in told}
     assert len(list_checkpoints(directory.path)) == len(set(steps)) > 3
 
 

@@ -54,8 +54,8 @@ BUDGET = Budget(
 """So small that a test can afford it, and of a name that affords every check."""
 
 
-def images_of(count: int = 60, seed: int = 0, *, tint_is_random: bool = False) -> Split:
-    """Images (count, 3, 8, 8) of 4 classes in turn; no ball of 64/255 around one is cut off."""
+def images_of(count: int = 60, seed: int = 0, *, tint_is_random: bool = False, level: int = 128) -> Split:
+    """Images (count, 3, 8, 8) of 4 classes in turn around a level; at 128 no ball of 64/255 around one is cut off."""
     generator = torch.Generator().manual_seed(seed)
     labels, group = torch.arange(count) % NUM_CLASSES, torch.arange(count) // NUM_CLASSES
     shift = torch.randint(NUM_CLASSES, (count,), generator=generator) if tint_is_random else (group % 10 == 9).long()
@@ -64,7 +64,7 @@ def images_of(count: int = 60, seed: int = 0, *, tint_is_random: bool = False) -
     depth = (20 + 20 * torch.rand(count, 1, 1, 1, generator=generator)).where(~is_weak, 4)
     noise = 4 * torch.randn(count, 3, SIDE, SIDE, generator=generator).clamp(-2, 2)
     texture = TEXTURE * CODE[labels][:, :, None, None] * CHECKERBOARD
-    return Split((128 + depth * tint + texture + noise).round().to(torch.uint8), labels)
+    return Split((level + depth * tint + texture + noise).round().to(torch.uint8), labels)
 
 
 def grey(count: int) -> Split:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from claf_engine.audits.bench import NATURAL, Outcome
+from claf_engine.audits.bench import NATURAL, Bench, Outcome
 from claf_engine.audits.checks.claim import CHECKS, claimed_steps
 from claf_engine.audits.diagnostic import NotRun
 from claf_engine.data import Split
@@ -70,8 +70,13 @@ def test_whatever_is_repeatable_survives_an_attack_of_epsilon_zero(build: Build)
     assert (finding.verdict, finding.values["changed_share"]) == ("passes", 0)
 
 
+def clamped() -> Bench:
+    """Images darker than the mean everywhere, of which a clamp of normalised values leaves nothing."""
+    return bench_of(undefended_linear(), images_of(level=56), space=RELEASED)
+
+
 def test_clamping_normalised_images_fails_at_epsilon_zero_and_says_from_what_to_what() -> None:
-    finding = examined("epsilon-zero", bench_of(undefended(), space=RELEASED))
+    finding = examined("epsilon-zero", clamped())
     assert finding.verdict == "fails"
     assert finding.figure == f"100.0 % -> {100 * finding.values['attacked']:.1f} %"
     assert finding.values["attacked"] < 0.6
@@ -122,7 +127,7 @@ def test_an_attack_of_epsilon_zero_changes_no_worst_case() -> None:
 
 
 def test_the_released_codes_clamp_moves_images_further_than_the_claim() -> None:
-    finding = examined("distance", bench_of(undefended(), space=RELEASED))
+    finding = examined("distance", clamped())
     assert finding.verdict == "fails"
     assert finding.figure == f"{255 * finding.values['largest']:.1f}/255 against 8/255"
     assert finding.values["largest"] > 40 / 255

@@ -48,7 +48,8 @@ def test_an_attack_with_a_gradient_finds_what_was_planted(build: Build) -> None:
 
 
 def test_in_an_undefended_network_most_are_found() -> None:
-    assert examined(undefended()).values["rate"] > 0.8
+    # In a ball as small as what this network reads, so that hardly a point is hidden behind a curve of its features.
+    assert examined(undefended(), epsilon=Fraction(2, 255), step_size=Fraction(1, 510)).values["rate"] > 0.8
 
 
 @pytest.mark.parametrize("damage", [gradient_killed, quantised])

@@ -44,6 +44,7 @@ def strays(package: Path, tests: Path) -> list[str]:
 
 SPANNING = {
     "tests/engine/attacks/test_equations.py",
+    "tests/engine/audits/checks/test_refitted.py",
     "tests/engine/audits/test_known_answers.py",
     "tests/engine/training/phases/test_ablations.py",
     "tests/engine/training/phases/test_overfitting.py",

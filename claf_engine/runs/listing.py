@@ -56,14 +56,19 @@ def find_run(reference: str, root: Path) -> Path:
         runs = _run_folders(root)
         if not runs:
             raise RunError(f"there are no runs in {root} yet; `claf-tui train` starts one")
-        return runs[0]
+        return _newest(runs)
     for candidate in (Path(reference).expanduser(), root / reference):
         if os.path.isfile(candidate / "config.toml"):
             return candidate.absolute()
     named = [run for run in _run_folders(root) if run.name.split("-", 2)[-1] == reference]
     if not named:
         raise RunError(f"no run {reference!r} in {root}; `claf-tui runs` lists them")
-    return named[0]
+    return _newest(named)
+
+
+def _newest(runs: list[Path]) -> Path:
+    """Of several folders the run that was begun last (see `order`)."""
+    return max(runs, key=lambda run: age_of(run, _read(run / "status.json")))
 
 
 def find_checkpoint(reference: str, root: Path, which: Which | int = "best") -> Path:

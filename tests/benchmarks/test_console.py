@@ -16,7 +16,7 @@ def test_a_key_counts_until_the_screen_shows_what_it_asked_for() -> None:
     assert latencies_of(pieces, [(1.0, OPEN)]) == {"open": [pytest.approx(0.07)]}
 
 
-def test_a_key_that_hides_a_text_counts_until_it_is_gone_and_not_before_it_was_pressed() -> None:
+def test_a_key_that_hides_a_text_counts_from_its_press_until_the_text_is_gone() -> None:
     pieces = [(0.0, b"nothing"), (1.1, b"\x1b[HHelp"), (2.3, CLEAR), (3.5, b"\x1b[HHelp"), (9.0, CLEAR)]
     found = latencies_of(pieces, [(1.0, OPEN), (2.0, CLOSE), (3.0, OPEN)])
     assert found == {"open": [pytest.approx(0.1), pytest.approx(0.5)], "close": [pytest.approx(0.3)]}

@@ -51,7 +51,7 @@ def test_a_rate_is_the_flops_of_a_call_over_its_seconds(monkeypatch: pytest.Monk
     assert len(calls) == 1 + 2 + 4
 
 
-def test_the_distinct_convolutions_of_a_resnet_18_are_eleven_at_each_of_two_batch_sizes() -> None:
+def test_a_resnet_18_has_eleven_distinct_convolutions_at_each_of_two_batch_sizes() -> None:
     runtime = RuntimeConfig(device="cpu", precision="fp32", layout="contiguous", threads=1)
     work = arithmetic_of(stage2_config(runtime, 64), batches=1)
     assert sorted(shape.batch for shape in work[STAGE2]) == [64] * 11 + [192] * 11

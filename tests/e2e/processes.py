@@ -51,18 +51,22 @@ log_every = 1
 """
 
 
-NURSERY = """
+LOADING = """
 import json, os, sys
 import torch._dynamo  # the first optimiser would load it
 import claf_engine.training.run
+"""
+SERVING = """
 from claf_tui import cli
 for line in sys.stdin:
-    arguments, events, errors = json.loads(line)
+    arguments, variables, output, errors = json.loads(line)
     child = os.fork()
     if child == 0:
+        os.environ.update(variables)
+        sys.argv = ["claf-tui", *arguments]
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(os.open(events, os.O_WRONLY), 1)
-        os.dup2(os.open(errors, os.O_WRONLY | os.O_APPEND | os.O_CREAT), 2)
+        os.dup2(os.open(output, os.O_WRONLY), 1)
+        os.dup2(os.open(errors, os.O_WRONLY | os.O_APPEND), 2)
         cli.main(arguments)
     print(child, flush=True)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
@@ -70,13 +74,18 @@ for line in sys.stdin:
 """Has torch loaded, and forks a process for each command: seconds less than an interpreter of its own for each."""
 
 
-def environment(folder: Path) -> dict[str, str]:
+def places(folder: Path) -> dict[str, str]:
     """Where a process of a test keeps its runs."""
-    return {**os.environ, "CLAF_RUNS_DIR": str(folder / "runs"), "CLAF_CACHE_DIR": str(folder / "cache"), "CI": "true"}
+    return {"CLAF_RUNS_DIR": str(folder / "runs"), "CLAF_CACHE_DIR": str(folder / "cache")}
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The variables of a process of a test."""
+    return {**os.environ, **places(folder), "CI": "true"}
 
 
 def claf(folder: Path, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
+    """Run a command to its end, in an interpreter of its own; its runs lie in the folder."""
     command = [sys.executable, "-m", "claf_tui", *arguments]
     return subprocess.run(
         command, env=environment(folder), capture_output=True, text=True, timeout=timeout, check=False
@@ -92,31 +101,45 @@ def wait_for_step(events: IO[str], step: int) -> None:
 
 
 class Nursery:
-    """Trains in processes that are forked from one that has torch loaded, and kills them."""
+    """Runs commands in processes that are forked from one that has torch loaded, one at a time."""
 
     def __init__(self, folder: Path, process: "subprocess.Popen[str]") -> None:
-        self.folder, self.process = folder, process
-        self.events = folder / "events"
+        self.process = process
+        self.events, self.output, self.errors = folder / "events", folder / "stdout", folder / "stderr"
         os.mkfifo(self.events)
 
-    def train_until(self, arguments: list[str], step: int) -> int:
-        """Train, and kill with SIGKILL as soon as a step is logged; gives the return code."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        train = ["train", "--ui", "jsonl", *arguments]
-        self.process.stdin.write(json.dumps([train, str(self.events), str(self.folder / "stderr")]) + "\n")
-        self.process.stdin.flush()
-        child = int(self.process.stdout.readline())
+    def claf(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end; its runs lie in the folder."""
+        self.output.write_text("")
+        self._fork(folder, arguments, self.output)
+        code = self._read()
+        return subprocess.CompletedProcess(arguments, code, self.output.read_text(), self.errors.read_text())
+
+    def claf_until(self, step: int, folder: Path, *arguments: str) -> int:
+        """Run a command, and kill it with SIGKILL as soon as it has logged a step; gives the return code."""
+        child = self._fork(folder, (*arguments, "--ui", "jsonl"), self.events)
         with self.events.open() as events:
             wait_for_step(events, step)
             os.kill(child, signal.SIGKILL)
+        return self._read()
+
+    def _fork(self, folder: Path, arguments: tuple[str, ...], output: Path) -> int:
+        assert self.process.stdin is not None
+        self.errors.write_text("")
+        asked = [arguments, places(folder), str(output), str(self.errors)]
+        self.process.stdin.write(json.dumps(asked) + "\n")
+        self.process.stdin.flush()
+        return self._read()
+
+    def _read(self) -> int:
+        assert self.process.stdout is not None
         return int(self.process.stdout.readline())
 
 
 @contextmanager
-def nursery(folder: Path) -> Iterator[Nursery]:
-    """A nursery for runs in this folder."""
-    command = [sys.executable, "-c", NURSERY]
+def begin_nursery(folder: Path, prelude: str = "") -> Iterator[Nursery]:
+    """A nursery that keeps its pipes in this folder; `prelude` is Python that every process has behind it."""
+    command = [sys.executable, "-c", LOADING + prelude + SERVING]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, env=environment(folder), stdin=pipe, stdout=pipe, text=True) as process:
         try:

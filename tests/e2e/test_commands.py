@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import claf
+from tests.e2e.processes import Nursery, claf
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -43,8 +43,8 @@ def test_the_smoke_preset_goes_through_all_stages_in_twenty_seconds_of_a_process
     assert float((home / "seconds").read_text()) <= 20
 
 
-def test_eval_prints_figures_and_epsilon_zero_is_natural_accuracy(home: Path) -> None:
-    done = claf(home, "eval", "latest", "--eps", "0", "--eps", "8/255", "--steps", "2", "--json")
+def test_eval_prints_figures_and_epsilon_zero_is_natural_accuracy(nursery: Nursery, home: Path) -> None:
+    done = nursery.claf(home, "eval", "latest", "--eps", "0", "--eps", "8/255", "--steps", "2", "--json")
     record = json.loads(done.stdout)
     zero, eight = record["robust"]
     assert zero["robust_accuracy"] == record["natural_accuracy"]
@@ -52,24 +52,24 @@ def test_eval_prints_figures_and_epsilon_zero_is_natural_accuracy(home: Path) ->
     assert (eight["epsilon"], eight["attack"], eight["steps"], eight["space"]) == ("8/255", "pgd", 2, "pixel")
 
 
-def test_eval_of_the_run_uses_the_result_that_validation_chose(home: Path) -> None:
+def test_eval_of_the_run_uses_the_result_that_validation_chose(nursery: Nursery, home: Path) -> None:
     results = json.loads((home / "events").read_text().splitlines()[-1])["results"]
     chosen = next(result for result in results if result["selected"])
-    record = json.loads(claf(home, "eval", "smoke", "--steps", "2", "--json").stdout)
+    record = json.loads(nursery.claf(home, "eval", "smoke", "--steps", "2", "--json").stdout)
     assert record["classifier"] == chosen["classifier"]
     assert record["natural_accuracy"] == chosen["natural"]
 
 
-def test_eval_in_the_released_codes_space_says_that_its_figures_are_of_no_ball(home: Path) -> None:
-    done = claf(home, "eval", "latest", "--space", "released-code", "--eps", "0", "--steps", "1", "--json")
+def test_eval_in_the_released_codes_space_says_that_its_figures_are_of_no_ball(nursery: Nursery, home: Path) -> None:
+    done = nursery.claf(home, "eval", "latest", "--space", "released-code", "--eps", "0", "--steps", "1", "--json")
     (figure,) = json.loads(done.stdout)["robust"]
     assert (figure["space"], figure["is_epsilon_ball"]) == ("released-code", False)
     assert figure["largest_distance"] > 62 / 255
 
 
-def test_eval_behind_a_defence_is_judged_by_the_worse_attacker(home: Path) -> None:
+def test_eval_behind_a_defence_is_judged_by_the_worse_attacker(nursery: Nursery, home: Path) -> None:
     arguments = ("eval", "latest", "--defence", "bit-depth:2", "--eps", "8/255", "--steps", "2", "--json")
-    done = claf(home, *arguments, "--min-robust-accuracy", "1")
+    done = nursery.claf(home, *arguments, "--min-robust-accuracy", "1")
     oblivious, adaptive = json.loads(done.stdout)["robust"]
     assert (oblivious["knowledge"], adaptive["knowledge"]) == ("oblivious", "adaptive")
     worst = min(oblivious["robust_accuracy"], adaptive["robust_accuracy"])
@@ -77,34 +77,36 @@ def test_eval_behind_a_defence_is_judged_by_the_worse_attacker(home: Path) -> No
     assert f"is {worst:.4f}, below the required 1" in done.stderr
 
 
-def test_a_classifier_that_was_not_trained_yet_is_not_evaluated(home: Path) -> None:
+def test_a_classifier_that_was_not_trained_yet_is_not_evaluated(nursery: Nursery, home: Path) -> None:
     first = min((home / "runs").glob("*/checkpoints/*.safetensors"))
-    done = claf(home, "eval", str(first), "--classifier", "adversarial")
+    done = nursery.claf(home, "eval", str(first), "--classifier", "adversarial")
     assert (done.returncode, done.stderr.count("\n")) == (3, 1)
     assert "the adversarial classifier of" in done.stderr
     assert "is untrained" in done.stderr
 
 
-def test_a_checkpoint_shows_its_hash_and_place(home: Path) -> None:
-    shown = json.loads(claf(home, "checkpoint", "show", "latest", "--json").stdout)
+def test_a_checkpoint_shows_its_hash_and_place(nursery: Nursery, home: Path) -> None:
+    shown = json.loads(nursery.claf(home, "checkpoint", "show", "latest", "--json").stdout)
     assert len(shown["weights_sha256"]) == 64
     assert {"phase", "step", "metrics"} <= shown.keys()
 
 
-def test_runs_lists_the_finished_run(home: Path) -> None:
-    (run,) = json.loads(claf(home, "runs", "--json").stdout)
+def test_runs_lists_the_finished_run(nursery: Nursery, home: Path) -> None:
+    (run,) = json.loads(nursery.claf(home, "runs", "--json").stdout)
     assert run["status"] == "finished"
     assert run["name"].endswith("-smoke")
 
 
-def test_a_finished_run_is_not_resumed(home: Path) -> None:
-    done = claf(home, "train", "--resume", "latest")
+def test_a_finished_run_is_not_resumed(nursery: Nursery, home: Path) -> None:
+    done = nursery.claf(home, "train", "--resume", "latest")
     assert done.returncode == 3
     assert "is finished" in done.stderr
 
 
 @pytest.mark.parametrize("damage", ["truncated", "altered"])
-def test_a_damaged_checkpoint_is_refused_in_one_sentence(home: Path, tmp_path: Path, damage: str) -> None:
+def test_a_damaged_checkpoint_is_refused_in_one_sentence(
+    nursery: Nursery, home: Path, tmp_path: Path, damage: str
+) -> None:
     data = bytearray(newest(home).read_bytes())
     if damage == "truncated":
         del data[-100:]
@@ -112,16 +114,16 @@ def test_a_damaged_checkpoint_is_refused_in_one_sentence(home: Path, tmp_path: P
         data[-50] ^= 1
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(data)
-    done = claf(home, "eval", str(broken))
+    done = nursery.claf(home, "eval", str(broken))
     assert done.returncode == 3
     assert done.stderr.count("\n") == 1
     assert str(broken) in done.stderr.replace("\n", "")
 
 
-def test_a_pickle_is_refused(home: Path, tmp_path: Path) -> None:
+def test_a_pickle_is_refused(nursery: Nursery, home: Path, tmp_path: Path) -> None:
     pickle = tmp_path / "model.pt"
     pickle.write_bytes(b"\x80\x04.")
-    done = claf(home, "eval", str(pickle))
+    done = nursery.claf(home, "eval", str(pickle))
     assert done.returncode == 3
     assert "pickle" in done.stderr
 
@@ -137,16 +139,18 @@ def test_a_pickle_is_refused(home: Path, tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_begin_leaves_nothing_behind(
-    tmp_path: Path, arguments: tuple[str, ...], code: int, words: str
+    nursery: Nursery, tmp_path: Path, arguments: tuple[str, ...], code: int, words: str
 ) -> None:
-    done = claf(tmp_path, "train", "--ui", "plain", *arguments)
+    done = nursery.claf(tmp_path, "train", "--ui", "plain", *arguments)
     assert done.returncode == code
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert not list((tmp_path / "runs").glob("*"))
 
 
-def test_a_checkpoint_of_other_classes_is_not_evaluated_on_these_images(home: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_of_other_classes_is_not_evaluated_on_these_images(
+    nursery: Nursery, home: Path, tmp_path: Path
+) -> None:
     from PIL import Image
 
     for split in ("train", "test"):
@@ -154,16 +158,18 @@ def test_a_checkpoint_of_other_classes_is_not_evaluated_on_these_images(home: Pa
             (tmp_path / split / name).mkdir(parents=True)
             for index in range(4):
                 Image.new("RGB", (32, 32), (index * 40, 90, 30)).save(tmp_path / split / name / f"{index}.png")
-    done = claf(home, "eval", "latest", "--data", f"folder:{tmp_path}")
+    done = nursery.claf(home, "eval", "latest", "--data", f"folder:{tmp_path}")
     assert done.returncode == 3
     assert "classes" in done.stderr
 
 
-def test_an_older_checkpoint_begins_a_new_run_and_leaves_the_old_one_alone(home: Path, tmp_path: Path) -> None:
+def test_an_older_checkpoint_begins_a_new_run_and_leaves_the_old_one_alone(
+    nursery: Nursery, home: Path, tmp_path: Path
+) -> None:
     shutil.copytree(home / "runs", tmp_path / "runs")
     oldest = min((tmp_path / "runs").glob("*/checkpoints/*.safetensors"))
     before = sorted(path.name for path in oldest.parent.iterdir())
-    done = claf(tmp_path, "train", "--resume", str(oldest), "--ui", "jsonl")
+    done = nursery.claf(tmp_path, "train", "--resume", str(oldest), "--ui", "jsonl")
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in oldest.parent.iterdir()) == before
-    assert len(json.loads(claf(tmp_path, "runs", "--json").stdout)) == 2
+    assert len(json.loads(nursery.claf(tmp_path, "runs", "--json").stdout)) == 2

@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import SETTINGS, claf, metrics, nursery
+from tests.e2e.processes import SETTINGS, Nursery, claf, metrics
 
 KILLS_PER_STAGE = 5
 STAGE_STEPS = {"contrastive": (0, 20), "adversarial": (20, 56), "linear evaluation": (56, 304)}
 """First and last step of each stage under `SETTINGS`: four batches a pass."""
 
 
-def weights(folder: Path, run: str) -> str:
-    shown = claf(folder, "checkpoint", "show", run, "--checkpoint", "last", "--json")
+def weights(nursery: Nursery, folder: Path, run: str) -> str:
+    shown = nursery.claf(folder, "checkpoint", "show", run, "--checkpoint", "last", "--json")
     return str(json.loads(shown.stdout)["weights_sha256"])
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_a_run_killed_five_times_in_each_stage_ends_bit_identical(tmp_path: Path) -> None:
+def test_a_run_killed_five_times_in_each_stage_ends_bit_identical(nursery: Nursery, tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(SETTINGS)
     started = ["--config", str(tmp_path / "tiny.toml")]
     train = ("train", "--ui", "jsonl")
@@ -29,15 +29,14 @@ def test_a_run_killed_five_times_in_each_stage_ends_bit_identical(tmp_path: Path
     choose = random.Random(seed)
     arguments = [*started, "--name", "killed"]
     codes = []
-    with nursery(tmp_path) as runs:
-        for first, last in STAGE_STEPS.values():
-            margin = (last - first) // 5
-            for step in sorted(choose.sample(range(first + 1, last - margin), KILLS_PER_STAGE)):
-                codes.append(runs.train_until(arguments, step))
-                has_checkpoints = any((tmp_path / "runs").glob("*-killed/checkpoints/step-*"))
-                arguments = ["--resume", "killed", *([] if has_checkpoints else ["--restart"])]
+    for first, last in STAGE_STEPS.values():
+        margin = (last - first) // 5
+        for step in sorted(choose.sample(range(first + 1, last - margin), KILLS_PER_STAGE)):
+            codes.append(nursery.claf_until(step, tmp_path, "train", *arguments))
+            has_checkpoints = any((tmp_path / "runs").glob("*-killed/checkpoints/step-*"))
+            arguments = ["--resume", "killed", *([] if has_checkpoints else ["--restart"])]
     assert codes == [-9] * 15, f"not every process was killed (seed {seed}): {codes}"
     assert claf(tmp_path, *train, *arguments).returncode == 0
     whole, killed = ((next((tmp_path / "runs").glob(f"*-{name}"))) for name in ("whole", "killed"))
     assert metrics(killed) == metrics(whole), f"seed {seed}"
-    assert weights(tmp_path, "killed") == weights(tmp_path, "whole"), f"seed {seed}"
+    assert weights(nursery, tmp_path, "killed") == weights(nursery, tmp_path, "whole"), f"seed {seed}"

@@ -33,7 +33,7 @@ def test_the_worst_class_is_the_least_robust_one_that_has_examples() -> None:
     assert CURVE.worst_class(0).name == "b"
 
 
-def test_of_classes_that_are_equally_robust_the_worst_is_the_one_of_lower_natural_accuracy() -> None:
+def test_of_equally_robust_classes_the_worst_is_the_one_of_lower_natural_accuracy() -> None:
     assert CURVE.worst_class(1).name == "b"
 
 

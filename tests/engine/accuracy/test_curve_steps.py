@@ -58,7 +58,7 @@ def test_the_curve_of_a_linear_model_is_its_closed_form(attack: AttackName, norm
     assert expected[-1] < 0.6
 
 
-def test_the_minimal_perturbations_of_a_linear_model_are_its_margins_rounded_up_to_the_radii() -> None:
+def test_minimal_perturbations_of_a_linear_model_are_its_margins_rounded_up_to_radii() -> None:
     model, split = fitted()
     with torch.no_grad():
         margins = (model(to_pixels(split.images)) * SIGNS).sum(1) * SIGNS[split.labels]
@@ -87,7 +87,7 @@ def stubborn_images(count: int = 6) -> Split:
     return Split(gray, torch.zeros(count, dtype=torch.int64))
 
 
-def test_what_breaks_at_a_small_radius_stays_broken_where_a_larger_attack_alone_overlooks_it() -> None:
+def test_what_breaks_at_a_small_radius_stays_broken_at_one_that_overlooks_it() -> None:
     attacks = suite(*parse_radii("2/255:8/255:3/255"), name="fgsm")
     alone = robust(measure(Stubborn(), stubborn_images(), attacks))
     assert alone == [0.0, 1.0, 1.0]
@@ -113,7 +113,7 @@ def test_only_survivors_are_attacked_again() -> None:
     assert [point.num_attacked for point in curve.points] == [natural_correct, *survivors[:-1]]
 
 
-def test_without_a_ball_every_example_is_attacked_at_every_radius_and_nothing_carries_over() -> None:
+def test_without_a_ball_all_are_attacked_at_every_radius_and_nothing_carries_over() -> None:
     model, split = fitted()
     attacks = suite(*RADII, space=RELEASED)
     curve, accuracy = curve_of(attacks)

@@ -94,7 +94,7 @@ class Confident(nn.Module):
         return torch.stack([score, -score], 1) * 3
 
 
-def test_a_network_that_is_too_sure_of_itself_for_cross_entropy_is_attacked_all_the_same() -> None:
+def test_a_network_too_sure_of_itself_for_cross_entropy_is_attacked_all_the_same() -> None:
     images, labels = torch.full((4, 3, 4, 4), 0.51), torch.zeros(4, dtype=torch.int64)
     moved = images.clone().requires_grad_(True)
     (vanished,) = torch.autograd.grad(cross_entropy(Confident()(moved), labels), moved)

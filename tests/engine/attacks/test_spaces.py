@@ -68,7 +68,7 @@ def test_its_epsilon_is_no_distance_between_images() -> None:
     assert (attacked - images).abs().flatten(1).amax(1).min() > 60 / 255
 
 
-def test_where_normalised_values_lie_inside_the_range_its_radius_is_epsilon_deviations() -> None:
+def test_where_normalised_values_lie_in_range_its_radius_is_epsilon_deviations() -> None:
     images = LOW + SCALE * (0.2 + 0.6 * random_images(1))
     spec = Attack(EPSILON, STEP, 10, space=RELEASED)
     moved = (craft(Normalised(convolutional_model()), images, LABELS, spec) - images).abs()

@@ -26,6 +26,8 @@ from claf_engine.models.modes import BATCH_NORMS
 from claf_engine.models.network import ADVERSARIAL, NATURAL, Network, build_network
 from tests.engine.tiny import FP32, exhaust
 
+Build = Callable[[], nn.Module]
+Damage = Callable[[nn.Module], nn.Module]
 SIDE = 8
 NUM_CLASSES = 4
 EPSILON = Fraction(8, 255)
@@ -52,8 +54,8 @@ BUDGET = Budget(
 """So small that a test can afford it, and of a name that affords every check."""
 
 
-def images_of(count: int = 60, seed: int = 0, *, tint_is_random: bool = False) -> Split:
-    """Images (count, 3, 8, 8) of 4 classes in turn; no ball of 64/255 around one is cut off."""
+def images_of(count: int = 60, seed: int = 0, *, tint_is_random: bool = False, level: int = 128) -> Split:
+    """Images (count, 3, 8, 8) of 4 classes in turn around a level; at 128 no ball of 64/255 around one is cut off."""
     generator = torch.Generator().manual_seed(seed)
     labels, group = torch.arange(count) % NUM_CLASSES, torch.arange(count) // NUM_CLASSES
     shift = torch.randint(NUM_CLASSES, (count,), generator=generator) if tint_is_random else (group % 10 == 9).long()
@@ -62,7 +64,19 @@ def images_of(count: int = 60, seed: int = 0, *, tint_is_random: bool = False) -
     depth = (20 + 20 * torch.rand(count, 1, 1, 1, generator=generator)).where(~is_weak, 4)
     noise = 4 * torch.randn(count, 3, SIDE, SIDE, generator=generator).clamp(-2, 2)
     texture = TEXTURE * CODE[labels][:, :, None, None] * CHECKERBOARD
-    return Split((128 + depth * tint + texture + noise).round().to(torch.uint8), labels)
+    return Split((level + depth * tint + texture + noise).round().to(torch.uint8), labels)
+
+
+def grey(count: int) -> Split:
+    """Images (count, 3, 8, 8) of one grey, level 128, and of class 0."""
+    return Split(torch.full((count, 3, SIDE, SIDE), 128, dtype=torch.uint8), torch.zeros(count, dtype=torch.int64))
+
+
+@torch.no_grad()
+def misclassified(model: nn.Module) -> Split:
+    """A few images, each with another label than the one that a model of 4 classes gives it."""
+    images = images_of(8).images
+    return Split(images, (model(to_pixels(images)).argmax(1) + 1) % NUM_CLASSES)
 
 
 class Linear(nn.Module):
@@ -120,6 +134,10 @@ def undefended() -> nn.Module:
 def robust() -> nn.Module:
     """The adversarially trained network from images to logits."""
     return robust_network().with_classifier(ADVERSARIAL).eval()
+
+
+SOUND: tuple[Build, ...] = (robust, undefended, robust_linear, undefended_linear)
+"""Models that hide nothing from an attack."""
 
 
 def _trained(classifier: str, split: Split, *, epochs: int, attack_steps: int) -> Network:
@@ -246,6 +264,17 @@ def bench_of(model: nn.Module, split: Split | None = None, *, budget: Budget = B
     return Bench(Subject(model, images_of() if split is None else split, FP32, **changes), budget)
 
 
+def resumed(bench: Bench) -> Bench:
+    """The bench of an audit that was interrupted and goes on: it knows what was attacked before."""
+    return Bench(bench.subject, bench.budget, tuple(bench.outcomes.values()))
+
+
+def refitting_bench(model: nn.Module, network: Network | None, **changes: Any) -> Bench:
+    """A bench for checks that fit classifiers anew on the encoder of a network; `changes` as in `bench_of`."""
+    options: dict[str, Any] = {"train": images_of(200, seed=1), **changes}
+    return bench_of(model, network=network, **options)
+
+
 def found(check: Check, bench: Bench) -> Finding:
     """What a check finds; lets `NotRun` pass."""
     return exhaust(check.run(bench))[1]
@@ -254,3 +283,8 @@ def found(check: Check, bench: Bench) -> Finding:
 def check_of(checks: tuple[Check, ...], name: str) -> Check:
     """The check of this name."""
     return next(check for check in checks if check.name == name)
+
+
+def examiner(checks: tuple[Check, ...]) -> Callable[[str, Bench], Finding]:
+    """What the check of a name finds on a bench; lets `NotRun` pass."""
+    return lambda name, bench: found(check_of(checks, name), bench)

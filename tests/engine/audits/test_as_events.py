@@ -37,7 +37,7 @@ def steps() -> Generator[Pulse | Diagnostic, None, Report]:
     return REPORT
 
 
-def test_an_audit_tells_its_checks_then_progress_and_diagnostics_and_at_the_end_its_card() -> None:
+def test_an_audit_tells_its_checks_then_progress_and_diagnostics_then_its_card() -> None:
     assert list(play(steps(), CHECKS, Control())) == [
         ev.AuditStarted(
             (

@@ -106,14 +106,14 @@ def test_a_card_of_the_released_codes_space_says_that_there_is_no_ball() -> None
     assert (card["space"], card["worst_case"]["is_epsilon_ball"]) == ("released-code", False)
 
 
-def test_an_evaluation_under_one_attack_is_a_worst_case_per_example_without_diagnostics() -> None:
+def test_evaluating_by_one_attack_is_a_worst_case_per_example_without_diagnostics() -> None:
     card = evaluation_card(0.9, [figure(0.6), figure(0.3, epsilon="16/255")], 100, ABOUT)
     assert (card["kind"], card["verdict"], card["diagnostics"]) == ("evaluation", "not-run", [])
     assert (card["worst_case"]["accuracy"], card["worst_case"]["is_per_example"]) == (0.6, True)
     assert (card["epsilon"], card["epsilons"]) == ("8/255", ["8/255", "16/255"])
 
 
-def test_of_several_attacks_at_one_radius_the_lowest_figure_counts_and_is_no_worst_case_per_example() -> None:
+def test_of_attacks_at_one_radius_the_lowest_counts_and_is_no_worst_case_per_example() -> None:
     card = evaluation_card(0.9, [figure(0.6), figure(0.5, steps=100)], 100, ABOUT)
     worst = card["worst_case"]
     assert (worst["accuracy"], worst["num_attacks"], worst["is_per_example"]) == (0.5, 2, False)

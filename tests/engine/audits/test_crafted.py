@@ -81,7 +81,7 @@ def test_the_released_code_s_space_has_no_ball_to_leave() -> None:
     exhaust(crafted_steps(bench_of(robust_linear(), space=RELEASED), moved_by(0.2), ALL))
 
 
-def test_gradient_survivors_leave_out_what_needed_no_gradients_and_what_left_the_ball() -> None:
+def test_gradient_survivors_leave_out_what_needed_no_gradient_or_left_the_ball() -> None:
     subject = bench()
     for label, is_in_ball, rows in (("square", True, 0), ("pgd", True, 1), ("apgd-ce", True, 2), ("far pgd", False, 3)):
         survives = ALL.clone()

@@ -33,7 +33,7 @@ def test_an_adversarially_trained_network_passes_every_diagnostic_that_applies_t
     assert verdicts["too-good"] == "not-run"
 
 
-def test_an_undefended_network_keeps_nothing_at_8_255_and_no_attack_on_it_is_at_fault() -> None:
+def test_an_undefended_network_keeps_nothing_at_8_255_and_no_attack_is_at_fault() -> None:
     verdicts, found = examine(fixtures.bench_of(fixtures.undefended(), fixtures.images_of(60)))
     assert not found.worst_case.any()
     assert "fails" not in verdicts.values()

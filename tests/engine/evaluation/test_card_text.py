@@ -46,7 +46,7 @@ def test_only_what_does_not_pass_is_explained() -> None:
     assert "title of a" in text
 
 
-def test_an_attack_that_has_no_such_setting_shows_a_dash_and_one_outside_the_ball_does_not_count() -> None:
+def test_a_setting_an_attack_lacks_is_a_dash_and_what_left_the_ball_does_not_count() -> None:
     text = as_markdown(card(attacks=[attack(), attack(label="noise", steps=None, counts=False)]))
     assert "| PGD-10 | pixel | 8/255 | 10 | 2/255 | 1 | fp32 | 50.0 | 8.0/255, mean 4.0/255 | yes |" in text
     assert "| noise | pixel | 8/255 | – | 2/255 | 1 | fp32 | 50.0 | 8.0/255, mean 4.0/255 | no |" in text

@@ -148,7 +148,7 @@ def test_a_radius_of_zero_gives_natural_accuracy(checkpoint: Path) -> None:
     assert accuracy.robust[0].accuracy == accuracy.natural
 
 
-def test_unless_told_otherwise_the_classifier_is_the_one_the_checkpoint_was_measured_with(checkpoint: Path) -> None:
+def test_by_default_the_classifier_is_the_one_the_checkpoint_was_measured_with(checkpoint: Path) -> None:
     assert ask(checkpoint).classifier == load_trained_network(checkpoint)[0].classifier == "adversarial"
 
 
@@ -291,9 +291,7 @@ def test_the_released_codes_space_is_that_of_the_network(checkpoint: Path) -> No
     assert report.accuracy == expected
 
 
-def test_figures_of_the_released_codes_space_say_that_they_are_of_no_ball_and_how_far_images_moved(
-    checkpoint: Path,
-) -> None:
+def test_released_code_figures_say_that_they_are_of_no_ball_and_how_far_images_moved(checkpoint: Path) -> None:
     (figure,) = ask(checkpoint, epsilons=(Fraction(8, 255),), space="released-code").to_record()["robust"]
     assert (figure["space"], figure["is_epsilon_ball"]) == ("released-code", False)
     assert figure["largest_distance"] > figure["mean_distance"] > 16 / 255

@@ -57,9 +57,7 @@ def test_the_released_code_s_space_changes_nothing_where_nothing_is_attacked(rec
 
 
 @pytest.mark.parametrize("recipe", ["at", "trades", "rocl-at", "claf"])
-def test_the_released_code_s_space_moves_attack_probe_and_evaluation_and_takes_its_deviations(
-    recipe: RecipeName,
-) -> None:
+def test_the_released_codes_space_sets_attack_probe_evaluation_and_deviations(recipe: RecipeName) -> None:
     config = resolve_recipe("tiny", recipe, space_overrides("released-code", recipe))
     assert {config.attack.space, config.probe.space, config.evaluation.space} == {"released-code"}
     assert config.model.std == (0.2023, 0.1994, 0.2010)

@@ -126,7 +126,7 @@ def rate_of_noise(num: int, either: float, allowance: float) -> float:
 @pytest.mark.parametrize("either", [0.02, 0.1, 0.3, 0.45])
 @pytest.mark.parametrize("allowance", [0.0, MARGIN_ALLOWANCE])
 @pytest.mark.parametrize("num", [16, 64, 250])
-def test_of_two_attacks_at_the_edge_of_honesty_noise_raises_less_than_1_alarm_in_4000(
+def test_of_two_attacks_at_the_edge_of_honesty_noise_raises_below_1_alarm_in_4000(
     num: int, allowance: float, either: float
 ) -> None:
     """The edge is where an honest network comes closest to an alarm: further inside, false alarms are rarer."""

@@ -299,7 +299,7 @@ def test_a_pickle_is_refused_whatever_its_name(tmp_path: Path, content: bytes) -
 
 
 @pytest.mark.parametrize(("start", "header_bytes"), [(b"\x80", 0x4080), (b"PK", 0x4B50)])
-def test_a_checkpoint_whose_header_has_a_length_like_the_first_bytes_of_a_pickle_is_none(
+def test_a_header_whose_length_reads_like_the_start_of_a_pickle_is_no_checkpoint(
     path: Path, data: bytes, start: bytes, header_bytes: int
 ) -> None:
     padding = header_bytes - (header_end(data) - 8)

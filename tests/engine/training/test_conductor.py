@@ -517,9 +517,7 @@ def test_a_checkpoint_has_no_figures_of_a_state_before(new_run: NewRun) -> None:
     assert measured == {8, 12, 13, 14}, "linear evaluation, steps 13 and 14, leaves encoder and attack classifier alone"
 
 
-def test_a_stop_as_linear_evaluation_begins_does_not_take_the_figures_of_the_best_checkpoint_away(
-    new_run: NewRun,
-) -> None:
+def test_a_stop_as_linear_evaluation_begins_leaves_the_best_checkpoint_its_figures(new_run: NewRun) -> None:
     directory = new_run()
     play(directory, when(at_phase("linear_evaluation"), Control.stop))
     best = [entry.info for entry in list_checkpoints(directory.path) if "best" in entry.kept_as]

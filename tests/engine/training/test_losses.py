@@ -313,6 +313,6 @@ def test_the_logit_distance_is_the_mean_square_over_examples_and_classes(logits:
     assert logit_distance(attacked, natural).item() == pytest.approx(sum(squares) / len(squares), rel=1e-6, abs=1e-9)
 
 
-def test_the_gradient_of_the_logit_distance_is_that_of_finite_differences_on_both_sides() -> None:
+def test_the_logit_distances_gradient_is_that_of_finite_differences_on_both_sides() -> None:
     attacked, natural = (unit_projections((1, 3, 4), seed)[0].requires_grad_(True) for seed in (13, 14))
     assert torch.autograd.gradcheck(logit_distance, (attacked, natural))

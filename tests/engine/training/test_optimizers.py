@@ -61,7 +61,7 @@ def test_warm_up_rises_linearly_from_zero_to_the_base_rate() -> None:
     assert warming == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4])
 
 
-def test_after_warm_up_the_cosine_begins_at_the_base_rate_and_takes_the_steps_that_are_left() -> None:
+def test_after_warm_up_the_cosine_begins_at_the_base_rate_and_takes_the_other_steps() -> None:
     assert rate(3, warmup_epochs=1) == 0.4
     assert rate(3 + 3, warmup_epochs=1) == pytest.approx(0.2 * (1 + math.cos(math.pi * 3 / 9)))
 
@@ -123,7 +123,7 @@ def test_a_line_falls_from_the_base_rate_to_the_final_fraction_of_it() -> None:
     assert values == pytest.approx([0.4, 0.35, 0.3, 0.25, 0.2, 0.2])
 
 
-def test_after_warm_up_the_line_begins_at_the_base_rate_and_takes_the_steps_that_are_left() -> None:
+def test_after_warm_up_the_line_begins_at_the_base_rate_and_takes_the_other_steps() -> None:
     values = [rate(step, schedule="linear", warmup_epochs=1) for step in (0, 2, 3, 6, TOTAL)]
     assert values == pytest.approx([0.1, 0.3, 0.4, 0.4 * 6 / 9, 0.0])
 

@@ -160,7 +160,7 @@ def test_an_evaluation_has_the_restarts_of_its_settings() -> None:
     assert suite_of(EvaluationConfig(restarts=5), ModelConfig()).restarts == 5
 
 
-def test_what_decides_is_a_setting_of_evaluations_and_in_a_probe_always_the_last_point() -> None:
+def test_what_decides_is_set_for_evaluations_and_in_a_probe_always_the_last_point() -> None:
     assert suite_of(EvaluationConfig(), ModelConfig()).decides == "last"
     assert suite_of(EvaluationConfig(decides="any"), ModelConfig()).decides == "any"
     assert suite_of(ProbeConfig(), ModelConfig()).decides == "last"

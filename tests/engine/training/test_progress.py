@@ -81,7 +81,7 @@ def test_the_remaining_time_is_unknown_before_anything_was_measured() -> None:
     assert fresh().phase_remaining(1) is None
 
 
-def test_the_remaining_time_is_the_sum_of_the_units_left_times_their_measured_seconds() -> None:
+def test_the_remaining_time_sums_the_units_left_times_their_measured_seconds() -> None:
     progress = fresh()
     for kind, seconds in (("a", 2.0), ("b", 7.0), ("c", 11.0)):
         progress.finish(1, kind, seconds)

@@ -209,9 +209,7 @@ class Pooled(nn.Module):
 
 
 @pytest.mark.parametrize("method", ["claf", "at", "trades", "rocl"])
-def test_a_registered_model_trains_by_methods_of_ours_and_its_checkpoint_is_read_again(
-    tmp_path: Path, method: str
-) -> None:
+def test_a_registered_model_trains_by_our_methods_and_its_checkpoint_is_read_again(tmp_path: Path, method: str) -> None:
     register_model("mine")(Pooled)
     path = trained(short(method, model__architecture="mine", supervised__attack_batch_norm="batch"), tmp_path)
     entry = list_checkpoints(path)[0]

@@ -207,7 +207,7 @@ METHODS = [
 
 
 @pytest.mark.parametrize(("method", "rocl", "reported", "trained"), METHODS)
-def test_a_run_reports_the_last_classifiers_of_its_method_and_its_checkpoint_offers_no_other(
+def test_a_run_reports_its_methods_last_classifiers_and_its_checkpoint_no_other(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     method: str,

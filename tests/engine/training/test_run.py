@@ -551,7 +551,7 @@ def test_a_diverged_run_goes_on_from_its_last_good_checkpoint(
     assert outcome(directory.path) == whole.outcome
 
 
-def test_an_absurd_learning_rate_ends_in_a_failure_and_not_in_a_checkpoint_of_nonsense(new_run: NewRun) -> None:
+def test_an_absurd_learning_rate_ends_in_a_failure_and_no_checkpoint_of_nonsense(new_run: NewRun) -> None:
     directory = new_run(features_optimizer={"learning_rate": 1e30}, contrastive__epochs=4)
     fail(directory, NonFiniteLoss)
     for entry in list_checkpoints(directory.path):

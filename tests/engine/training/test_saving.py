@@ -174,7 +174,7 @@ def test_a_checkpoint_of_a_state_that_was_not_measured_carries_no_figures(
         assert saving.describe(session, directory, phase, 0, requested=False).metrics == {}
 
 
-def test_until_the_classifier_of_a_phase_is_measured_a_checkpoint_goes_by_the_one_before(
+def test_until_a_phases_classifier_is_measured_a_checkpoint_goes_by_the_one_before(
     session: Session, directory: RunDirectory
 ) -> None:
     """Else a stop as linear evaluation begins would overwrite the best checkpoint with one that has no figures."""

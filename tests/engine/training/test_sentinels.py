@@ -82,7 +82,7 @@ def test_on_a_linear_network_all_attacks_find_the_same() -> None:
     assert len(set(found.values())) == 1
 
 
-def test_a_one_step_attack_that_finds_more_than_the_probe_did_raises_the_alert_of_masking() -> None:
+def test_a_one_step_attack_that_finds_more_than_the_probe_alerts_of_masking() -> None:
     nothing_broken = torch.ones(64, dtype=torch.bool)
     _, found = exhaust(sentinel_steps(Scaled(1.0), bright_images(), suite(), (nothing_broken,), FP32))
     assert ONE_STEP_ATTACK in begun(found)

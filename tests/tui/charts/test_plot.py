@@ -96,7 +96,7 @@ def test_every_row_has_the_width_of_the_chart(
     assert not rows or len("".join(text for text, _ in rows[0])) <= width
 
 
-def test_places_on_the_horizontal_axis_can_be_named_and_overlapping_names_are_left_out() -> None:
+def test_places_on_the_horizontal_axis_have_names_and_overlapping_ones_are_left_out() -> None:
     marks = ((0.0, "0/255"), (1.0, "1/255"), (10.0, "10/255"))
     options = ChartOptions(is_percent=True, x_name="ε", x_marks=marks)
     rows = plot([ChartLine("a", "#56b4e9", series([0.5, 0.2]))], 40, 8, options)

@@ -98,7 +98,7 @@ def test_only_an_audit_that_fails_ends_with_8(engine: Audit, verdict: str, code:
     assert cli.run(["audit", "old", *options]) == code
 
 
-def test_without_options_it_is_a_quick_audit_of_the_best_checkpoint_as_the_run_reported_it(
+def test_without_options_it_audits_the_best_checkpoint_quickly_as_it_was_reported(
     engine: Audit, checkpoint: Path
 ) -> None:
     request = asked(engine)

@@ -67,9 +67,7 @@ def test_the_default_is_the_paper_s_own_scale_in_pixel_space_with_one_seed(asked
     assert (asked[0].scale, asked[0].space, asked[0].seeds, asked[0].data) == ("paper", "pixel", 1, None)
 
 
-def test_lines_tell_when_a_row_ends_and_the_table_sets_paper_ours_and_difference_below_each_other(
-    capsys: Shown,
-) -> None:
+def test_lines_tell_when_a_row_ends_and_the_table_lists_paper_ours_and_difference(capsys: Shown) -> None:
     assert reproduce("table4") == 0
     shown = capsys.readouterr()
     assert "trains" in shown.err
@@ -88,7 +86,7 @@ def test_a_row_that_failed_is_told_and_the_exit_code_says_so(capsys: Shown) -> N
     assert "training diverged" in shown.out
 
 
-def test_figures_of_no_epsilon_ball_are_labelled_and_stand_beside_how_far_images_were_moved(capsys: Shown) -> None:
+def test_figures_of_no_epsilon_ball_are_labelled_and_say_how_far_images_were_moved(capsys: Shown) -> None:
     assert reproduce("table4", "--space", "released-code") == 0
     shown = capsys.readouterr().out
     assert "not accuracy in an epsilon-ball" in shown
@@ -158,7 +156,7 @@ def test_leaving_the_console_by_a_signal_stays_its_code(console: list[ConsoleRes
 
 
 @pytest.mark.parametrize("ui", ["plain", "jsonl"])
-def test_a_crash_in_lines_ends_as_unexpected_and_leaves_its_traceback_beside_the_table(
+def test_a_crash_in_lines_ends_as_unexpected_and_leaves_a_traceback_beside_the_table(
     root: Path, capsys: Shown, ui: str
 ) -> None:
     assert reproduce("table4", "--seeds", "3", "--data", "folder:crash", ui=ui) == exit_codes.UNEXPECTED

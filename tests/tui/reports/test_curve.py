@@ -102,7 +102,7 @@ def test_the_chart_has_the_radii_under_it_and_both_curves_fall() -> None:
     assert all(first < last for first, last in zip(*heights, strict=True))
 
 
-def test_the_chart_begins_with_natural_accuracy_where_a_ball_of_radius_0_was_not_attacked() -> None:
+def test_where_radius_0_was_not_attacked_the_chart_begins_with_natural_accuracy() -> None:
     whole = curve_of()
     minimal = MinimalPerturbations(RADII[4:], 20, (300, *whole.minimal.broken[5:]), 180)
     for space, first in (("pixel", "0"), ("released-code", "8/255")):

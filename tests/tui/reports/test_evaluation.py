@@ -188,7 +188,7 @@ def test_foreign_text_in_a_report_is_cleaned() -> None:
     assert all(character.isprintable() for line in lines for character in line)
 
 
-def test_the_sentence_takes_the_largest_distance_of_all_figures_and_the_mean_of_their_means() -> None:
+def test_the_sentence_takes_the_largest_of_all_distances_and_the_mean_of_the_means() -> None:
     robust = [
         {"space": "released-code", "largest_distance": 0.4, "mean_distance": 0.2},
         {"space": "released-code", "largest_distance": 0.2, "mean_distance": 0.4},

@@ -120,7 +120,7 @@ def test_output_is_the_only_module_that_prints() -> None:
     assert found == {"output.py"}
 
 
-def test_what_is_told_besides_progress_goes_where_the_teller_writes_and_the_report_comes_last(capsys: Shown) -> None:
+def test_what_is_no_progress_goes_where_the_teller_writes_and_the_report_comes_last(capsys: Shown) -> None:
     def told() -> Generator[Pulse | str, None, str]:
         yield Pulse("attack", 0, 2)
         yield "first"
@@ -133,9 +133,7 @@ def test_what_is_told_besides_progress_goes_where_the_teller_writes_and_the_repo
     assert (shown.out, shown.err) == ("first\nsecond\n", "")
 
 
-def test_what_is_told_leaves_a_terminal_through_stdout_although_a_bar_is_drawn_on_stderr(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_what_is_told_in_a_terminal_goes_to_stdout_although_a_bar_is_on_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True

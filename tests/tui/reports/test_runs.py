@@ -159,7 +159,7 @@ def test_a_run_without_figures_has_nothing_to_audit() -> None:
     assert "unaudited" not in text_of(reports.runs_table([run()]))
 
 
-def test_the_figures_of_a_run_that_ended_are_unaudited_and_the_way_to_audit_them_can_be_pasted() -> None:
+def test_figures_of_an_ended_run_are_unaudited_and_the_way_to_audit_can_be_pasted() -> None:
     shown = text_of(*reports.run_report(finished(), Path("/runs/my run")))
     assert "unaudited: claf-tui audit 'my run' asks whether they can be believed" in shown
     assert "unaudited" not in text_of(*reports.run_report(None, Path("/runs/my run")))

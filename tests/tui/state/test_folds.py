@@ -138,9 +138,7 @@ def test_the_accuracies_of_fast_training_become_two_curves(started: RunState) ->
     assert state.alerts == ()
 
 
-def test_while_a_collapse_lasts_its_checks_are_errors_of_the_log_and_its_beginning_alone_is_an_alert(
-    started: RunState,
-) -> None:
+def test_each_check_of_a_lasting_collapse_is_an_error_its_beginning_alone_an_alert(started: RunState) -> None:
     lasting = [checked(5 * epoch, epoch, 0.01, has_collapsed=True) for epoch in (3, 4)]
     begins = [checked(10, 2, 0.003, has_collapsed=True), collapsed(10, 2)]
     state = fold(checked(5, 1, 0.41), *begins, *lasting, state=started)

@@ -92,7 +92,7 @@ def test_the_end_is_named_after_what_happened(
     assert end_word(table(rows(*statuses)), has_failed=has_failed, was_stopped=was_stopped) == word
 
 
-def test_an_engine_that_leaves_before_it_tells_of_a_table_has_failed_unless_it_was_stopped() -> None:
+def test_an_engine_that_leaves_before_telling_of_a_table_has_failed_unless_stopped() -> None:
     assert end_word(None, has_failed=False, was_stopped=False) == "FAILED"
     assert end_word(None, has_failed=False, was_stopped=True) == "STOPPED"
 

@@ -30,7 +30,7 @@ def drawn(told: ReproductionChanged, width: int = 138, word: str = "RUNNING") ->
     return [line.plain for line in (*head_lines(told, layout), *body_lines(scene, width))]
 
 
-def test_ours_stands_beside_the_paper_with_the_difference_and_what_is_missing_is_a_dash() -> None:
+def test_ours_stands_beside_the_paper_with_the_difference_and_a_gap_is_a_dash() -> None:
     lines = drawn(filled())
     assert "95.5 ★94.1  -1.4" in lines[2]
     assert "18.3 ★18.3   0.0" in lines[3]

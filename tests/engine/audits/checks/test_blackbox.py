@@ -1,6 +1,5 @@
 import builtins
 import copy
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,20 +10,24 @@ from torch import Tensor, nn
 from claf_engine.audits.bench import Bench
 from claf_engine.audits.checks import blackbox
 from claf_engine.audits.checks.blackbox import CHECKS
-from claf_engine.audits.diagnostic import Finding, NotRun
-from claf_engine.data import Split, to_pixels
+from claf_engine.audits.diagnostic import NotRun
+from claf_engine.data import Split
 from claf_engine.terms.errors import ClafError
 from tests.engine.audits import fixtures
 from tests.engine.audits.fixtures import (
     BUDGET,
     RELEASED,
+    SOUND,
+    Build,
+    Damage,
     check_of,
-    found,
+    examiner,
     gradient_killed,
     images_of,
+    misclassified,
     quantised,
+    resumed,
     robust,
-    robust_linear,
     saturated,
     undefended,
 )
@@ -32,15 +35,12 @@ from tests.engine.tiny import exhaust
 
 NAMES = [check.name for check in CHECKS]
 FEW = replace(BUDGET, square_queries=40)
+examined = examiner(CHECKS)
 
 
 def bench_of(model: nn.Module, split: Split | None = None, **changes: Any) -> Bench:
     """A bench that affords few queries."""
     return fixtures.bench_of(model, split, **{"budget": FEW, **changes})
-
-
-def examined(name: str, bench: Bench) -> Finding:
-    return found(check_of(CHECKS, name), bench)
 
 
 class FewClasses(nn.Module):
@@ -56,14 +56,14 @@ class FewClasses(nn.Module):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("make", [robust, robust_linear, undefended])
-def test_a_network_that_hides_nothing_passes(name: str, make: Callable[[], nn.Module]) -> None:
-    assert examined(name, bench_of(make())).verdict == "passes"
+@pytest.mark.parametrize("build", SOUND)
+def test_a_network_that_hides_nothing_passes(name: str, build: Build) -> None:
+    assert examined(name, bench_of(build())).verdict == "passes"
 
 
-@pytest.mark.parametrize(("spoil", "make"), [(gradient_killed, robust), (quantised, robust), (quantised, undefended)])
-def test_square_fails_hidden_gradients(spoil: Callable[[nn.Module], nn.Module], make: Callable[[], nn.Module]) -> None:
-    bench = bench_of(spoil(make()))
+@pytest.mark.parametrize(("damage", "build"), [(gradient_killed, robust), (quantised, robust), (quantised, undefended)])
+def test_square_fails_hidden_gradients(damage: Damage, build: Build) -> None:
+    bench = bench_of(damage(build()))
     finding = examined("square", bench)
     assert finding.verdict == "fails"
     assert finding.values["share"] > 0.02
@@ -76,9 +76,9 @@ def test_square_is_not_asked_about_what_gradients_broke() -> None:
     assert examined("square", bench_of(robust())).values["attacked"] == 48
 
 
-@pytest.mark.parametrize("make", [robust, undefended])
-def test_saturated_logits_silence_cross_entropy_but_not_a_difference_of_logits(make: Callable[[], nn.Module]) -> None:
-    finding = examined("ce-dlr-gap", bench_of(saturated(make())))
+@pytest.mark.parametrize("build", [robust, undefended])
+def test_saturated_logits_silence_cross_entropy_but_not_a_difference_of_logits(build: Build) -> None:
+    finding = examined("ce-dlr-gap", bench_of(saturated(build())))
     assert finding.verdict == "fails"
     assert finding.values["gap"] > 0.07
 
@@ -137,9 +137,8 @@ def test_there_is_a_pulse_before_every_call_of_the_library(monkeypatch: pytest.M
 def test_an_audit_that_goes_on_does_not_ask_the_library_again(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     bench = bench_of(gradient_killed(robust()))
     before = examined(name, bench)
-    resumed = Bench(bench.subject, bench.budget, tuple(bench.outcomes.values()))
     monkeypatch.setattr(blackbox, "_build", None)
-    assert examined(name, resumed) == before
+    assert examined(name, resumed(bench)) == before
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -166,10 +165,8 @@ def test_a_claim_in_the_released_code_s_space_is_not_run(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_passes_where_nothing_is_classified_correctly(name: str) -> None:
-    split = images_of()
-    wrong = Split(split.images, (robust()(to_pixels(split.images)).argmax(1) + 1) % 4)
     with pytest.raises(NotRun, match="no image is classified correctly"):
-        examined(name, bench_of(robust(), wrong))
+        examined(name, bench_of(robust(), misclassified(robust())))
 
 
 def test_two_classes_are_too_few_for_the_gap_and_enough_for_square() -> None:

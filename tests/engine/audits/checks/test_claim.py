@@ -7,20 +7,23 @@ from torch import Tensor, nn
 
 from claf_engine.audits.bench import NATURAL, Bench, Outcome
 from claf_engine.audits.checks.claim import CHECKS, claimed_steps
-from claf_engine.audits.diagnostic import Finding, NotRun
+from claf_engine.audits.diagnostic import NotRun
 from claf_engine.data import Split
 from claf_engine.events.ticks import Pulse
 from claf_engine.terms.errors import DataError
 from tests.engine.audits.fixtures import (
     EPSILON,
     RELEASED,
+    SOUND,
+    Build,
     Linear,
     bench_of,
-    check_of,
-    found,
+    examiner,
     gradient_killed,
+    grey,
     images_of,
     linear_robust_accuracy,
+    misclassified,
     quantised,
     random_forward,
     robust,
@@ -32,27 +35,18 @@ from tests.engine.audits.fixtures import (
 )
 from tests.engine.tiny import exhaust
 
-SOUND = [robust, undefended, robust_linear, undefended_linear]
 REPEATABLE = [*SOUND, lambda: gradient_killed(robust()), lambda: quantised(robust()), lambda: saturated(robust())]
-
-
-def examined(name: str, bench: Bench) -> Finding:
-    return found(check_of(CHECKS, name), bench)
-
-
-def all_wrong() -> Split:
-    split = images_of(8)
-    return Split(split.images, (split.labels + 2) % 4)
+examined = examiner(CHECKS)
 
 
 @pytest.mark.parametrize("build", SOUND)
 @pytest.mark.parametrize("name", [check.name for check in CHECKS])
-def test_a_sound_attack_on_a_sound_model_passes(name: str, build: type[nn.Module]) -> None:
+def test_a_sound_attack_on_a_sound_model_passes(name: str, build: Build) -> None:
     assert examined(name, bench_of(build())).verdict == "passes"
 
 
 @pytest.mark.parametrize("build", [undefended, undefended_linear])
-def test_the_claims_attack_leaves_nothing_of_an_undefended_model(build: type[nn.Module]) -> None:
+def test_the_claims_attack_leaves_nothing_of_an_undefended_model(build: Build) -> None:
     assert exhaust(claimed_steps(bench_of(build())))[1].accuracy == 0
 
 
@@ -71,13 +65,18 @@ def test_the_closed_form_is_not_the_same_everywhere() -> None:
 
 
 @pytest.mark.parametrize("build", REPEATABLE)
-def test_whatever_is_repeatable_survives_an_attack_of_epsilon_zero(build: type[nn.Module]) -> None:
+def test_whatever_is_repeatable_survives_an_attack_of_epsilon_zero(build: Build) -> None:
     finding = examined("epsilon-zero", bench_of(build()))
     assert (finding.verdict, finding.values["changed_share"]) == ("passes", 0)
 
 
+def clamped() -> Bench:
+    """Images darker than the mean everywhere, of which a clamp of normalised values leaves nothing."""
+    return bench_of(undefended_linear(), images_of(level=56), space=RELEASED)
+
+
 def test_clamping_normalised_images_fails_at_epsilon_zero_and_says_from_what_to_what() -> None:
-    finding = examined("epsilon-zero", bench_of(undefended(), space=RELEASED))
+    finding = examined("epsilon-zero", clamped())
     assert finding.verdict == "fails"
     assert finding.figure == f"100.0 % -> {100 * finding.values['attacked']:.1f} %"
     assert finding.values["attacked"] < 0.6
@@ -97,7 +96,7 @@ class Shuffled(nn.Module):
 
 
 def test_a_model_that_answers_otherwise_the_second_time_fails_at_epsilon_zero() -> None:
-    split = Split(torch.full((4, 3, 2, 2), 128, dtype=torch.uint8), torch.ones(4, dtype=torch.int64))
+    split = Split(grey(4).images, torch.ones(4, dtype=torch.int64))
     assert examined("epsilon-zero", bench_of(Shuffled(), split)).figure == "100.0 % -> 0.0 %"
 
 
@@ -128,7 +127,7 @@ def test_an_attack_of_epsilon_zero_changes_no_worst_case() -> None:
 
 
 def test_the_released_codes_clamp_moves_images_further_than_the_claim() -> None:
-    finding = examined("distance", bench_of(undefended(), space=RELEASED))
+    finding = examined("distance", clamped())
     assert finding.verdict == "fails"
     assert finding.figure == f"{255 * finding.values['largest']:.1f}/255 against 8/255"
     assert finding.values["largest"] > 40 / 255
@@ -150,8 +149,7 @@ class Poisoned(nn.Module):
 
 
 def test_an_attack_that_makes_images_which_are_not_finite_fails_the_distance() -> None:
-    split = Split(torch.full((4, 3, 2, 2), 128, dtype=torch.uint8), torch.zeros(4, dtype=torch.int64))
-    finding = examined("distance", bench_of(Poisoned(), split))
+    finding = examined("distance", bench_of(Poisoned(), grey(4)))
     assert finding.verdict == "fails"
     assert "not finite" in finding.figure
 
@@ -169,7 +167,7 @@ def test_an_error_of_another_kind_is_no_verdict_on_the_distance(monkeypatch: pyt
 @pytest.mark.parametrize("name", ["epsilon-zero", "distance"])
 def test_where_nothing_is_right_nothing_is_attacked_and_nothing_passes(name: str) -> None:
     with pytest.raises(NotRun, match="no image is classified correctly"):
-        examined(name, bench_of(robust(), all_wrong()))
+        examined(name, bench_of(robust(), misclassified(robust())))
 
 
 @pytest.mark.parametrize(("epsilon", "step_size", "verdict"), [(8, 2, "passes"), (10, 2, "passes"), (16, 2, "warns")])

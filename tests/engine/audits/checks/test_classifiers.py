@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,14 +8,14 @@ from torch import nn
 from claf_engine.audits.bench import Bench
 from claf_engine.audits.checks.classifiers import CHECKS, fallen
 from claf_engine.audits.diagnostic import Finding, NotRun
-from claf_engine.data import Split
-from claf_engine.models.network import Network
 from tests.engine.audits.fixtures import (
-    RELEASED,
-    bench_of,
+    BUDGET,
+    Damage,
     found,
     gradient_killed,
     images_of,
+    misclassified,
+    refitting_bench,
     robust,
     robust_network,
     saturated,
@@ -24,14 +24,7 @@ from tests.engine.audits.fixtures import (
 )
 from tests.engine.tiny import exhaust
 
-TRAIN = images_of(200, seed=1)
 KINDS = {"natural", "adversarial", "nearest mean"}
-Build = Callable[[], nn.Module]
-
-
-def bench(model: nn.Module, network: Network | None, **changes: Any) -> Bench:
-    options: dict[str, Any] = {"train": TRAIN, **changes}
-    return bench_of(model, network=network, **options)
 
 
 def examined(begun: Bench) -> Finding:
@@ -39,38 +32,44 @@ def examined(begun: Bench) -> Finding:
 
 
 @pytest.mark.parametrize("damage", [lambda model: model, saturated])
-def test_an_adversarially_trained_network_passes(damage: Callable[[nn.Module], nn.Module]) -> None:
-    finding = examined(bench(damage(robust()), robust_network()))
+def test_an_adversarially_trained_network_passes(damage: Damage) -> None:
+    finding = examined(refitting_bench(damage(robust()), robust_network()))
     assert finding.verdict == "passes"
     assert finding.values["worst"] == pytest.approx(0.8)
 
 
 def test_of_an_undefended_network_nothing_is_left_to_find() -> None:
-    finding = examined(bench(undefended(), undefended_network()))
+    finding = examined(refitting_bench(undefended(), undefended_network()))
     assert (finding.verdict, finding.values["pgd"]) == ("passes", 0)
 
 
 def test_a_classifier_that_hides_the_gradient_of_a_weak_encoder_fails() -> None:
-    finding = examined(bench(gradient_killed(undefended()), undefended_network()))
+    finding = examined(refitting_bench(gradient_killed(undefended()), undefended_network()))
     assert finding.verdict == "fails"
     assert (finding.values["pgd"], finding.values["worst"], finding.values["drop"]) == (1, 0, 1)
 
 
 def test_behind_a_hidden_gradient_the_true_robustness_is_found() -> None:
-    honest = examined(bench(robust(), robust_network()))
-    hidden = examined(bench(gradient_killed(robust()), robust_network()))
+    honest = examined(refitting_bench(robust(), robust_network()))
+    hidden = examined(refitting_bench(gradient_killed(robust()), robust_network()))
     assert hidden.verdict == "fails"
     assert hidden.values["pgd"] > honest.values["pgd"]
     assert hidden.values["worst"] == honest.values["worst"]
 
 
-def test_each_refitted_classifier_tells_its_own_accuracy_naturally_and_under_its_own_attack() -> None:
-    classifiers = examined(bench(robust(), robust_network())).values["classifiers"]
+def test_each_refitted_classifier_tells_its_accuracy_naturally_and_under_its_attack() -> None:
+    # No tint of another class, and images enough for the adversarial classifier, which is fitted on a quarter of them.
+    changes: dict[str, Any] = {
+        "split": images_of(36),
+        "train": images_of(800, seed=1),
+        "budget": replace(BUDGET, fit_images=800),
+    }
+    classifiers = examined(refitting_bench(robust(), robust_network(), **changes)).values["classifiers"]
     assert set(classifiers) == KINDS
     assert classifiers["natural"]["natural"] > 0.9
     for values in classifiers.values():
         assert 0.5 < values["own_attack"] <= values["natural"]
-    weak = examined(bench(undefended(), undefended_network())).values["classifiers"]
+    weak = examined(refitting_bench(undefended(), undefended_network())).values["classifiers"]
     assert all(values["own_attack"] == 0 for values in weak.values())
 
 
@@ -79,13 +78,13 @@ def test_the_claims_classifier_is_the_judge() -> None:
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return nn.functional.one_hot(torch.arange(len(images)) % 4, 4) + 0 * images.flatten(1)[:, :4]
 
-    finding = examined(bench(Stubborn(), undefended_network()))
+    finding = examined(refitting_bench(Stubborn(), undefended_network()))
     assert finding.values["worst"] == 1
     assert finding.values["classifiers"]["natural"]["own_attack"] == 0
 
 
 def test_what_the_refitted_classifiers_found_counts_for_the_worst_case() -> None:
-    begun = bench(gradient_killed(undefended()), undefended_network())
+    begun = refitting_bench(gradient_killed(undefended()), undefended_network())
     examined(begun)
     assert not begun.worst_case().any()
     kept = [outcome for label, outcome in begun.outcomes.items() if "refitted" in label]
@@ -107,16 +106,16 @@ def test_more_than_a_point_warns_and_more_than_five_fail(broken: int, verdict: s
 
 
 def test_an_interrupted_check_finds_the_same_when_it_is_run_again() -> None:
-    first = bench(robust(), robust_network())
+    first = refitting_bench(robust(), robust_network())
     finding = examined(first)
     labels = [label for label in first.outcomes if "adversarial" not in label]
-    resumed = bench(robust(), robust_network())
+    resumed = refitting_bench(robust(), robust_network())
     resumed.outcomes = {label: first.outcomes[label] for label in labels}
     assert examined(resumed) == finding
 
 
 def test_pgd_has_the_most_starts_and_steps_of_the_budget() -> None:
-    begun = bench(robust(), robust_network())
+    begun = refitting_bench(robust(), robust_network())
     examined(begun)
     made = {
         (each.recipe.attack, each.recipe.steps, each.recipe.restarts) for each in begun.outcomes.values() if each.recipe
@@ -124,30 +123,12 @@ def test_pgd_has_the_most_starts_and_steps_of_the_budget() -> None:
     assert {("pgd", 10, 2), ("pgd", 20, 1)} <= made
 
 
-def test_in_the_released_codes_space_the_attacks_are_made_there() -> None:
-    begun = bench(undefended(), undefended_network(), space=RELEASED)
-    examined(begun)
-    assert all("(released-code)" in label for label in begun.outcomes if "PGD" in label)
-
-
 def test_long_work_is_cut_into_pulses_that_a_stop_may_leave_at() -> None:
-    pulses, _ = exhaust(CHECKS[0].run(bench(robust(), robust_network())))
+    pulses, _ = exhaust(CHECKS[0].run(refitting_bench(robust(), robust_network())))
     assert len(pulses) > 50
     assert all(pulse.abandonable for pulse in pulses)
 
 
-def test_without_an_encoder_it_is_not_run() -> None:
-    with pytest.raises(NotRun, match="needs an encoder"):
-        examined(bench(robust(), None))
-
-
-def test_without_training_images_it_is_not_run() -> None:
-    with pytest.raises(NotRun, match="needs training images"):
-        examined(bench(robust(), robust_network(), train=None))
-
-
 def test_where_nothing_is_right_nothing_passes() -> None:
-    split = images_of(8)
-    wrong = Split(split.images, (split.labels + 2) % 4)
     with pytest.raises(NotRun, match="no image is classified correctly"):
-        examined(bench(robust(), robust_network(), split=wrong))
+        examined(refitting_bench(robust(), robust_network(), split=misclassified(robust())))

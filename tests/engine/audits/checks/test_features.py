@@ -1,21 +1,15 @@
-from typing import Any
-
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
 
 from claf_engine.audits.bench import Bench
 from claf_engine.audits.checks.features import CHECKS, GOALS, cosine, euclidean, nearest_others
-from claf_engine.audits.diagnostic import Finding, NotRun
-from claf_engine.models.network import Network
+from claf_engine.audits.diagnostic import Finding
 from tests.engine.audits.fixtures import (
-    RELEASED,
-    bench_of,
     found,
     gradient_killed,
-    images_of,
+    refitting_bench,
     robust,
     robust_network,
     undefended,
@@ -23,39 +17,30 @@ from tests.engine.audits.fixtures import (
 )
 from tests.engine.tiny import exhaust
 
-TRAIN = images_of(200, seed=1)
-
-
-def bench(model: nn.Module, network: Network | None, **changes: Any) -> Bench:
-    options: dict[str, Any] = {"train": TRAIN, **changes}
-    return bench_of(model, network=network, **options)
-
 
 def examined(begun: Bench) -> Finding:
     return found(CHECKS[0], begun)
 
 
 def test_an_adversarially_trained_network_passes() -> None:
-    finding = examined(bench(robust(), robust_network()))
+    finding = examined(refitting_bench(robust(), robust_network()))
     assert (finding.verdict, finding.values["worst"]) == ("passes", pytest.approx(0.8))
 
 
 def test_a_classifier_that_hides_the_gradient_of_a_weak_encoder_fails() -> None:
-    finding = examined(bench(gradient_killed(undefended()), undefended_network()))
+    finding = examined(refitting_bench(gradient_killed(undefended()), undefended_network()))
     assert finding.verdict == "fails"
     assert (finding.values["pgd"], finding.values["worst"]) == (1, 0)
 
 
 def test_every_goal_breaks_an_undefended_network_by_itself() -> None:
-    attacks = examined(bench(undefended(), undefended_network())).values["attacks"]
+    attacks = examined(refitting_bench(undefended(), undefended_network())).values["attacks"]
     assert set(attacks) == {"push-euclidean", "pull-euclidean", "push-cosine", "pull-cosine"}
     assert all(accuracy < 0.3 for accuracy in attacks.values())
 
 
-def test_what_the_attacks_found_counts_for_the_worst_case_and_is_not_run_twice(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    begun = bench(gradient_killed(undefended()), undefended_network())
+def test_what_the_attacks_found_counts_for_the_worst_case_and_is_not_run_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = refitting_bench(gradient_killed(undefended()), undefended_network())
     finding = examined(begun)
     assert not begun.worst_case().any()
     kept = [outcome for outcome in begun.outcomes.values() if outcome.recipe and "cosine" in outcome.recipe.attack]
@@ -85,23 +70,7 @@ def test_the_distances_are_what_they_are_called() -> None:
     assert cosine(ones, torch.tensor([[6.0, 8.0], [-2.0, 0.0]])).tolist() == pytest.approx([0, 2])
 
 
-def test_in_the_released_codes_space_the_attacks_are_made_there() -> None:
-    begun = bench(undefended(), undefended_network(), space=RELEASED)
-    examined(begun)
-    assert all("(released-code)" in label for label in begun.outcomes if "PGD" in label)
-
-
 def test_long_work_is_cut_into_pulses_that_a_stop_may_leave_at() -> None:
-    pulses, _ = exhaust(CHECKS[0].run(bench(robust(), robust_network())))
+    pulses, _ = exhaust(CHECKS[0].run(refitting_bench(robust(), robust_network())))
     assert len(pulses) > 40
     assert all(pulse.abandonable for pulse in pulses)
-
-
-def test_without_an_encoder_it_is_not_run() -> None:
-    with pytest.raises(NotRun, match="needs an encoder"):
-        examined(bench(robust(), None))
-
-
-def test_without_training_images_it_is_not_run() -> None:
-    with pytest.raises(NotRun, match="needs training images"):
-        examined(bench(robust(), robust_network(), train=None))

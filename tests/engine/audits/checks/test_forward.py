@@ -3,19 +3,19 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from claf_engine.audits.bench import Bench
 from claf_engine.audits.checks.forward import CHECKS, unrepeatable
-from claf_engine.audits.diagnostic import Finding, NotRun
+from claf_engine.audits.diagnostic import NotRun
 from claf_engine.models.modes import BATCH_NORMS
 from tests.engine.audits.fixtures import (
+    Build,
+    Damage,
     Wrapped,
     bench_of,
-    check_of,
     drifted,
     dropout_left_on,
-    found,
+    examiner,
     gradient_killed,
     images_of,
     quantised,
@@ -28,16 +28,12 @@ from tests.engine.audits.fixtures import (
     undefended,
 )
 
-Build = Callable[[], nn.Module]
-SOUND: list[Build] = [robust, undefended]
 NAMES = [check.name for check in CHECKS]
+NETWORKS = [robust, undefended]
+examined = examiner(CHECKS)
 
 
-def examined(name: str, bench: Bench) -> Finding:
-    return found(check_of(CHECKS, name), bench)
-
-
-@pytest.mark.parametrize("build", SOUND)
+@pytest.mark.parametrize("build", NETWORKS)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_sound_model_passes(name: str, build: Build) -> None:
     assert examined(name, bench_of(build())).verdict == "passes"
@@ -55,7 +51,7 @@ def test_dropout_that_ignores_eval_mode_is_not_deterministic() -> None:
 
 
 @pytest.mark.parametrize("damage", [gradient_killed, quantised, softmax_output, saturated, dropout_left_on, drifted])
-def test_what_repeats_itself_is_deterministic(damage: Callable[[nn.Module], nn.Module]) -> None:
+def test_what_repeats_itself_is_deterministic(damage: Damage) -> None:
     finding = examined("deterministic-forward", bench_of(damage(robust())))
     assert (finding.verdict, finding.values["logit_difference"]) == ("passes", 0)
 
@@ -80,7 +76,7 @@ def test_passes_are_compared_in_direction_and_in_prediction() -> None:
     assert num_changed == 1
 
 
-@pytest.mark.parametrize("build", SOUND)
+@pytest.mark.parametrize("build", NETWORKS)
 def test_probabilities_are_no_logits(build: Build) -> None:
     finding = examined("logits", bench_of(softmax_output(build())))
     assert finding.verdict == "fails"

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -16,6 +15,8 @@ from claf_engine.models.network import Pipeline
 from tests.engine.audits.fixtures import (
     BUDGET,
     RELEASED,
+    Build,
+    Damage,
     Wrapped,
     bench_of,
     found,
@@ -30,7 +31,6 @@ from tests.engine.audits.fixtures import (
     undefended_linear,
 )
 
-Build = Callable[[], nn.Module]
 MANY = replace(BUDGET, noise_examples=80, noise_draws=50)
 
 
@@ -48,12 +48,13 @@ def test_an_attack_with_a_gradient_finds_what_was_planted(build: Build) -> None:
 
 
 def test_in_an_undefended_network_most_are_found() -> None:
-    assert examined(undefended()).values["rate"] > 0.8
+    # In a ball as small as what this network reads, so that hardly a point is hidden behind a curve of its features.
+    assert examined(undefended(), epsilon=Fraction(2, 255), step_size=Fraction(1, 510)).values["rate"] > 0.8
 
 
 @pytest.mark.parametrize("damage", [gradient_killed, quantised])
 @pytest.mark.parametrize("build", [robust, robust_linear, undefended_linear])
-def test_without_a_gradient_it_fails(build: Build, damage: Callable[[nn.Module], nn.Module]) -> None:
+def test_without_a_gradient_it_fails(build: Build, damage: Damage) -> None:
     finding = examined(damage(build()))
     assert finding.verdict == "fails"
     assert finding.values["rate"] < 0.3

@@ -1,23 +1,24 @@
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
 
 from claf_engine.audits.bench import Bench
 from claf_engine.audits.checks.transfer import CHECKS
 from claf_engine.audits.diagnostic import Finding, NotRun
-from claf_engine.data import Split, to_pixels
 from tests.engine.audits.fixtures import (
     BUDGET,
     RELEASED,
+    SOUND,
+    Build,
+    Damage,
     Linear,
     bench_of,
     check_of,
     found,
     gradient_killed,
     images_of,
+    misclassified,
     quantised,
     robust,
     robust_linear,
@@ -31,15 +32,15 @@ def examined(bench: Bench) -> Finding:
     return found(check_of(CHECKS, "transfer"), bench)
 
 
-@pytest.mark.parametrize("make", [robust, robust_linear, undefended])
-def test_a_network_that_hides_nothing_passes_with_a_second_model(make: Callable[[], nn.Module]) -> None:
-    finding = examined(bench_of(make(), surrogate=undefended()))
+@pytest.mark.parametrize("build", SOUND)
+def test_a_network_that_hides_nothing_passes_with_a_second_model(build: Build) -> None:
+    finding = examined(bench_of(build(), surrogate=undefended()))
     assert (finding.verdict, finding.values["surrogate"]) == ("passes", "given")
 
 
-@pytest.mark.parametrize("spoil", [gradient_killed, quantised])
-def test_hidden_gradients_fail_and_the_worst_case_knows(spoil: Callable[[nn.Module], nn.Module]) -> None:
-    bench = bench_of(spoil(undefended()), surrogate=undefended())
+@pytest.mark.parametrize("damage", [gradient_killed, quantised])
+def test_hidden_gradients_fail_and_the_worst_case_knows(damage: Damage) -> None:
+    bench = bench_of(damage(undefended()), surrogate=undefended())
     finding = examined(bench)
     assert finding.verdict == "fails"
     assert finding.values["broken_by_transfer_only"] > 0.5
@@ -90,10 +91,8 @@ def test_a_second_model_that_guesses_is_not_run() -> None:
 
 
 def test_nothing_passes_where_nothing_is_classified_correctly() -> None:
-    split = images_of()
-    wrong = Split(split.images, (robust()(to_pixels(split.images)).argmax(1) + 1) % 4)
     with pytest.raises(NotRun, match="no image is classified correctly"):
-        examined(bench_of(robust(), wrong, surrogate=undefended()))
+        examined(bench_of(robust(), misclassified(robust()), surrogate=undefended()))
 
 
 @pytest.mark.parametrize("space", ["pixel", "released-code"])

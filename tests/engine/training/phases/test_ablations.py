@@ -97,7 +97,7 @@ def test_a_classifier_may_be_retrained_on_natural_images() -> None:
     )
 
 
-def test_what_the_classifier_is_retrained_on_changes_the_attack_classifier_and_the_attack_stream_alone() -> None:
+def test_what_is_retrained_on_changes_attack_classifier_and_attack_stream_alone() -> None:
     (natural, natural_ticks), (attacked, attacked_ticks) = retrained("natural"), retrained("adversarial")
     assert losses(natural_ticks, "retrain") != losses(attacked_ticks, "retrain")
     assert differing(natural, attacked) == {"attack"}

@@ -219,7 +219,7 @@ def is_step(tick: object) -> bool:
     return isinstance(tick, Boundary)
 
 
-def test_a_robust_linear_head_that_starts_from_the_attack_classifier_starts_from_scratch() -> None:
+def test_a_robust_linear_head_from_the_attack_classifier_starts_from_scratch() -> None:
     """No attack classifier is trained in this method."""
     session = pretrained("robust-linear")
     fresh = tiny_session(config_of())

@@ -14,7 +14,7 @@ from claf_engine.reproduce.scales import resolve_recipe, space_overrides
 from claf_engine.reproduce.tables import TABLES, Row, Table
 from claf_engine.runs import list_checkpoints, list_runs, read_config, to_plain
 from claf_engine.runs.journal import EVENTS, read_records
-from claf_engine.terms.errors import ConfigError, RunError
+from claf_engine.terms.errors import ConfigError, ForeignFileError, RunError
 from claf_engine.terms.names import ScaleName, SpaceName, TableName
 
 REPRODUCTIONS = "reproductions"
@@ -164,7 +164,10 @@ def trained_part(config: RunConfig) -> dict[str, Any]:
 
 def was_edited(directory: Path) -> bool:
     """Whether a person changed a run's learning rate while it went on; its configuration does not tell."""
-    records = read_records(directory / EVENTS)
+    try:
+        records = list(read_records(directory / EVENTS))
+    except ForeignFileError:
+        return True  # nobody can tell
     return any(record.get("type") == "ValueEdited" and record.get("name") == "learning_rate" for record in records)
 
 

@@ -8,7 +8,6 @@ import shutil
 import socket
 import sys
 import time
-import tomllib
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,12 @@ from pydantic import ValidationError
 from claf_engine.config import RunConfig
 from claf_engine.config.messages import Layer, describe
 from claf_engine.runs.durable import remove_leftovers, write_atomically
+from claf_engine.runs.foreign import read_toml
 from claf_engine.runs.header import read_info
 from claf_engine.runs.journal import EVENTS, METRICS
 from claf_engine.runs.listing import holder, summarise
 from claf_engine.runs.plugins import PLUGINS, missing_plugin, plugin_changes, plugin_records, recorded_plugins
-from claf_engine.terms.errors import CheckpointError, RunError, RunLocked
+from claf_engine.terms.errors import CheckpointError, ForeignFileError, RunError, RunLocked
 
 IMPORTED = "imported"
 """Status of a run that holds weights trained elsewhere."""
@@ -117,12 +117,10 @@ def read_config(path: Path) -> RunConfig:
     """
     plain: dict[str, Any] = {}
     try:
-        plain = tomllib.loads((path / "config.toml").read_text(encoding="utf-8"))
+        plain = read_toml(path / "config.toml")
         return RunConfig.model_validate(plain)
-    except OSError as error:
-        raise RunError(f"cannot read {path / 'config.toml'}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RunError(f"{path / 'config.toml'} is damaged: {error}") from error
+    except ForeignFileError as error:
+        raise RunError(str(error)) from error
     except ValidationError as error:
         if recorded_plugins(path) and (missing := missing_plugin(plain, path)):
             raise RunError(f"run {path.name} needs a plugin: {missing}") from error

@@ -135,6 +135,9 @@ def _train(directory: RunDirectory, control: Control, journal: Journal) -> Itera
     if num_dropped and start:
         text = f"{num_dropped} records after step {start.step} were dropped; the run goes on from its checkpoint"
         yield ev.Notice("info", text, start.step)
+    if journal.num_damaged:
+        text = f"{journal.num_damaged} lines of the journal were no records and are dropped"
+        yield ev.Notice("warning", text, state.cursor.step)
     yield from Conductor(session, phases, control, (directory, journal), pace).play()
 
 

@@ -71,7 +71,10 @@ def parse_override(text: str) -> Override:
     key, equals, value = (part.strip() for part in text.partition("="))
     if not equals or not _KEY.fullmatch(key):
         raise ConfigError(f"--set {text!r} is not KEY=VALUE, such as attack.epsilon=4/255")
-    return Override(key, _parse_value(value))
+    try:
+        return Override(key, _parse_value(value))
+    except RecursionError as error:
+        raise ConfigError(f"--set {key}: lists are nested too deeply") from error
 
 
 def resolve_config(
@@ -156,7 +159,7 @@ def _read_file(path: Path) -> Layer:
         raise ConfigError(f"cannot read the configuration file {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not a TOML file: it is not UTF-8 text") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
 
 
@@ -165,7 +168,7 @@ def _parse_value(text: str) -> Any:
         return None
     try:
         value = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         if text.startswith("[") and text.endswith("]"):
             return [_parse_value(item.strip()) for item in text[1:-1].split(",") if item.strip()]
         return text

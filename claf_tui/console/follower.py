@@ -52,9 +52,8 @@ class Follower:
         lines = [line for tail in self._tails for line in tail.read()]
         found = events_of(parse_records(lines))
         if num_lost := len(lines) - len(found):
-            found.insert(
-                0, ev.Notice("warning", f"passed over {num_lost} lines of the run's journal that tell nothing")
-            )
+            lost = "1 line that tells" if num_lost == 1 else f"{num_lost} lines that tell"
+            found.insert(0, ev.Notice("warning", f"passed over {lost} nothing in the run's journal"))
         if found:
             self._has_ended = isinstance(found[-1], ev.RunFinished)
         if not self._has_ended and (progress := progress_of(summarise(self._directory).record)) != self._progress:

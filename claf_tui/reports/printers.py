@@ -82,7 +82,7 @@ def reminders(event: ev.Event, state: RunState) -> list[str]:
 def progress_line(progress: ev.Progressed, step: ev.StepLogged | None, state: RunState) -> str:
     """Where the run is: phase, epoch, step, loss, speed, estimates."""
     titles = [phase.plan.title for phase in state.phases]
-    title = titles[progress.phase] if progress.phase < len(titles) else ""
+    title = titles[progress.phase] if 0 <= progress.phase < len(titles) else ""
     eta = f"eta {figures.duration(progress.phase_remaining)}"
     if not progress.epochs:
         return "  ".join(filter(None, (safe(title, 40), safe(progress.activity), eta)))

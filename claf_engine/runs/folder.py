@@ -8,6 +8,7 @@ import shutil
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from claf_engine.runs.header import read_info
 from claf_engine.runs.journal import EVENTS, METRICS
 from claf_engine.runs.listing import holder, summarise
 from claf_engine.runs.plugins import PLUGINS, missing_plugin, plugin_changes, plugin_records, recorded_plugins
-from claf_engine.terms.errors import CheckpointError, ForeignFileError, RunError, RunLocked
+from claf_engine.terms.errors import CheckpointError, ConfigError, ForeignFileError, RunError, RunLocked
 
 IMPORTED = "imported"
 """Status of a run that holds weights trained elsewhere."""
@@ -83,14 +84,16 @@ def create_run(root: Path, name: str, config: RunConfig, command: list[str]) -> 
 
     Raises:
         RunError: the name is not a plain file name, or the folder cannot be written.
+        ConfigError: see `settings_text`.
     """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", name):
         raise RunError(f"{name!r} is no run name; use up to 64 letters, digits, dots, dashes and underscores")
     stamp = time.strftime("%Y%m%d-%H%M%S")
+    settings = settings_text(config).encode()
     try:
         path = _make_folder(root, f"{stamp}-{name}")
         (path / "checkpoints").mkdir()
-        write_atomically(path / "config.toml", tomli_w.dumps(to_plain(config)).encode())
+        write_atomically(path / "config.toml", settings)
     except OSError as error:
         raise RunError(f"cannot write to {root}: {error.strerror}; set CLAF_RUNS_DIR to another folder") from error
     _write(path / "run.json", {"command": command, "created": stamp, "versions": versions(), PLUGINS: plugin_records()})
@@ -131,6 +134,30 @@ def to_plain(config: RunConfig) -> dict[str, Any]:
     """The configuration as plain values for TOML and JSON; unset values are left out, as TOML has no null."""
     plain: dict[str, Any] = config.model_dump(mode="json", exclude_none=True)
     return plain
+
+
+def settings_text(config: RunConfig) -> str:
+    """The configuration as config.toml holds it.
+
+    Raises:
+        ConfigError: a setting holds a text that UTF-8 cannot, such as the path of a folder named in another encoding.
+    """
+    plain = to_plain(config)
+    for key, value in _leaves(plain):
+        if isinstance(value, str) and not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                raise ConfigError(f"{key} is {value!r}, which is not UTF-8; give that folder another name") from error
+    return tomli_w.dumps(plain)
+
+
+def _leaves(plain: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in plain.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def versions() -> dict[str, str]:

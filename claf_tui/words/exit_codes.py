@@ -16,6 +16,7 @@ DEVICE = 5
 NOT_ROBUST_ENOUGH = 6
 ROW_FAILED = 7
 AUDIT_FAILED = 8
+OUTPUT_LOST = 9
 SIGNAL_BASE = 128
 
 MEANINGS = {
@@ -28,6 +29,7 @@ MEANINGS = {
     str(NOT_ROBUST_ENOUGH): "eval: --min-robust-accuracy was not reached",
     str(ROW_FAILED): "reproduce: some rows could not be filled",
     str(AUDIT_FAILED): "audit: a diagnostic fails",
+    str(OUTPUT_LOST): "nobody could read what was printed",
     "129, 130, 143": "ended by hang-up, ctrl+c or termination",
 }
 

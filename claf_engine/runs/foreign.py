@@ -11,6 +11,7 @@ import os
 import stat
 import tomllib
 from collections.abc import Callable, Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, TypeVar
 
@@ -27,7 +28,7 @@ LINE_CAP = MEBIBYTE
 """Longest line of a journal, in bytes; ours are a few KiB."""
 
 
-def open_foreign(path: Path) -> BinaryIO:
+def open_foreign(path: Path) -> BufferedReader:
     """Open a file for reading, and never wait for it.
 
     Raises:
@@ -140,7 +141,7 @@ def _said(path: Path) -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise MissingFile(f"there is no file {path}") from error
+        raise MissingFile(f"cannot read {path}: {error.strerror}; name one that is there") from error
     except OSError as error:
         raise ForeignFileError(f"cannot read {path}: {error.strerror or error}; make it readable") from error
     except ValueError as error:

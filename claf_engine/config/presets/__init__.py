@@ -23,6 +23,8 @@ from claf_engine.terms.errors import ConfigError
 DEFAULT_PRESET = "demo"
 PRESET_KEY = "preset"
 """Top-level key by which a configuration file, or a preset, names the preset that it builds on."""
+MAX_FILE_BYTES = 2**20
+"""Of a configuration file, which may also be a pipe; ours are a few KiB."""
 UNSET = "none"
 """The value that `--set KEY=none` writes for "not limited", since TOML has no null."""
 
@@ -154,7 +156,13 @@ def _preset_layers(name: str, from_file: Layer | None) -> list[Layer]:
 
 def _read_file(path: Path) -> Layer:
     try:
-        return Layer(str(path), tomllib.loads(path.expanduser().read_text(encoding="utf-8-sig")))
+        with path.expanduser().open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+        if len(data) > MAX_FILE_BYTES:
+            raise ConfigError(
+                f"{path} is larger than {MAX_FILE_BYTES} bytes, which no configuration is; name another file"
+            )
+        return Layer(str(path), tomllib.loads(data.decode("utf-8-sig")))
     except OSError as error:
         raise ConfigError(f"cannot read the configuration file {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 
 from claf_engine.config import RunConfig
 from claf_engine.config.presets import parse_override, resolve_config
 from claf_engine.evaluation.cards import CARDS, FOLDER, find_card, standing
-from claf_engine.runs import list_runs, read_config
+from claf_engine.runs import list_checkpoints, list_runs, read_config
 from claf_engine.runs.foreign import LINE_CAP, parse_json, parse_toml, read_foreign, read_object, read_toml
 from claf_engine.runs.journal import EVENTS, METRICS, Journal, read_events
 from claf_engine.runs.plugins import recorded_plugins
-from claf_engine.terms.errors import ClafError, ConfigError, ForeignFileError, MissingFile, RunError
+from claf_engine.terms.errors import CheckpointError, ClafError, ConfigError, ForeignFileError, MissingFile, RunError
 from tests.engine.runs.folders import old_run
 
 DEEP = b"[" * 200_000
@@ -280,3 +281,63 @@ def test_a_damaged_card_hides_no_other(tmp_path: Path, content: bytes) -> None:
     put(tmp_path / FOLDER / CARDS, content, f"{name}a.json")
     put(tmp_path / FOLDER / CARDS, card(verdict="fails"), f"{name}b.json")
     assert standing(find_card(tmp_path, "0" * 64, "attack")) == "audit fails"
+
+
+def checkpoint(folder: Path, **changes: object) -> Path:
+    metadata = {
+        "claf.run": "1-demo",
+        "claf.step": 1,
+        "claf.phase": "2",
+        "claf.epoch": 1,
+        "claf.metrics": {"validation_robust": 0.5},
+        "claf.classifier": "attack",
+        "claf.weights_sha256": "0",
+    }
+    written = {f"claf.{key}": value for key, value in changes.items()}
+    path = folder / "checkpoints" / "step-000000001.safetensors"
+    save_file({}, path, {"claf.format": "1", **{k: json.dumps(v) for k, v in {**metadata, **written}.items()}})
+    return path
+
+
+@pytest.mark.parametrize("step", [-1, 10**400, 1e300, "many", None, [1]])
+def test_a_checkpoint_of_no_count_of_steps_costs_one_row(tmp_path: Path, step: object) -> None:
+    run = old_run(tmp_path, "1-demo")
+    checkpoint(run, step=step)
+    (entry,) = list_checkpoints(run)
+    assert entry.info is None
+    assert "damaged metadata" in entry.error
+
+
+def test_a_figure_that_is_no_number_is_left_out_of_a_checkpoint(tmp_path: Path) -> None:
+    run = old_run(tmp_path, "1-demo")
+    checkpoint(run, metrics={"validation_robust": float("nan"), "validation_natural": 0.5})
+    (entry,) = list_checkpoints(run)
+    assert entry.info is not None
+    assert entry.info.metrics == {"validation_natural": 0.5}
+
+
+METADATA = st.sampled_from(["run", "step", "phase", "epoch", "metrics", "classifier", "weights_sha256", "requested"])
+
+
+@given(st.dictionaries(METADATA, JSON, max_size=3))
+def test_no_metadata_gets_an_error_out_of_the_list_of_checkpoints(
+    tmp_path_factory: pytest.TempPathFactory, changes: dict[str, object]
+) -> None:
+    run = old_run(tmp_path_factory.mktemp("runs"), "1-demo")
+    checkpoint(run, **changes)
+    assert len(list_checkpoints(run)) == 1
+
+
+@pytest.mark.timeout(10)
+def test_weights_of_others_are_read_from_a_regular_file_only(tmp_path: Path) -> None:
+    from claf_engine.evaluation.foreign_weights import read_foreign as read_weights
+
+    fifo(tmp_path / "weights.pt")
+    with pytest.raises(CheckpointError, match="no regular file"):
+        read_weights(tmp_path / "weights.pt")
+
+
+@pytest.mark.timeout(10)
+def test_a_configuration_without_end_is_refused() -> None:
+    with pytest.raises(ConfigError, match="/dev/zero is larger than"):
+        resolve_config(file=Path("/dev/zero"))

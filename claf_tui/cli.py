@@ -14,6 +14,7 @@ from typer.main import get_command
 from claf_engine.terms.errors import ClafError
 from claf_tui.commands import audit, checkpoint, config, doctor, evaluate, reproduce, runs, train, watch
 from claf_tui.reports import output
+from claf_tui.reports.streams import prepare_streams
 from claf_tui.runners.signals import leaving_signals
 from claf_tui.words import exit_codes
 
@@ -66,6 +67,7 @@ def _root(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code."""
+    prepare_streams()
     with leaving_signals():
         sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 

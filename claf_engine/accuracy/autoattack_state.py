@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from claf_engine.config.base import Count
 from claf_engine.runs.durable import write_atomically
-from claf_engine.terms.errors import CheckpointError
+from claf_engine.runs.foreign import STATE_CAP, read_foreign
+from claf_engine.terms.errors import CheckpointError, ForeignFileError, MissingFile
 
 Member = Literal["apgd-ce", "apgd-t", "fab-t", "square"]
 MEMBERS: tuple[Member, ...] = get_args(Member)
@@ -75,11 +76,11 @@ def load_survivors(path: Path, key: str, count: int) -> Survivors | None:
         CheckpointError: the file cannot be read or is damaged.
     """
     try:
-        survivors = Survivors.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
+        survivors = Survivors.model_validate_json(read_foreign(path, STATE_CAP))
+    except MissingFile:
         return None
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
+    except ForeignFileError as error:
+        raise CheckpointError(str(error)) from error
     except ValidationError as error:
         raise CheckpointError(f"{path} is damaged: {error.errors()[0]['msg']}") from error
     if survivors.key != key:

@@ -9,8 +9,10 @@ import torch
 
 from claf_engine.audits.bench import Outcome, Recipe
 from claf_engine.audits.diagnostic import Diagnostic
+from claf_engine.events.records import build
 from claf_engine.runs.durable import write_atomically
-from claf_engine.terms.errors import RunError
+from claf_engine.runs.foreign import STATE_CAP, read_object
+from claf_engine.terms.errors import ForeignFileError, MissingFile, RunError
 
 FORMAT = 1
 
@@ -55,17 +57,19 @@ class Store:
         self._write()
 
     def _read(self) -> None:
-        if self._path is None or not self._path.exists():
+        if self._path is None:
             return
         try:
-            record = json.loads(self._path.read_bytes())
+            record = read_object(self._path, STATE_CAP)
             if (record["format"], record["key"]) != (FORMAT, self._key):
                 self.notice = f"began anew: {self._path} held an audit of other images, settings or versions"
                 return
             self.outcomes = [_to_outcome(item) for item in record["outcomes"]]
-            self.diagnostics = [Diagnostic(**item) for item in record["diagnostics"]]
+            self.diagnostics = [build(Diagnostic, item) for item in record["diagnostics"]]
             self.notice = f"went on from what {self._path} says was done before; delete it to begin anew"
-        except (OSError, ValueError, KeyError, TypeError):
+        except MissingFile:
+            return
+        except (ForeignFileError, ValueError, KeyError, TypeError, AttributeError):
             self.outcomes, self.diagnostics = [], []
             self.notice = f"began anew: {self._path} is damaged"
 
@@ -96,5 +100,6 @@ def _from_outcome(outcome: Outcome) -> dict[str, Any]:
 
 def _to_outcome(record: dict[str, Any]) -> Outcome:
     survives = torch.tensor([digit == "1" for digit in record["survives"]], dtype=torch.bool)
-    recipe = None if record["recipe"] is None else Recipe(**record["recipe"])
-    return Outcome(**{**record, "survives": survives, "recipe": recipe})
+    recipe = None if record["recipe"] is None else build(Recipe, record["recipe"])
+    outcome: Outcome = build(Outcome, {**record, "survives": survives, "recipe": recipe})
+    return outcome

@@ -20,7 +20,8 @@ from torch import Tensor
 from claf_engine.data.listing import PARTS, Listing
 from claf_engine.data.places import CACHE_VARIABLE, cache_dir
 
-_FORMAT = "1"
+_FORMAT = "2"
+"""Changes with what decoding does to an image, so that pixels of another way are not taken for today's."""
 _DAMAGED = (OSError, SafetensorError, KeyError, ValueError, TypeError)
 
 
@@ -67,7 +68,7 @@ def save_cache(listing: Listing, decoded: Decoded) -> list[str]:
 
 def _cache_file(listing: Listing) -> Path:
     folder = hashlib.sha256(os.fsencode(listing.root)).hexdigest()[:20]
-    return cache_dir() / "folders" / f"{folder}-{listing.fingerprint[:20]}.safetensors"
+    return cache_dir() / "folders" / f"{folder}-{listing.fingerprint[:20]}-v{_FORMAT}.safetensors"
 
 
 def _read(file: Path, listing: Listing) -> Decoded:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from claf_engine.terms.errors import DataError
 SUFFIXES = (".png", ".jpg", ".jpeg")
 """Of the files that are read, in lower case; upper case is read as well."""
 PARTS = ("train", "test")
+VALIDATION = ("val", "valid", "validation")
+"""Folders that others keep validation images in."""
+ARCHIVE_LITTER = "__MACOSX"
+"""A folder that macOS puts into archives, full of files that are named like images and are none."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,9 @@ class Listing:
         files: image files of "train" and of "test".
         labels: one per file.
         skipped: whatever else lies there and is not read.
+        num_below: images in folders inside class folders, which are among what is skipped.
+        unused: names of folders beside train/ and test/ that others keep validation images in.
+        outside: symbolic links that lead out of the folder; what they point to is read.
         fingerprint: a hash of file names, sizes and modification times; another one after any change in the folder.
     """
 
@@ -31,6 +39,9 @@ class Listing:
     labels: dict[str, list[int]]
     skipped: tuple[Path, ...]
     fingerprint: str
+    num_below: int = 0
+    unused: tuple[str, ...] = ()
+    outside: tuple[Path, ...] = ()
 
     def __len__(self) -> int:
         return sum(len(files) for files in self.files.values())
@@ -71,14 +82,27 @@ def _list(root: Path, parts: tuple[str, ...]) -> Listing:
             labels[part] += [label] * len(found)
     _require_same_classes(root, class_names[parts[0]], class_names["test"])
     fingerprint = _fingerprint(root, [*files["train"], *files["test"]])
-    return Listing(root, tuple(class_names["test"]), files, labels, tuple(skipped), fingerprint)
+    class_folders = [root / part / name for part in parts for name in class_names[part]]
+    return Listing(
+        root,
+        tuple(class_names["test"]),
+        files,
+        labels,
+        tuple(skipped),
+        fingerprint,
+        num_below=sum(_count_images(entry) for entry in skipped if entry.parent in class_folders),
+        unused=tuple(name for name in VALIDATION if (root / name).is_dir()),
+        outside=tuple(
+            _leading_out(root, [*(root / part for part in parts), *class_folders, *files["train"], *files["test"]])
+        ),
+    )
 
 
 def _class_names(folder: Path, skipped: list[Path]) -> list[str]:
     if not folder.is_dir():
         raise DataError(f"{folder.parent} has no {folder.name}/ folder; put the images in {folder.name}/CLASS/")
     entries = sorted(folder.iterdir())
-    names = [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+    names = [entry.name for entry in entries if not _is_hidden(entry) and entry.is_dir()]
     skipped += [entry for entry in entries if entry.name not in names]
     if len(names) < 2:
         count = "no classes" if not names else f"only the class {names[0]}"
@@ -88,12 +112,31 @@ def _class_names(folder: Path, skipped: list[Path]) -> list[str]:
 
 def _images(folder: Path, skipped: list[Path]) -> list[Path]:
     entries = sorted(folder.iterdir())
-    images = [entry for entry in entries if entry.suffix.lower() in SUFFIXES and entry.is_file()]
+    images = [entry for entry in entries if _is_image(entry) and entry.is_file()]
     if not images:
         raise DataError(f"class folder {folder} holds no .png or .jpg images; add some or remove the folder")
     chosen = set(images)
     skipped += [entry for entry in entries if entry not in chosen]
     return images
+
+
+def _is_hidden(entry: Path) -> bool:
+    return entry.name.startswith(".") or entry.name == ARCHIVE_LITTER
+
+
+def _is_image(entry: Path) -> bool:
+    return entry.suffix.lower() in SUFFIXES and not _is_hidden(entry)
+
+
+def _count_images(entry: Path) -> int:
+    """Images in a folder and all folders inside; 0 for a hidden folder or a file."""
+    if _is_hidden(entry) or entry.is_symlink() or not entry.is_dir():
+        return 0
+    return sum(_is_image(Path(name)) for _, _, names in os.walk(entry) for name in names)
+
+
+def _leading_out(root: Path, entries: Iterable[Path]) -> Iterator[Path]:
+    return (entry for entry in entries if entry.is_symlink() and not entry.resolve().is_relative_to(root))
 
 
 def _require_same_classes(root: Path, train: list[str], test: list[str]) -> None:

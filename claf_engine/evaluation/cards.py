@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from claf_engine.evaluation.card_text import as_markdown
+from claf_engine.events.plain import Check, check_of
 from claf_engine.runs.durable import write_atomically
+from claf_engine.runs.foreign import CARD_CAP, read_object
 from claf_engine.runs.listing import list_checkpoints
-from claf_engine.terms.errors import RunError
+from claf_engine.terms.errors import ForeignFileError, RunError
 
 FOLDER = "audit"
 CARDS = "cards"
@@ -138,9 +140,27 @@ def _rank(card: Mapping[str, Any]) -> tuple[bool, int, int, str]:
     )
 
 
+def _are_objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+_is_text = check_of(str)
+_is_object = check_of(Mapping[str, Any])
+_CHECKS: dict[str, Check] = {
+    **dict.fromkeys(("kind", "verdict", "space", "norm", "classifier", "weights_sha256", "date"), _is_text),
+    **dict.fromkeys(("natural", "worst_case", "versions"), _is_object),
+    **dict.fromkeys(("attacks", "diagnostics"), _are_objects),
+    "budget": check_of(str | None),
+    "num_examples": check_of(int),
+    "epsilons": lambda value: isinstance(value, list) and all(map(_is_text, value)),
+}
+"""Types of what a card is chosen by, and of its parts; what is shown of them is looked at where it is shown."""
+
+
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        card = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        card = read_object(path, CARD_CAP)
+    except ForeignFileError:
         return None
-    return card if isinstance(card, dict) and card.get("format") == FORMAT else None
+    is_ours = card.get("format") == FORMAT and all(_CHECKS[key](card[key]) for key in _CHECKS.keys() & card.keys())
+    return card if is_ours else None

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from claf_engine.config import ModelConfig
 from claf_engine.models.network import NATURAL, Network
-from claf_engine.terms.errors import CheckpointError
+from claf_engine.runs.foreign import open_foreign
+from claf_engine.terms.errors import CheckpointError, ForeignFileError
 
 ARCHITECTURES: dict[str, tuple[int, ...]] = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}
 """Blocks per stage of the ResNets with two convolutions a block (He et al. 2016, table 1), with the CIFAR stem."""
@@ -85,8 +86,10 @@ def read_foreign(path: Path) -> Foreign:
         CheckpointError: it is missing, damaged, holds more than weights and plain values, or no weights at all.
     """
     try:
-        with path.open("rb") as file:
+        with open_foreign(path) as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except ForeignFileError as error:
+        raise CheckpointError(str(error)) from error
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
     try:

@@ -26,12 +26,14 @@ from claf_engine.evaluation.evaluate import figure_record
 from claf_engine.evaluation.measured_card import command_line, facts, keep_evaluation_card
 from claf_engine.evaluation.subject import open_steps
 from claf_engine.events import RobustFigure
+from claf_engine.events.records import build
 from claf_engine.events.ticks import Pulse
 from claf_engine.reproduce.tables import STEP_SIZE, Column, Row
 from claf_engine.runs import list_checkpoints, read_config, summarise, versions
 from claf_engine.runs.durable import write_atomically
+from claf_engine.runs.foreign import CARD_CAP, read_object
 from claf_engine.runs.header import read_info
-from claf_engine.terms.errors import CheckpointError, RunError
+from claf_engine.terms.errors import CheckpointError, ForeignFileError, RunError
 from claf_engine.terms.names import SpaceName
 from claf_engine.training.checkpoint import load_trained_network
 
@@ -168,10 +170,10 @@ def _key(subject: Subject, data: DataConfig, column: Column, space: Space) -> st
 def _read(file: Path, subject: Subject) -> Measurement | None:
     """A measurement made before; None when there is none, or it is damaged and has to be made again."""
     try:
-        record = json.loads(file.read_bytes())
+        record = read_object(file, CARD_CAP)
         return Measurement(
             natural=float(record["natural"]),
-            robust=RobustFigure(**record["robust"]),
+            robust=build(RobustFigure, record["robust"]),
             subject=subject,
             data=str(record["data"]),
             device=str(record["device"]),
@@ -179,7 +181,7 @@ def _read(file: Path, subject: Subject) -> Measurement | None:
             versions=dict(record["versions"]),
             notices=tuple(map(str, record.get("notices", ()))),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ForeignFileError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
 
 

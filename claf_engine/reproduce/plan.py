@@ -16,7 +16,7 @@ from claf_engine.reproduce.tables import TABLES, Row, Table
 from claf_engine.runs import list_checkpoints, list_runs, read_config
 from claf_engine.runs.journal import EVENTS, read_records
 from claf_engine.runs.trained import settings_of, trained_part
-from claf_engine.terms.errors import CheckpointError, ConfigError, RunError
+from claf_engine.terms.errors import CheckpointError, ConfigError, ForeignFileError, RunError
 from claf_engine.terms.names import ScaleName, SpaceName, TableName
 
 REPRODUCTIONS = "reproductions"
@@ -154,7 +154,10 @@ def run_name(request: ReproductionRequest, row: Row, seed: int) -> str:
 
 def was_edited(directory: Path) -> bool:
     """Whether a person changed a run's learning rate while it went on; its configuration does not tell."""
-    records = read_records(directory / EVENTS)
+    try:
+        records = list(read_records(directory / EVENTS))
+    except ForeignFileError:
+        return True  # nobody can tell
     return any(record.get("type") == "ValueEdited" and record.get("name") == "learning_rate" for record in records)
 
 

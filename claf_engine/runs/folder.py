@@ -9,7 +9,7 @@ import shutil
 import socket
 import sys
 import time
-import tomllib
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,12 @@ from claf_engine.config.messages import Layer, describe
 from claf_engine.config.sources import absolute_source
 from claf_engine.runs.chores import Chores
 from claf_engine.runs.durable import TEMPORARY_PREFIX, remove_leftovers, write_atomically
+from claf_engine.runs.foreign import STATUS_CAP, read_object, read_toml
 from claf_engine.runs.header import read_info
 from claf_engine.runs.journal import EVENTS, METRICS, count_records
 from claf_engine.runs.listing import holder, list_checkpoints, summarise
 from claf_engine.runs.plugins import PLUGINS, missing_plugin, plugin_changes, plugin_records, recorded_plugins
-from claf_engine.terms.errors import CheckpointError, RunError, RunLocked
+from claf_engine.terms.errors import CheckpointError, ConfigError, ForeignFileError, RunError, RunLocked
 
 IMPORTED = "imported"
 """Status of a run that holds weights trained elsewhere."""
@@ -167,16 +168,18 @@ def create_run(root: Path, name: str, config: RunConfig, command: list[str]) -> 
 
     Raises:
         RunError: the name is not a plain file name, or the folder cannot be written.
+        ConfigError: see `settings_text`.
     """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", name):
         raise RunError(f"{name!r} is no run name; use up to 64 letters, digits, dots, dashes and underscores")
     source = absolute_source(config.data.source, Path())
     config = config.model_copy(update={"data": config.data.model_copy(update={"source": source})})
     stamp = time.strftime("%Y%m%d-%H%M%S")
+    settings = settings_text(config).encode()
     try:
         path = _make_folder(root, f"{stamp}-{name}")
         (path / "checkpoints").mkdir()
-        write_atomically(path / "config.toml", tomli_w.dumps(to_plain(config)).encode())
+        write_atomically(path / "config.toml", settings)
     except OSError as error:
         raise RunError(f"cannot write to {root}: {error.strerror}; set CLAF_RUNS_DIR to another folder") from error
     begun = {"command": command, "working_folder": os.getcwd(), "created": stamp, "created_at": time.time()}
@@ -234,12 +237,10 @@ def read_config(path: Path) -> RunConfig:
     """
     plain: dict[str, Any] = {}
     try:
-        plain = tomllib.loads((path / "config.toml").read_text(encoding="utf-8"))
+        plain = read_toml(path / "config.toml")
         return RunConfig.model_validate(plain)
-    except OSError as error:
-        raise RunError(f"cannot read {path / 'config.toml'}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RunError(f"{path / 'config.toml'} is damaged: {error}") from error
+    except ForeignFileError as error:
+        raise RunError(str(error)) from error
     except ValidationError as error:
         if recorded_plugins(path) and (missing := missing_plugin(plain, path)):
             raise RunError(f"run {path.name} needs a plugin: {missing}") from error
@@ -250,6 +251,30 @@ def to_plain(config: RunConfig) -> dict[str, Any]:
     """The configuration as plain values for TOML and JSON; unset values are left out, as TOML has no null."""
     plain: dict[str, Any] = config.model_dump(mode="json", exclude_none=True)
     return plain
+
+
+def settings_text(config: RunConfig) -> str:
+    """The configuration as config.toml holds it.
+
+    Raises:
+        ConfigError: a setting holds a text that UTF-8 cannot, such as the path of a folder named in another encoding.
+    """
+    plain = to_plain(config)
+    for key, value in _leaves(plain):
+        if isinstance(value, str) and not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                raise ConfigError(f"{key} is {value!r}, which is not UTF-8; give that folder another name") from error
+    return tomli_w.dumps(plain)
+
+
+def _leaves(plain: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in plain.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def versions() -> dict[str, str]:
@@ -287,10 +312,9 @@ def _make_folder(root: Path, name: str) -> Path:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        record = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        return read_object(path, STATUS_CAP)
+    except ForeignFileError:
         return {}
-    return record if isinstance(record, dict) else {}
 
 
 def _write(path: Path, record: dict[str, Any]) -> None:

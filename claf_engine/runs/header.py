@@ -1,6 +1,7 @@
 """Look into a checkpoint without loading it: header, tensor list, statistics of one tensor. No torch."""
 
 import json
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,9 @@ from claf_engine.terms.errors import CheckpointError, CheckpointGone
 
 MAX_HEADER_BYTES = 4 * 2**20
 """Our own cap; a header of ours is a few tens of KiB."""
+
+MAX_COUNT = 2**53
+"""No run has so many steps."""
 
 FORMAT_KEY = "claf.format"
 FORMAT_VERSION = "1"
@@ -101,10 +105,10 @@ def read_info(path: Path) -> CheckpointInfo:
         return CheckpointInfo(
             path=path,
             run=str(decoded["claf.run"]),
-            step=int(decoded["claf.step"]),
+            step=_count(decoded["claf.step"]),
             phase=str(decoded["claf.phase"]),
-            epoch=int(decoded["claf.epoch"]),
-            metrics={str(name): float(value) for name, value in decoded["claf.metrics"].items()},
+            epoch=_count(decoded["claf.epoch"]),
+            metrics=_finite({str(name): float(value) for name, value in decoded["claf.metrics"].items()}),
             classifier=str(decoded["claf.classifier"]),
             weights_sha256=str(decoded["claf.weights_sha256"]),
             num_bytes=num_bytes,
@@ -113,6 +117,18 @@ def read_info(path: Path) -> CheckpointInfo:
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise CheckpointError(f"{path} has damaged metadata ({error}); use an older checkpoint of the run") from error
+
+
+def _count(value: Any) -> int:
+    count = int(value)
+    if not 0 <= count < MAX_COUNT:
+        raise ValueError(f"{count:.3g} is no count of steps or epochs")
+    return count
+
+
+def _finite(metrics: dict[str, float]) -> dict[str, float]:
+    """Leave out what was measured as no number: nothing can be compared with it, and JSON has no word for it."""
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
 def tensor_statistics(path: Path, name: str, *, bins: int = 40) -> TensorStatistics:

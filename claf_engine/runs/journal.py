@@ -5,6 +5,7 @@ A checkpoint remembers how many records came before it, so that a resumed run dr
 """
 
 import contextlib
+import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,9 +15,12 @@ from typing import Any
 from claf_engine import events as ev
 from claf_engine.events.records import from_record, to_record
 from claf_engine.runs.durable import write_atomically
-from claf_engine.terms.errors import RunError
+from claf_engine.runs.foreign import open_foreign, parse_json, whole_lines
+from claf_engine.terms.errors import ForeignFileError, MissingFile, RunError
 
 METRICS, EVENTS = "metrics.jsonl", "events.jsonl"
+MAX_PLACE = 2**53
+"""No run has so many records."""
 _METRIC_EVENTS = (
     ev.StepLogged,
     ev.EpochFinished,
@@ -29,12 +33,18 @@ _METRIC_EVENTS = (
 
 
 class Journal:
-    """Appends events to the two files of a run directory; `num_records` is the next place in the whole."""
+    """Appends events to the two files of a run directory.
+
+    Attributes:
+        num_records: the next place in the whole.
+        num_damaged: whole lines that opening them dropped, because they are no records.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._paths = {name: directory / name for name in (METRICS, EVENTS)}
         self._files: dict[str, int] = {}
         self.num_records = 0
+        self.num_damaged = 0
 
     def open(self, *, keep: int | None = None) -> int:
         """Open both files for appending, after repairing a torn tail.
@@ -50,17 +60,22 @@ class Journal:
         """
         num_dropped = 0
         self.close()
-        self.num_records = 0
+        self.num_records = self.num_damaged = 0
         for name, path in self._paths.items():
             try:
-                records = list(read_records(path))
-                kept = [record for record in records if keep is None or record["seq"] < keep]
-                num_dropped += len(records) - len(kept)
-                self._rewrite(path, kept)
+                lines = list(_read_lines(path))
+                places = [place_of(line) for line in lines]
+                kept = [place is not None and (keep is None or place < keep) for place in places]
+                self.num_damaged += places.count(None)
+                num_dropped += kept.count(False) - places.count(None)
+                self._rewrite(path, b"".join(itertools.compress(lines, kept)))
                 self._files[name] = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
             except OSError as error:
                 raise RunError(f"cannot write {path}: {error.strerror}") from error
-            self.num_records = max([self.num_records, *(record["seq"] + 1 for record in kept)])
+            except ForeignFileError as error:
+                raise RunError(str(error)) from error
+            for place in itertools.compress(places, kept):
+                self.num_records = max(self.num_records, (place or 0) + 1)
         return num_dropped
 
     def set_aside(self) -> tuple[str, ...]:
@@ -129,12 +144,10 @@ class Journal:
         self._files.clear()
 
     @staticmethod
-    def _rewrite(path: Path, records: list[dict[str, Any]]) -> None:
-        data = "".join(json.dumps(record) + "\n" for record in records).encode()
-        if path.exists() and path.read_bytes() == data:
-            return
-        if path.exists() or records:
-            write_atomically(path, data)
+    def _rewrite(path: Path, whole: bytes) -> None:
+        """Leave the whole lines alone that are kept; what was dropped makes the file longer than they are."""
+        if path.exists() and path.stat().st_size != len(whole):
+            write_atomically(path, whole)
 
 
 def count_records(directory: Path) -> int:
@@ -151,10 +164,12 @@ def count_records(directory: Path) -> int:
 
 
 def read_records(path: Path) -> Iterator[dict[str, Any]]:
-    """Read records line by line; a torn last line and lines that are not records are left out."""
-    if path.exists():
-        with path.open("rb") as file:
-            yield from parse_records(file)
+    """Read records line by line; a torn last line and lines that are not records are left out.
+
+    Raises:
+        ForeignFileError: it is no regular file, or cannot be read.
+    """
+    return parse_records(_read_lines(path))
 
 
 def parse_records(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
@@ -162,12 +177,32 @@ def parse_records(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     for line in lines:
         if not line.endswith(b"\n"):
             return
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict) and isinstance(record.get("seq"), int):
+        if (record := _record(line)) is not None:
             yield record
+
+
+def place_of(line: bytes) -> int | None:
+    """The place in the whole of the record on a line; None where the line holds none."""
+    record = _record(line)
+    return None if record is None else int(record["seq"])
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = parse_json(line)
+    except ValueError:
+        return None
+    place = record.get("seq") if isinstance(record, dict) else None
+    is_place = isinstance(place, int) and not isinstance(place, bool) and 0 <= place < MAX_PLACE
+    return record if is_place else None
+
+
+def _read_lines(path: Path) -> Iterator[bytes]:
+    try:
+        with open_foreign(path) as file:
+            yield from whole_lines(file)
+    except MissingFile:
+        return
 
 
 def read_events(directory: Path) -> list[ev.Event]:

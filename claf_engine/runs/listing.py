@@ -1,15 +1,16 @@
 """Finding runs and checkpoints and telling how they stand, without taking them over. No torch."""
 
 import fcntl
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from claf_engine.runs.foreign import STATUS_CAP, read_object
 from claf_engine.runs.header import CheckpointInfo, read_info
 from claf_engine.runs.order import age_of
-from claf_engine.terms.errors import CheckpointError, CheckpointGone, RunError
+from claf_engine.runs.status import typed_status
+from claf_engine.terms.errors import CheckpointError, CheckpointGone, ForeignFileError, MissingFile, RunError
 
 LATEST = "latest"
 LISTINGS = 5
@@ -33,12 +34,16 @@ class CheckpointEntry:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """One line of the list of runs; `status` is "interrupted" when the process died without saying how it ended."""
+    """One line of the list of runs; `status` is "interrupted" when the process died without saying how it ended.
+
+    `notice` says what of its status could not be read, and so is not in `record`; empty where all could.
+    """
 
     name: str
     directory: Path
     status: str
     record: dict[str, Any]
+    notice: str = ""
 
 
 def runs_root() -> Path:
@@ -68,7 +73,7 @@ def find_run(reference: str, root: Path) -> Path:
 
 def _newest(runs: list[Path]) -> Path:
     """Of several folders the run that was begun last (see `order`)."""
-    return max(runs, key=lambda run: age_of(run, _read(run / "status.json")))
+    return max(runs, key=lambda run: age_of(run, _read_status(run / "status.json")[0]))
 
 
 def find_checkpoint(reference: str, root: Path, which: Which | int = "best") -> Path:
@@ -172,11 +177,11 @@ def list_runs(root: Path) -> list[RunSummary]:
 
 def summarise(path: Path) -> RunSummary:
     """Read the status of one run; a run that says it is going on but whose lock is free was interrupted."""
-    record = _read(path / "status.json")
+    record, notice = _read_status(path / "status.json")
     status = str(record.get("status", "starting"))
     if status in {"starting", "running", "paused", "stopping"} and not is_live(path):
         status = "interrupted"
-    return RunSummary(path.name, path, status, record)
+    return RunSummary(path.name, path, status, record, notice)
 
 
 def is_live(path: Path) -> bool:
@@ -202,7 +207,10 @@ def is_live(path: Path) -> bool:
 
 def holder(path: Path) -> str:
     """Who holds the run's lock, in words."""
-    record = _read(path / "holder.json")
+    try:
+        record = read_object(path / "holder.json", STATUS_CAP)
+    except ForeignFileError:
+        record = {}
     return f"process {record.get('pid', '?')} on {record.get('host', 'an unknown machine')}"
 
 
@@ -216,9 +224,14 @@ def _run_folders(root: Path) -> list[Path]:
     return [root / name for name in names if os.path.exists(os.path.join(root, name, "config.toml"))]
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_status(path: Path) -> tuple[dict[str, Any], str]:
+    """What a status says, and a sentence on what of it cannot be read."""
     try:
-        record = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
+        record = read_object(path, STATUS_CAP)
+    except MissingFile:
+        return {}, ""
+    except ForeignFileError as error:
+        return {}, str(error)
+    typed = typed_status(record)
+    lost = ", ".join(sorted(record.keys() - typed.keys()))
+    return typed, f"passed over {lost} of {path}: not of the type that a status holds" if lost else ""

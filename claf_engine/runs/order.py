@@ -1,10 +1,12 @@
 """Which of several runs is the newest: by what their folders recorded, and not by what they are called. No torch."""
 
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from claf_engine.runs.foreign import STATUS_CAP, read_object
+from claf_engine.terms.errors import ForeignFileError
 
 DAY = 86_400.0
 STAMP = "%Y%m%d-%H%M%S"
@@ -70,7 +72,6 @@ def _changed(file: Path) -> float:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        record = json.loads(path.read_bytes()) if path.is_file() else {}
-    except (OSError, ValueError, RecursionError):
+        return read_object(path, STATUS_CAP)
+    except ForeignFileError:
         return {}
-    return record if isinstance(record, dict) else {}

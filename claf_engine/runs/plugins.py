@@ -1,12 +1,13 @@
 """What a run's folder says of the plugins that it was begun with. It is compared and told; nothing of it is loaded."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from claf_engine.config.registry import DATA, METHODS, MODELS, REGISTRIES, data_name, registered_by, registered_plugins
+from claf_engine.runs.foreign import STATUS_CAP, read_object
+from claf_engine.terms.errors import ForeignFileError
 
 PLUGINS = "plugins"
 """Key of run.json."""
@@ -38,11 +39,11 @@ def plugin_records() -> list[dict[str, Any]]:
 def recorded_plugins(run: Path) -> tuple[RecordedPlugin, ...]:
     """The plugins that a run was begun with; none where its folder does not say, or not so that it can be read."""
     try:
-        found = json.loads((run / "run.json").read_text(encoding="utf-8"))[PLUGINS]
+        found = read_object(run / "run.json", STATUS_CAP)[PLUGINS]
         return tuple(
             RecordedPlugin(str(item["file"]), str(item["sha256"]), tuple(map(str, item["registers"]))) for item in found
         )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (ForeignFileError, KeyError, TypeError):
         return ()
 
 

@@ -8,6 +8,8 @@ ClafError
 │   └── CheckpointGone it was deleted between being chosen and being opened
 ├── RunError          a run directory cannot be found, created, written or resumed
 │   └── RunLocked     another process owns the run directory
+├── ForeignFileError  a file that somebody else may have written cannot be read as what it should be
+│   └── MissingFile   there is no such file
 └── NonFiniteLoss     training diverged: the loss is NaN or infinite
 
 Each message is one sentence that names the culprit and the fix. Each class carries the process exit code that the
@@ -51,6 +53,16 @@ class RunError(ClafError):
 
 class RunLocked(RunError):
     """Another process owns the run directory."""
+
+
+class ForeignFileError(ClafError):
+    """A file is no regular one, too large, damaged, or holds what no file of its kind holds."""
+
+    exit_code = 3
+
+
+class MissingFile(ForeignFileError):
+    """There is no such file."""
 
 
 class NonFiniteLoss(ClafError):

@@ -159,7 +159,15 @@ def _train(directory: RunDirectory, control: Control, journal: Journal) -> Itera
     if num_dropped and start:
         text = f"{num_dropped} records after step {start.step} were dropped; the run goes on from its checkpoint"
         yield ev.Notice("info", text, start.step)
+    if journal.num_damaged:
+        yield ev.Notice("warning", _dropped(journal.num_damaged), state.cursor.step)
     yield from Conductor(session, phases, control, (directory, journal), pace).play()
+
+
+def _dropped(num_damaged: int) -> str:
+    if num_damaged == 1:
+        return "1 line of the journal was no record and is dropped"
+    return f"{num_damaged} lines of the journal were no records and are dropped"
 
 
 def _starting_point(directory: RunDirectory) -> tuple[CheckpointInfo | None, list[str]]:

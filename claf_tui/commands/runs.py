@@ -4,6 +4,9 @@ from claf_tui.commands import options
 from claf_tui.reports import output
 from claf_tui.words import exit_codes
 
+MAX_NOTICES = 10
+"""Runs of which it is said in a sentence that their status is damaged."""
+
 
 def runs(json: options.Json = False) -> int:
     """List the runs, newest first, with where they are or how they ended."""
@@ -13,6 +16,8 @@ def runs(json: options.Json = False) -> int:
 
     found = list_runs(runs_root())
     standings = {run.name: standing_of_run(run.directory, run.record) for run in found}
+    for notice in [run.notice for run in found if run.notice][:MAX_NOTICES]:
+        output.note(notice)
     if json:
         output.records(reports.run_records(found, standings))
     elif found:

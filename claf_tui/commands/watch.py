@@ -18,10 +18,12 @@ def watch(run: options.Run = "latest") -> int:
     directory = find_run(run, runs_root())
     follower = Follower(directory)
     if choose_ui("auto") == "tui":
-        from claf_tui.console.launch import run_console
+        from claf_tui.console.launch import run_console, tell_failure
         from claf_tui.console.train_app import TrainingApp
 
-        return run_console(TrainingApp, follower, Control(), log_path=Path(os.devnull), read_only=True).return_code
+        result = run_console(TrainingApp, follower, Control(), log_path=Path(os.devnull), read_only=True)
+        tell_failure(result, None)
+        return result.return_code
     show = printers.PlainPrinter()
     for event in follower(Control()):
         show(event)

@@ -55,6 +55,7 @@ class ConsoleApp(App[ResumeRequest]):
 
     Attributes:
         was_abandoned: whether the person left without waiting for the engine to save.
+        broken_by: what was raised while the screen was drawn or a key answered, or None; it ends the console.
     """
 
     TITLE = "claf-tui"
@@ -82,6 +83,7 @@ class ConsoleApp(App[ResumeRequest]):
         self.control = control
         self.thread = EngineThread(engine, control, is_series=is_series)
         self.was_abandoned = False
+        self.broken_by: Exception | None = None
         self.read_only = read_only
         self._log_file = log_file
         self._frame = 0
@@ -132,6 +134,11 @@ class ConsoleApp(App[ResumeRequest]):
     def reason(self) -> str:
         """Why the work failed, or an empty string."""
         return "" if self.thread.error is None else describe(self.thread.error)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Note what ends the console; Textual itself tells nobody but its own tests."""
+        self.broken_by = self.broken_by or error
+        super()._handle_exception(error)
 
     @property
     def ending(self) -> exit_codes.Ending:

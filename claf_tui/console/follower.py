@@ -10,7 +10,9 @@ from typing import Any
 from claf_engine import events as ev
 from claf_engine.events.control import Control
 from claf_engine.runs import is_live, summarise
+from claf_engine.runs.foreign import LINE_CAP, open_foreign
 from claf_engine.runs.journal import EVENTS, METRICS, events_of, parse_records
+from claf_engine.terms.errors import ForeignFileError
 
 POLL_SECONDS = 0.5
 SILENCE_SECONDS = 10.0
@@ -47,8 +49,11 @@ class Follower:
         """What is new since the last look; all of it, when a resumed run has dropped records."""
         if any(tail.was_replaced() for tail in self._tails):
             self._tails = _tails(self._directory)
-        records = [record for tail in self._tails for record in tail.read()]
-        found = [here(event, self._directory) for event in events_of(records)]
+        lines = [line for tail in self._tails for line in tail.read()]
+        found = [here(event, self._directory) for event in events_of(parse_records(lines))]
+        if num_lost := len(lines) - len(found):
+            lost = "1 line that tells" if num_lost == 1 else f"{num_lost} lines that tell"
+            found.insert(0, ev.Notice("warning", f"passed over {lost} nothing in the run's journal"))
         if found:
             self._has_ended = isinstance(found[-1], ev.RunFinished)
         if not self._has_ended and (progress := progress_of(summarise(self._directory).record)) != self._progress:
@@ -78,18 +83,18 @@ class Tail:
             return False
         return self._inode not in (0, status.st_ino) or status.st_size < self._offset
 
-    def read(self) -> list[dict[str, Any]]:
-        """The JSON objects of the new lines; a line that is not whole yet waits."""
+    def read(self) -> list[bytes]:
+        """The new lines; one that is not whole yet waits."""
         try:
-            with self._path.open("rb") as file:
+            with open_foreign(self._path) as file:
                 self._inode = os.fstat(file.fileno()).st_ino
                 file.seek(self._offset)
                 added = file.read()
-        except OSError:
+        except (OSError, ForeignFileError):
             return []
         whole = added[: added.rfind(b"\n") + 1]
         self._offset += len(whole)
-        return list(parse_records(whole.splitlines(keepends=True)))
+        return [b"\n" if len(line) > LINE_CAP else line + b"\n" for line in whole.split(b"\n")[:-1]]
 
 
 def here(event: ev.Event, directory: Path) -> ev.Event:

@@ -3,13 +3,14 @@
 import os
 import shlex
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from claf_engine.events.control import Control
 from claf_tui.console.base import SAVE_TIMEOUT, ConsoleApp
-from claf_tui.console.bridge import Engine
+from claf_tui.console.bridge import Engine, describe
 from claf_tui.console.terminal import captured_output
 from claf_tui.reports import output
 from claf_tui.screens.checkpoints.actions import ResumeRequest
@@ -66,14 +67,16 @@ def run_console(
         control.stop()
         has_left = not app.was_abandoned and app.thread.join(_patience(app, read_only=read_only))
         log_file.writelines(f"{line}\n" for line in safe_lines(app.thread.traceback_text, 20_000))
-    return_code = app.return_code or 0
+        if app.broken_by is not None:
+            log_file.write("".join(traceback.format_exception(app.broken_by)))
+    return_code = app.return_code or (0 if app.broken_by is None else exit_codes.UNEXPECTED)
     if not has_left and not read_only:
         sys.stdout.flush()
         leave(return_code)
     return ConsoleResult(
         return_code=return_code,
         resume=request.path if isinstance(request, ResumeRequest) else None,
-        reason=app.reason,
+        reason=app.reason if app.broken_by is None else f"the console broke: {describe(app.broken_by)}",
     )
 
 

@@ -14,6 +14,15 @@ def annotated_toml(config: RunConfig) -> str:
     return "\n".join(_lines(config, ())).strip() + "\n"
 
 
+def printable_toml(text: str) -> str:
+    """The same TOML with escapes for what a terminal would obey; such characters only stand inside quotes."""
+    return "".join(char if char.isprintable() or char == "\n" else _escape(char) for char in text)
+
+
+def _escape(char: str) -> str:
+    return f"\\u{ord(char):04x}" if ord(char) <= 0xFFFF else f"\\U{ord(char):08x}"
+
+
 def _lines(group: BaseModel, path: tuple[str, ...]) -> Iterator[str]:
     plain = group.model_dump(mode="json")
     fields = type(group).model_fields
@@ -36,7 +45,7 @@ def _value(value: Any) -> str:
     """Write a value as TOML on one line; what TOML writes over several lines are only our lists."""
     if isinstance(value, list):
         return f"[{', '.join(map(_value, value))}]"
-    return tomli_w.dumps({"value": value}).removeprefix("value = ").rstrip("\n")
+    return printable_toml(tomli_w.dumps({"value": value}).removeprefix("value = ").rstrip("\n"))
 
 
 def _summary(group: BaseModel) -> str:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from claf_engine.events.ticks import Pulse, exhaust, pump
+from claf_tui.reports.streams import OutputLost, written_to
 from claf_tui.words.safe_text import safe
 
 if TYPE_CHECKING:
@@ -29,14 +30,18 @@ def error(sentence: str) -> None:
     from rich.text import Text
 
     text = safe(" ".join(sentence.split()), MAX_SENTENCE)
-    with suppress(OSError, ValueError):  # the terminal is gone: there is nobody to tell
+    with suppress(OSError, ValueError, OutputLost), written_to(sys.stderr):  # the terminal is gone: nobody to tell
         console(stderr=True).print(Text.assemble(("error:", "bold red"), " ", text), soft_wrap=True)
 
 
 def note(line: str) -> None:
-    """Write one line for a person."""
-    sys.stderr.write(f"{safe(line, MAX_SENTENCE)}\n")
-    sys.stderr.flush()
+    """Write one line for a person.
+
+    Raises:
+        OutputLost: stderr cannot be written.
+    """
+    with written_to(sys.stderr):
+        sys.stderr.write(f"{safe(line, MAX_SENTENCE)}\n")
 
 
 def note_from_signal(line: str) -> None:
@@ -46,9 +51,13 @@ def note_from_signal(line: str) -> None:
 
 
 def text(lines: str) -> None:
-    """Write a text of our own making to stdout as it is."""
-    sys.stdout.write(lines if lines.endswith("\n") else f"{lines}\n")
-    sys.stdout.flush()
+    """Write a text of our own making to stdout as it is.
+
+    Raises:
+        OutputLost: stdout cannot be written.
+    """
+    with written_to(sys.stdout):
+        sys.stdout.write(lines if lines.endswith("\n") else f"{lines}\n")
 
 
 def record(value: Mapping[str, Any] | Sequence[Any], *, is_line: bool = False) -> None:
@@ -63,10 +72,15 @@ def records(values: Sequence[Any]) -> None:
 
 
 def show(*renderables: "RenderableType") -> None:
-    """Write rich tables and texts to stdout."""
+    """Write rich tables and texts to stdout.
+
+    Raises:
+        OutputLost: stdout cannot be written.
+    """
     shown = console()
-    for renderable in renderables:
-        shown.print(renderable)
+    with written_to(sys.stdout):
+        for renderable in renderables:
+            shown.print(renderable)
 
 
 def console(*, stderr: bool = False) -> "Console":

@@ -10,6 +10,7 @@ from claf_engine import events as ev
 from claf_engine.events import records
 from claf_engine.events.control import Control
 from claf_tui.reports import output
+from claf_tui.reports.streams import OutputLost
 from claf_tui.state import RunState, reduce
 from claf_tui.words import figures
 from claf_tui.words.safe_text import safe
@@ -82,7 +83,7 @@ def reminders(event: ev.Event, state: RunState) -> list[str]:
 def progress_line(progress: ev.Progressed, step: ev.StepLogged | None, state: RunState) -> str:
     """Where the run is: phase, epoch, step, loss, speed, estimates."""
     titles = [phase.plan.title for phase in state.phases]
-    title = titles[progress.phase] if progress.phase < len(titles) else ""
+    title = titles[progress.phase] if 0 <= progress.phase < len(titles) else ""
     eta = f"eta {figures.duration(progress.phase_remaining)}"
     if not progress.epochs:
         return "  ".join(filter(None, (safe(title, 40), safe(progress.activity), eta)))
@@ -96,14 +97,19 @@ def progress_line(progress: ev.Progressed, step: ev.StepLogged | None, state: Ru
     return "  ".join(parts)
 
 
-def print_events(events: Iterator[ev.Event], show: Callable[[ev.Event], None], control: Control) -> None:
-    """Show events; when nobody can read them any more, stop the run and let it save."""
-    has_reader = True
+def print_events(events: Iterator[ev.Event], show: Callable[[ev.Event], None], control: Control) -> OutputLost | None:
+    """Show events; when nobody can read them any more, stop the run and let it save.
+
+    Returns:
+        Why nobody could, or None where all were shown.
+    """
+    lost: OutputLost | None = None
     for event in events:
-        if not has_reader:
+        if lost is not None:
             continue
         try:
             show(event)
-        except OSError:
-            has_reader = False
+        except OutputLost as error:
+            lost = error
             control.stop()
+    return lost

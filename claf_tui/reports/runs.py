@@ -124,6 +124,7 @@ def run_records(runs: Iterable[RunSummary], standings: Mapping[str, str] = NO_ST
             "directory": str(run.directory),
             "status": run.status,
             "audit": standings.get(run.name, UNAUDITED),
+            **({"notice": run.notice} if run.notice else {}),
         }
         for run in runs
     ]

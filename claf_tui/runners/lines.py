@@ -28,18 +28,21 @@ def play_in_lines(engine: Engine, show: Callable[[ev.Event], None], log_path: Pa
         The number of the first signal that came, or None.
 
     Raises:
+        OutputLost: nobody could read the lines, so that the engine was stopped; unless a signal came as well.
         Exception: what the engine raises; when a user cannot cause it, with a note that names the log.
     """
     control = Control()
     with stopping_signals(control) as received:
         try:
-            print_events(engine(control), show, control)
+            lost = print_events(engine(control), show, control)
         except ClafError:
             raise
         except Exception as error:
             with contextlib.suppress(OSError):
                 _keep_traceback(error, log_path)
             raise
+    if lost is not None and received.number is None:
+        raise lost
     return received.number
 
 

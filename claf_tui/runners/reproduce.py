@@ -1,6 +1,5 @@
 """Reproduces a table in the chosen user interface, and says how it ended."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from claf_engine import events as ev
 from claf_engine.events.control import Control
 from claf_engine.reproduce.plan import ReproductionRequest, configs_of, make_folder
+from claf_engine.runs.foreign import STATE_CAP, read_object
 from claf_tui.reports import output, printers
 from claf_tui.reports.reproduction import ReproductionPrinter, plain_table, result_tables
 from claf_tui.runners.lines import LOG, play_in_lines
@@ -122,5 +122,4 @@ def _tell_result(
 
 def _written(request: ReproductionRequest) -> dict[str, Any]:
     """The record that the reproduction wrote."""
-    record: dict[str, Any] = json.loads((request.directory / "reproduction.json").read_bytes())
-    return record
+    return read_object(request.directory / "reproduction.json", STATE_CAP)

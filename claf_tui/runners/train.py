@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import tomli_w
-
 from claf_engine import events as ev
 from claf_engine import runs
 from claf_engine.config import RunConfig
 from claf_engine.config.presets import DEFAULT_PRESET
 from claf_engine.events.control import Control
-from claf_engine.runs.folder import fork_run
+from claf_engine.runs.folder import fork_run, settings_text
 from claf_engine.runs.header import read_info
 from claf_engine.terms.errors import ClafError, ConfigError
 from claf_tui.reports import output, printers
 from claf_tui.reports import runs as reports
+from claf_tui.reports.config import printable_toml
+from claf_tui.reports.streams import OutputLost
 from claf_tui.runners.lines import LOG, play_in_lines
 from claf_tui.runners.ui_mode import Ui, choose_ui
 from claf_tui.words import exit_codes, figures
@@ -103,7 +103,7 @@ def dry_run(config: RunConfig, name: str | None) -> int:
     """Print the resolved settings on stdout and the plan on stderr; write nothing."""
     from claf_engine.training.methods import phases_of
 
-    output.text(tomli_w.dumps(runs.to_plain(config)))
+    output.text(printable_toml(settings_text(config)))
     for number, phase in enumerate(phases_of(config), 1):
         output.note(f"phase {number}: {phase.title}, {figures.count(phase.epochs)} epochs")
     output.note(f"would write to {runs.runs_root()}/<date>-<time>-{name or DEFAULT_PRESET}; nothing was written")
@@ -137,7 +137,7 @@ def in_console(directory: runs.RunDirectory) -> RunOutcome:
         return RunOutcome(result.return_code, result.resume)
     tell_failure(result, log_path if engine.has_started else None)
     if engine.has_started:
-        output.show(*reports.run_report(engine.finished, directory.path))
+        _tell_end(engine.finished, directory.path)
     engine.discard_unstarted()
     return RunOutcome(result.return_code)
 
@@ -163,7 +163,8 @@ def folder_name(name: str) -> str:
 
 
 def _tell_end(finished: ev.RunFinished | None, directory: Path) -> None:
+    """Print how a run ended; the run has its ending whether or not somebody reads of it."""
     try:
         output.show(*reports.run_report(finished, directory))
-    except OSError:
-        return  # the reader is gone; the run's folder says the same
+    except OutputLost as error:
+        output.error(f"{error}: the results are in {directory}")

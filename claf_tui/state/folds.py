@@ -1,5 +1,6 @@
 """How each event changes the state: one function for each kind."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import singledispatch
 from typing import Any
@@ -29,8 +30,9 @@ def _fold(event: Any, state: RunState) -> RunState:
 @_fold.register
 def _run_started(event: ev.RunStarted, state: RunState) -> RunState:
     phases = tuple(PhaseState(plan) for plan in event.phases)
-    probe_every = event.config.get("probe", {}).get("every_epochs")
-    values = {} if probe_every is None else {"probe.every_epochs": float(probe_every)}
+    probe = event.config.get("probe")
+    probe_every = probe.get("every_epochs") if isinstance(probe, Mapping) else None
+    values = {"probe.every_epochs": float(probe_every)} if isinstance(probe_every, int | float) else {}
     if event.resumed_from_step is None or state.run is None or state.run.run != event.run:
         kept = {name: getattr(state, name) for name in KEPT_BETWEEN_RUNS}
         state = RunState(**kept, alerts=tuple(alert for alert in state.alerts if alert.run != safe(event.run, 60)))
@@ -62,7 +64,7 @@ def _phase_started(event: ev.PhaseStarted, state: RunState) -> RunState:
             text = f"{phase.plan.title} ended early, after {phase.num_finished} of {phase.plan.epochs} epochs"
             state = log(state, "warning", text)
     phases = tuple(place(index, phase) for index, phase in enumerate(state.phases))
-    title = phases[event.phase].plan.title if event.phase < len(phases) else event.name
+    title = phases[event.phase].plan.title if 0 <= event.phase < len(phases) else event.name
     return log(replace(state, phases=phases), "info", f"phase begins: {title}")
 
 
@@ -106,7 +108,7 @@ def _step_logged(event: ev.StepLogged, state: RunState) -> RunState:
 @_fold.register
 def _epoch_finished(event: ev.EpochFinished, state: RunState) -> RunState:
     phases = _with_phase(state, event.phase, epoch=event.epoch, num_finished=event.epoch)
-    if state.progress is None and event.phase < len(phases):
+    if state.progress is None and 0 <= event.phase < len(phases):
         elapsed = phases[event.phase].elapsed + event.seconds
         phases = _with_phase(replace(state, phases=phases), event.phase, elapsed=elapsed)
     return replace(state, phases=phases)

@@ -16,6 +16,7 @@ DEVICE = 5
 NOT_ROBUST_ENOUGH = 6
 ROW_FAILED = 7
 AUDIT_FAILED = 8
+OUTPUT_LOST = 9
 SIGNAL_BASE = 128
 
 MEANINGS = {
@@ -28,6 +29,7 @@ MEANINGS = {
     str(NOT_ROBUST_ENOUGH): "eval: --min-robust-accuracy was not reached",
     str(ROW_FAILED): "reproduce: some rows could not be filled",
     str(AUDIT_FAILED): "audit: a diagnostic fails",
+    str(OUTPUT_LOST): "nobody could read what was printed",
     "129, 130, 143": "ended by hang-up, ctrl+c or termination",
 }
 
@@ -37,7 +39,7 @@ class Ending:
     """How the work of a command ended; what is left out did not happen.
 
     Attributes:
-        error: what broke it off.
+        error: what broke it off, be it the work or the looking on.
         has_failed: it said that it failed; its error need not be known.
         is_watched: another process does the work, and its failure is not one of the command that looks on.
         signal: the number of the one that asked it to leave.
@@ -59,7 +61,7 @@ def code_of(ending: Ending) -> int:
     A failure comes first, because the code of a signal promises that the work was saved; what the work found comes
     last, because that is only known of work that was neither broken off nor stopped by a signal.
     """
-    if (ending.has_failed or ending.error is not None) and not ending.is_watched:
+    if ending.error is not None or (ending.has_failed and not ending.is_watched):
         return of_error(ending.error)
     if ending.signal is not None:
         return of_signal(ending.signal)

@@ -24,6 +24,8 @@ from claf_engine.terms.errors import ConfigError
 DEFAULT_PRESET = "demo"
 PRESET_KEY = "preset"
 """Top-level key by which a configuration file, or a preset, names the preset that it builds on."""
+MAX_FILE_BYTES = 2**20
+"""Of a configuration file, which may also be a pipe; ours are a few KiB."""
 UNSET = "none"
 """The value that `--set KEY=none` writes for "not limited", since TOML has no null."""
 
@@ -72,7 +74,10 @@ def parse_override(text: str) -> Override:
     key, equals, value = (part.strip() for part in text.partition("="))
     if not equals or not _KEY.fullmatch(key):
         raise ConfigError(f"--set {text!r} is not KEY=VALUE, such as attack.epsilon=4/255")
-    return Override(key, _parse_value(value))
+    try:
+        return Override(key, _parse_value(value))
+    except RecursionError as error:
+        raise ConfigError(f"--set {key}: lists are nested too deeply") from error
 
 
 def resolve_config(
@@ -163,12 +168,18 @@ def _preset_layers(name: str, from_file: Layer | None) -> list[Layer]:
 
 def _read_file(path: Path) -> Layer:
     try:
-        return Layer(str(path), tomllib.loads(path.expanduser().read_text(encoding="utf-8-sig")))
+        with path.expanduser().open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+        if len(data) > MAX_FILE_BYTES:
+            raise ConfigError(
+                f"{path} is larger than {MAX_FILE_BYTES} bytes, which no configuration is; name another file"
+            )
+        return Layer(str(path), tomllib.loads(data.decode("utf-8-sig")))
     except OSError as error:
         raise ConfigError(f"cannot read the configuration file {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not a TOML file: it is not UTF-8 text") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
 
 
@@ -177,7 +188,7 @@ def _parse_value(text: str) -> Any:
         return None
     try:
         value = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         if text.startswith("[") and text.endswith("]"):
             return [_parse_value(item.strip()) for item in text[1:-1].split(",") if item.strip()]
         return text

@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from claf_engine.audits.bench import Outcome, Recipe
 from claf_engine.audits.diagnostic import Diagnostic
@@ -64,3 +66,32 @@ def test_a_state_that_cannot_be_written_ends_the_audit_in_a_sentence(tmp_path: P
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot write .*state.json: .*; make room and audit again"):
         Store(tmp_path / "file" / "state.json", "key").keep_outcome(OUTCOME)
+
+
+STATE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.fixed_dictionaries({"outcomes": STATE, "diagnostics": STATE}))
+def test_no_state_gets_an_error_out_of_the_store(
+    tmp_path_factory: pytest.TempPathFactory, content: dict[str, object]
+) -> None:
+    path = tmp_path_factory.mktemp("audit") / "state.json"
+    path.write_text(json.dumps({"format": 1, "key": "key", **content}))
+    assert Store(path, "key").notice.startswith(("began anew", "went on"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("label", 3), ("is_in_ball", "yes"), ("mean_distance", [1]), ("recipe", 5)]
+)
+def test_an_outcome_of_wrong_types_is_damage(tmp_path: Path, name: str, value: object) -> None:
+    path = tmp_path / "state.json"
+    Store(path, "key").keep_outcome(OUTCOME)
+    record = json.loads(path.read_bytes())
+    assert Store(path, "key").outcomes
+    record["outcomes"][0][name] = value
+    path.write_text(json.dumps(record))
+    assert Store(path, "key").notice == f"began anew: {path} is damaged"

@@ -434,6 +434,19 @@ def test_records_after_the_checkpoint_are_dropped_and_told(new_run: NewRun) -> N
     assert ev.Notice("info", text, 3) in resumed
 
 
+@pytest.mark.parametrize("line", [b"[" * 200_000, b'{"seq": NaN}', b"\xff"])
+def test_a_damaged_line_of_the_journal_is_dropped_and_told_when_a_run_goes_on(new_run: NewRun, line: bytes) -> None:
+    directory = new_run()
+    play(directory, stop_at_step(3))
+    before = read_events(directory.path)
+    journal = directory.path / "metrics.jsonl"
+    journal.write_bytes(line + b"\n" + journal.read_bytes())
+    resumed = play(open_run(directory.path), stop_at_step(4))
+    assert ev.Notice("warning", "1 line of the journal was no record and is dropped", 3) in resumed
+    steps = [event for event in read_events(directory.path) if isinstance(event, ev.StepLogged)]
+    assert steps[:3] == [event for event in before if isinstance(event, ev.StepLogged)]
+
+
 def test_the_record_of_the_checkpoint_itself_is_kept(new_run: NewRun) -> None:
     directory = new_run()
     play(directory, stop_at_step(5))

@@ -48,3 +48,12 @@ def test_presets_are_listed_with_what_they_are_for(capsys: Shown) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(preset_names())
     assert all(len(line.split()) > 4 for line in lines)
+
+
+@pytest.mark.parametrize("command", [["config", "show"], ["train", "--dry-run"]])
+def test_what_a_terminal_would_obey_is_escaped_and_reads_the_same_again(command: list[str], capsys: Shown) -> None:
+    source = "folder:/tmp/x\x9b31m\u202ey\u200bé"
+    assert cli.run([*command, "--set", f"data.source={source}"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.replace("\n", "").isprintable()
+    assert tomllib.loads(shown)["data"]["source"] == source

@@ -14,7 +14,9 @@ from claf_engine.runs import RunDirectory, create_run, list_runs, open_run, read
 from claf_engine.terms.errors import DataError, NonFiniteLoss
 from claf_tui import cli
 from claf_tui.console.launch import ConsoleResult
+from claf_tui.reports.streams import OutputLost
 from claf_tui.runners import train as runner
+from claf_tui.words import exit_codes
 from tests.tui.commands.conftest import UseEngine
 from tests.tui.hostile import EVERYTHING
 from tests.tui.scripted import run_started, write_checkpoint
@@ -277,11 +279,33 @@ def test_the_lock_is_let_go_however_a_run_ends(root: Path, use_engine: UseEngine
 
 def test_a_run_whose_lines_nobody_reads_any_more_stops_and_saves(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(event: ev.Event) -> None:
-        raise BrokenPipeError(32, "Broken pipe")
+        raise OutputLost("the reader of stdout has left")
 
     monkeypatch.setattr("claf_tui.reports.printers.json_line", refuse)
-    assert train(ui="jsonl") == 0
+    assert train(ui="jsonl") == exit_codes.OUTPUT_LOST
     assert list_runs(root)[0].status == "stopped"
+
+
+def test_a_run_that_has_finished_does_not_fail_for_its_table(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    refused = []
+
+    def refuse(*tables: object) -> None:
+        refused.append(tables)
+        raise OutputLost("cannot write to stdout: No space left on device")
+
+    monkeypatch.setattr("claf_tui.reports.output.show", refuse)
+    assert train(ui="plain") == 0
+    (run,) = list_runs(root)
+    assert (run.status, len(refused)) == ("finished", 1)
+    assert f"No space left on device: the results are in {run.directory}" in capsys.readouterr().err
+
+
+def test_a_folder_whose_name_is_not_utf_8_is_refused_before_anything_is_made(root: Path, capsys: Shown) -> None:
+    assert train("--data", "folder:imb\udce9", ui="plain") == 2
+    assert "error: data.source is 'folder:imb\\udce9', which is not UTF-8" in capsys.readouterr().err
+    assert not root.exists() or list(root.iterdir()) == []
 
 
 class Console:

@@ -159,3 +159,26 @@ def test_without_a_terminal_a_watched_run_is_told_in_lines(
     write(run.path, *Script(run.path)(Control()))
     assert cli.run(["watch"]) == 0
     assert "run finished" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", [b"[" * 200_000, b'{"seq": 9, "type": "StepLogged", "loss": "x"}', b'{"seq": 1e999}'])
+def test_a_damaged_line_is_passed_over_and_said(run: RunDirectory, line: bytes) -> None:
+    write(run.path, LOGGED, ev.RunFinished("stopped", 1, 1.0))
+    with (run.path / EVENTS).open("ab") as file:
+        file.write(line + b"\n")
+    lost, *others = followed(run.path)
+    assert lost == ev.Notice("warning", "passed over 1 line that tells nothing in the run's journal")
+    assert others == [LOGGED, ev.RunFinished("stopped", 1, 1.0)]
+
+
+def test_without_a_terminal_a_damaged_line_is_told_and_the_rest_as_well(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CLAF_RUNS_DIR", str(run.path.parent))
+    write(run.path, *Script(run.path)(Control()))
+    with (run.path / EVENTS).open("ab") as file:
+        file.write(b"[" * 200_000 + b"\n")
+    assert cli.run(["watch"]) == 0
+    shown = capsys.readouterr().err
+    assert "passed over 1 line" in shown
+    assert "run finished" in shown

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from claf_engine import events as ev
 from claf_engine.events.control import Control
+from claf_tui.reports.printers import PlainPrinter
 from claf_tui.state import MAX_ALERTS, MAX_LOG_LINES, LossKey, RunState, reduce, status_word
+from tests.engine.events.test_records import CLASSES, values_of
 from tests.properties import examples
 from tests.tui.hostile import EVERYTHING
 from tests.tui.scripted import Script, robust_figure, run_started
@@ -267,3 +269,12 @@ def test_any_order_of_events_folds(events: list[ev.Event], is_started: bool) -> 
     assert all(0 <= phase.fraction <= 1 for phase in state.phases)
     assert all(line.text.isprintable() for line in state.log)
     assert not math.isnan(state.elapsed)
+
+
+@examples(100)
+@given(st.lists(st.sampled_from(CLASSES).flatmap(values_of), max_size=6))
+def test_no_events_of_the_right_types_get_an_error_out_of_the_state_or_the_lines(events: list[ev.Event]) -> None:
+    state, show = RunState(), PlainPrinter(write=lambda _: None)
+    for event in events:
+        state = reduce(state, event)
+        show(event)

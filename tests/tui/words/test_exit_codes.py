@@ -68,3 +68,7 @@ def test_every_code_has_its_meaning() -> None:
 def test_deciding_a_code_needs_neither_torch_nor_textual() -> None:
     program = "import sys, claf_tui.words.exit_codes; sys.exit('torch' in sys.modules or 'textual' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_looking_on_that_breaks_is_a_failure_of_its_own() -> None:
+    assert code_of(Ending(error=ValueError("a line"), has_failed=True, is_watched=True)) == exit_codes.UNEXPECTED

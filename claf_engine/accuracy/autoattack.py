@@ -28,6 +28,7 @@ from claf_engine.accuracy.autoattack_state import (
 )
 from claf_engine.accuracy.measure import Accuracy, correct_steps
 from claf_engine.attacks.norms import distances
+from claf_engine.attacks.weakness import unit_notices
 from claf_engine.compute.device import Compute, exact_fp32
 from claf_engine.data import Split, to_pixels
 from claf_engine.events import RobustFigure
@@ -130,6 +131,7 @@ def autoattack_steps(
         survivors = yield from _survivor_steps(job, key, num_targets)
         robust.append(_figure(job, survivors))
         notices += [notice for notice in survivors.notices if notice not in notices]
+    notices += unit_notices(suite.epsilons, suite.norm, split.images[0].numel())
     return Accuracy(len(rows) / len(split), tuple(robust), tuple(notices))
 
 
@@ -277,4 +279,5 @@ def _figure(job: Job, survivors: Survivors) -> RobustFigure:
         norm=job.suite.norm,
         largest_distance=round(max(moved, default=0.0), 6),
         mean_distance=round(sum(moved) / max(1, len(moved)), 6),
+        notice="; ".join(unit_notices((job.epsilon,), job.suite.norm, job.split.images[0].numel())),
     )

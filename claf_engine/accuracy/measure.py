@@ -122,9 +122,10 @@ def accuracy_steps(
         num_survivors = int(survives.sum())
         if epsilon == 0 and suite.space.is_pixel and num_survivors != len(correct):
             raise ClafError("an attack of epsilon 0 changed predictions: the model's forward pass is not repeatable")
-        robust.append(figure_of(suite, epsilon, num_survivors / len(split), len(split), answers.moved))
+        robust.append(figure_of(suite, epsilon, num_survivors / len(split), split, answers.moved))
         outcomes.append(survives)
-    return Accuracy(len(correct) / len(split), tuple(robust), outcomes=tuple(outcomes))
+    notices = suite.notices(split.images[0].numel())
+    return Accuracy(len(correct) / len(split), tuple(robust), notices, outcomes=tuple(outcomes))
 
 
 def answer_steps(
@@ -196,7 +197,9 @@ def natural_answer_steps(
 
     Raises:
         DataError: the images do not lie in [0, 1].
+        ClafError: a weight of the model is not finite.
     """
+    require_finite(model)
     num_batches = -(-len(split) // batch_size)
     answers: list[Tensor] = []
     for batch in range(num_batches):
@@ -205,6 +208,19 @@ def natural_answer_steps(
         require_pixels(images)
         answers.append(predict(model, images, compute))
     return torch.cat(answers)
+
+
+def require_finite(model: nn.Module) -> None:
+    """Refuse a model with weights that are infinite or NaN.
+
+    An infinite weight hides from the gradient what it does to the logits, and looks like robustness.
+
+    Raises:
+        ClafError: it has one.
+    """
+    broken = sum(int((~values.isfinite()).sum()) for values in model.parameters() if values.is_floating_point())
+    if broken:
+        raise ClafError(f"{broken} weights of the network are infinite or NaN: it can be asked nothing; train it anew")
 
 
 def abandonable(steps: Generator[Pulse, None, Result]) -> Generator[Pulse, None, Result]:

@@ -15,7 +15,14 @@ from claf_engine.runs import to_plain, versions
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.terms.names import Verdict
 
-MEASURED = ("robust_accuracy", "largest_distance", "mean_distance", "largest_distance_text", "mean_distance_text")
+MEASURED = (
+    "robust_accuracy",
+    "notice",
+    "largest_distance",
+    "mean_distance",
+    "largest_distance_text",
+    "mean_distance_text",
+)
 """Keys of a figure that tell what came out; the others tell what was asked."""
 
 

@@ -211,6 +211,7 @@ def keep_card(run: Path, measurements: Sequence[Measurement], command: Sequence[
         "seed": first.robust.seed,
         "seconds": round(sum(item.seconds for item in measurements), 3),
         "versions": first.versions,
+        "notices": list(dict.fromkeys(item.robust.notice for item in measurements if item.robust.notice)),
         "command": command_line(command),
     }
     robust = [figure_record(item.robust) for item in measurements]

@@ -57,8 +57,9 @@ def no_ball_sentences(robust: Iterable[Figure]) -> list[str]:
 
 
 def radius_of(item: Figure) -> str:
-    """A figure's radius with its norm, and with a mark where there is no ball."""
-    return radius_text(item["epsilon"], item.get("norm", "linf"), item.get("space", PIXEL), item.get("decides", LAST))
+    """A figure's radius with its norm, and with marks where there is no ball or the figure cannot be right."""
+    words = ("norm", "linf"), ("space", PIXEL), ("decides", LAST), ("notice", "")
+    return radius_text(item["epsilon"], *(item.get(name, usual) for name, usual in words))
 
 
 def new_table(*headings: str, show_header: bool = True) -> Table:

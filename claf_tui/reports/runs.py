@@ -17,7 +17,7 @@ from claf_tui.reports.audit import standing_text
 from claf_tui.reports.evaluation import cells_of, evaluation_tables, new_table, no_ball_sentences, radius_of
 from claf_tui.reports.fitted_table import FittedTable
 from claf_tui.words import figures
-from claf_tui.words.attack_words import NO_BALL, PIXEL, radius
+from claf_tui.words.attack_words import DOUBTED, NO_BALL, PIXEL, notices, radius
 from claf_tui.words.plugin_options import plugin_options
 from claf_tui.words.safe_text import safe
 
@@ -51,6 +51,8 @@ def run_report(finished: RunFinished | None, directory: Path) -> list[Renderable
         lines.append(results_table(finished.results))
         figures_shown = [asdict(figure) for result in finished.results for figure in result.robust]
         lines += [Text(sentence, style="yellow") for sentence in no_ball_sentences(figures_shown)]
+        shown = [figure for result in finished.results for figure in result.robust]
+        lines += [Text(f"{DOUBTED} {sentence}", style="yellow") for sentence in notices(shown)]
         if finished.selected_on:
             lines.append(Text(f"{STAR} chosen by {safe(finished.selected_on)}; all figures are of test images"))
         lines.append(Text(f"{UNAUDITED}: claf-tui audit {_name(directory)} asks whether they can be believed"))

@@ -113,6 +113,7 @@ def test_a_robust_figure_of_a_report_has_stable_keys(checkpoint: Path) -> None:
         "largest_distance": float,
         "mean_distance": float,
         "decides": str,
+        "notice": str,
         "is_epsilon_ball": bool,
         "largest_distance_text": str,
         "mean_distance_text": str,
@@ -475,6 +476,6 @@ def test_a_card_that_cannot_be_written_costs_no_figure_and_is_told(
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr("claf_engine.evaluation.evaluate.keep_report_card", refuse)
-    report = ask(checkpoint)
+    report = ask(checkpoint, steps=16)
     assert (report.card, report.audit) == (None, "unaudited")
     assert report.accuracy.notices == (f"no card was kept beside {checkpoint.name}: Read-only file system",)

@@ -70,6 +70,11 @@ def test_a_report_names_its_settings_once_and_tables_the_figures() -> None:
     ]
 
 
+def test_a_figure_that_cannot_be_right_is_marked() -> None:
+    lines = shown(notice="from 8/255 on the attack may be too weak")
+    assert [line.split("  ")[0] for line in lines if "61.0%" in line or "30.0%" in line] == [" 8/255 !", " 16/255 !"]
+
+
 def test_figures_of_no_ball_are_marked_measured_and_explained() -> None:
     lines = shown(space="released-code", largest_distance=0.451, mean_distance=0.3843)
     assert lines[6] == "space           released-code, linf"

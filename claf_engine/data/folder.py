@@ -31,19 +31,23 @@ _BATCH = 128
 _WORKERS = min(8, os.cpu_count() or 1)
 
 
-def folder_source(config: DataConfig) -> Generator[Pulse, None, Source]:
+def folder_source(config: DataConfig, *, needs_training: bool = True) -> Generator[Pulse, None, Source]:
     """Read a folder of images, from the cache if it is there and the files have not changed since.
+
+    Without a need for training images a folder of test images alone will do.
 
     Raises:
         DataError: the folder is not what it should be, or an image cannot be read; the message names it.
     """
-    listing = list_folder(config.source.removeprefix(PREFIX))
+    listing = list_folder(config.source.removeprefix(PREFIX), needs_training=needs_training)
     yield Pulse("reading the image cache", 0, len(listing))
     decoded, notices = load_cache(listing)
     if decoded is None:
         decoded = yield from _decode(listing)
         notices += save_cache(listing, decoded)
-    splits = {part: Split(decoded.images[part], torch.tensor(listing.labels[part])) for part in PARTS}
+    splits = {
+        part: Split(decoded.images[part], torch.tensor(listing.labels[part], dtype=torch.int64)) for part in PARTS
+    }
     return Source(
         name=config.source,
         class_names=listing.class_names,
@@ -63,7 +67,7 @@ def _decode(listing: Listing) -> Generator[Pulse, None, Decoded]:
             for batch in _batches(listing.files[part]):
                 yield Pulse(f"measuring {part} images", len(sizes[part]), len(listing.files[part]))
                 sizes[part] += workers.map(_read_size, batch)
-        size = _common_size(listing, sizes["train"])
+        size = _common_size(listing, sizes["train"] or sizes["test"])
         for part in PARTS:
             files = listing.files[part]
             images[part] = torch.empty((len(files), 3, size[1], size[0]), dtype=torch.uint8)

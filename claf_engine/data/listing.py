@@ -36,8 +36,12 @@ class Listing:
         return sum(len(files) for files in self.files.values())
 
 
-def list_folder(path: str) -> Listing:
+def list_folder(path: str, *, needs_training: bool = True) -> Listing:
     """List a folder of images; "~" is expanded.
+
+    Args:
+        path: of the folder.
+        needs_training: whether there must be training images; without, a folder that has no train/ is taken, too.
 
     Raises:
         DataError: the folder, one of its parts, a class or the images of a class are missing, the two parts differ in
@@ -48,27 +52,26 @@ def list_folder(path: str) -> Listing:
         raise DataError(f"there is no folder {root}; name one that holds train/CLASS and test/CLASS")
     root = root.resolve()
     try:
-        return _list(root)
+        return _list(root, PARTS if needs_training or (root / "train").is_dir() else ("test",))
     except OSError as error:
         raise DataError(f"cannot list {error.filename or root} ({error.strerror}); make the folder readable") from error
 
 
-def _list(root: Path) -> Listing:
+def _list(root: Path, parts: tuple[str, ...]) -> Listing:
     class_names: dict[str, list[str]] = {}
-    files: dict[str, list[Path]] = {}
-    labels: dict[str, list[int]] = {}
+    files: dict[str, list[Path]] = {part: [] for part in PARTS}
+    labels: dict[str, list[int]] = {part: [] for part in PARTS}
     skipped: list[Path] = []
-    for part in PARTS:
+    for part in parts:
         folder = root / part
         class_names[part] = _class_names(folder, skipped)
-        files[part], labels[part] = [], []
         for label, name in enumerate(class_names[part]):
             found = _images(folder / name, skipped)
             files[part] += found
             labels[part] += [label] * len(found)
-    _require_same_classes(root, class_names["train"], class_names["test"])
+    _require_same_classes(root, class_names[parts[0]], class_names["test"])
     fingerprint = _fingerprint(root, [*files["train"], *files["test"]])
-    return Listing(root, tuple(class_names["train"]), files, labels, tuple(skipped), fingerprint)
+    return Listing(root, tuple(class_names["test"]), files, labels, tuple(skipped), fingerprint)
 
 
 def _class_names(folder: Path, skipped: list[Path]) -> list[str]:

@@ -1,19 +1,29 @@
 """From settings to a dataset, with pulses on the way so that a screen can show progress."""
 
 from collections.abc import Generator
+from pathlib import Path
+from typing import Literal
 
 import torch
 
 from claf_engine.config import DataConfig
-from claf_engine.data.dataset import Dataset, Source, split_source
+from claf_engine.data.dataset import Dataset, Source, require_sizes, split_source
 from claf_engine.data.folder import PREFIX, folder_source
+from claf_engine.data.listing import list_folder
 from claf_engine.data.registered import is_registered, registered_source
 from claf_engine.data.shapes import shapes_source
 from claf_engine.events.ticks import Pulse, exhaust
 
 
-def dataset_steps(config: DataConfig, device: torch.device) -> Generator[Pulse, None, Dataset]:
+def dataset_steps(
+    config: DataConfig, device: torch.device, purpose: Literal["training", "measuring"] = "training"
+) -> Generator[Pulse, None, Dataset]:
     """Build, download or decode the source, split it and move it to the device.
+
+    Args:
+        config: which images.
+        device: where they are wanted.
+        purpose: for measuring, only test images are given, and only they must be there.
 
     Yields:
         Pulses with what is being done and how far it is.
@@ -21,8 +31,23 @@ def dataset_steps(config: DataConfig, device: torch.device) -> Generator[Pulse, 
     Raises:
         DataError: the source is missing, unreadable, or smaller than what is asked for.
     """
-    source = yield from _source_steps(config)
-    return split_source(source, config, device)
+    needs_training = purpose == "training"
+    source = yield from _source_steps(config, needs_training=needs_training)
+    return split_source(source, config, device, needs_training=needs_training)
+
+
+def require_source_sizes(config: DataConfig) -> None:
+    """Refuse sizes that a folder of images cannot give, before any image is opened.
+
+    Other sources are not looked at, and neither is a folder that is not there (yet).
+
+    Raises:
+        DataError: the folder is not what it should be, or holds fewer images.
+    """
+    path = config.source.removeprefix(PREFIX)
+    if config.source.startswith(PREFIX) and Path(path).expanduser().is_dir():
+        labels = list_folder(path).labels
+        require_sizes(config, len(labels["train"]), len(labels["test"]))
 
 
 def load_dataset(config: DataConfig, device: torch.device) -> Dataset:
@@ -34,9 +59,9 @@ def load_dataset(config: DataConfig, device: torch.device) -> Dataset:
     return exhaust(dataset_steps(config, device))
 
 
-def _source_steps(config: DataConfig) -> Generator[Pulse, None, Source]:
+def _source_steps(config: DataConfig, *, needs_training: bool) -> Generator[Pulse, None, Source]:
     if config.source.startswith(PREFIX):
-        return folder_source(config)
+        return folder_source(config, needs_training=needs_training)
     if config.source == "cifar10":
         # Imported here, because torchvision takes a second to import and the other sources need none of it.
         from claf_engine.data.cifar10 import cifar10_source

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from torch import nn
 
+from claf_engine.accuracy.classes import chance_notices, class_records, unmeasured_notices
 from claf_engine.accuracy.curve_steps import curve_steps, require_curve
 from claf_engine.accuracy.defences import ADAPTIVE, Defence, Defended, defended_steps, labelled
 from claf_engine.accuracy.measure import Accuracy, accuracy_steps, first
@@ -22,7 +23,7 @@ from claf_engine.config.registry import ATTACKS
 from claf_engine.data import Split
 from claf_engine.evaluation.cards import Standing
 from claf_engine.evaluation.measured_card import keep_report_card
-from claf_engine.evaluation.subject import open_steps
+from claf_engine.evaluation.subject import Opened, open_steps, size_notices, test_image_steps
 from claf_engine.events import RobustFigure
 from claf_engine.events.ticks import Pulse, exhaust
 from claf_engine.runs import versions
@@ -112,7 +113,9 @@ class EvaluationRequest:
 class EvaluationReport:
     """Figures with what a reader needs to repeat them; `accuracy` holds fractions in [0, 1].
 
-    `card` is the folder of the robustness card, or None where none could be kept; `audit` is what the figures rest on.
+    `card` is the folder of the robustness card, or None where none could be kept; `audit` is what the figures rest on;
+    `classes` are accuracies of each class (see `class_records`), `image_size` is height and
+    width, and `notices` are sentences about the images, beside those of the accuracy.
     """
 
     request: EvaluationRequest
@@ -125,6 +128,9 @@ class EvaluationReport:
     seconds: float
     card: Path | None = None
     audit: Standing = "unaudited"
+    classes: tuple[Mapping[str, Any], ...] = ()
+    image_size: tuple[int, int] | None = None
+    notices: tuple[str, ...] = ()
 
     def to_record(self) -> dict[str, Any]:
         """The report as a JSON object; its keys are stable, and `curve` is one of them where one was measured."""
@@ -144,8 +150,11 @@ class EvaluationReport:
             "data": self.data,
             "device": self.device,
             "seed": self.request.seed,
+            "batch_size": self.request.batch_size,
+            "image_size": None if self.image_size is None else list(self.image_size),
+            "classes": [dict(item) for item in self.classes],
             "seconds": round(self.seconds, 3),
-            "notices": list(self.accuracy.notices),
+            "notices": [*self.accuracy.notices, *self.notices],
             "versions": versions(),
             "card": None if self.card is None else str(self.card),
             "audit": self.audit,
@@ -173,7 +182,11 @@ def evaluation_steps(request: EvaluationRequest) -> Generator[Pulse, None, Evalu
     """
     with settings_restored():
         opened = yield from open_steps(
-            request.checkpoint, classifier=request.classifier, source=request.data, device=request.device
+            request.checkpoint,
+            classifier=request.classifier,
+            source=request.data,
+            device=request.device,
+            load_images=test_image_steps,
         )
         data, config, compute, model = opened.data, opened.config, opened.compute, opened.model
         split = first(data.test, request.num_examples)
@@ -184,10 +197,34 @@ def evaluation_steps(request: EvaluationRequest) -> Generator[Pulse, None, Evalu
         else:
             accuracy = yield from measurement_steps(request, config, model, split, compute)
     seconds = time.monotonic() - started
+    classes = class_records(accuracy, split.labels, data.class_names)
     report = EvaluationReport(
-        request, opened.info, opened.classifier, data.name, compute.describe(), len(split), accuracy, seconds
+        request,
+        opened.info,
+        opened.classifier,
+        data.name,
+        compute.describe(),
+        len(split),
+        accuracy,
+        seconds,
+        classes=tuple(classes),
+        image_size=data.image_size,
+        notices=_data_notices(opened, accuracy, classes, len(split)),
     )
     return _with_card(report, config)
+
+
+def _data_notices(
+    opened: Opened, accuracy: Accuracy, classes: list[dict[str, Any]], num_examples: int
+) -> tuple[str, ...]:
+    """What the measured images say of the figures."""
+    data = opened.data
+    return (
+        *data.notices,
+        *size_notices(opened.info, data),
+        *unmeasured_notices(classes),
+        *chance_notices(accuracy.natural, num_examples, len(data.class_names)),
+    )
 
 
 def _with_card(report: EvaluationReport, config: RunConfig) -> EvaluationReport:

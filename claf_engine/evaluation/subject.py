@@ -84,6 +84,15 @@ def open_steps(
     return Opened(info, config, network, classifier, compute, data)
 
 
+def test_image_steps(config: DataConfig, device: torch.device) -> Generator[Pulse, None, Dataset]:
+    """Load test images alone, for `open_steps`: whoever fits nothing needs no training images.
+
+    Raises:
+        DataError: they cannot be had.
+    """
+    return (yield from dataset_steps(config, device, "measuring"))
+
+
 def load_network(checkpoint: str | Path, classifier: str | None = None, device: str | torch.device = "cpu") -> Pipeline:
     """The network of a checkpoint as one module, ready to be asked, attacked or built upon.
 
@@ -138,6 +147,18 @@ def require_same_classes(info: CheckpointInfo, data: Dataset) -> None:
             f"the checkpoint was trained on classes {', '.join(trained[:4])}, ..., but {data.name} has "
             f"{', '.join(data.class_names[:4])}, ...; choose the data it was trained on"
         )
+
+
+def size_notices(info: CheckpointInfo, data: Dataset) -> tuple[str, ...]:
+    """Say that images are of another size than a checkpoint was trained on; nothing where that is unknown."""
+    trained = info.metadata.get("claf.image_size")
+    if not isinstance(trained, list) or len(trained) != 2 or tuple(trained) == data.image_size:
+        return ()
+    (was_high, was_wide), (high, wide) = trained, data.image_size
+    return (
+        f"the network was trained on images of {was_wide}x{was_high} pixels and measured on {wide}x{high}: the figures "
+        "are those of another task; give images of the size that it was trained on",
+    )
 
 
 def require_trained(info: CheckpointInfo, config: RunConfig, classifier: str) -> None:

@@ -45,6 +45,7 @@ class Description:
         compute: device, precision, layout and threads it was trained with.
         trained_classifiers: those that may be evaluated, where the method does not say so by itself.
         imported: where foreign weights come from: file name, its SHA-256, architecture, untrained parts.
+        image_size: height and width of the images that it was trained on, where that is known.
     """
 
     run: str
@@ -59,6 +60,7 @@ class Description:
     requested: bool = False
     trained_classifiers: tuple[str, ...] | None = None
     imported: Mapping[str, Any] | None = None
+    image_size: tuple[int, int] | None = None
 
 
 class TrainedNetwork(NamedTuple):

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from claf_engine import events as ev
+from claf_engine.accuracy.classes import missing_notices
 from claf_engine.compute.device import Compute, choose_compute, is_out_of_memory, settings_restored
 from claf_engine.config import RunConfig
-from claf_engine.data import dataset_steps
+from claf_engine.data import Dataset, dataset_steps
 from claf_engine.events import records
 from claf_engine.events.control import Control
 from claf_engine.events.ticks import Pulse, pump
@@ -130,7 +131,7 @@ def _train(directory: RunDirectory, control: Control, journal: Journal) -> Itera
     session = Session(config, compute, data, state, feature_epochs(phases))
     pace = Pace(session, phases, plan_work(config, phases, len(data.train), len(data.test)))
     yield _started(session, phases, directory, start)
-    for text in (*data.notices, *damaged, *notices, *directory.notices):
+    for text in (*data.notices, *_class_notices(data), *damaged, *notices, *directory.notices):
         yield ev.Notice("warning", text, state.cursor.step)
     if num_dropped and start:
         text = f"{num_dropped} records after step {start.step} were dropped; the run goes on from its checkpoint"
@@ -166,6 +167,13 @@ def _compute_for(config: RunConfig, start: CheckpointInfo | None) -> tuple[Compu
         return compute, []
     changed = ", ".join(f"{name} was {before[name]}, is {now[name]}" for name in now if now[name] != before[name])
     return compute, [f"the run goes on with other arithmetic ({changed}): it will not be bit-identical"]
+
+
+def _class_notices(data: Dataset) -> list[str]:
+    """A class without training images has an accuracy of 0 by construction; one without test images has none."""
+    untrained, untested = data.missing_classes(data.train), data.missing_classes(data.test)
+    sentences = [f"{text}, so that it is never predicted" for text in missing_notices(untrained, "training")]
+    return [*sentences, *missing_notices(untested, "test")]
 
 
 def _loading(pulse: Pulse) -> Iterator[ev.Event]:

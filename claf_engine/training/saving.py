@@ -35,6 +35,7 @@ def describe(
         compute=compute.record(),
         versions=versions(),
         requested=requested,
+        image_size=session.data.image_size,
     )
 
 

@@ -30,7 +30,7 @@ from claf_engine.runs import versions
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.terms.errors import ConfigError
 from claf_engine.terms.names import EvaluationAttack, Norm, PointName, SpaceName
-from claf_engine.terms.pixels import format_levels
+from claf_engine.terms.pixels import exact_distance, format_levels
 
 DEFAULT_STEPS = 10
 IGNORED = {
@@ -49,7 +49,8 @@ class EvaluationRequest:
 
     Attributes:
         checkpoint: the file.
-        epsilons: radii, in pixel space unless `space` says otherwise; 0 is allowed and must give natural accuracy.
+        epsilons: radii, as fractions, floats or text such as "8/255"; in pixel space unless `space` says otherwise. 0 is
+            allowed and must give natural accuracy.
         attack: pgd, fgsm, mi-fgsm, autoattack or the name that a plugin registers.
         steps: attack steps; None is 10, where the attack does not set its own.
         step_size: length of one; None is the attack's own (see `make_attack`).
@@ -68,8 +69,8 @@ class EvaluationRequest:
         is_curve: measure the radii as one curve (see `claf_engine.accuracy.curve_steps`) instead of each for itself.
 
     Raises:
-        ConfigError: there is no such attack, an option is given that it would ignore, it does not exist in the norm or
-            the space, or no curve is measured of it.
+        ConfigError: a distance is none, there is no such attack, an option is given that it would ignore, it does not
+            exist in the norm or the space, or no curve is measured of it.
     """
 
     checkpoint: Path
@@ -92,6 +93,7 @@ class EvaluationRequest:
     is_curve: bool = False
 
     def __post_init__(self) -> None:
+        self._write_exactly()
         is_ours = self.attack in get_args(EvaluationAttack)
         if not is_ours:
             if self.attack not in ATTACKS.entries:
@@ -107,6 +109,12 @@ class EvaluationRequest:
             )
         if self.is_curve:
             require_curve(self.attack, self.defence, len(self.epsilons))
+
+    def _write_exactly(self) -> None:
+        """Take distances as a script writes them, as floats or text, and keep them as fractions."""
+        object.__setattr__(self, "epsilons", tuple(exact_distance(epsilon, self.norm) for epsilon in self.epsilons))
+        if self.step_size is not None:
+            object.__setattr__(self, "step_size", exact_distance(self.step_size, self.norm))
 
 
 @dataclass(frozen=True)

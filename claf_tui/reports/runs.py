@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from claf_engine.events import RobustFigure, RunFinished, TestResult
-from claf_engine.runs import RunSummary
+from claf_engine.runs import RunSummary, runs_root
 from claf_engine.runs.header import CheckpointInfo
 from claf_tui.reports.audit import standing_text
 from claf_tui.reports.evaluation import cells_of, evaluation_tables, new_table, no_ball_sentences, radius_of
@@ -69,8 +69,9 @@ def next_command(status: str, directory: Path) -> str:
 
 
 def _name(directory: Path) -> str:
-    """A run's name to paste into a command line."""
-    return shlex.quote(safe(directory.name, 200))
+    """A run's name to paste into a command line; its folder, where it lies elsewhere than the other runs."""
+    is_elsewhere = directory.is_dir() and directory.absolute().parent != runs_root()
+    return shlex.quote(safe(directory if is_elsewhere else directory.name, 400))
 
 
 def results_table(results: Sequence[TestResult]) -> Table:

@@ -69,6 +69,18 @@ def pipeline(checkpoint: Path) -> Pipeline:
     return network.with_classifier(info.classifier)
 
 
+@pytest.mark.parametrize("epsilon", [8 / 255, "8/255", Fraction(8, 255)])
+def test_a_request_takes_its_distances_in_any_form(epsilon: Any) -> None:
+    request = EvaluationRequest(Path("x"), epsilons=(epsilon,), step_size=epsilon)
+    assert (request.epsilons, request.step_size) == ((Fraction(8, 255),), Fraction(8, 255))
+
+
+def test_a_request_refuses_what_is_no_distance_of_its_norm() -> None:
+    assert EvaluationRequest(Path("x"), epsilons=(2.0,), norm="l2").epsilons == (2,)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="is above 1, and images lie in"):
+        EvaluationRequest(Path("x"), epsilons=(2.0,))  # type: ignore[arg-type]
+
+
 def test_a_report_tells_classes_apart_and_what_moves_its_figures(checkpoint: Path) -> None:
     report = ask(checkpoint, batch_size=5)
     record = report.to_record()

@@ -49,8 +49,8 @@ class EvaluationRequest:
 
     Attributes:
         checkpoint: the file.
-        epsilons: radii, as fractions, floats or text such as "8/255"; in pixel space unless `space` says otherwise. 0 is
-            allowed and must give natural accuracy.
+        epsilons: radii, as fractions, floats or text such as "8/255"; in pixel space unless `space` says otherwise. 0
+            is allowed and must give natural accuracy.
         attack: pgd, fgsm, mi-fgsm, autoattack or the name that a plugin registers.
         steps: attack steps; None is 10, where the attack does not set its own.
         step_size: length of one; None is the attack's own (see `make_attack`).

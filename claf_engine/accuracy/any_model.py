@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from claf_engine.accuracy.measure import Accuracy, Examples, accuracy_steps, answer_steps
+from claf_engine.accuracy.measure import Accuracy, Examples, accuracy_steps, answer_steps, require_finite
 from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import Attacked, require_pixels
 from claf_engine.attacks.registered import require_registered
@@ -22,10 +22,7 @@ from claf_engine.events.ticks import exhaust
 from claf_engine.models.modes import evaluating
 from claf_engine.terms.errors import ConfigError, DataError
 from claf_engine.terms.names import AttackName, Norm, PointName
-from claf_engine.terms.pixels import parse_distance
-
-Distance = str | float | Fraction
-"""A radius or a step size in pixel space: "8/255", 0.03 or a Fraction."""
+from claf_engine.terms.pixels import Distance, exact_distance
 
 
 def attack(  # noqa: PLR0913 (a script names the few that it changes)
@@ -48,7 +45,7 @@ def attack(  # noqa: PLR0913 (a script names the few that it changes)
         model: images (N, C, H, W) in [0, 1] to logits (N, K).
         images: (N, C, H, W), floats in [0, 1] or uint8; not modified.
         labels: (N,) true classes.
-        eps: radius of the ball; never left, and neither is [0, 1].
+        eps: radius of the ball; never left, and neither is [0, 1]. In Linf at most 1; in L2 a Euclidean length.
         steps: gradient steps of each restart; ignored by fgsm.
         step_size: by default 2.5 eps / steps, which crosses the ball; ignored by fgsm.
         norm: linf or l2.
@@ -69,6 +66,7 @@ def attack(  # noqa: PLR0913 (a script names the few that it changes)
     suite = _suite((eps,), steps, step_size, norm, name, restarts, seed, "any")
     with undisturbed():
         split, compute = place(model, images, labels)
+        require_finite(model)
         everything = Examples(split, torch.arange(len(split), device=compute.device), batch_size)
         attacked = Attacked.by_its_own_gradients(model)
         crafting = answer_steps(attacked, everything, suite, suite.epsilons[0], compute, keeps_points=True)
@@ -115,7 +113,8 @@ def measure(  # noqa: PLR0913 (a script names the few that it changes)
         batch_size: see `attack`.
 
     Returns:
-        `natural` in [0, 1], and `robust`: a figure for each radius, with all that is needed to repeat it.
+        `natural` in [0, 1], and `robust`: a figure for each radius, with all that is needed to repeat it; `notices` say
+        why figures cannot be right, such as steps that do not cross the ball.
 
     Raises:
         ConfigError: a distance, a number of steps or of restarts is wrong.
@@ -222,11 +221,8 @@ def _suite(  # noqa: PLR0913 (the options of `attack` and `measure`, once)
         require_registered(name, norm, "pixel")
     if steps < 0 or restarts < 1:
         raise ConfigError("an attack needs steps of at least 0 and restarts of at least 1")
-    try:
-        epsilons = tuple(map(parse_distance, radii))
-        length = None if step_size is None else parse_distance(step_size)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
+    epsilons = tuple(exact_distance(radius, norm) for radius in radii)
+    length = None if step_size is None else exact_distance(step_size, norm)
     if is_registered:  # it takes steps of its own, and its last point decides
         return AttackSuite(epsilons, restarts=restarts, seed=seed, name=name, norm=norm)
     chosen: Fraction | Literal["crossing"] | None = "crossing" if length is None and name == "pgd" else length

@@ -26,8 +26,9 @@ from claf_engine.accuracy.autoattack_state import (
     save_survivors,
     untouched,
 )
-from claf_engine.accuracy.measure import Accuracy, correct_steps
+from claf_engine.accuracy.measure import Accuracy, correct_steps, mask_of
 from claf_engine.attacks.norms import distances
+from claf_engine.attacks.weakness import unit_notices
 from claf_engine.compute.device import Compute, exact_fp32
 from claf_engine.data import Split, to_pixels
 from claf_engine.events import RobustFigure
@@ -121,7 +122,7 @@ def autoattack_steps(
     compute = exact_fp32(compute)
     rows = yield from correct_steps(model, split, compute, batch_size)
     origin, num_targets = _examine(model, split, batch_size)
-    robust, notices = [], []
+    robust, notices, outcomes = [], [], []
     for epsilon in suite.epsilons:
         key = _key(origin, model, suite, epsilon, batch_size)
         path = None if state_folder is None else state_folder / f"autoattack-{key[:16]}.json"
@@ -129,8 +130,16 @@ def autoattack_steps(
         job = Job(library, model, split, rows, suite, epsilon, batch_size, compute, path)
         survivors = yield from _survivor_steps(job, key, num_targets)
         robust.append(_figure(job, survivors))
+        outcomes.append(mask_of(rows[[broken is None for broken in survivors.broken_by]], len(split)))
         notices += [notice for notice in survivors.notices if notice not in notices]
-    return Accuracy(len(rows) / len(split), tuple(robust), tuple(notices))
+    notices += unit_notices(suite.epsilons, suite.norm, split.images[0].numel())
+    return Accuracy(
+        len(rows) / len(split),
+        tuple(robust),
+        tuple(notices),
+        outcomes=tuple(outcomes),
+        correct=mask_of(rows, len(split)),
+    )
 
 
 def _survivor_steps(job: Job, key: str, num_targets: int) -> Generator[Pulse, None, Survivors]:
@@ -277,4 +286,5 @@ def _figure(job: Job, survivors: Survivors) -> RobustFigure:
         norm=job.suite.norm,
         largest_distance=round(max(moved, default=0.0), 6),
         mean_distance=round(sum(moved) / max(1, len(moved)), 6),
+        notice="; ".join(unit_notices((job.epsilon,), job.suite.norm, job.split.images[0].numel())),
     )

@@ -210,7 +210,7 @@ class Curve:
     def _read(cls, record: Mapping[str, Any]) -> "Curve":
         points = tuple(
             CurvePoint(
-                format_distance(parse_distance(point["epsilon"])),
+                format_distance(parse_distance(point["epsilon"], "l2")),
                 _count(point["num_attacked"]),
                 _confusion(point["confusion"]),
             )
@@ -241,7 +241,7 @@ class Curve:
                 raise CurveError("not a robustness curve: the confusion matrices are about different examples")
         if not self.points or not sum(totals):
             raise CurveError("not a robustness curve: it has no radius or no example")
-        radii = [parse_distance(point.epsilon) for point in self.points]
+        radii = [parse_distance(point.epsilon, "l2") for point in self.points]
         if radii != sorted(set(radii)):
             raise CurveError("not a robustness curve: its radii do not ascend")
         if len(self.minimal.broken) != len(self.points) or self.minimal.num_examples != self.num_examples:

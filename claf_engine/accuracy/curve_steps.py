@@ -81,28 +81,9 @@ def curve_steps(
         point = fates.take(epsilon, rows, answers.classes)
         if epsilon == 0 and is_pixel and fates.broken[-1]:
             raise ClafError("an attack of epsilon 0 changed predictions: the model's forward pass is not repeatable")
-        robust.append(figure_of(suite, epsilon, point.robust_accuracy, len(split), answers.moved))
+        robust.append(figure_of(suite, epsilon, point.robust_accuracy, split, answers.moved))
     curve = fates.curve(suite, class_names)
-    return Accuracy(curve.natural_accuracy, tuple(robust), reach_notices(suite), curve)
-
-
-def reach_notices(suite: AttackSuite) -> tuple[str, ...]:
-    """Say from which radius on the attack's steps do not span what they must; nothing where they do everywhere.
-
-    From a random start they must be able to cross the ball, which is twice its radius wide; from the image itself, to
-    leave its middle.
-    """
-    attacks = [suite.attack(epsilon) for epsilon in suite.epsilons]
-    short = [
-        spec for spec in attacks if spec.steps * spec.step_size < (1 if spec.start == "none" else 2) * spec.epsilon
-    ]
-    if not short:
-        return ()
-    spec = short[0]
-    return (
-        f"from {format_distance(spec.epsilon)} on the attack may be too weak: {spec.steps} steps of "
-        f"{format_distance(spec.step_size)} do not span the ball; take more --steps or a larger --step-size",
-    )
+    return Accuracy(curve.natural_accuracy, tuple(robust), suite.notices(split.images[0].numel()), curve)
 
 
 class _Fates:

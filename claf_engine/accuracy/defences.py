@@ -146,11 +146,16 @@ def defended_steps(
     defended, folded = Defended(model, defence), fold(model)
     targets = {OBLIVIOUS: folded, ADAPTIVE: Defended(folded, defence)}
     columns: list[tuple[RobustFigure, ...]] = []
+    outcomes: list[tuple[Tensor, ...]] = []
     for knowledge, target in targets.items():
         steps = accuracy_steps(defended, split, suite, compute, batch_size, target)
         measured = yield from _named(steps, knowledge)
         columns.append(labelled(measured, defence, knowledge).robust)
-    return replace(measured, robust=tuple(figure for pair in zip(*columns, strict=True) for figure in pair))
+        outcomes.append(measured.outcomes)
+    robust = tuple(figure for pair in zip(*columns, strict=True) for figure in pair)
+    return replace(
+        measured, robust=robust, outcomes=tuple(mask for pair in zip(*outcomes, strict=True) for mask in pair)
+    )
 
 
 def labelled(measured: Accuracy, defence: Defence, knowledge: str) -> Accuracy:

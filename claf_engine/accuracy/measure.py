@@ -27,8 +27,8 @@ from claf_engine.terms.errors import ClafError
 class Accuracy:
     """Accuracy on a split: natural, and robust at each radius; `notices` are sentences for whoever reads it.
 
-    `curve` is what the figures were read off, where a curve was measured; `outcomes` are the examples (N,) that survive
-    at each radius, where they are known.
+    `curve` is what the figures were read off, where a curve was measured; `correct` are the examples (N,) that are
+    classified correctly without an attack, and `outcomes` those (N,) that survive each figure's, where they are known.
     """
 
     natural: float
@@ -36,6 +36,7 @@ class Accuracy:
     notices: tuple[str, ...] = ()
     curve: Curve | None = None
     outcomes: tuple[Tensor, ...] = field(default=(), compare=False, repr=False)
+    correct: Tensor | None = field(default=None, compare=False, repr=False)
 
 
 def first(split: Split, count: int | None) -> Split:
@@ -122,9 +123,16 @@ def accuracy_steps(
         num_survivors = int(survives.sum())
         if epsilon == 0 and suite.space.is_pixel and num_survivors != len(correct):
             raise ClafError("an attack of epsilon 0 changed predictions: the model's forward pass is not repeatable")
-        robust.append(figure_of(suite, epsilon, num_survivors / len(split), len(split), answers.moved))
+        robust.append(figure_of(suite, epsilon, num_survivors / len(split), split, answers.moved))
         outcomes.append(survives)
-    return Accuracy(len(correct) / len(split), tuple(robust), outcomes=tuple(outcomes))
+    notices = suite.notices(split.images[0].numel())
+    return Accuracy(
+        len(correct) / len(split),
+        tuple(robust),
+        notices,
+        outcomes=tuple(outcomes),
+        correct=mask_of(correct, len(split)),
+    )
 
 
 def answer_steps(
@@ -196,7 +204,9 @@ def natural_answer_steps(
 
     Raises:
         DataError: the images do not lie in [0, 1].
+        ClafError: a weight of the model is not finite.
     """
+    require_finite(model)
     num_batches = -(-len(split) // batch_size)
     answers: list[Tensor] = []
     for batch in range(num_batches):
@@ -205,6 +215,26 @@ def natural_answer_steps(
         require_pixels(images)
         answers.append(predict(model, images, compute))
     return torch.cat(answers)
+
+
+def require_finite(model: nn.Module) -> None:
+    """Refuse a model with weights that are infinite or NaN.
+
+    An infinite weight hides from the gradient what it does to the logits, and looks like robustness.
+
+    Raises:
+        ClafError: it has one.
+    """
+    broken = sum(int((~values.isfinite()).sum()) for values in model.parameters() if values.is_floating_point())
+    if broken:
+        raise ClafError(f"{broken} weights of the network are infinite or NaN: it can be asked nothing; train it anew")
+
+
+def mask_of(rows: Tensor, count: int) -> Tensor:
+    """Which of `count` examples (count,) these rows (M,) are."""
+    mask = torch.zeros(count, dtype=torch.bool, device=rows.device)
+    mask[rows] = True
+    return mask
 
 
 def abandonable(steps: Generator[Pulse, None, Result]) -> Generator[Pulse, None, Result]:

@@ -8,10 +8,12 @@ from torch import Tensor
 
 from claf_engine.attacks import PIXEL, Attack, Space, crossing_step_size, make_attack, space_of
 from claf_engine.attacks.norms import distances
+from claf_engine.attacks.weakness import weaknesses
 from claf_engine.config import EvaluationConfig, ModelConfig, ProbeConfig, RunConfig
+from claf_engine.data import Split
 from claf_engine.events import RobustFigure
 from claf_engine.terms.names import Norm, PointName
-from claf_engine.terms.pixels import format_distance
+from claf_engine.terms.pixels import exact_distance, format_distance
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class AttackSuite:
     """One attack at several radii.
 
     Attributes:
+        epsilons: radii; floats and text such as "8/255" are taken too, and kept as fractions.
         step_size: "crossing" is what crosses the ball of each radius (see `crossing_step_size`), None the attack's own
             (see `make_attack`).
         restarts: independent runs; an example counts as robust only if all of them fail.
@@ -37,12 +40,23 @@ class AttackSuite:
     space: Space = PIXEL
     decides: PointName = "last"
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "epsilons", tuple(exact_distance(epsilon, self.norm) for epsilon in self.epsilons))
+
     def attack(self, epsilon: Fraction) -> Attack:
         """The attack at one radius."""
         step_size = self.step_size
         if step_size == "crossing":
             step_size = crossing_step_size(epsilon, max(1, self.steps))
         return make_attack(self.name, epsilon, steps=self.steps, step_size=step_size, norm=self.norm, space=self.space)
+
+    def notices(self, num_values: int | None = None) -> tuple[str, ...]:
+        """Why its figures cannot be right, as sentences (see `weaknesses`); `num_values` is C * H * W of an image."""
+        return weaknesses([self.attack(epsilon) for epsilon in sorted(self.epsilons)], num_values)
+
+    def notice(self, epsilon: Fraction, num_values: int | None = None) -> str:
+        """The same of the figure at one radius, in one line."""
+        return "; ".join(weaknesses([self.attack(epsilon)], num_values, max(self.epsilons)))
 
 
 def suite_of(config: ProbeConfig | EvaluationConfig, model: ModelConfig) -> AttackSuite:
@@ -82,10 +96,8 @@ class Distances:
         return self.total / max(1, self.count)
 
 
-def figure_of(
-    suite: AttackSuite, epsilon: Fraction, accuracy: float, num_examples: int, moved: Distances
-) -> RobustFigure:
-    """An accuracy with what a reader needs to repeat it."""
+def figure_of(suite: AttackSuite, epsilon: Fraction, accuracy: float, split: Split, moved: Distances) -> RobustFigure:
+    """An accuracy on a split, with what a reader needs to repeat it and, where it cannot be right, why."""
     attack = suite.attack(epsilon)
     return RobustFigure(
         epsilon=format_distance(epsilon),
@@ -94,11 +106,12 @@ def figure_of(
         steps=attack.steps,
         step_size="own" if attack.is_registered else format_distance(attack.step_size),
         restarts=suite.restarts,
-        num_examples=num_examples,
+        num_examples=len(split),
         space=suite.space.name,
         seed=suite.seed,
         norm=suite.norm,
         largest_distance=round(moved.largest, 6),
         mean_distance=round(moved.mean, 6),
         decides=suite.decides,
+        notice=suite.notice(epsilon, split.images[0].numel()),
     )

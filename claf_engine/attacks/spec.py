@@ -8,7 +8,7 @@ from claf_engine.attacks.registered import require_registered
 from claf_engine.attacks.spaces import PIXEL, Space, space_of
 from claf_engine.config import AttackConfig, ModelConfig
 from claf_engine.terms.names import AttackName, Norm
-from claf_engine.terms.pixels import format_distance
+from claf_engine.terms.pixels import Distance, exact_distance, format_distance
 
 Start = Literal["none", "uniform", "gaussian"]
 
@@ -59,10 +59,10 @@ class Attack:
 
 def make_attack(
     name: str,
-    epsilon: Fraction,
+    epsilon: Distance,
     *,
     steps: int = 10,
-    step_size: Fraction | None = None,
+    step_size: Distance | None = None,
     norm: Norm = "linf",
     space: Space = PIXEL,
 ) -> Attack:
@@ -71,7 +71,7 @@ def make_attack(
     Args:
         name: "pgd" (Madry et al. 2018, random start), "fgsm" (Goodfellow et al. 2015, one step of epsilon, no random
             start) or "mi-fgsm" (Dong et al. 2018, momentum 1, no random start); or the name that a plugin registers.
-        epsilon: radius.
+        epsilon: radius, as a Fraction, a float or text such as "8/255".
         steps: ignored by fgsm and by a plugin's attack.
         step_size: by default 2/255 (pgd), epsilon / steps (mi-fgsm), or 2.5 epsilon / steps in L2; ignored by fgsm
             and by a plugin's attack.
@@ -79,8 +79,11 @@ def make_attack(
         space: the coordinates.
 
     Raises:
-        ConfigError: there is no such attack, or a plugin's is of another norm or space.
+        ConfigError: there is no such attack, a plugin's is of another norm or space, or a distance is none.
     """
+    epsilon = exact_distance(epsilon, norm)
+    # A step that crosses a ball in one go may be longer than any radius.
+    step_size = step_size if step_size is None or isinstance(step_size, Fraction) else exact_distance(step_size, norm)
     if name not in get_args(AttackName):
         require_registered(name, norm, space.name)
         return Attack(epsilon, Fraction(0), 0, "none", norm, None, name, space)

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from torch import Tensor, nn
 
-from claf_engine.accuracy.any_model import Distance, gathered, place, undisturbed
+from claf_engine.accuracy.any_model import gathered, place, undisturbed
 from claf_engine.audits.bench import CLAIM_STEP, NATURAL, Subject
 from claf_engine.audits.card import overall
 from claf_engine.audits.checks import CHECKS
@@ -18,7 +18,7 @@ from claf_engine.audits.store import Store
 from claf_engine.events.ticks import exhaust, pump
 from claf_engine.terms.errors import ConfigError
 from claf_engine.terms.names import BudgetName, Verdict
-from claf_engine.terms.pixels import parse_distance
+from claf_engine.terms.pixels import Distance, exact_distance
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,7 @@ def audit(  # noqa: PLR0913 (a script names the few that it changes)
     """
     if budget not in get_args(BudgetName):
         raise ConfigError(f"budget={budget!r} is unknown; use {' or '.join(map(repr, get_args(BudgetName)))}")
-    try:
-        epsilon, length = parse_distance(eps), parse_distance(step_size)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
+    epsilon, length = exact_distance(eps), exact_distance(step_size)
     if not epsilon:
         raise ConfigError("an audit needs a ball to attack in, and epsilon 0 has none; use eps='8/255'")
     affordable = budget_for(budget, steps, num_examples)

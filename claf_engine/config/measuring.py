@@ -2,9 +2,9 @@
 
 from fractions import Fraction
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from claf_engine.config.base import LIVE, Count, PixelDistance, Positive, Settings, require_reach
+from claf_engine.config.base import LIVE, BallDistance, Count, Positive, Settings, fitting, require_reach
 from claf_engine.terms.names import Norm, PointName, SpaceName
 
 
@@ -17,14 +17,16 @@ class ProbeConfig(Settings):
     space: SpaceName = Field(
         "pixel", description="pixel, or released-code: figures that are not accuracy in an epsilon-ball"
     )
-    epsilons: tuple[PixelDistance, ...] = (Fraction(8, 255), Fraction(16, 255))
-    step_size: PixelDistance = Fraction(2, 255)
+    epsilons: tuple[BallDistance, ...] = (Fraction(8, 255), Fraction(16, 255))
+    step_size: BallDistance = Fraction(2, 255)
     steps: Positive = 10
     fit_epochs: Positive = Field(10, description="passes of the quick linear fit that stage 1 is probed with")
     sentinel_examples: Count = Field(
         64,
         description="of the probe's images, at most a quarter of them, that its sentinels look at; 0 switches them off",
     )
+
+    _fits = field_validator("epsilons", "step_size")(fitting)
 
     @model_validator(mode="after")
     def _attack_reaches(self) -> "ProbeConfig":
@@ -39,14 +41,16 @@ class EvaluationConfig(Settings):
     space: SpaceName = Field(
         "pixel", description="pixel, or released-code: figures that are not accuracy in an epsilon-ball"
     )
-    epsilons: tuple[PixelDistance, ...] = (Fraction(8, 255), Fraction(16, 255))
-    step_size: PixelDistance = Fraction(2, 255)
+    epsilons: tuple[BallDistance, ...] = (Fraction(8, 255), Fraction(16, 255))
+    step_size: BallDistance = Fraction(2, 255)
     steps: Positive = 10
     restarts: Positive = 1
     decides: PointName = Field(
         "last", description="point of an attack that decides: its last one, or any, which is stricter and cheaper"
     )
     num_examples: Positive | None = Field(None, description="test images; all by default")
+
+    _fits = field_validator("epsilons", "step_size")(fitting)
 
     @model_validator(mode="after")
     def _attack_reaches(self) -> "EvaluationConfig":

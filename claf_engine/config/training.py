@@ -3,9 +3,19 @@
 from fractions import Fraction
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from claf_engine.config.base import LIVE, Count, PixelDistance, Positive, Settings, Share, require_reach
+from claf_engine.config.base import (
+    LIVE,
+    BallDistance,
+    Count,
+    PixelDistance,
+    Positive,
+    Settings,
+    Share,
+    fitting,
+    require_reach,
+)
 from claf_engine.terms.names import Norm, SpaceName
 
 
@@ -30,11 +40,11 @@ class OptimizerConfig(Settings):
 class AttackConfig(Settings):
     """The attack of training: PGD from a random start."""
 
-    epsilon: PixelDistance = Fraction(8, 255)
-    step_size: PixelDistance = Fraction(2, 255)
+    norm: Norm = Field("linf", description="linf, or l2: epsilon and step size are then Euclidean lengths")
+    epsilon: BallDistance = Fraction(8, 255)
+    step_size: BallDistance = Fraction(2, 255)
     steps: Count = 5
     random_start: bool = True
-    norm: Norm = Field("linf", description="linf, or l2: epsilon and step size are then Euclidean lengths")
     space: SpaceName = Field(
         "pixel", description="pixel, or released-code: normalised values clamped to [0, 1], which is no epsilon-ball"
     )
@@ -42,6 +52,8 @@ class AttackConfig(Settings):
         False,
         description="stage 2 begins an attack where the last one on its image ended (changes the method)",
     )
+
+    _fits = field_validator("epsilon", "step_size")(fitting)
 
     @model_validator(mode="after")
     def _reaches(self) -> "AttackConfig":

@@ -4,6 +4,7 @@ A dataset of 32x32 images is small (CIFAR-10: 180 MB as uint8), so it lives wher
 index operation: no workers, no queues, no decoding inside the training loop.
 """
 
+import shlex
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -58,6 +59,17 @@ class Dataset:
     test: Split
     notices: tuple[str, ...] = ()
 
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width."""
+        height, width = self.test.images.shape[-2:]
+        return height, width
+
+    def missing_classes(self, split: Split) -> list[str]:
+        """Names of the classes that no image of a split is of."""
+        counts = torch.bincount(split.labels, minlength=len(self.class_names)).tolist()
+        return [name for name, count in zip(self.class_names, counts, strict=True) if not count]
+
 
 @dataclass(frozen=True)
 class Source:
@@ -107,18 +119,30 @@ def split_source(source: Source, config: DataConfig, device: torch.device, *, ne
     """Hold out a validation split, take the subsets that were asked for, and move all to the device.
 
     The choice depends on the labels and `config.seed` alone: the validation images are the same for every `num_train`,
-    and a smaller `num_train` or `num_test` takes a subset of a larger one. Without `needs_train` there may be
-    fewer training and validation images, or none.
+    and a smaller `num_train` or `num_test` takes a subset of a larger one.
+
+    Args:
+        source: all images.
+        config: how many of them.
+        device: where they are wanted.
+        needs_train: whether anything is fitted; without, the first two splits are empty, whatever there is.
 
     Raises:
         DataError: more images are asked for than there are, or none are left to train on.
     """
-    if needs_train:
-        _require_pool(source, config)
-    _require_test(source, config)
+    test_order = stratified_order(source.test.labels, _order_generator(config, "test"))
+    if not needs_train:
+        if config.num_test is not None and config.num_test > len(source.test):
+            raise DataError(
+                f"num_test={config.num_test} asks for more than the {len(source.test)} test images of {source.name}; "
+                f"give --data {shlex.quote(source.name)} to measure all that there are"
+            )
+        nothing = Split(source.test.images[:0].to(device), source.test.labels[:0].to(device))
+        test = _take(source.test, test_order[: config.num_test], device)
+        return Dataset(source.name, source.class_names, nothing, nothing, test, source.notices)
+    require_sizes(config, len(source.pool), len(source.test))
     order = stratified_order(source.pool.labels, _order_generator(config, "split"))
     held_out, rest = order[: config.num_validation], order[config.num_validation :]
-    test_order = stratified_order(source.test.labels, _order_generator(config, "test"))
     return Dataset(
         name=source.name,
         class_names=source.class_names,
@@ -129,26 +153,52 @@ def split_source(source: Source, config: DataConfig, device: torch.device, *, ne
     )
 
 
-def _require_pool(source: Source, config: DataConfig) -> None:
-    there, left = len(source.pool), len(source.pool) - config.num_validation
+def require_sizes(config: DataConfig, num_pool: int, num_test: int) -> None:
+    """Refuse sizes that do not fit, with all settings that do, in one sentence.
+
+    Args:
+        config: what is asked for.
+        num_pool: images that there are to train on and to validate with.
+        num_test: test images that there are.
+
+    Raises:
+        DataError: see `split_source`.
+    """
+    complaints, left = [], num_pool - config.num_validation
     if left < 1:
-        raise DataError(
-            f"num_validation={config.num_validation} leaves nothing to train on, because {source.name} has {there} "
-            f"training images; set data.num_validation below {there}"
+        complaints.append(
+            f"num_validation={config.num_validation} leaves nothing to train on, because {config.source} has "
+            f"{num_pool} training images"
         )
-    if config.num_train is not None and config.num_train > left:
-        raise DataError(
+    elif config.num_train is not None and config.num_train > left:
+        complaints.append(
             f"num_train={config.num_train} and num_validation={config.num_validation} together ask for more than the "
-            f"{there} training images of {source.name}; set data.num_train to {left} or less"
+            f"{num_pool} training images of {config.source}"
         )
+    if config.num_test is not None and config.num_test > num_test:
+        complaints.append(
+            f"num_test={config.num_test} asks for more than the {num_test} test images of {config.source}"
+        )
+    if complaints:
+        fitting = fitting_sizes(config, num_pool, num_test)
+        settings = " ".join(f"--set data.{name}={value}" for name, value in fitting.items())
+        raise DataError(f"{'; '.join(complaints)}; take {settings}")
 
 
-def _require_test(source: Source, config: DataConfig) -> None:
-    if config.num_test is not None and config.num_test > len(source.test):
-        raise DataError(
-            f"num_test={config.num_test} asks for more than the {len(source.test)} test images of {source.name}; set "
-            f"data.num_test to {len(source.test)} or less"
-        )
+def fitting_sizes(config: DataConfig, num_pool: int, num_test: int) -> dict[str, int]:
+    """Values of the settings that must change for a source of so many images, which keep as much as there is.
+
+    A fifth of the training images is held out where the wanted number leaves nothing, or less than a half, to train on.
+    """
+    sizes: dict[str, int] = {}
+    validation = config.num_validation
+    if 2 * validation > num_pool:
+        validation = sizes["num_validation"] = max(1, num_pool // 5)
+    if config.num_train is not None and config.num_train > num_pool - validation:
+        sizes["num_train"] = max(1, num_pool - validation)
+    if config.num_test is not None and config.num_test > num_test:
+        sizes["num_test"] = num_test
+    return sizes
 
 
 def _order_generator(config: DataConfig, purpose: str) -> torch.Generator:

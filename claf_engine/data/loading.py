@@ -1,13 +1,15 @@
 """From settings to a dataset, with pulses on the way so that a screen can show progress."""
 
 from collections.abc import Collection, Generator
+from pathlib import Path
 
 import torch
 
 from claf_engine.config import DataConfig
-from claf_engine.data.dataset import Dataset, Source, split_source
+from claf_engine.data.dataset import Dataset, Source, require_sizes, split_source
 from claf_engine.data.fingerprint import SPLITS, SplitName
 from claf_engine.data.folder import PREFIX, folder_source
+from claf_engine.data.listing import list_folder
 from claf_engine.data.registered import is_registered, registered_source
 from claf_engine.data.shapes import shapes_source
 from claf_engine.events.ticks import Pulse, exhaust
@@ -32,6 +34,20 @@ def dataset_steps(
     needs_train = "train" in splits or "validation" in splits
     source = yield from _source_steps(config, needs_train=needs_train)
     return split_source(source, config, device, needs_train=needs_train)
+
+
+def require_source_sizes(config: DataConfig) -> None:
+    """Refuse sizes that a folder of images cannot give, before any image is opened.
+
+    Other sources are not looked at, and neither is a folder that is not there (yet).
+
+    Raises:
+        DataError: the folder is not what it should be, or holds fewer images.
+    """
+    path = config.source.removeprefix(PREFIX)
+    if config.source.startswith(PREFIX) and Path(path).expanduser().is_dir():
+        labels = list_folder(path).labels
+        require_sizes(config, len(labels["train"]), len(labels["test"]))
 
 
 def load_dataset(config: DataConfig, device: torch.device) -> Dataset:

@@ -17,6 +17,7 @@ SETTINGS = (
     ("classifier", "classifier"),
     ("data", "data"),
     ("seed", "seed"),
+    ("images at a time", "batch_size"),
     ("device", "device"),
     ("budget", "budget"),
     ("weights (SHA-256)", "weights_sha256"),
@@ -35,7 +36,7 @@ def as_markdown(card: Mapping[str, Any]) -> str:
     parts += [UPPER_BOUND, "", "## Diagnostics", "", *_diagnostics(card["diagnostics"])]
     parts += ["", "## Attacks", "", *_attacks(card["attacks"])]
     parts += ["", "## How to repeat it", ""]
-    parts += [f"- {title}: {_plain(card[key])}" for title, key in SETTINGS if card[key] not in {None, ""}]
+    parts += [f"- {title}: {_plain(card[key])}" for title, key in SETTINGS if card.get(key) not in {None, ""}]
     parts += [f"- versions: {_plain(', '.join(f'{name} {version}' for name, version in card['versions'].items()))}"]
     parts += ["", *(f"- {_plain(notice)}" for notice in card["notices"])] if card["notices"] else []
     return "\n".join([*parts, ""])

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from torch import nn
 
+from claf_engine.accuracy.classes import chance_notices, class_records, unmeasured_notices
 from claf_engine.accuracy.curve_steps import curve_steps, require_curve
 from claf_engine.accuracy.defences import ADAPTIVE, Defence, Defended, defended_steps, labelled
 from claf_engine.accuracy.measure import Accuracy, accuracy_steps, first
@@ -22,14 +23,14 @@ from claf_engine.config.registry import ATTACKS
 from claf_engine.data import Split
 from claf_engine.evaluation.cards import Standing
 from claf_engine.evaluation.measured_card import keep_report_card
-from claf_engine.evaluation.subject import Wanted, open_steps
+from claf_engine.evaluation.subject import Opened, Wanted, open_steps, size_notices
 from claf_engine.events import RobustFigure
 from claf_engine.events.ticks import Pulse, exhaust
 from claf_engine.runs import versions
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.terms.errors import ConfigError
 from claf_engine.terms.names import EvaluationAttack, Norm, PointName, SpaceName
-from claf_engine.terms.pixels import format_levels
+from claf_engine.terms.pixels import exact_distance, format_levels
 
 DEFAULT_STEPS = 10
 IGNORED = {
@@ -48,7 +49,8 @@ class EvaluationRequest:
 
     Attributes:
         checkpoint: the file.
-        epsilons: radii, in pixel space unless `space` says otherwise; 0 is allowed and must give natural accuracy.
+        epsilons: radii, as fractions, floats or text such as "8/255"; in pixel space unless `space` says otherwise. 0
+            is allowed and must give natural accuracy.
         attack: pgd, fgsm, mi-fgsm, autoattack or the name that a plugin registers.
         steps: attack steps; None is 10, where the attack does not set its own.
         step_size: length of one; None is the attack's own (see `make_attack`).
@@ -68,8 +70,8 @@ class EvaluationRequest:
         is_curve: measure the radii as one curve (see `claf_engine.accuracy.curve_steps`) instead of each for itself.
 
     Raises:
-        ConfigError: there is no such attack, an option is given that it would ignore, it does not exist in the norm or
-            the space, or no curve is measured of it.
+        ConfigError: a distance is none, there is no such attack, an option is given that it would ignore, it does not
+            exist in the norm or the space, or no curve is measured of it.
     """
 
     checkpoint: Path
@@ -93,6 +95,7 @@ class EvaluationRequest:
     accepts_changed_data: bool = False
 
     def __post_init__(self) -> None:
+        self._write_exactly()
         is_ours = self.attack in get_args(EvaluationAttack)
         if not is_ours:
             if self.attack not in ATTACKS.entries:
@@ -109,13 +112,21 @@ class EvaluationRequest:
         if self.is_curve:
             require_curve(self.attack, self.defence, len(self.epsilons))
 
+    def _write_exactly(self) -> None:
+        """Take distances as a script writes them, as floats or text, and keep them as fractions."""
+        object.__setattr__(self, "epsilons", tuple(exact_distance(epsilon, self.norm) for epsilon in self.epsilons))
+        if self.step_size is not None:
+            object.__setattr__(self, "step_size", exact_distance(self.step_size, self.norm))
+
 
 @dataclass(frozen=True)
 class EvaluationReport:
     """Figures with what a reader needs to repeat them; `accuracy` holds fractions in [0, 1].
 
     `images_sha256` is that of the whole test split, which tells other images under the same name apart;
-    `card` is the folder of the robustness card, or None where none could be kept; `audit` is what the figures rest on.
+    `card` is the folder of the robustness card, or None where none could be kept; `audit` is what the figures rest on;
+    `classes` are accuracies of each class (see `class_records`), `image_size` is height and
+    width, and `notices` are sentences about the images, beside those of the accuracy.
     """
 
     request: EvaluationRequest
@@ -129,6 +140,9 @@ class EvaluationReport:
     card: Path | None = None
     audit: Standing = "unaudited"
     images_sha256: str = ""
+    classes: tuple[Mapping[str, Any], ...] = ()
+    image_size: tuple[int, int] | None = None
+    notices: tuple[str, ...] = ()
 
     def to_record(self) -> dict[str, Any]:
         """The report as a JSON object; its keys are stable, and `curve` is one of them where one was measured."""
@@ -149,8 +163,11 @@ class EvaluationReport:
             "images_sha256": self.images_sha256,
             "device": self.device,
             "seed": self.request.seed,
+            "batch_size": self.request.batch_size,
+            "image_size": None if self.image_size is None else list(self.image_size),
+            "classes": [dict(item) for item in self.classes],
             "seconds": round(self.seconds, 3),
-            "notices": list(self.accuracy.notices),
+            "notices": [*self.accuracy.notices, *self.notices],
             "versions": versions(),
             "card": None if self.card is None else str(self.card),
             "audit": self.audit,
@@ -192,6 +209,7 @@ def evaluation_steps(request: EvaluationRequest) -> Generator[Pulse, None, Evalu
         else:
             accuracy = yield from measurement_steps(request, config, model, split, compute)
     seconds = time.monotonic() - started
+    classes = class_records(accuracy, split.labels, data.class_names)
     report = EvaluationReport(
         request,
         opened.info,
@@ -199,11 +217,27 @@ def evaluation_steps(request: EvaluationRequest) -> Generator[Pulse, None, Evalu
         data.name,
         compute.describe(),
         len(split),
-        replace(accuracy, notices=(*opened.notices, *accuracy.notices)),
+        accuracy,
         seconds,
         images_sha256=data.test.sha256,
+        classes=tuple(classes),
+        image_size=data.image_size,
+        notices=(*opened.notices, *_data_notices(opened, accuracy, classes, len(split))),
     )
     return _with_card(report, config)
+
+
+def _data_notices(
+    opened: Opened, accuracy: Accuracy, classes: list[dict[str, Any]], num_examples: int
+) -> tuple[str, ...]:
+    """What the measured images say of the figures."""
+    data = opened.data
+    return (
+        *data.notices,
+        *size_notices(opened.info, data),
+        *unmeasured_notices(classes),
+        *chance_notices(accuracy.natural, num_examples, len(data.class_names)),
+    )
 
 
 def _with_card(report: EvaluationReport, config: RunConfig) -> EvaluationReport:

@@ -4,10 +4,11 @@ The naming is that of kuangliu/pytorch-cifar and of torchvision, which most publ
 not understood is an error: weights that are left out silently make another network, with another accuracy.
 """
 
+import argparse
 import hashlib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,17 +19,23 @@ from torch import Tensor
 from claf_engine.config import ModelConfig
 from claf_engine.models.network import NATURAL, Network
 from claf_engine.runs.foreign import open_foreign
-from claf_engine.terms.errors import CheckpointError, ForeignFileError
+from claf_engine.terms.errors import CheckpointError, ConfigError, ForeignFileError
 
 ARCHITECTURES: dict[str, tuple[int, ...]] = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}
 """Blocks per stage of the ResNets with two convolutions a block (He et al. 2016, table 1), with the CIFAR stem."""
 
 NESTS = ("state_dict", "model_state_dict", "model", "net")
 """Keys under which training scripts put the weights beside the epoch and the optimiser."""
-WRAPPERS = {"module", "model", "net", "backbone", "_orig_mod", "0", "1"}
+WRAPPERS = {"module", "model", "net", "backbone", "encoder", "_orig_mod", "0", "1"}
 """Leading parts of a name that only say how the network was wrapped; the numbers are those of a Sequential."""
+TWIN = "attacker."
+"""MadryLab's robustness saves the network a second time, inside the attacker that holds it."""
+PROJECTION = "head."
+"""SupContrast's projection head, which no classifier stands behind."""
+PLAIN_TYPES: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [argparse.Namespace]
+"""What else SupContrast saves beside the weights: its options, a record of values that runs nothing."""
 
-NORMALISATION = re.compile(r"(?:norm\w*\.|preprocess\w*\.)?(?:(mu|mean)|(sigma|std))")
+NORMALISATION = re.compile(r"(?:norm\w*\.|preprocess\w*\.)?(?:(mu|mean|new_mean)|(sigma|std|new_std))")
 OUTER = {
     "conv1": "encoder.stem",
     "bn1": "encoder.norm",
@@ -41,6 +48,8 @@ BLOCK_PARTS = {"conv": "conv", "bn": "norm"}
 COUNTER = "num_batches_tracked"
 """Unused in eval mode, and absent from files of old versions of torch."""
 
+MAX_STD = 10.0
+"""A deviation above this is meant for pixels in [0, 255], whose deviation is about 60."""
 MAX_NAMED = 8
 """Names of one kind that a sentence holds."""
 
@@ -93,14 +102,23 @@ def read_foreign(path: Path) -> Foreign:
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251 (weights only: runs no code)
+        with torch.serialization.safe_globals(PLAIN_TYPES):
+            content = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251 (runs no code)
     except Exception as error:  # noqa: BLE001 (whatever a damaged or hostile pickle raises, it cannot be read)
         raise CheckpointError(
             f"{path} cannot be read as weights alone ({_first_line(error)}); save `model.state_dict()` in a file of "
             "its own"
         ) from error
     weights, left_aside = _unnest(path, content)
-    return Foreign(_without_wrappers(path, weights), sha256, tuple(left_aside))
+    own = {name: tensor for name, tensor in weights.items() if not _unwrapped(name).startswith(TWIN)}
+    tensors = _without_wrappers(path, own)
+    if len(own) < len(weights):
+        _require_twin(path, tensors, {name: tensor for name, tensor in weights.items() if name not in own})
+        left_aside.append(f"{TWIN}*, which is the same network once more")
+    if any(name.startswith(PROJECTION) for name in tensors):
+        tensors = _without_projection(path, tensors)
+        left_aside.append(f"{PROJECTION}*, the projection head")
+    return Foreign(tensors, sha256, tuple(left_aside))
 
 
 def convert(foreign: Foreign, arch: str, path: Path) -> Converted:
@@ -114,6 +132,7 @@ def convert(foreign: Foreign, arch: str, path: Path) -> Converted:
     Raises:
         CheckpointError: a name is not understood or understood twice, a tensor is missing, of another shape or not
             finite, or the normalisation is none.
+        ConfigError: the normalisation is for pixels in [0, 255].
     """
     tensors = dict(foreign.tensors)
     normalisation = _take_normalisation(path, tensors)
@@ -172,14 +191,64 @@ def _unnest(path: Path, content: Any) -> tuple[dict[str, Tensor], list[str]]:
 def _without_wrappers(path: Path, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     stripped: dict[str, Tensor] = {}
     for name, tensor in weights.items():
-        parts = name.split(".")
-        while len(parts) > 1 and parts[0] in WRAPPERS:
-            parts = parts[1:]
-        short = ".".join(parts)
+        short = _unwrapped(name)
         if short in stripped:
             raise CheckpointError(f"{path} holds more than one network: {short} occurs twice in it")
         stripped[short] = tensor
     return stripped
+
+
+def _unwrapped(name: str) -> str:
+    parts = name.split(".")
+    while len(parts) > 1 and parts[0] in WRAPPERS:
+        parts = parts[1:]
+    return ".".join(parts)
+
+
+def _require_twin(path: Path, tensors: Mapping[str, Tensor], twin: Mapping[str, Tensor]) -> None:
+    """Refuse a second network that is not the first: which of them was meant?"""
+    own = {_part_name(name): tensor for name, tensor in tensors.items()}
+    for name, tensor in twin.items():
+        same = own.get(_part_name(_unwrapped(_unwrapped(name).removeprefix(TWIN))))
+        if same is None or not torch.equal(same, tensor):
+            raise CheckpointError(
+                f"{path} holds more than one network: {name} is not what the network itself has there; save "
+                "`model.model.state_dict()` in a file of its own"
+            )
+
+
+def _part_name(name: str) -> str:
+    """A name by which the parts of two wrappings are compared: normalisation has another one in each."""
+    found = NORMALISATION.fullmatch(name)
+    return name if found is None else "mean" if found[1] else "std"
+
+
+def _without_projection(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Leave a projection head aside, where there is a classifier to measure."""
+    if not any(name.startswith(("linear.", "fc.")) for name in tensors):
+        raise CheckpointError(
+            f"{path} holds an encoder with a projection head, but no classifier to measure; put fc.weight and fc.bias "
+            "of the linear classifier that was trained on it into the same state dict"
+        )
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith(PROJECTION)}
+
+
+def require_unit_scale(mean: tuple[float, ...], std: tuple[float, ...], where: str) -> None:
+    """Refuse a normalisation for pixels in [0, 255]: ours lie in [0, 1], and so does their mean.
+
+    A deviation is then at most 0.5; a somewhat larger one may be a choice, one of tens is not.
+
+    Raises:
+        ConfigError: it is one; the sentence has both divided by 255.
+    """
+    is_finite = all(map(math.isfinite, (*mean, *std)))
+    if not is_finite or (max(mean) <= 1 and max(std) <= MAX_STD):
+        return
+    scaled = [",".join(f"{value / 255:.4g}" for value in values) for values in (mean, std)]
+    raise ConfigError(
+        f"{where}: mean {mean} and deviation {std} are for pixels in [0, 255], and images here lie in [0, 1]; divide "
+        f"both by 255: --mean {scaled[0]} --std {scaled[1]}"
+    )
 
 
 def _take_normalisation(path: Path, tensors: dict[str, Tensor]) -> dict[str, tuple[float, ...]]:
@@ -196,6 +265,8 @@ def _take_normalisation(path: Path, tensors: dict[str, Tensor]) -> dict[str, tup
         raise CheckpointError(f"{path} holds a {next(iter(found))} of its normalisation, but not the other half")
     if found and not (all(map(math.isfinite, found["mean"])) and all(0 < value < math.inf for value in found["std"])):
         raise CheckpointError(f"{path}: its normalisation is none: mean {found['mean']}, deviation {found['std']}")
+    if found:
+        require_unit_scale(found["mean"], found["std"], str(path))
     return found
 
 

@@ -16,7 +16,7 @@ from claf_engine.data.folder import PREFIX
 from claf_engine.data.listing import list_folder
 from claf_engine.data.registered import is_registered, registered_source
 from claf_engine.data.shapes import SHAPES
-from claf_engine.evaluation.foreign_weights import Converted, convert, read_foreign
+from claf_engine.evaluation.foreign_weights import Converted, convert, read_foreign, require_unit_scale
 from claf_engine.events.ticks import exhaust
 from claf_engine.models.network import CLASSIFIERS, NATURAL
 from claf_engine.runs import IMPORTED, RunDirectory, create_run, to_plain, versions
@@ -43,6 +43,7 @@ class ImportRequest:
         data: the source it was trained on, which gives the class names.
         mean: channel means that the network expects its input to be normalised by; None is what the file says, or 0.
         std: channel deviations; None is what the file says, or 1.
+        classes: names of the classes in the order of the network's outputs; None is the order of the data.
         command: the command line, for the record.
     """
 
@@ -52,12 +53,16 @@ class ImportRequest:
     data: str = "cifar10"
     mean: Channels | None = None
     std: Channels | None = None
+    classes: tuple[str, ...] | None = None
     command: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What was written; `notices` are sentences about what was changed or left aside."""
+    """What was written; `notices` are sentences about what was changed or left aside.
+
+    `class_names` are in the order of the labels, and `output_order` in that of the file's own outputs.
+    """
 
     directory: Path
     checkpoint: Path
@@ -69,6 +74,8 @@ class Imported:
     mean: Channels
     std: Channels
     untrained: tuple[str, ...]
+    class_names: tuple[str, ...]
+    output_order: tuple[str, ...]
     notices: tuple[str, ...]
 
     def to_record(self) -> dict[str, Any]:
@@ -98,10 +105,13 @@ def import_checkpoint(request: ImportRequest, root: Path) -> Imported:
             f"{request.file} tells {converted.num_classes} classes apart, and {request.data} has {len(class_names)}; "
             "name the data it was trained on with --data"
         )
+    order = _output_order(request.classes, class_names)
+    converted = _in_label_order(converted, order, class_names)
     model = _normalised(request, converted)
     config = RunConfig(method="natural", data=DataConfig(source=request.data), model=model)
     state = _state(config, converted)
     origin = {"file": request.file.name, "sha256": foreign.sha256, "arch": request.arch, "untrained": UNTRAINED}
+    origin["output_order"] = order
     path = _write_run(create_run(root, request.name, config, list(request.command)), state, class_names, origin)
     return Imported(
         directory=path.parent.parent,
@@ -114,7 +124,9 @@ def import_checkpoint(request: ImportRequest, root: Path) -> Imported:
         mean=model.mean,
         std=model.std,
         untrained=UNTRAINED,
-        notices=converted.notices,
+        class_names=class_names,
+        output_order=order,
+        notices=(*converted.notices, *_order_notices(request, class_names)),
     )
 
 
@@ -132,10 +144,49 @@ def _class_names(source: str) -> tuple[str, ...]:
     return tuple(SHAPES)
 
 
+def _output_order(given: tuple[str, ...] | None, class_names: tuple[str, ...]) -> tuple[str, ...]:
+    """Class names in the order of the network's outputs.
+
+    Raises:
+        ConfigError: those that were given are not the classes of the data, each once.
+    """
+    if given is None:
+        return class_names
+    if sorted(given) != sorted(class_names):
+        raise ConfigError(
+            f"--classes has {len(given)} names, {', '.join(given[:6])}, ..., and the data has the {len(class_names)} "
+            f"classes {', '.join(class_names[:6])}, ...; name each of them once, in the order of the network's outputs"
+        )
+    return given
+
+
+def _in_label_order(converted: Converted, order: tuple[str, ...], class_names: tuple[str, ...]) -> Converted:
+    """The same network, whose outputs are in the order of the labels."""
+    rows = torch.tensor([order.index(name) for name in class_names])
+    placed = {f"classifiers.{NATURAL}.{part}": part for part in ("weight", "bias")}
+    tensors = {name: tensor[rows] if name in placed else tensor for name, tensor in converted.tensors.items()}
+    return dataclasses.replace(converted, tensors=tensors)
+
+
+def _order_notices(request: ImportRequest, class_names: tuple[str, ...]) -> tuple[str, ...]:
+    """Say that folders whose names are numbers are not in the order of these numbers."""
+    if request.classes is not None or not all(name.isascii() and name.isdigit() for name in class_names):
+        return ()
+    numerical = tuple(sorted(class_names, key=int))
+    if numerical == class_names:
+        return ()
+    return (
+        f"the classes are taken in alphabetical order, {', '.join(class_names[:6])}, ...; if the network's outputs are "
+        f"in the order of the numbers, import it with --classes {','.join(numerical)}",
+    )
+
+
 def _normalised(request: ImportRequest, converted: Converted) -> ModelConfig:
     """The model with the normalisation that the command line gives, unless the file says otherwise."""
     model = converted.model
     asked = {name: value for name, value in (("mean", request.mean), ("std", request.std)) if value is not None}
+    if asked:
+        require_unit_scale(request.mean or (0.0,), request.std or (1.0,), " and ".join(f"--{name}" for name in asked))
     for name, value in asked.items():
         told = getattr(model, name)
         if converted.has_normalisation and told != value:

@@ -15,8 +15,18 @@ from claf_engine.runs import to_plain, versions
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.terms.names import Verdict
 
-MEASURED = ("robust_accuracy", "largest_distance", "mean_distance", "largest_distance_text", "mean_distance_text")
+MEASURED = (
+    "robust_accuracy",
+    "notice",
+    "largest_distance",
+    "mean_distance",
+    "largest_distance_text",
+    "mean_distance_text",
+)
 """Keys of a figure that tell what came out; the others tell what was asked."""
+
+USUAL_BATCH = 250
+"""Random starts are drawn batch by batch, so that another size of batches gives other figures and another card."""
 
 
 def keep_evaluation_card(
@@ -37,8 +47,10 @@ def keep_evaluation_card(
     Raises:
         OSError: it cannot be written.
     """
+    batch_size = about.get("batch_size", USUAL_BATCH)
     asked = [{key: value for key, value in figure.items() if _is_asked(key, value)} for figure in robust]
-    digest = hashlib.sha256(json.dumps([asked, count, about["data"]], sort_keys=True).encode()).hexdigest()
+    plain = [asked, count, about["data"], *([] if batch_size == USUAL_BATCH else [{"batch_size": batch_size}])]
+    digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
     folder = card_folder(checkpoint, f"{about['classifier']}-evaluation-{digest[:12]}")
     write_card(evaluation_card(natural, robust, count, about), folder)
     return folder
@@ -57,7 +69,7 @@ def keep_report_card(
     """
     about = {
         **facts(info, config, record["classifier"]),
-        **{key: record[key] for key in ("data", "device", "seed", "seconds", "notices")},
+        **{key: record[key] for key in ("data", "device", "seed", "batch_size", "image_size", "seconds", "notices")},
         "command": command_line(command),
     }
     robust = record["robust"]

@@ -171,6 +171,18 @@ def require_same_classes(info: CheckpointInfo, data: Dataset) -> None:
         )
 
 
+def size_notices(info: CheckpointInfo, data: Dataset) -> tuple[str, ...]:
+    """Say that images are of another size than a checkpoint was trained on; nothing where that is unknown."""
+    trained = info.metadata.get("claf.image_size")
+    if not isinstance(trained, list) or len(trained) != 2 or tuple(trained) == data.image_size:
+        return ()
+    (was_high, was_wide), (high, wide) = trained, data.image_size
+    return (
+        f"the network was trained on images of {was_wide}x{was_high} pixels and measured on {wide}x{high}: the figures "
+        "are those of another task; give images of the size that it was trained on",
+    )
+
+
 def require_trained(info: CheckpointInfo, config: RunConfig, classifier: str) -> None:
     """Refuse to measure a classifier that holds nothing but the weights it was initialised with.
 

@@ -27,6 +27,7 @@ class RobustFigure:
         mean_distance: the mean of the same.
         decides: "last" point of each run of the attack, or "any": then one misclassified point is enough; or "own",
             where the attack, which is AutoAttack, keeps the worst point by rules of its own.
+        notice: why the figure cannot be right, such as steps that do not cross the ball; empty where nothing is known.
     """
 
     epsilon: str
@@ -45,6 +46,7 @@ class RobustFigure:
     largest_distance: float | None = None
     mean_distance: float | None = None
     decides: str = "last"
+    notice: str = ""
 
     @property
     def is_in_a_ball(self) -> bool:

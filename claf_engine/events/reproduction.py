@@ -37,6 +37,7 @@ class ReproductionRow:
     seconds: float | None
     reason: str = ""
     largest_distance: float | None = None
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,11 @@ class Line:
         distances = [figure.largest_distance for figure in figures if figure.largest_distance is not None]
         return max(distances, default=None)
 
+    def notices(self) -> tuple[str, ...]:
+        """Why figures of the row cannot be right, each sentence once."""
+        figures = [measured.robust for seed in self.seeds for measured in seed.measurements]
+        return tuple(dict.fromkeys(figure.notice for figure in figures if figure.notice))
+
 
 class Board:
     """The lines of a table; `event` is how they stand."""
@@ -93,6 +98,7 @@ def row_event(line: Line) -> ReproductionRow:
         seconds=line.seconds,
         reason=line.reason,
         largest_distance=line.largest_distance(),
+        notices=line.notices(),
     )
 
 

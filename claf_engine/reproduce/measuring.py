@@ -219,7 +219,9 @@ def keep_card(run: Path, measurements: Sequence[Measurement], command: Sequence[
         "seed": first.robust.seed,
         "seconds": round(sum(item.seconds for item in measurements), 3),
         "versions": first.versions,
-        "notices": list(dict.fromkeys(text for item in measurements for text in item.notices)),
+        "notices": list(
+            dict.fromkeys(text for item in measurements for text in (*item.notices, item.robust.notice) if text)
+        ),
         "command": command_line(command),
     }
     robust = [figure_record(item.robust) for item in measurements]

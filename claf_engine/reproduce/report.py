@@ -127,6 +127,8 @@ def as_markdown(board: Board) -> str:
     parts += ["", "Accuracy in percent on test images, difference in points.", "", "![bars](reproduction.svg)", ""]
     parts += ["## What the paper's figures are", ""]
     parts += [f"- {_plain(line.row.label)}: {line.row.note}" for line in board.lines if line.row.note]
+    doubts = dict.fromkeys(notice for line in board.lines for notice in line.notices())
+    parts += ["", "## What the figures cannot say", "", *(f"- {_plain(text)}" for text in doubts)] if doubts else []
     parts += ["", "## Provenance", ""]
     heads = ["row", "seed", "run", "checkpoint", "classifier", "attack", "step", "starts", "images", "moved (Linf)"]
     rows = [row for line in board.lines for seed in line.seeds for row in _provenance(line, seed)]

@@ -1,4 +1,7 @@
-"""Distances in pixel space, where an image lies in [0, 1].
+"""Distances in pixel space, where a value of an image lies in [0, 1].
+
+A Linf distance therefore lies in [0, 1] too; an L2 distance is a Euclidean length over a whole image, and usually above
+1 for larger images.
 
 They are exact fractions, so that "8/255" survives a round trip through TOML, JSON and the screen as "8/255".
 """
@@ -7,6 +10,12 @@ import math
 import re
 from fractions import Fraction
 
+from claf_engine.terms.errors import ConfigError
+from claf_engine.terms.names import Norm
+
+Distance = str | float | Fraction
+"""A radius or a step size as a caller writes it: "8/255", 0.03 or a Fraction."""
+
 DISTANCE = re.compile(r"[+-]?(\d{1,40} ?/ ?\d{1,40}|(\d{1,40}\.?\d{0,40}|\.\d{1,40})([eE][+-]?\d{1,3})?)", re.ASCII)
 """A fraction or a decimal; bounded, because an exponent of a million digits is no distance."""
 
@@ -14,16 +23,23 @@ RANGE_MARK = ":"
 """Between start, stop and step of a range of radii."""
 MAX_RADII = 64
 """The most radii of one curve."""
+LIMITS: dict[Norm, int] = {"linf": 1, "l2": 1000}
+"""The largest distance in each norm; the diagonal of an RGB image of 256x256 pixels has length 443."""
 
 
-def parse_distance(value: object) -> Fraction:
+def parse_distance(value: object, norm: Norm = "linf") -> Fraction:
     """Read an epsilon or a step size: "8/255", "0.03", 0.03 or a Fraction; the float of 8/255 is 8/255 again.
 
+    Args:
+        value: what was written.
+        norm: of the distance; what was once accepted in any norm is read back with l2, which accepts more.
+
     Returns:
-        An exact fraction in [0, 1].
+        An exact fraction in [0, 1], or up to the limit of L2.
 
     Raises:
-        ValueError: the value is not a number, not finite, negative, or above 1 (with "did you mean 16/255?").
+        ValueError: the value is not a number, not finite, negative, or above the limit of its norm (in Linf with "did
+            you mean 16/255?").
     """
     text = value.strip() if isinstance(value, str) else str(value)
     if isinstance(value, float):
@@ -40,28 +56,52 @@ def parse_distance(value: object) -> Fraction:
         raise ValueError(f"{text!r} is not a distance; write a fraction such as 8/255 or a number in [0, 1]") from error
     if distance < 0:
         raise ValueError(f"{text} is negative; a distance lies in [0, 1], such as 8/255")
-    if distance > 1:
+    return require_length(distance, norm, text)
+
+
+def exact_distance(value: Distance, norm: Norm = "linf") -> Fraction:
+    """`parse_distance` for whoever calls the library.
+
+    Raises:
+        ConfigError: it is no distance of its norm.
+    """
+    try:
+        return parse_distance(value, norm)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def require_length(distance: Fraction, norm: Norm, text: str | None = None) -> Fraction:
+    """Give a distance back that a norm can have; `text` is how it was written.
+
+    Raises:
+        ValueError: it is above the limit.
+    """
+    text = str(distance) if text is None else text
+    if norm == "l2" and distance > LIMITS["l2"]:
+        raise ValueError(f"{text} is above {LIMITS['l2']}, and no two images are that far apart in L2")
+    if norm == "linf" and distance > 1:
         hint = f"; did you mean {distance}/255?" if distance.denominator == 1 and distance <= 255 else ""
         raise ValueError(f"{text} is above 1, and images lie in [0, 1]{hint}")
     return distance
 
 
-def parse_radii(text: str) -> tuple[Fraction, ...]:
+def parse_radii(text: str, norm: Norm = "linf") -> tuple[Fraction, ...]:
     """Read one radius, or a range "start:stop:step" with both ends: "0:16/255:2/255" is 0, 2/255, ..., 16/255.
 
     Returns:
-        Exact fractions in [0, 1], ascending, at most `MAX_RADII`.
+        Exact fractions, ascending, at most `MAX_RADII`, up to the limit of the norm (see `parse_distance`).
 
     Raises:
         ValueError: a part is no distance (see `parse_distance`), or the range does not ascend in whole steps to its
             stop, or holds too many radii.
     """
     if RANGE_MARK not in text:
-        return (parse_distance(text),)
+        return (parse_distance(text, norm),)
     parts = text.split(RANGE_MARK)
     if len(parts) != 3 or not all(part.strip() for part in parts):
         raise ValueError(f"{text!r} is not a range; write start:stop:step, such as 0:16/255:2/255")
-    start, stop, step = map(parse_distance, parts)
+    start, stop, step = (parse_distance(part, norm) for part in parts)
     if step == 0:
         raise ValueError(f"{text} never ends, because its step is 0; write start:stop:step, such as 0:16/255:2/255")
     if start > stop:
@@ -79,9 +119,12 @@ def parse_radii(text: str) -> tuple[Fraction, ...]:
 
 
 def format_distance(distance: Fraction) -> str:
-    """Write a distance the way the field does: "8/255" or a short decimal where that is exact, else as a fraction."""
+    """Write a distance the way the field does: "8/255" or a short decimal where that is exact, else as a fraction.
+
+    Levels go up to 255/255; a longer distance, which is one of L2, is "2" or "1.5".
+    """
     levels = distance * 255
-    if levels.denominator == 1:
+    if levels.denominator == 1 and distance <= 1:
         return f"{levels.numerator}/255"
     decimal = f"{float(distance):g}"
     return decimal if Fraction(decimal) == distance else str(distance)

@@ -46,6 +46,7 @@ class Description:
         trained_classifiers: those that may be evaluated, where the method does not say so by itself.
         imported: where foreign weights come from: file name, its SHA-256, architecture, untrained parts.
         data: fingerprint of the images that it was trained with (see `claf_engine.data.fingerprint`).
+        image_size: height and width of the images that it was trained on, where that is known.
     """
 
     run: str
@@ -60,6 +61,7 @@ class Description:
     requested: bool = False
     trained_classifiers: tuple[str, ...] | None = None
     imported: Mapping[str, Any] | None = None
+    image_size: tuple[int, int] | None = None
     data: Mapping[str, Any] | None = None
 
 

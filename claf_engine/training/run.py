@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from claf_engine import events as ev
+from claf_engine.accuracy.classes import missing_notices
 from claf_engine.compute.device import Compute, choose_compute, is_out_of_memory, settings_restored
 from claf_engine.config import RunConfig
 from claf_engine.data import Dataset, dataset_steps
@@ -151,7 +152,7 @@ def _train(directory: RunDirectory, control: Control, journal: Journal) -> Itera
     set_aside = () if start else journal.set_aside()
     num_dropped = journal.open(keep=start.metadata["claf.num_records"] if start else 0)
     yield _started(session, phases, directory, start)
-    for text in (*data.notices, *damaged, *notices, *told, *directory.notices):
+    for text in (*data.notices, *_class_notices(data), *damaged, *notices, *told, *directory.notices):
         yield ev.Notice("warning", text, state.cursor.step)
     if set_aside:
         text = f"the run begins anew at step 0; its earlier records are kept in {' and '.join(set_aside)}"
@@ -224,6 +225,13 @@ def _compute_for(config: RunConfig, start: CheckpointInfo | None) -> tuple[Compu
         return compute, []
     changed = ", ".join(f"{name} was {before[name]}, is {now[name]}" for name in now if now[name] != before[name])
     return compute, [f"the run goes on with other arithmetic ({changed}): it will not be bit-identical"]
+
+
+def _class_notices(data: Dataset) -> list[str]:
+    """A class without training images has an accuracy of 0 by construction; one without test images has none."""
+    untrained, untested = data.missing_classes(data.train), data.missing_classes(data.test)
+    sentences = [f"{text}, so that it is never predicted" for text in missing_notices(untrained, "training")]
+    return [*sentences, *missing_notices(untested, "test")]
 
 
 def _loading(pulse: Pulse) -> Iterator[ev.Event]:

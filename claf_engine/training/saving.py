@@ -43,6 +43,7 @@ def describe(
         versions=versions(),
         requested=requested,
         data=Fingerprint.of(session.data).to_record(),
+        image_size=session.data.image_size,
     )
 
 

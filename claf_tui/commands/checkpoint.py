@@ -10,6 +10,7 @@ from claf_engine.terms.errors import ConfigError
 from claf_tui.commands import options
 from claf_tui.reports import output
 from claf_tui.words import exit_codes
+from claf_tui.words.plugin_options import plugin_options
 from claf_tui.words.safe_text import safe
 
 if TYPE_CHECKING:
@@ -30,6 +31,12 @@ Mean = Annotated[
     str | None, typer.Option(metavar="R,G,B", help="Channel means it normalises by; 0,0,0 unless the file says.")
 ]
 Std = Annotated[str | None, typer.Option(metavar="R,G,B", help="Channel deviations; 1,1,1 unless the file says.")]
+Classes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B,C", help="Classes in the order of its outputs; alphabetical, as folders are, by default."
+    ),
+]
 
 
 @app.command()
@@ -81,6 +88,7 @@ def take_over(  # noqa: PLR0913 (Typer declares one parameter per option)
     data: Data = "cifar10",
     mean: Mean = None,
     std: Std = None,
+    classes: Classes = None,
     json: options.Json = False,
     plugin: options.Plugins = None,
 ) -> int:
@@ -95,7 +103,9 @@ def take_over(  # noqa: PLR0913 (Typer declares one parameter per option)
     from claf_tui.runners.train import folder_name
 
     chosen = name if name is not None else folder_name(file.stem)[:64]
-    imported = import_checkpoint(ImportRequest(file, arch, chosen, data, *channels, tuple(sys.argv)), runs_root())
+    order = None if classes is None else tuple(name.strip() for name in classes.split(","))
+    request = ImportRequest(file, arch, chosen, data, *channels, order, tuple(sys.argv))
+    imported = import_checkpoint(request, runs_root())
     for notice in imported.notices:
         output.note(notice)
     if json:
@@ -124,12 +134,14 @@ def _summary(imported: "Imported") -> str:
     """What was taken over, where it lies, and the next command."""
     import shlex
 
+    plugins = "".join(f" {shlex.quote(word)}" for word in plugin_options())
     lines = [
         f"imported: {imported.num_tensors} tensors of {imported.file}, SHA-256 {imported.file_sha256}",
         f"normalises by mean {_joined(imported.mean)} and deviation {_joined(imported.std)}",
+        f"outputs: {', '.join(imported.output_order)}",
         f"untrained: {', '.join(imported.untrained)}",
         f"folder: {imported.directory}",
-        f"next:   claf-tui eval {shlex.quote(imported.directory.name)}",
+        f"next:   claf-tui eval {shlex.quote(imported.directory.name)}{plugins}",
     ]
     return "\n".join(safe(line, 400) for line in lines)
 

@@ -69,7 +69,7 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
         epsilons=radii(eps, norm),
         attack=attack,
         steps=steps,
-        step_size=None if step_size is None else parse_distance(step_size),
+        step_size=None if step_size is None else length(step_size, norm),
         restarts=restarts,
         decides=decides,
         norm=norm,
@@ -90,8 +90,29 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
 
 
 def radii(given: Sequence[str] | None, norm: Norm) -> tuple[Fraction, ...]:
-    """The radii to attack at: those that were given, each once, or the usual ones of the norm."""
-    return tuple(dict.fromkeys(radius for text in given or DEFAULT_RADII[norm] for radius in parse_radii(text)))
+    """The radii to attack at: those that were given, each once, or the usual ones of the norm.
+
+    Raises:
+        typer.BadParameter: one is too long for the norm.
+    """
+    try:
+        return tuple(
+            dict.fromkeys(radius for text in given or DEFAULT_RADII[norm] for radius in parse_radii(text, norm))
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="'--eps'") from error
+
+
+def length(text: str, norm: Norm) -> Fraction:
+    """The step size that was given.
+
+    Raises:
+        typer.BadParameter: it is too long for its norm.
+    """
+    try:
+        return parse_distance(text, norm)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="'--step-size'") from error
 
 
 def measure(

@@ -14,6 +14,8 @@ from claf_tui.reports import output
 if TYPE_CHECKING:
     from claf_engine.config import RunConfig
 
+LONGEST: NormName = "l2"
+"""The norm whose distances may be longest."""
 KEYS = {"--data": "data.source", "--seed": "seed", "--device": "runtime.device", "--method": "method"}
 """Flags that stand for one key of the configuration."""
 
@@ -91,14 +93,29 @@ def distance(text: str) -> str:
     return text
 
 
+def step_length(text: str) -> str:
+    """Check the length of a step in any norm and give it back as text.
+
+    Raises:
+        typer.BadParameter: it is no distance.
+    """
+    try:
+        parse_distance(text, LONGEST)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    return text
+
+
 def radii(text: str) -> str:
     """Check one radius, or a range of them such as 0:16/255:2/255, and give it back as text.
+
+    Whether it is too long depends on the norm, which is another option.
 
     Raises:
         typer.BadParameter: it is neither.
     """
     try:
-        parse_radii(text)
+        parse_radii(text, LONGEST)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     return text
@@ -195,7 +212,7 @@ StepSize = Annotated[
     str | None,
     typer.Option(
         metavar="N/255",
-        parser=distance,
+        parser=step_length,
         help="Length of one step; by default 2/255 (pgd), epsilon / steps (mi-fgsm), or 2.5 epsilon / steps in L2.",
         rich_help_panel="Attack",
     ),

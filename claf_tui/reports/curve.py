@@ -73,7 +73,7 @@ def curve_chart(curve: Curve, width: int, height: int) -> list[Row]:
 
     In pixel space both begin with natural accuracy, which is what a radius of 0 gives.
     """
-    levels = [float(255 * parse_distance(point.epsilon)) for point in curve.points]
+    levels = [float(255 * parse_distance(point.epsilon, "l2")) for point in curve.points]
     overall = [point.robust_accuracy for point in curve.points]
     worst = [curve.worst_class(number).robust[number] or 0.0 for number in range(len(curve.points))]
     marks = list(zip(levels, (point.epsilon for point in curve.points), strict=True))
@@ -231,7 +231,7 @@ def _few_radii(curve: Curve, always: int) -> list[int]:
 
     In a ball of radius 0 accuracy is natural accuracy, which needs no column of its own.
     """
-    numbers = [number for number, point in enumerate(curve.points) if parse_distance(point.epsilon) > 0]
+    numbers = [number for number, point in enumerate(curve.points) if parse_distance(point.epsilon, "l2") > 0]
     numbers = numbers if numbers and curve.is_epsilon_ball else list(range(len(curve.points)))
     if len(numbers) <= NUM_RADII:
         return numbers

@@ -38,7 +38,24 @@ def evaluation_tables(record: Mapping[str, Any]) -> list[RenderableType]:
     sentences = [Text(sentence, style="yellow") for sentence in no_ball_sentences(robust)]
     sentences += [Text(sentence, style="dim") for sentence in (*_point_sentences(robust), *_defence_sentences(robust))]
     measured = curve_tables(record) if "curve" in record else [_accuracies(record)]
+    if "curve" not in record:
+        sentences += [Text(sentence) for sentence in class_sentences(record)]
     return [_facts(record), *measured, *sentences]
+
+
+def class_sentences(record: Mapping[str, Any]) -> list[str]:
+    """The worst class of each accuracy, in one line; nothing where classes were not told apart."""
+    classes = [item for item in record.get("classes") or () if item["num_examples"]]
+    if not classes:
+        return []
+    told = [("natural", [item["natural_accuracy"] for item in classes])]
+    for number, item in enumerate(record["robust"]):
+        told.append((radius_of(item), [each["robust_accuracy"][number] for each in classes]))
+    worst = [
+        f"{name} {figures.percent(min(shares))} ({safe(classes[shares.index(min(shares))]['name'], 20)})"
+        for name, shares in told
+    ]
+    return [f"worst class: {', '.join(worst)}; --json has all of them"]
 
 
 def no_ball_sentences(robust: Iterable[Figure]) -> list[str]:
@@ -57,8 +74,9 @@ def no_ball_sentences(robust: Iterable[Figure]) -> list[str]:
 
 
 def radius_of(item: Figure) -> str:
-    """A figure's radius with its norm, and with a mark where there is no ball."""
-    return radius_text(item["epsilon"], item.get("norm", "linf"), item.get("space", PIXEL), item.get("decides", LAST))
+    """A figure's radius with its norm, and with marks where there is no ball or the figure cannot be right."""
+    words = ("norm", "linf"), ("space", PIXEL), ("decides", LAST), ("notice", "")
+    return radius_text(item["epsilon"], *(item.get(name, usual) for name, usual in words))
 
 
 def new_table(*headings: str, show_header: bool = True) -> Table:

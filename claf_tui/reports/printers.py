@@ -12,7 +12,7 @@ from claf_engine.events.control import Control
 from claf_tui.reports import output
 from claf_tui.reports.streams import OutputLost
 from claf_tui.state import RunState, reduce
-from claf_tui.words import figures
+from claf_tui.words import attack_words, figures
 from claf_tui.words.safe_text import safe
 
 PROGRESS_INTERVAL = 5.0
@@ -28,6 +28,7 @@ class PlainPrinter:
         self._state = RunState()
         self._step: ev.StepLogged | None = None
         self._next_progress = 0.0
+        self._told: set[str] = set()
 
     def __call__(self, event: ev.Event) -> None:
         """Write what there is to say about one event."""
@@ -38,13 +39,25 @@ class PlainPrinter:
             for line in new_lines:
                 word = "ALERT" if isinstance(event, ev.Alert) else line.level
                 self._write(line.text if line.level == "info" else f"{word}: {line.text}")
-        for text in [*details(event), *reminders(event, self._state)]:
+        for text in [*details(event), *reminders(event, self._state), *self._new_notices(event)]:
             self._write(text)
         if isinstance(event, ev.StepLogged):
             self._step = event
         if isinstance(event, ev.Progressed) and self._clock() >= self._next_progress:
             self._next_progress = self._clock() + PROGRESS_INTERVAL
             self._write(progress_line(event, self._step, self._state))
+
+    def _new_notices(self, event: ev.Event) -> list[str]:
+        """Why figures cannot be right; of probes, whose attack is always the same, each sentence once."""
+        match event:
+            case ev.ProbeFinished():
+                found = [text for text in attack_words.notices(event.robust) if text not in self._told]
+                self._told.update(found)
+            case ev.RunFinished():
+                found = attack_words.notices(figure for result in event.results for figure in result.robust)
+            case _:
+                return []
+        return [f"warning: {text}" for text in found]
 
 
 def json_line(event: ev.Event) -> None:

@@ -9,6 +9,7 @@ from claf_engine import events as ev
 from claf_engine.terms.pixels import format_levels
 from claf_tui.reports import output, printers
 from claf_tui.words import figures
+from claf_tui.words.attack_words import DOUBTED, MAX_NOTICE
 from claf_tui.words.safe_text import safe
 
 NO_BALL = "released-code space: these figures are not accuracy in an epsilon-ball"
@@ -48,6 +49,8 @@ def result_tables(event: ev.ReproductionChanged) -> list[RenderableType]:
     shown: list[RenderableType] = [Text(f"{safe(event.title)}, scale {event.scale}"), table]
     if event.space != "pixel":
         shown.append(Text(f"{NO_BALL}; `moved` is how far it took an image at most", style="yellow"))
+    doubts = dict.fromkeys(notice for row in event.rows for notice in row.notices)
+    shown += [Text(f"{DOUBTED} {safe(notice, MAX_NOTICE)}", style="yellow") for notice in doubts]
     return [*shown, Text(f"folder: {safe(event.directory, 400)}")]
 
 

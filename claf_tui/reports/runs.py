@@ -12,13 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from claf_engine.events import RobustFigure, RunFinished, TestResult
-from claf_engine.runs import RunSummary
+from claf_engine.runs import RunSummary, runs_root
 from claf_engine.runs.header import CheckpointInfo
 from claf_tui.reports.audit import standing_text
 from claf_tui.reports.evaluation import cells_of, evaluation_tables, new_table, no_ball_sentences, radius_of
 from claf_tui.reports.fitted_table import FittedTable
 from claf_tui.words import figures
-from claf_tui.words.attack_words import NO_BALL, PIXEL, radius
+from claf_tui.words.attack_words import DOUBTED, NO_BALL, PIXEL, notices, radius
 from claf_tui.words.plugin_options import plugin_options
 from claf_tui.words.safe_text import safe
 
@@ -52,6 +52,8 @@ def run_report(finished: RunFinished | None, directory: Path) -> list[Renderable
         lines.append(results_table(finished.results))
         figures_shown = [asdict(figure) for result in finished.results for figure in result.robust]
         lines += [Text(sentence, style="yellow") for sentence in no_ball_sentences(figures_shown)]
+        shown = [figure for result in finished.results for figure in result.robust]
+        lines += [Text(f"{DOUBTED} {sentence}", style="yellow") for sentence in notices(shown)]
         if finished.selected_on:
             lines.append(Text(f"{STAR} chosen by {safe(finished.selected_on)}; all figures are of test images"))
         lines.append(Text(f"{UNAUDITED}: claf-tui audit {_name(directory)} asks whether they can be believed"))
@@ -68,8 +70,9 @@ def next_command(status: str, directory: Path) -> str:
 
 
 def _name(directory: Path) -> str:
-    """A run's name to paste into a command line."""
-    return shlex.quote(safe(directory.name, 200))
+    """A run's name to paste into a command line; its folder, where it lies elsewhere than the other runs."""
+    is_elsewhere = directory.is_dir() and directory.absolute().parent != runs_root()
+    return shlex.quote(safe(directory if is_elsewhere else directory.name, 400))
 
 
 def results_table(results: Sequence[TestResult]) -> Table:

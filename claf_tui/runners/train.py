@@ -100,12 +100,18 @@ def _reopened(reference: str, command: Sequence[str], *, restart: bool) -> runs.
 
 
 def dry_run(config: RunConfig, name: str | None) -> int:
-    """Print the resolved settings on stdout and the plan on stderr; write nothing."""
+    """Print the resolved settings on stdout and the plan on stderr; write nothing.
+
+    Raises:
+        DataError: the folder of the images has fewer than the settings ask for.
+    """
+    from claf_engine.data import require_source_sizes
     from claf_engine.training.methods import phases_of
 
     output.text(printable_toml(settings_text(config)))
     for number, phase in enumerate(phases_of(config), 1):
         output.note(f"phase {number}: {phase.title}, {figures.count(phase.epochs)} epochs")
+    require_source_sizes(config.data)
     output.note(f"would write to {runs.runs_root()}/<date>-<time>-{name or DEFAULT_PRESET}; nothing was written")
     return exit_codes.OK
 

@@ -49,7 +49,7 @@ def accuracy_line(probe: ProbeFinished | None, width: int, *, can_ask: bool = Tr
     parts = [Content.styled(" probe", "$foreground 60%"), _share("natural", probe.natural, PALETTE[0])]
     for index, item in enumerate(probe.robust):
         kind = "robust" if item.is_in_a_ball else safe(item.space, 16)
-        parts.append(_share(f"{kind} {attack_words.ball_radius(item)}", item.accuracy, robust_color(index)))
+        parts.append(_share(f"{kind} {attack_words.marked_radius(item)}", item.accuracy, robust_color(index)))
     attack = ""
     if probe.robust:
         first = probe.robust[0]

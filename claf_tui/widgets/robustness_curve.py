@@ -90,7 +90,7 @@ def _of_attacks(card: Mapping[str, Any]) -> CurveLines | None:
 
 
 def _level(epsilon: object) -> float:
-    return float(255 * parse_distance(str(epsilon)))
+    return float(255 * parse_distance(str(epsilon), "l2"))
 
 
 def _series(levels: Sequence[float], accuracies: Sequence[object]) -> Series:

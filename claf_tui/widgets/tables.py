@@ -32,10 +32,10 @@ class ProbeTable(Widget):
             self.refresh(layout=True)
 
     def get_content_height(self, *_: object) -> int:
-        """A caption, a warning where one is due, a head and a row for each accuracy; nothing before the first probe."""
+        """A caption, the warnings that are due, a head and a row for each accuracy; nothing before the first probe."""
         if self._probe is None:
             return 0
-        return 3 + len(self._probe.robust) + bool(attack_words.caveat(self._probe.robust))
+        return 3 + len(self._probe.robust) + len(warnings_of(self._probe.robust))
 
     def render(self) -> Content:
         """Draw the table."""
@@ -88,9 +88,15 @@ def probe_table(probe: ProbeFinished, width: int) -> list[Content]:
 
 
 def caveat_lines(robust: Sequence[RobustFigure], width: int) -> list[Content]:
-    """A line of warning where figures are not accuracy in a ball."""
-    warning = attack_words.caveat(robust)
-    return [Content.styled(f" ! {warning}", "bold $warning").truncate(width, ellipsis=True)] if warning else []
+    """A line of warning where figures are not accuracy in a ball, and one for each reason why they cannot be right."""
+    return [
+        Content.styled(f" ! {text}", "bold $warning").truncate(width, ellipsis=True) for text in warnings_of(robust)
+    ]
+
+
+def warnings_of(robust: Sequence[RobustFigure]) -> list[str]:
+    """What a reader of these figures must know, a sentence a line."""
+    return [text for text in (attack_words.caveat(robust), *attack_words.notices(robust)) if text]
 
 
 def results_table(results: Sequence[TestResult], width: int) -> list[Content]:
@@ -124,7 +130,7 @@ def table(rows: Sequence[Sequence[Cell]], width: int) -> list[Content]:
 
 def _probe_row(item: RobustFigure, color: str) -> list[Cell]:
     return [
-        (attack_words.ball_radius(item), color),
+        (attack_words.marked_radius(item), color),
         (figures.percent(item.accuracy), f"bold {color}"),
         (safe(item.attack, 20), ""),
         (str(item.steps), ""),

@@ -14,6 +14,9 @@ from claf_tui.words.safe_text import safe
 PIXEL, LINF = "pixel", "linf"
 NORM_NAMES = {LINF: "", "l2": "L2"}
 NO_BALL = "(no ball)"
+DOUBTED = "!"
+"""Marks a figure that cannot be right; a sentence nearby says why."""
+MAX_NOTICE = 400
 LAST, ANY, OWN = "last", "any", "own"
 ANY_POINT = "(any point)"
 DECIDING = {
@@ -25,7 +28,7 @@ DECIDING = {
 
 def radius(figure: RobustFigure) -> str:
     """Write epsilon with its norm and marks; Linf, the last point and a ball go without saying: "8/255 (no ball)"."""
-    return radius_text(figure.epsilon, figure.norm, figure.space, figure.decides)
+    return radius_text(figure.epsilon, figure.norm, figure.space, figure.decides, figure.notice)
 
 
 def ball_radius(figure: RobustFigure) -> str:
@@ -33,16 +36,26 @@ def ball_radius(figure: RobustFigure) -> str:
     return radius_text(figure.epsilon, figure.norm, PIXEL, figure.decides)
 
 
-def radius_text(epsilon: object, norm: object, space: object, decides: object = LAST) -> str:
-    """Write a radius from the words that describe it."""
+def marked_radius(figure: RobustFigure) -> str:
+    """The same as `ball_radius`, with a mark where the figure cannot be right."""
+    return radius_text(figure.epsilon, figure.norm, PIXEL, figure.decides, figure.notice)
+
+
+def radius_text(epsilon: object, norm: object, space: object, decides: object = LAST, notice: object = "") -> str:
+    """Write a radius from the words that describe it; one whose figure cannot be right is marked: "16/255 !"."""
     name = NORM_NAMES.get(str(norm), safe(norm, 8))
-    marks = (ANY_POINT if decides == ANY else "", "" if space == PIXEL else NO_BALL)
+    marks = (ANY_POINT if decides == ANY else "", "" if space == PIXEL else NO_BALL, DOUBTED if notice else "")
     return " ".join(filter(None, (name, safe(epsilon, 12), *marks)))
 
 
 def deciding_text(decides: object) -> str:
     """Say which point of an attack decided; a figure that says nothing is of the last one."""
     return DECIDING.get(str(decides), safe(decides, 20))
+
+
+def notices(robust: Iterable[RobustFigure]) -> list[str]:
+    """Why figures cannot be right, each sentence once."""
+    return list(dict.fromkeys(safe(figure.notice, MAX_NOTICE) for figure in robust if figure.notice))
 
 
 def caveat(robust: Iterable[RobustFigure]) -> str:

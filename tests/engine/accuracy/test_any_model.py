@@ -303,6 +303,30 @@ def test_an_attack_that_was_registered_is_measured_with() -> None:
     assert torch.allclose(adversarial, images - 8 / 255)
 
 
+def test_a_figure_of_an_attack_too_weak_for_its_ball_says_so() -> None:
+    weak = measure(Linear(), *levels(0.4), eps="24/255", steps=3, step_size="1/255")
+    strong = measure(Linear(), *levels(0.4), eps="24/255", steps=30, step_size="2/255")
+    assert weak.notices == (weak.robust[0].notice,)
+    assert "3 steps of 1/255 do not span the ball" in weak.robust[0].notice
+    assert (strong.notices, strong.robust[0].notice) == ((), "")
+
+
+def test_an_l2_ball_may_have_a_radius_above_1() -> None:
+    (figure,) = measure(Linear(), *levels(0.4), eps=2.0, norm="l2").robust
+    assert figure.epsilon == "2"
+
+
+@pytest.mark.parametrize("value", [torch.inf, -torch.inf, torch.nan])
+def test_a_network_with_a_weight_that_is_not_finite_is_refused(value: float) -> None:
+    model, (images, labels) = convolutional(), random_examples(4)
+    assert measure(model, images, labels).natural >= 0
+    with torch.no_grad():
+        next(model.parameters()).view(-1)[0] = value
+    for call in (attack, measure):
+        with pytest.raises(ClafError, match="1 weights of the network are infinite or NaN"):
+            call(model, images, labels)
+
+
 def test_images_without_labels_are_refused() -> None:
     with pytest.raises(DataError, match="give images with labels"):
         measure(Linear(), IMAGES)

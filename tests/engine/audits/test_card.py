@@ -126,13 +126,17 @@ def test_a_figure_at_radius_0_is_not_what_an_evaluation_claims() -> None:
 def test_the_same_evaluation_again_replaces_its_card_and_another_does_not(tmp_path: Any) -> None:
     checkpoint = tmp_path / "checkpoints" / "step-1.safetensors"
 
-    def keep(accuracy: float, **changes: Any) -> Any:
-        about = {**ABOUT, **dict.fromkeys(("run", "method", "checkpoint", "seed", "device", "config_sha256"), "x")}
+    def keep(accuracy: float, about: dict[str, Any] | None = None, **changes: Any) -> Any:
+        texts = dict.fromkeys(("run", "method", "checkpoint", "seed", "device", "config_sha256"), "x")
+        about = {**ABOUT, **texts, **(about or {})}
         return keep_evaluation_card(0.9, [figure(accuracy, **changes)], 100, about, checkpoint)
 
     assert keep(0.6) == keep(0.5)
     assert keep(0.6) != keep(0.6, steps=20)
     assert len(list((tmp_path / "audit" / "cards").iterdir())) == 2
+    assert keep(0.6) != keep(0.6, about={"batch_size": 7}) != keep(0.6, about={"batch_size": 8})
+    assert keep(0.6) == keep(0.6, about={"batch_size": 250})
+    assert len(list((tmp_path / "audit" / "cards").iterdir())) == 4
     assert standing_of_figures(checkpoint, "0" * 64, "natural", [figure(0.6)]) == "evaluated"
 
 

@@ -291,6 +291,14 @@ def test_none_lifts_a_limit_that_the_preset_sets() -> None:
     assert resolved("data.num_train=none").data.num_train is None
 
 
+@pytest.mark.parametrize("group", ["attack", "probe", "evaluation"])
+def test_a_radius_above_1_is_a_setting_in_l2_alone(group: str) -> None:
+    radius = f"{group}.epsilon=2" if group == "attack" else f"{group}.epsilons=[2]"
+    settings = (radius, f"{group}.step_size=1.5")
+    assert getattr(resolved(*settings, f"{group}.norm=l2"), group).step_size == 1.5
+    assert "is above 1, and images lie in [0, 1]" in complaint(*settings)
+
+
 @pytest.mark.parametrize(
     ("setting", "sentence"),
     [

@@ -101,12 +101,24 @@ def test_every_prefix_of_the_stratified_order_is_in_proportion(labels: list[int]
         assert (found - share * count).abs().max() <= 2.0
 
 
+def test_sizes_that_do_not_fit_are_refused_in_one_sentence_whose_settings_work() -> None:
+    with pytest.raises(DataError) as caught:
+        split(num_validation=1000, num_train=500, num_test=19)
+    sentence = str(caught.value)
+    settings = "--set data.num_validation=12 --set data.num_train=48 --set data.num_test=18"
+    assert sentence.startswith("num_validation=1000 leaves nothing to train on")
+    assert "num_test=19 asks for more than the 18 test images" in sentence
+    assert sentence.endswith(f"; take {settings}")
+    fitting = split(num_validation=12, num_train=48, num_test=18)
+    assert (len(fitting.train), len(fitting.validation), len(fitting.test)) == (48, 12, 18)
+
+
 @pytest.mark.parametrize(
     ("sizes", "culprit", "remedy"),
     [
-        ({"num_validation": 60}, "num_validation=60", "below 60"),
-        ({"num_train": 49}, "num_train=49", "48 or less"),
-        ({"num_test": 19}, "num_test=19", "18 or less"),
+        ({"num_validation": 60}, "num_validation=60", "--set data.num_validation=12"),
+        ({"num_train": 49}, "num_train=49", "--set data.num_train=48"),
+        ({"num_test": 19}, "num_test=19", "--set data.num_test=18"),
     ],
 )
 def test_asking_for_more_than_there_is_names_the_setting_and_the_limit(

@@ -1,4 +1,5 @@
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from PIL import Image
 
 from claf_engine.config import DataConfig
 from claf_engine.data import Dataset, dataset_steps, folder, load_dataset
+from claf_engine.events.ticks import exhaust
 from claf_engine.terms.errors import DataError
 
 CPU = torch.device("cpu")
@@ -52,6 +54,24 @@ def refuse_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.fail("decoded again")
 
     monkeypatch.setattr(folder, "_decode", fail)
+
+
+def test_test_images_alone_are_enough_to_measure_and_the_same_as_with_the_others(root: Path) -> None:
+    config = DataConfig(source=f"folder:{root}", num_validation=1000)
+    with_training = exhaust(dataset_steps(config, CPU, "measuring"))
+    shutil.rmtree(root / "train")
+    alone = exhaust(dataset_steps(config, CPU, "measuring"))
+    assert torch.equal(alone.test.images, with_training.test.images)
+    assert torch.equal(alone.test.labels, with_training.test.labels)
+    assert (alone.class_names, len(alone.train), len(alone.validation)) == (("cat", "dog"), 0, 0)
+    with pytest.raises(DataError, match="has no train/ folder"):
+        exhaust(dataset_steps(config, CPU))
+
+
+def test_more_test_images_than_there_are_cannot_be_measured(root: Path) -> None:
+    config = DataConfig(source=f"folder:{root}", num_test=5)
+    with pytest.raises(DataError, match="num_test=5 asks for more than the 4 test images of .*; give --data folder:"):
+        exhaust(dataset_steps(config, CPU, "measuring"))
 
 
 def test_a_folder_is_read_with_its_classes_in_alphabetical_order(root: Path) -> None:

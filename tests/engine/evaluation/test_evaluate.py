@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from claf_engine.accuracy.autoattack import AutoAttackSuite
-from claf_engine.accuracy.defences import Defence
+from claf_engine.accuracy.defences import Defence, parse_defence
 from claf_engine.accuracy.measure import Accuracy, accuracy_steps, first
 from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import space_of
 from claf_engine.config import DataConfig
-from claf_engine.data import Dataset
+from claf_engine.data import Dataset, Split
 from claf_engine.evaluation.evaluate import (
     EvaluationReport,
     EvaluationRequest,
@@ -69,6 +69,69 @@ def pipeline(checkpoint: Path) -> Pipeline:
     return network.with_classifier(info.classifier)
 
 
+@pytest.mark.parametrize("epsilon", [8 / 255, "8/255", Fraction(8, 255)])
+def test_a_request_takes_its_distances_in_any_form(epsilon: Any) -> None:
+    request = EvaluationRequest(Path("x"), epsilons=(epsilon,), step_size=epsilon)
+    assert (request.epsilons, request.step_size) == ((Fraction(8, 255),), Fraction(8, 255))
+
+
+def test_a_request_refuses_what_is_no_distance_of_its_norm() -> None:
+    assert EvaluationRequest(Path("x"), epsilons=(2.0,), norm="l2").epsilons == (2,)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="is above 1, and images lie in"):
+        EvaluationRequest(Path("x"), epsilons=(2.0,))  # type: ignore[arg-type]
+
+
+def test_a_report_tells_classes_apart_and_what_moves_its_figures(checkpoint: Path) -> None:
+    report = ask(checkpoint, batch_size=5)
+    record = report.to_record()
+    assert (record["batch_size"], record["image_size"]) == (5, [8, 8])
+    natural = sum(item["natural_accuracy"] * item["num_examples"] for item in record["classes"])
+    assert natural / record["num_examples"] == pytest.approx(record["natural_accuracy"])
+    for number, figure in enumerate(record["robust"]):
+        share = sum(item["robust_accuracy"][number] * item["num_examples"] for item in record["classes"])
+        assert share / record["num_examples"] == pytest.approx(figure["robust_accuracy"])
+
+
+def test_figures_of_another_size_of_batches_have_a_card_of_their_own(checkpoint: Path) -> None:
+    cards = [ask(checkpoint, batch_size=size).card for size in (250, 7, 250)]
+    assert cards[0] == cards[2] != cards[1]
+    assert json.loads((cards[1] / "card.json").read_text())["batch_size"] == 7
+
+
+def test_behind_a_defence_every_class_has_a_figure_for_each_attacker(checkpoint: Path) -> None:
+    record = ask(checkpoint, defence=parse_defence("bit-depth:4")).to_record()
+    assert {len(item["robust_accuracy"]) for item in record["classes"]} == {len(record["robust"])}
+    for number, figure in enumerate(record["robust"]):
+        share = sum(item["robust_accuracy"][number] * item["num_examples"] for item in record["classes"])
+        assert share / record["num_examples"] == pytest.approx(figure["robust_accuracy"])
+
+
+def test_images_of_another_size_than_trained_on_are_told(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not [text for text in ask(checkpoint).to_record()["notices"] if "pixels" in text]
+
+    def steps(*_: object) -> Generator[Pulse, None, Dataset]:
+        yield Pulse("drawing")
+        return replace(tiny_data(side=12), notices=("Skipped 1 file.",))
+
+    monkeypatch.setattr("claf_engine.evaluation.subject.dataset_steps", steps)
+    notices = ask(checkpoint).to_record()["notices"]
+    assert "Skipped 1 file." in notices
+    assert any("trained on images of 8x8 pixels and measured on 12x12" in text for text in notices)
+
+
+def test_a_class_without_test_images_is_told(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = DATA.test.labels != 2
+
+    def steps(*_: object) -> Generator[Pulse, None, Dataset]:
+        yield Pulse("drawing")
+        return replace(DATA, test=Split(DATA.test.images[kept], DATA.test.labels[kept]))
+
+    monkeypatch.setattr("claf_engine.evaluation.subject.dataset_steps", steps)
+    record = ask(checkpoint).to_record()
+    assert "there is no test image of class class 2" in record["notices"]
+    assert record["classes"][2]["natural_accuracy"] is None
+
+
 def test_a_report_is_a_json_object_with_stable_keys(checkpoint: Path) -> None:
     record = json.loads(json.dumps(ask(checkpoint).to_record()))
     assert {key: type(value) for key, value in record.items()} == {
@@ -86,6 +149,9 @@ def test_a_report_is_a_json_object_with_stable_keys(checkpoint: Path) -> None:
         "images_sha256": str,
         "device": str,
         "seed": int,
+        "batch_size": int,
+        "image_size": list,
+        "classes": list,
         "seconds": float,
         "versions": dict,
         "defence": str,
@@ -114,6 +180,7 @@ def test_a_robust_figure_of_a_report_has_stable_keys(checkpoint: Path) -> None:
         "largest_distance": float,
         "mean_distance": float,
         "decides": str,
+        "notice": str,
         "is_epsilon_ball": bool,
         "largest_distance_text": str,
         "mean_distance_text": str,
@@ -474,6 +541,6 @@ def test_a_card_that_cannot_be_written_costs_no_figure_and_is_told(
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr("claf_engine.evaluation.evaluate.keep_report_card", refuse)
-    report = ask(checkpoint)
+    report = ask(checkpoint, steps=16)
     assert (report.card, report.audit) == (None, "unaudited")
     assert report.accuracy.notices == (f"no card was kept beside {checkpoint.name}: Read-only file system",)

@@ -1,3 +1,4 @@
+import argparse
 import hashlib
 import re
 from collections.abc import Callable
@@ -187,6 +188,53 @@ def test_without_the_tensors_that_give_its_size_it_is_no_resnet(file: Path, name
     content = {key: value for key, value in weights().items() if key != name}
     with pytest.raises(CheckpointError, match=f"is no resnet18 with the usual names: it has no {name}"):
         converted(file, content)
+
+
+def robustness_layout(**changes: Tensor) -> dict[str, Any]:
+    """As MadryLab's robustness saves it: the network, its normalisation, and both again inside the attacker."""
+    own, unit = weights(), {"new_mean": torch.full((3, 1, 1), 0.5), "new_std": torch.full((3, 1, 1), 0.25)}
+    state = {f"module.model.{name}": tensor for name, tensor in own.items()}
+    state |= {f"module.attacker.model.{name}": tensor for name, tensor in own.items()}
+    state |= {f"module.normalizer.{name}": tensor for name, tensor in unit.items()}
+    state |= {f"module.attacker.normalize.{name}": tensor for name, tensor in unit.items()}
+    return {"model": {**state, **changes}, "epoch": 3}
+
+
+def test_the_layout_of_madrylab_is_read_with_its_normalisation(file: Path) -> None:
+    found = converted(file, robustness_layout())
+    assert (found.model.mean, found.model.std) == ((0.5,) * 3, (0.25,) * 3)
+    theirs = logits(foreign_resnet(), (images() - 0.5) / 0.25)
+    assert torch.allclose(logits(pipeline(found), images()), theirs, atol=1e-5, rtol=1e-5)
+    assert found.notices[0].endswith("epoch, attacker.*, which is the same network once more")
+
+
+@pytest.mark.parametrize("name", ["module.attacker.model.bn1.bias", "module.attacker.normalize.new_mean"])
+def test_an_attacker_that_holds_another_network_is_refused(file: Path, name: str) -> None:
+    other = robustness_layout()["model"][name] + 0.125
+    with pytest.raises(CheckpointError, match=f"holds more than one network: {re.escape(name)} is not what"):
+        converted(file, robustness_layout(**{name: other}))
+
+
+def supcon_layout(*, has_classifier: bool) -> dict[str, Any]:
+    """As SupContrast saves it: options, an encoder behind DataParallel, a projection head; the classifier apart."""
+    network = {f"encoder.module.{name}": tensor for name, tensor in weights().items() if not name.startswith("linear")}
+    network |= {"head.0.weight": torch.zeros(4, 16), "head.0.bias": torch.zeros(4)}
+    if has_classifier:
+        network |= {f"fc.{part}": weights()[f"linear.{part}"] for part in ("weight", "bias")}
+    return {"opt": argparse.Namespace(batch_size=256), "model": network, "epoch": 200}
+
+
+def test_the_layout_of_supcontrast_is_read_and_its_projection_head_left_aside(file: Path) -> None:
+    found = converted(file, supcon_layout(has_classifier=True))
+    assert torch.allclose(logits(pipeline(found), images()), logits(foreign_resnet(), images()), atol=1e-5, rtol=1e-5)
+    assert found.notices == (
+        "left aside, because it is no part of the network: opt, epoch, head.*, the projection head",
+    )
+
+
+def test_an_encoder_of_supcontrast_without_a_classifier_is_refused_with_what_it_lacks(file: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"no classifier to measure; put fc\.weight and fc\.bias"):
+        converted(file, supcon_layout(has_classifier=False))
 
 
 def test_two_networks_in_one_file_are_refused(file: Path) -> None:

@@ -80,6 +80,7 @@ def test_the_metadata_say_where_it_is_from_and_what_is_untrained(file: Path, roo
         "sha256": read_foreign(file).sha256,
         "arch": "resnet18",
         "untrained": ["projection_head", "classifiers.attack", "classifiers.adversarial"],
+        "output_order": list(CIFAR10_CLASSES),
     }
     assert info.metadata["claf.trained_classifiers"] == [NATURAL]
     assert info.classifier == NATURAL
@@ -106,6 +107,63 @@ def test_the_classes_of_a_folder_are_its_folders(tmp_path: Path, root: Path) -> 
     file = write(tmp_path / "model.pt", weights(num_classes=3))
     imported = take_over(file, root, data=f"folder:{tmp_path / 'images'}")
     assert read_info(imported.checkpoint).metadata["claf.class_names"] == ["cat", "dog", "emu"]
+
+
+@pytest.fixture
+def numbered(tmp_path: Path) -> str:
+    """A data source of three classes named 0, 1, 10, 11 and 2, in alphabetical order."""
+    for part in ("train", "test"):
+        for name in ("0", "1", "2", "10", "11"):
+            (tmp_path / "digits" / part / name).mkdir(parents=True)
+            (tmp_path / "digits" / part / name / "1.png").write_bytes(b"")
+    return f"folder:{tmp_path / 'digits'}"
+
+
+def test_outputs_in_another_order_than_the_folders_are_put_in_order(tmp_path: Path, root: Path, numbered: str) -> None:
+    file = write(tmp_path / "model.pt", weights(num_classes=5))
+    imported = take_over(file, root, data=numbered, classes=("0", "1", "2", "10", "11"))
+    assert read_info(imported.checkpoint).metadata["claf.class_names"] == ["0", "1", "10", "11", "2"]
+    assert imported.output_order == ("0", "1", "2", "10", "11")
+    ours = load_trained_network(imported.checkpoint)[2].state_dict()
+    for part in ("weight", "bias"):
+        theirs = weights(num_classes=5)[f"linear.{part}"]
+        assert torch.equal(ours[f"classifiers.{NATURAL}.{part}"], theirs[[0, 1, 3, 4, 2]])
+        assert not torch.equal(ours[f"classifiers.{NATURAL}.{part}"], theirs)
+    assert not imported.notices
+
+
+def test_numbered_folders_in_alphabetical_order_are_told(tmp_path: Path, root: Path, numbered: str) -> None:
+    imported = take_over(write(tmp_path / "model.pt", weights(num_classes=5)), root, data=numbered)
+    (notice,) = imported.notices
+    assert notice.startswith("the classes are taken in alphabetical order, 0, 1, 10, 11, 2, ...")
+    assert notice.endswith("--classes 0,1,2,10,11")
+
+
+@pytest.mark.parametrize("classes", [("0", "1"), ("0", "1", "2", "10", "12"), ("0", "0", "1", "2", "10")])
+def test_an_order_of_other_classes_is_refused(
+    tmp_path: Path, root: Path, numbered: str, classes: tuple[str, ...]
+) -> None:
+    with pytest.raises(ConfigError, match="name each of them once, in the order of the network's outputs"):
+        take_over(write(tmp_path / "model.pt", weights(num_classes=5)), root, data=numbered, classes=classes)
+    assert not root.exists()
+
+
+LEVELS = {"mean": (125.3, 123.0, 113.9), "std": (63.0, 62.1, 66.7)}
+
+
+@pytest.mark.parametrize("given", [("mean",), ("std",), ("mean", "std")])
+def test_a_normalisation_of_levels_is_refused_with_the_right_one(
+    file: Path, root: Path, given: tuple[str, ...]
+) -> None:
+    with pytest.raises(ConfigError, match=r"are for pixels in \[0, 255\].*divide both by 255: --mean .* --std "):
+        take_over(file, root, **{name: LEVELS[name] for name in given})
+    assert not root.exists()
+
+
+def test_a_normalisation_of_levels_in_the_file_is_refused(tmp_path: Path, root: Path) -> None:
+    content = {**weights(), "mu": torch.tensor(LEVELS["mean"]), "sigma": torch.tensor(LEVELS["std"])}
+    with pytest.raises(ConfigError, match=r"--mean 0.4914,0.4824,0.4467 --std 0.2471,0.2435,0.2616"):
+        take_over(write(tmp_path / "model.pt", content), root)
 
 
 def test_another_number_of_classes_is_refused_and_nothing_is_written(tmp_path: Path, root: Path) -> None:
@@ -179,12 +237,14 @@ def test_the_record_is_a_json_object_with_stable_keys(file: Path, root: Path) ->
     assert sorted(record) == [
         "arch",
         "checkpoint",
+        "class_names",
         "directory",
         "file",
         "file_sha256",
         "mean",
         "notices",
         "num_tensors",
+        "output_order",
         "run",
         "std",
         "untrained",

@@ -46,6 +46,16 @@ def test_the_record_has_our_means_the_paper_s_figures_and_the_differences_in_poi
     assert row["spread"] == pytest.approx(0.04)
 
 
+def test_the_report_says_which_figures_cannot_be_right(tmp_path: Path) -> None:
+    board, notice = filled_board(tmp_path), "from 16/255 on the attack may be too weak"
+    assert "cannot say" not in as_markdown(board)
+    measured = board.lines[0].seeds[0].measurements
+    measured[0] = dataclasses.replace(measured[0], robust=dataclasses.replace(measured[0].robust, notice=notice))
+    assert f"- {notice}\n" in as_markdown(board)
+    assert record(board)["rows"][0]["runs"][0]["robust"][0]["notice"] == notice
+    assert board.event(None).rows[0].notices == (notice,)
+
+
 def test_the_record_says_where_every_figure_is_from(tmp_path: Path) -> None:
     whole = record(filled_board(tmp_path))
     seed = whole["rows"][0]["runs"][0]

@@ -3,7 +3,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from claf_engine.terms.pixels import MAX_RADII, format_distance, format_levels, parse_distance, parse_radii
@@ -50,15 +50,37 @@ def test_a_written_fraction_is_exact(numerator: int, denominator: int) -> None:
 
 
 @PROPERTY
-@given(st.floats(0, 1))
-def test_a_float_that_is_no_grey_level_is_the_decimal_that_it_prints_as(value: float) -> None:
-    assume(float(Fraction(round(255 * value), 255)) != value)
+@given(st.floats(0, 1).filter(lambda value: float(Fraction(round(255 * value), 255)) != value))
+def test_a_float_that_is_no_level_is_the_decimal_that_it_prints_as(value: float) -> None:
     assert parse_distance(value) == Fraction(Decimal(str(value)))
 
 
-@pytest.mark.parametrize("level", range(256))
-def test_the_float_of_a_grey_level_is_that_level(level: int) -> None:
+@PROPERTY
+@given(LEVELS)
+def test_the_float_of_a_level_is_that_level_again(level: int) -> None:
     assert parse_distance(level / 255) == Fraction(level, 255)
+
+
+@pytest.mark.parametrize("value", ["2.0", 3, 1.5, "128/100", Fraction(27), "443.4"])
+def test_an_l2_distance_may_be_above_1_and_a_linf_distance_may_not(value: object) -> None:
+    assert parse_distance(value, "l2") == Fraction(str(value))
+    with pytest.raises(ValueError, match="is above 1, and images lie in"):
+        parse_distance(value)
+
+
+def test_an_l2_distance_longer_than_any_image_is_refused_without_a_guess() -> None:
+    with pytest.raises(ValueError, match=r"1001 is above 1000, and no two images are that far apart in L2$"):
+        parse_distance("1001", "l2")
+
+
+@pytest.mark.parametrize(("distance", "text"), [(Fraction(2), "2"), (Fraction(3, 2), "1.5"), (Fraction(1), "255/255")])
+def test_a_distance_above_1_is_no_number_of_levels(distance: Fraction, text: str) -> None:
+    assert format_distance(distance) == text
+    assert parse_distance(text, "l2") == distance
+
+
+def test_a_range_of_l2_radii_goes_beyond_1() -> None:
+    assert parse_radii("0:3:1.5", "l2") == (0, Fraction(3, 2), 3)
 
 
 @pytest.mark.parametrize("text", ["8/255", " 8/255 ", "8 / 255", "08/255", "8/255\n"])

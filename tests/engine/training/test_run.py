@@ -10,7 +10,7 @@ import torch
 from claf_engine import events as ev
 from claf_engine.compute.device import Compute
 from claf_engine.config import RunConfig
-from claf_engine.data import Dataset
+from claf_engine.data import Dataset, Split
 from claf_engine.events.control import Control
 from claf_engine.events.ticks import Pulse
 from claf_engine.runs import RunDirectory, create_run, list_checkpoints, open_run, summarise
@@ -161,6 +161,24 @@ def word(event: ev.Event) -> str:
 
 EPOCH, SAVED = "EpochFinished", "CheckpointSaved"
 PROBE = ("ProbeFinished", "SentinelsChecked")
+
+
+def test_a_class_without_training_images_is_told_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, told = tiny_data(), []
+    kept = whole.train.labels != 1
+    rare = replace(whole, train=Split(whole.train.images[kept], whole.train.labels[kept]))
+    for number, data in enumerate((whole, rare)):
+
+        def steps(*_: object, data: Dataset = data) -> Generator[Pulse, None, Dataset]:
+            yield Pulse("drawing")
+            return data
+
+        monkeypatch.setattr("claf_engine.training.run.dataset_steps", steps)
+        events = play(create_run(tmp_path, f"run{number}", tiny_config(method="natural", supervised__epochs=1), []))
+        told.append([event.text for event in events if isinstance(event, ev.Notice) and "class 1" in event.text])
+    assert told == [[], ["there is no training image of class class 1, so that it is never predicted"]]
 
 
 def test_a_run_tells_its_story_in_order(whole: Whole) -> None:

@@ -169,6 +169,16 @@ def test_a_distance_that_makes_no_sense_is_refused_with_a_hint(
     assert evaluation.request is None
 
 
+def test_a_radius_above_1_is_taken_in_l2_and_in_no_other_norm(
+    evaluation: Evaluation, checkpoint: Path, capsys: Shown
+) -> None:
+    options = ["eval", str(checkpoint), "--eps", "2.0", "--step-size", "1.5"]
+    assert cli.run([*options, "--norm", "l2"]) == 0
+    assert (evaluation.request.epsilons, evaluation.request.step_size) == ((2,), Fraction(3, 2))
+    assert cli.run(options) == 2
+    assert "'--eps': 2.0 is above 1, and images lie in [0, 1]" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

@@ -109,6 +109,19 @@ def test_the_run_remembers_its_command_line(root: Path, monkeypatch: pytest.Monk
     assert json.loads((list_runs(root)[0].directory / "run.json").read_text())["command"][1:3] == ["train", "--ui"]
 
 
+def test_a_dry_run_says_which_sizes_a_small_folder_can_give(tmp_path: Path, capsys: Shown) -> None:
+    for number in range(20):
+        for part in ("train", "test"):
+            file = tmp_path / "few" / part / "ab"[number % 2] / f"{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+    options = ["--dry-run", "--data", f"folder:{tmp_path / 'few'}", "--set", "data.num_train=none"]
+    assert train(*options, "--set", "data.num_test=50") == 3
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told.endswith("take --set data.num_validation=4 --set data.num_test=20")
+    assert train(*options, *told.split("take ")[1].split()) == 0
+
+
 def test_a_dry_run_prints_the_settings_and_the_plan_and_writes_nothing(root: Path, capsys: Shown) -> None:
     assert train("--dry-run", "--set", "seed=9") == 0
     shown = capsys.readouterr()

@@ -70,6 +70,20 @@ def test_a_report_names_its_settings_once_and_tables_the_figures() -> None:
     ]
 
 
+def test_a_figure_that_cannot_be_right_is_marked() -> None:
+    lines = shown(notice="from 8/255 on the attack may be too weak")
+    assert [line.split("  ")[0] for line in lines if "61.0%" in line or "30.0%" in line] == [" 8/255 !", " 16/255 !"]
+
+
+def test_the_worst_class_of_every_accuracy_is_told() -> None:
+    cat = {"name": "cat", "num_examples": 5, "natural_accuracy": 0.8, "robust_accuracy": [0.6, 0.2]}
+    dog = {"name": "dog", "num_examples": 5, "natural_accuracy": 1.0, "robust_accuracy": [0.4, 0.4]}
+    fox = {"name": "fox", "num_examples": 0, "natural_accuracy": None, "robust_accuracy": [None, None]}
+    told = "worst class: natural 80.0% (cat), 8/255 40.0% (dog), 16/255 20.0% (cat); --json has all of them"
+    assert told in lines_of({**REPORT, "classes": [cat, dog, fox]}, width=120)
+    assert not [line for line in lines_of(REPORT) if "worst class" in line]
+
+
 def test_figures_of_no_ball_are_marked_measured_and_explained() -> None:
     lines = shown(space="released-code", largest_distance=0.451, mean_distance=0.3843)
     assert lines[6] == "space           released-code, linf"

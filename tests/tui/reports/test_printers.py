@@ -55,6 +55,13 @@ def lines() -> Lines:
     return lines
 
 
+def test_why_figures_cannot_be_right_is_told_once_for_all_probes(lines: Lines) -> None:
+    notice = "from 8/255 on the attack may be too weak"
+    doubted = replace(probe(10, 0, "natural"), robust=(replace(robust_figure("8/255", 0.5), notice=notice),))
+    assert lines.of(doubted, doubted).count(f"warning: {notice}") == 1
+    assert not [line for line in lines.of(probe(10, 0, "natural")) if notice in line]
+
+
 def test_the_start_says_what_is_trained_on_what_and_where() -> None:
     first, second, third = Lines().of(run_started(Path("/runs/demo")))
     assert first == "run demo: claf on shapes, cpu"

@@ -47,6 +47,23 @@ def result(accuracy: float = 0.61, **labels: Any) -> dict[str, Any]:
     return {"natural": 0.93, "robust": [figure], "selected": True}
 
 
+def test_the_next_command_names_the_folder_of_a_run_that_lies_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "other place" / "20260101-000000-demo"
+    directory.mkdir(parents=True)
+    monkeypatch.setenv("CLAF_RUNS_DIR", str(tmp_path))
+    assert reports.next_command("finished", directory) == f"claf-tui eval '{directory}' --eps 16/255"
+    monkeypatch.setenv("CLAF_RUNS_DIR", str(directory.parent))
+    assert reports.next_command("finished", directory) == "claf-tui eval 20260101-000000-demo --eps 16/255"
+
+
+def test_the_report_of_a_run_says_which_figures_cannot_be_right() -> None:
+    notice = "from 8/255 on the attack may be too weak"
+    assert f"! {notice}" in text_of(*reports.run_report(finished(notice=notice), Path("/runs/demo")))
+    assert "!" not in text_of(*reports.run_report(finished(), Path("/runs/demo")))
+
+
 def test_the_selected_result_is_starred_and_says_what_selected_it() -> None:
     shown = text_of(*reports.run_report(finished(), Path("/runs/20260101-000000-demo")))
     starred = next(line for line in shown.splitlines() if line.startswith(f" {reports.STAR}"))

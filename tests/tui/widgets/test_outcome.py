@@ -33,6 +33,25 @@ def test_the_outcome_warns_at_80_columns_of_figures_without_a_ball(tmp_path: Pat
     assert "16/255 (no ball)" in head
 
 
+def test_the_outcome_says_which_figures_cannot_be_right(tmp_path: Path) -> None:
+    *events, finished = played(tmp_path, "at")
+    assert isinstance(finished, ev.RunFinished)
+    notice = "from 16/255 on the attack may be too weak"
+    doubted = tuple(
+        replace(
+            result,
+            robust=tuple(replace(item, notice=notice) if item.epsilon == "16/255" else item for item in result.robust),
+        )
+        for result in finished.results
+    )
+    lines = plain(outcome_lines(fold([*events, replace(finished, results=doubted)]), 78))
+    assert f"! {notice}" in [line.strip() for line in lines]
+    head = next(line for line in lines if "checkpoint" in line)
+    assert "16/255 !" in head
+    assert "8/255 !" not in head.replace("16/255 !", "")
+    assert "!" not in "".join(plain(outcome_lines(fold([*events, finished]), 78)))
+
+
 def test_a_long_reason_of_the_choice_takes_a_line_of_its_own(tmp_path: Path) -> None:
     *events, finished = played(tmp_path, "at")
     assert isinstance(finished, ev.RunFinished)

@@ -1,0 +1,93 @@
+"""Why a figure under an attack cannot be right: steps that do not cross the ball, a radius in units of another norm.
+
+The one place that decides it, for every figure that is measured, shown or kept.
+"""
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+
+from claf_engine.attacks.spec import Attack
+from claf_engine.terms.names import Norm
+from claf_engine.terms.pixels import format_distance
+
+SMALLEST_L2 = Fraction(1, 10)
+"""A Linf radius such as 8/255 is 0.03; taken for a Euclidean length, it is a change that no network notices."""
+
+
+def weaknesses(
+    attacks: Sequence[Attack], num_values: int | None = None, largest: Fraction | None = None
+) -> tuple[str, ...]:
+    """What is to be said of attacks, one sentence for each kind of weakness; nothing where all is well.
+
+    Args:
+        attacks: one attack, once for each radius.
+        num_values: C * H * W of an image, where it is known.
+        largest: radius that is measured together with these, where it is larger.
+    """
+    if not attacks:
+        return ()
+    radii = [attack.epsilon for attack in attacks]
+    units = unit_notices(radii, attacks[0].norm, num_values, largest) if attacks[0].space.is_pixel else ()
+    return (*_reach_notices(attacks), *units)
+
+
+def unit_notices(
+    radii: Sequence[Fraction], norm: Norm, num_values: int | None = None, largest: Fraction | None = None
+) -> tuple[str, ...]:
+    """Say that radii in pixel space look like those of another norm.
+
+    An L2 ball below 0.1 is as good as no attack. From the other end: in a ball that holds a gray image for every image,
+    no network can be more accurate than one that does not look.
+
+    Args:
+        radii: of one attack.
+        norm: of their balls.
+        num_values: C * H * W of an image, where it is known.
+        largest: see `weaknesses`.
+    """
+    widest = max(*radii, largest or Fraction(0), Fraction(0))
+    if norm == "l2" and 0 < widest < SMALLEST_L2:
+        shown = format_distance(widest)
+        return (
+            f"an L2 radius of {shown} hardly changes an image: it is a Euclidean length, such as 0.5, and no distance "
+            "in levels",
+        )
+    gray = 0.5 if norm == "linf" else None if num_values is None else 0.5 * math.sqrt(num_values)
+    reaching = [radius for radius in radii if gray is not None and radius >= gray]
+    if not reaching:
+        return ()
+    fix = "; an L2 radius needs --norm l2" if norm == "linf" else ""
+    return (
+        f"from {format_distance(min(reaching))} on the ball of every image holds the same gray one, so that no network "
+        f"is better than chance there{fix}",
+    )
+
+
+def _reach_notices(attacks: Sequence[Attack]) -> tuple[str, ...]:
+    """Say from which radius on the attack's steps do not span what they must.
+
+    From a random start they must be able to cross the ball, which is twice its radius wide; from the image itself, or
+    close to it, to leave its middle.
+    """
+    short = [attack for attack in attacks if not attack.is_registered and _reach(attack) < _width(attack)]
+    if not short:
+        return ()
+    first = min(short, key=lambda attack: attack.epsilon)
+    where = f"from {format_distance(first.epsilon)} on"
+    if not _reach(first):
+        return (
+            f"{where} nothing is attacked: the attack has no steps, or steps of length 0; take a --step-size above 0",
+        )
+    return (
+        f"{where} the attack may be too weak: {first.steps} steps of {format_distance(first.step_size)} do not span "
+        "the ball; take more --steps or a larger --step-size",
+    )
+
+
+def _reach(attack: Attack) -> Fraction:
+    return attack.steps * attack.step_size
+
+
+def _width(attack: Attack) -> Fraction:
+    return (2 if attack.start == "uniform" else 1) * attack.epsilon

@@ -112,7 +112,8 @@ def test_outputs_and_gradient_of_one_pass_are_those_of_two() -> None:
     model, images = convolutional_model(), random_images(9)
     outputs, gradient = outputs_and_gradient(model, lambda logits: log_odds(logits, LABELS), images, FP32)
     with frozen(model):
-        assert torch.equal(outputs, model(images).float())
+        # In the same memory layout: another one sums in another order on some processors.
+        assert torch.equal(outputs, model(FP32.arrange(images)).float())
     assert torch.equal(gradient, log_odds_gradient(model, LABELS, FP32)(images))
     assert not outputs.requires_grad
     assert not gradient.requires_grad

@@ -72,7 +72,7 @@ class NotDurable(CheckpointError):
         num_bytes: its size.
     """
 
-    def __init__(self, sentence: str, num_bytes: int) -> None:
+    def __init__(self, sentence: str, num_bytes: int = 0) -> None:
         super().__init__(sentence)
         self.num_bytes = num_bytes
 

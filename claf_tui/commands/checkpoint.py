@@ -10,7 +10,6 @@ from claf_engine.terms.errors import ConfigError
 from claf_tui.commands import options
 from claf_tui.reports import output
 from claf_tui.words import exit_codes
-from claf_tui.words.plugin_options import plugin_options
 from claf_tui.words.safe_text import safe
 
 if TYPE_CHECKING:
@@ -133,6 +132,8 @@ def _channels(text: str | None, flag: str) -> tuple[float, float, float] | None:
 def _summary(imported: "Imported") -> str:
     """What was taken over, where it lies, and the next command."""
     import shlex
+
+    from claf_tui.words.plugin_options import plugin_options
 
     plugins = "".join(f" {shlex.quote(word)}" for word in plugin_options())
     lines = [

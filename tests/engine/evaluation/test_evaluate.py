@@ -114,7 +114,7 @@ def test_images_of_another_size_than_trained_on_are_told(checkpoint: Path, monke
         return replace(tiny_data(side=12), notices=("Skipped 1 file.",))
 
     monkeypatch.setattr("claf_engine.evaluation.subject.dataset_steps", steps)
-    notices = ask(checkpoint).to_record()["notices"]
+    notices = ask(checkpoint, accepts_changed_data=True).to_record()["notices"]
     assert "Skipped 1 file." in notices
     assert any("trained on images of 8x8 pixels and measured on 12x12" in text for text in notices)
 
@@ -127,7 +127,7 @@ def test_a_class_without_test_images_is_told(checkpoint: Path, monkeypatch: pyte
         return replace(DATA, test=Split(DATA.test.images[kept], DATA.test.labels[kept]))
 
     monkeypatch.setattr("claf_engine.evaluation.subject.dataset_steps", steps)
-    record = ask(checkpoint).to_record()
+    record = ask(checkpoint, accepts_changed_data=True).to_record()
     assert "there is no test image of class class 2" in record["notices"]
     assert record["classes"][2]["natural_accuracy"] is None
 

@@ -45,6 +45,11 @@ def ask(checkpoint: Path, **options: Any) -> EvaluationReport:
     return evaluate(EvaluationRequest(checkpoint, steps=1, device="cpu", **options))
 
 
+def told(report: EvaluationReport) -> tuple[str, ...]:
+    """What a report says of its images; that a network of so few steps only guesses is no news here."""
+    return tuple(text for text in report.notices if "guessing" not in text)
+
+
 def with_test_images(change: int) -> Dataset:
     images = DATA.test.images.clone()
     images[3, 0, 0, 0] += change
@@ -53,7 +58,7 @@ def with_test_images(change: int) -> Dataset:
 
 def test_the_images_of_the_run_are_measured_without_a_word(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(monkeypatch, with_test_images(0))
-    assert ask(checkpoint).accuracy.notices == ()
+    assert told(ask(checkpoint)) == ()
 
 
 def test_changed_test_images_are_refused(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,14 +94,14 @@ def test_changed_training_images_matter_to_an_audit_and_not_to_an_evaluation(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(monkeypatch, replace(DATA, train=Split(DATA.train.images[:8], DATA.train.labels[:8])))
-    assert ask(checkpoint).accuracy.notices == ()
+    assert told(ask(checkpoint)) == ()
     with pytest.raises(DataError, match="24 training images, now 8"):
         exhaust(open_steps(checkpoint, wanted=Wanted(splits=("train", "test")), device="cpu"))
 
 
 def test_other_images_that_a_person_names_are_told(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(monkeypatch, replace(with_test_images(1), name="cifar10"))
-    assert ask(checkpoint, data="cifar10").accuracy.notices == (
+    assert told(ask(checkpoint, data="cifar10")) == (
         "measured on cifar10, which --data names, and not on the run's own shapes",
     )
 
@@ -112,7 +117,7 @@ def test_a_checkpoint_of_earlier_code_is_measured_with_a_notice(
     directory = create_run(tmp_path, "older", CONFIG, [])
     play(directory)
     put(monkeypatch, with_test_images(1))
-    (notice,) = ask(list_checkpoints(directory.path)[0].path).accuracy.notices
+    (notice,) = told(ask(list_checkpoints(directory.path)[0].path))
     assert "is of earlier code and does not know its images" in notice
 
 
@@ -169,7 +174,7 @@ def test_a_relative_folder_of_earlier_code_is_taken_from_where_one_stands_with_a
     )
     play(directory)
     path = list_checkpoints(directory.path)[0].path
-    assert f"folder:{tmp_path}/here/images was taken for it" in " ".join(ask(path).accuracy.notices)
+    assert f"folder:{tmp_path}/here/images was taken for it" in " ".join(told(ask(path)))
     monkeypatch.chdir(tmp_path / "there")
     with pytest.raises(DataError, match="other test images"):
         ask(path)
@@ -200,6 +205,6 @@ def test_too_few_training_images_to_split_do_not_keep_test_images_from_being_mea
     for name in ("a", "b"):
         for index in range(9):
             (tmp_path / "here" / "images" / "train" / name / f"{index}.png").unlink()
-    assert ask(path).accuracy.notices == ()
+    assert told(ask(path)) == ()
     with pytest.raises(DataError, match="leaves nothing to train on"):
         exhaust(open_steps(path, wanted=Wanted(splits=("train", "test")), device="cpu"))

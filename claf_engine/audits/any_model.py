@@ -11,10 +11,10 @@ from claf_engine.accuracy.any_model import gathered, place, undisturbed
 from claf_engine.audits.bench import CLAIM_STEP, NATURAL, Subject
 from claf_engine.audits.card import overall
 from claf_engine.audits.checks import CHECKS
-from claf_engine.audits.diagnostic import Diagnostic
 from claf_engine.audits.examine import examine_steps, tell_diagnostics
 from claf_engine.audits.request import budget_for
 from claf_engine.audits.store import Store
+from claf_engine.events.audit import DiagnosticFound
 from claf_engine.events.ticks import exhaust, pump
 from claf_engine.terms.errors import ConfigError
 from claf_engine.terms.names import BudgetName, Verdict
@@ -34,7 +34,7 @@ class ModelAudit:
     """
 
     verdict: Verdict
-    diagnostics: tuple[Diagnostic, ...]
+    diagnostics: tuple[DiagnosticFound, ...]
     natural: float
     worst_case: float
     survives: Tensor
@@ -54,7 +54,7 @@ def audit(  # noqa: PLR0913 (a script names the few that it changes)
     surrogate: nn.Module | None = None,
     seed: int = 0,
     batch_size: int = 250,
-    tell: Callable[[Diagnostic], None] = lambda _: None,
+    tell: Callable[[DiagnosticFound], None] = lambda _: None,
 ) -> ModelAudit:
     """Ask whether the robust accuracy of any network in an Linf ball can be believed.
 

@@ -4,7 +4,7 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from claf_engine import events as ev
-from claf_engine.audits.diagnostic import Check, Diagnostic
+from claf_engine.audits.diagnostic import Check
 from claf_engine.events.control import Control
 from claf_engine.events.ticks import Pulse
 
@@ -20,7 +20,7 @@ Reported = TypeVar("Reported", bound=Report)
 
 
 def play(
-    steps: Generator[Pulse | Diagnostic, None, Reported], checks: Sequence[Check], control: Control
+    steps: Generator[Pulse | ev.DiagnosticFound, None, Reported], checks: Sequence[Check], control: Control
 ) -> Generator[ev.Event, None, Reported | None]:
     """Run an audit to its end, or until it is asked to stop.
 
@@ -46,8 +46,8 @@ def play(
         if not has_begun:
             has_begun = True
             yield ev.AuditStarted(tuple(planned(check) for check in checks))
-        if isinstance(item, Diagnostic):
-            yield found(item)
+        if isinstance(item, ev.DiagnosticFound):
+            yield item
             continue
         yield ev.Progressed.of_activity(item.activity, item.fraction)
         control.wait_while_paused()
@@ -58,8 +58,3 @@ def play(
 def planned(check: Check) -> ev.PlannedCheck:
     """A check as the plain values that are known before it is run."""
     return ev.PlannedCheck(check.name, check.title, check.threshold, check.meaning, check.source)
-
-
-def found(diagnostic: Diagnostic) -> ev.DiagnosticFound:
-    """A diagnostic as an event."""
-    return ev.DiagnosticFound(**vars(diagnostic))

@@ -17,7 +17,6 @@ from claf_engine.attacks import space_of
 from claf_engine.audits.bench import CLAIM_STEP, Subject
 from claf_engine.audits.card import audit_card
 from claf_engine.audits.checks import CHECKS
-from claf_engine.audits.diagnostic import Diagnostic
 from claf_engine.audits.examine import examine_steps, tell_diagnostics
 from claf_engine.audits.request import BUDGETS, AuditRequest, Budget, budget_for
 from claf_engine.audits.store import Store
@@ -26,6 +25,7 @@ from claf_engine.config import RunConfig
 from claf_engine.evaluation.cards import card_folder, home_of, write_card
 from claf_engine.evaluation.measured_card import command_line, facts
 from claf_engine.evaluation.subject import Opened, Wanted, open_steps, require_same_classes, require_trained
+from claf_engine.events.audit import DiagnosticFound
 from claf_engine.events.ticks import Pulse, exhaust, pump
 from claf_engine.models.hashing import hash_tensors
 from claf_engine.models.registered import RegisteredEncoder
@@ -54,7 +54,7 @@ class AuditReport:
     request: AuditRequest
     card: dict[str, Any]
     folder: Path | None
-    diagnostics: tuple[Diagnostic, ...]
+    diagnostics: tuple[DiagnosticFound, ...]
     verdict: Verdict
 
     def to_record(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class AuditReport:
         return {**self.card, "folder": None if self.folder is None else str(self.folder)}
 
 
-def audit_steps(request: AuditRequest) -> Generator[Pulse | Diagnostic, None, AuditReport]:
+def audit_steps(request: AuditRequest) -> Generator[Pulse | DiagnosticFound, None, AuditReport]:
     """Load a checkpoint and its data, run the diagnostics in fp32, write the card, and report.
 
     What an interrupted audit of the same weights, images, seed and versions has done is told again and not run again.
@@ -106,7 +106,7 @@ def audit_steps(request: AuditRequest) -> Generator[Pulse | Diagnostic, None, Au
     return AuditReport(request, card, folder, examination.diagnostics, card["verdict"])
 
 
-def audit_checkpoint(request: AuditRequest, tell: Callable[[Diagnostic], None] = lambda _: None) -> AuditReport:
+def audit_checkpoint(request: AuditRequest, tell: Callable[[DiagnosticFound], None] = lambda _: None) -> AuditReport:
     """`audit_steps` without the pulses.
 
     Args:

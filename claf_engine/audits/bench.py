@@ -16,8 +16,9 @@ from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import PIXEL, Attack, Attacked, Space, crossing_step_size, make_attack
 from claf_engine.audits.request import Budget
 from claf_engine.compute.device import Compute, exact_fp32
-from claf_engine.data import Split
+from claf_engine.data import Split, to_pixels
 from claf_engine.events.ticks import Pulse
+from claf_engine.models.modes import frozen
 from claf_engine.models.network import Network
 from claf_engine.terms.names import AttackName
 from claf_engine.terms.pixels import format_distance
@@ -111,6 +112,13 @@ class Outcome:
     def accuracy(self) -> float:
         """Share of all examples that survive."""
         return float(self.survives.double().mean())
+
+
+@torch.no_grad()
+def num_classes_of(model: nn.Module, split: Split) -> int:
+    """K of the logits (N, K) that a network gives for images in [0, 1]."""
+    with frozen(model):
+        return int(model(to_pixels(split.images[:1])).shape[1])
 
 
 class Bench:

@@ -57,21 +57,6 @@ class Check:
     budget: BudgetName = "quick"
 
 
-@dataclass(frozen=True)
-class Diagnostic:
-    """One diagnostic, as it is reported; `figure` says why when it was not run."""
-
-    name: str
-    title: str
-    verdict: Verdict
-    figure: str
-    threshold: str
-    meaning: str
-    source: str
-    values: Mapping[str, Any]
-    seconds: float
-
-
 def graded(value: float, warns: float, fails: float) -> Verdict:
     """A verdict for a figure that should be small: to `warns` it passes, above `fails` it fails, but for rounding."""
     if value <= warns + ROUNDING:

@@ -9,9 +9,10 @@ from typing import Any
 from torch import Tensor
 
 from claf_engine.audits.bench import Bench, Outcome, Subject
-from claf_engine.audits.diagnostic import Check, Diagnostic, Finding, NotRun
+from claf_engine.audits.diagnostic import Check, Finding, NotRun
 from claf_engine.audits.request import Budget
 from claf_engine.audits.store import Store
+from claf_engine.events.audit import DiagnosticFound
 from claf_engine.events.ticks import Pulse
 from claf_engine.terms.errors import ClafError, RunError
 from claf_engine.terms.names import Verdict
@@ -27,14 +28,14 @@ class Examination:
         worst_case: (N,) bool: the examples that survive everything within the claim's ball.
     """
 
-    diagnostics: tuple[Diagnostic, ...]
+    diagnostics: tuple[DiagnosticFound, ...]
     outcomes: tuple[Outcome, ...]
     worst_case: Tensor
 
 
 def examine_steps(
     subject: Subject, budget: Budget, checks: Sequence[Check], store: Store
-) -> Generator[Pulse | Diagnostic, None, Examination]:
+) -> Generator[Pulse | DiagnosticFound, None, Examination]:
     """Run checks; what the store knows already is told again and not run again.
 
     Yields:
@@ -46,7 +47,7 @@ def examine_steps(
     bench = Bench(subject, budget, tuple(store.outcomes), store.keep_outcome)
     yield from bench.natural()
     known = {diagnostic.name: diagnostic for diagnostic in store.diagnostics}
-    found: list[Diagnostic] = []
+    found: list[DiagnosticFound] = []
     for check in checks:
         diagnostic = known.get(check.name)
         if diagnostic is None:
@@ -58,7 +59,7 @@ def examine_steps(
     return Examination(tuple(found), tuple(bench.outcomes.values()), bench.worst_case())
 
 
-def _diagnose(check: Check, bench: Bench) -> Generator[Pulse, None, Diagnostic]:
+def _diagnose(check: Check, bench: Bench) -> Generator[Pulse, None, DiagnosticFound]:
     """Run one check. A check that breaks is reported as not run, with what broke it, and never as passed."""
     started = time.monotonic()
     try:
@@ -79,8 +80,8 @@ def _described(error: Exception) -> str:
     return str(error) if isinstance(error, ClafError) else f"{type(error).__name__}: {error}"
 
 
-def _report(check: Check, verdict: Verdict, finding: Finding, started: float) -> Diagnostic:
-    return Diagnostic(
+def _report(check: Check, verdict: Verdict, finding: Finding, started: float) -> DiagnosticFound:
+    return DiagnosticFound(
         name=check.name,
         title=check.title,
         verdict=verdict,
@@ -104,8 +105,8 @@ def _scalar(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else str(value)
 
 
-def tell_diagnostics(tell: Callable[[Diagnostic], None], item: Pulse | Diagnostic) -> tuple[()]:
+def tell_diagnostics(tell: Callable[[DiagnosticFound], None], item: Pulse | DiagnosticFound) -> tuple[()]:
     """Hand over what `examine_steps` yields, where it is a diagnostic; for `pump`."""
-    if isinstance(item, Diagnostic):
+    if isinstance(item, DiagnosticFound):
         tell(item)
     return ()

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from claf_engine.audits.bench import Outcome, Recipe
-from claf_engine.audits.diagnostic import Diagnostic
+from claf_engine.events.audit import DiagnosticFound
 from claf_engine.events.records import build
 from claf_engine.runs.durable import write_atomically
 from claf_engine.runs.foreign import STATE_CAP, read_object
@@ -34,7 +34,7 @@ class Store:
         self._path = path
         self._key = key
         self.outcomes: list[Outcome] = []
-        self.diagnostics: list[Diagnostic] = []
+        self.diagnostics: list[DiagnosticFound] = []
         self.notice = ""
         self._read()
 
@@ -47,7 +47,7 @@ class Store:
         self.outcomes.append(outcome)
         self._write()
 
-    def keep_diagnostic(self, diagnostic: Diagnostic) -> None:
+    def keep_diagnostic(self, diagnostic: DiagnosticFound) -> None:
         """Keep one verdict.
 
         Raises:
@@ -65,7 +65,7 @@ class Store:
                 self.notice = f"began anew: {self._path} held an audit of other images, settings or versions"
                 return
             self.outcomes = [_to_outcome(item) for item in record["outcomes"]]
-            self.diagnostics = [build(Diagnostic, item) for item in record["diagnostics"]]
+            self.diagnostics = [build(DiagnosticFound, item) for item in record["diagnostics"]]
             self.notice = f"went on from what {self._path} says was done before; delete it to begin anew"
         except MissingFile:
             return

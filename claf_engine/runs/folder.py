@@ -9,7 +9,7 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -260,7 +260,7 @@ def settings_text(config: RunConfig) -> str:
         ConfigError: a setting holds a text that UTF-8 cannot, such as the path of a folder named in another encoding.
     """
     plain = to_plain(config)
-    for key, value in _leaves(plain):
+    for key, value in flat_settings(plain):
         if isinstance(value, str) and not value.isascii():
             try:
                 value.encode()
@@ -269,10 +269,11 @@ def settings_text(config: RunConfig) -> str:
     return tomli_w.dumps(plain)
 
 
-def _leaves(plain: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat_settings(plain: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The settings of nested sections, each under its whole key: "attack.steps"."""
     for key, value in plain.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
+        if isinstance(value, Mapping):
+            yield from flat_settings(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 

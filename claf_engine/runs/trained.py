@@ -1,12 +1,11 @@
 """Which settings decide what is trained. No torch."""
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from claf_engine.config import RunConfig
-from claf_engine.runs.folder import to_plain
+from claf_engine.runs.folder import flat_settings, to_plain
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.terms.errors import CheckpointError
 
@@ -44,17 +43,9 @@ def setting_changes(before: RunConfig, now: RunConfig) -> dict[str, str]:
 
     Only settings that decide what is trained, or which checkpoint is chosen, and that are not in `FREE`.
     """
-    then, today = (dict(_flat(trained_part(config))) for config in (before, now))
+    then, today = (dict(flat_settings(trained_part(config))) for config in (before, now))
     return {
         key: f"{key} was {then.get(key)!r}, is {today.get(key)!r}"
         for key in sorted(then.keys() | today.keys())
         if then.get(key) != today.get(key) and not key.startswith(FREE)
     }
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

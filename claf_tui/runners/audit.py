@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from claf_engine import events as ev
 from claf_engine.audits.as_events import play
-from claf_engine.audits.diagnostic import Diagnostic
 from claf_engine.audits.request import AuditRequest
 from claf_engine.evaluation.cards import FOLDER, home_of
+from claf_engine.events.audit import DiagnosticFound
 from claf_engine.events.control import Control
 from claf_engine.events.ticks import Pulse
 from claf_engine.runs.choosing import afresh_steps
@@ -76,8 +76,8 @@ def in_lines(request: AuditRequest, choose: Choose, *, as_json: bool) -> int:
 
     own_process(RuntimeConfig(device=request.device))
 
-    def tell(item: Pulse | Diagnostic) -> None:
-        if isinstance(item, Diagnostic) and not as_json:
+    def tell(item: Pulse | DiagnosticFound) -> None:
+        if isinstance(item, DiagnosticFound) and not as_json:
             output.show(*diagnostic_lines(asdict(item)))
 
     try:

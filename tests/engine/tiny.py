@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -16,7 +17,7 @@ from claf_engine.events.control import Control
 from claf_engine.events.ticks import Pulse, Tick
 from claf_engine.models.hashing import hash_tensors
 from claf_engine.models.network import NATURAL
-from claf_engine.runs import RunDirectory
+from claf_engine.runs import RunDirectory, create_run
 from claf_engine.training.checkpoint import state_tensors
 from claf_engine.training.methods import feature_epochs, phases_of
 from claf_engine.training.phases.objectives import natural_loss
@@ -125,6 +126,15 @@ def play(directory: RunDirectory, react: React | None = None) -> list[ev.Event]:
     finally:
         directory.close()
     return seen
+
+
+def finished_run(root: Path, config: RunConfig) -> RunDirectory:
+    """A whole run on the tiny data, for a fixture that lives longer than one test."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        use_tiny_data(monkeypatch)
+        directory = create_run(root, "tiny", config, [])
+        play(directory)
+    return directory
 
 
 def without_clock(events: list[ev.Event], *kinds: type[Any]) -> list[ev.Event]:

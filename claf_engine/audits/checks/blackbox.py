@@ -8,12 +8,11 @@ import logging
 from collections.abc import Generator
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from claf_engine.accuracy.autoattack import MIN_CLASSES, TARGETS
 from claf_engine.accuracy.autoattack_library import LOGGER, contained, require_library
-from claf_engine.audits.bench import Bench, Outcome, Recipe
+from claf_engine.audits.bench import Bench, Outcome, Recipe, num_classes_of
 from claf_engine.audits.crafted import (
     SQUARE,
     Craft,
@@ -25,7 +24,6 @@ from claf_engine.audits.crafted import (
 )
 from claf_engine.audits.diagnostic import Check, Finding, NotRun, graded, points
 from claf_engine.compute.device import Compute
-from claf_engine.data import to_pixels
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.folding import fold
 from claf_engine.models.modes import frozen
@@ -69,7 +67,7 @@ def square(bench: Bench) -> Generator[Pulse, None, Finding]:
 def loss_gap(bench: Bench) -> Generator[Pulse, None, Finding]:
     """What APGD on a difference of logits breaks of the examples that APGD on cross-entropy left."""
     standing = yield from _begin(bench)
-    num_classes = _num_classes(bench)
+    num_classes = num_classes_of(bench.subject.model, bench.subject.split)
     if num_classes < MIN_CLASSES:
         raise NotRun(f"the library's losses compare {MIN_CLASSES} classes or more, and here are {num_classes}")
     steps = bench.budget.apgd_steps
@@ -136,15 +134,9 @@ def _build(bench: Bench, target: nn.Module, name: str, steps: int) -> Any:
         return SquareAttack(target, n_queries=steps, resc_schedule=False, **shared)
     shared["logger"] = logging.getLogger(LOGGER)
     if name == "apgd-t":
-        num_targets = min(TARGETS, _num_classes(bench) - 1)
+        num_targets = min(TARGETS, num_classes_of(bench.subject.model, bench.subject.split) - 1)
         return APGDAttack_targeted(target, n_iter=steps, n_target_classes=num_targets, **shared)
     return APGDAttack(target, n_iter=steps, loss=name.removeprefix("apgd-"), **shared)
-
-
-@torch.no_grad()
-def _num_classes(bench: Bench) -> int:
-    with frozen(bench.subject.model):
-        return int(bench.subject.model(to_pixels(bench.subject.split.images[:1])).shape[1])
 
 
 CHECKS: tuple[Check, ...] = (

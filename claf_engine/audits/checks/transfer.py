@@ -3,13 +3,12 @@
 from collections.abc import Generator
 from dataclasses import replace
 
-import torch
 from torch import Tensor, nn
 
 from claf_engine.accuracy.measure import correct_steps
 from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import attack_steps, crossing_step_size
-from claf_engine.audits.bench import Bench, Recipe, recipe_of
+from claf_engine.audits.bench import Bench, Recipe, num_classes_of, recipe_of
 from claf_engine.audits.checks.sweep import guessing
 from claf_engine.audits.crafted import (
     TRANSFER,
@@ -23,10 +22,8 @@ from claf_engine.audits.crafted import (
 from claf_engine.audits.diagnostic import Check, Finding, NotRun, graded
 from claf_engine.audits.surrogate import surrogate_steps
 from claf_engine.compute.seeding import measurement_generator
-from claf_engine.data import to_pixels
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.folding import fold
-from claf_engine.models.modes import frozen
 from claf_engine.terms.names import AttackName
 
 LEAD = 0.01
@@ -73,9 +70,9 @@ def _second_model(bench: Bench) -> Generator[Pulse, None, nn.Module]:
         NotRun: there is none, or it knows other classes.
     """
     subject = bench.subject
-    num_classes = _num_classes(subject.model, bench)
+    num_classes = num_classes_of(subject.model, subject.split)
     if subject.surrogate is not None:
-        known = _num_classes(subject.surrogate, bench)
+        known = num_classes_of(subject.surrogate, subject.split)
         if known != num_classes:
             raise NotRun(f"the second model knows {known} classes and the audited one {num_classes}")
         return subject.surrogate
@@ -103,12 +100,6 @@ def _craft(bench: Bench, surrogate: nn.Module, suite: AttackSuite) -> Craft:
         return (yield from attack_steps(target, images, labels, spec, starts, bench.compute))
 
     return craft
-
-
-@torch.no_grad()
-def _num_classes(model: nn.Module, bench: Bench) -> int:
-    with frozen(model):
-        return int(model(to_pixels(bench.subject.split.images[:1])).shape[1])
 
 
 CHECKS: tuple[Check, ...] = (

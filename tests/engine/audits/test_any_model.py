@@ -9,8 +9,8 @@ from torch import nn
 from claf_engine.audits import any_model
 from claf_engine.audits.any_model import ModelAudit, audit
 from claf_engine.audits.checks import CHECKS
-from claf_engine.audits.diagnostic import Diagnostic
 from claf_engine.data import to_pixels
+from claf_engine.events.audit import DiagnosticFound
 from claf_engine.terms.errors import ConfigError, DataError
 from tests.engine.audits import fixtures
 
@@ -58,7 +58,7 @@ def test_what_needs_an_encoder_of_ours_says_that_it_was_not_run() -> None:
 
 
 def test_diagnostics_are_told_one_by_one() -> None:
-    told: list[Diagnostic] = []
+    told: list[DiagnosticFound] = []
     found = audit(fixtures.robust_linear(), IMAGES, LABELS, tell=told.append)
     assert tuple(told) == found.diagnostics
 

@@ -6,7 +6,8 @@ from typing import Any, get_args
 
 from claf_engine import events as ev
 from claf_engine.audits.as_events import play
-from claf_engine.audits.diagnostic import Check, Diagnostic, Finding
+from claf_engine.audits.diagnostic import Check, Finding
+from claf_engine.events.audit import DiagnosticFound
 from claf_engine.events.control import Control
 from claf_engine.events.ticks import Pulse
 from claf_engine.terms import names
@@ -26,11 +27,13 @@ def no_check(_: object) -> Generator[Pulse, None, Finding]:
 
 
 CHECKS = tuple(Check(name, f"{name} holds", "above 1", "why", "source", no_check) for name in ("steps", "noise"))
-FOUND = Diagnostic("steps", "steps holds", "warns", "2 points", "above 1", "why", "source", {"steps": [10, 40]}, 0.5)
+FOUND = DiagnosticFound(
+    "steps", "steps holds", "warns", "2 points", "above 1", "why", "source", {"steps": [10, 40]}, 0.5
+)
 REPORT = Report({"verdict": "warns"})
 
 
-def steps() -> Generator[Pulse | Diagnostic, None, Report]:
+def steps() -> Generator[Pulse | DiagnosticFound, None, Report]:
     yield Pulse("PGD-10 at 8/255", 1, 4)
     yield FOUND
     yield Pulse("noise")

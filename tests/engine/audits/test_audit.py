@@ -11,17 +11,18 @@ import pytest
 
 from claf_engine.audits.audit import AuditReport, audit_steps, budget_of
 from claf_engine.audits.bench import Bench
-from claf_engine.audits.diagnostic import Check, Diagnostic, Finding
+from claf_engine.audits.diagnostic import Check, Finding
 from claf_engine.audits.request import AuditRequest
 from claf_engine.config import RunConfig
 from claf_engine.evaluation.cards import find_card, home_of
 from claf_engine.evaluation.evaluate import EvaluationRequest, evaluate
+from claf_engine.events.audit import DiagnosticFound
 from claf_engine.events.ticks import Pulse
-from claf_engine.runs import create_run, list_checkpoints
+from claf_engine.runs import list_checkpoints
 from claf_engine.terms.errors import CheckpointError, ConfigError, DataError
-from tests.engine.tiny import exhaust, play, tiny_config, use_tiny_data
+from tests.engine.tiny import exhaust, finished_run, tiny_config, use_tiny_data
 
-Items = list[Pulse | Diagnostic]
+Items = list[Pulse | DiagnosticFound]
 CONFIG = tiny_config(method="natural", probe={"every_epochs": 0}, evaluation={"steps": 10, "num_examples": 4})
 RELEASED = CONFIG.model_copy(
     update={"evaluation": CONFIG.evaluation.model_copy(update={"space": "released-code", "epsilons": ()})}
@@ -35,11 +36,7 @@ def _tiny_data(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def trained(folder: Path, config: RunConfig) -> Path:
     """The last checkpoint of a whole run."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        use_tiny_data(monkeypatch)
-        directory = create_run(folder, "tiny", config, [])
-        play(directory)
-    return list_checkpoints(directory.path)[0].path
+    return list_checkpoints(finished_run(folder, config).path)[0].path
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +123,7 @@ def test_an_interrupted_audit_goes_on_and_reports_the_same(
     whole = without_clock(audit(checkpoint)[1])
     shutil.rmtree(checkpoint.parent.parent / "audit")
     steps = audit_steps(AuditRequest(checkpoint, device="cpu"))
-    assert any(isinstance(item, Diagnostic) and item.name == "b" for item in steps)
+    assert any(isinstance(item, DiagnosticFound) and item.name == "b" for item in steps)
     steps.close()
     items, resumed = audit(checkpoint)
     assert {item.activity for item in items if isinstance(item, Pulse)} >= {"PGD-3 at 8/255"}

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from claf_engine.accuracy.intervals import wilson
 from claf_engine.audits.bench import NATURAL, Outcome, Recipe
 from claf_engine.audits.card import audit_card, overall
-from claf_engine.audits.diagnostic import Diagnostic
 from claf_engine.audits.examine import Examination
 from claf_engine.evaluation.evaluate import figure_record
 from claf_engine.evaluation.measured_card import (
@@ -23,6 +22,7 @@ from claf_engine.evaluation.measured_card import (
     standing_of_figures,
 )
 from claf_engine.events import RobustFigure
+from claf_engine.events.audit import DiagnosticFound
 from claf_engine.terms.names import Verdict
 from tests.engine.tiny import tiny_config
 
@@ -34,8 +34,8 @@ def outcome(label: str, survives: list[bool], *, is_in_ball: bool = True, recipe
     return Outcome(label, torch.tensor(survives), is_in_ball, 0.03, 0.02, recipe)
 
 
-def diagnostic(name: str, verdict: Verdict) -> Diagnostic:
-    return Diagnostic(name, "title", verdict, "1 point", "0", "meaning", "source", {}, 0.1)
+def diagnostic(name: str, verdict: Verdict) -> DiagnosticFound:
+    return DiagnosticFound(name, "title", verdict, "1 point", "0", "meaning", "source", {}, 0.1)
 
 
 def examination(*outcomes: Outcome, verdicts: tuple[Verdict, ...] = ()) -> Examination:

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from claf_engine.audits.bench import Bench
-from claf_engine.audits.diagnostic import Check, Diagnostic, Finding, NotRun
+from claf_engine.audits.diagnostic import Check, Finding, NotRun
 from claf_engine.audits.examine import Examination, examine_steps
 from claf_engine.audits.request import BUDGETS, Budget
 from claf_engine.audits.store import Store
+from claf_engine.events.audit import DiagnosticFound
 from claf_engine.events.ticks import Pulse
 from claf_engine.terms.errors import ClafError, ConfigError, RunError
 from claf_engine.terms.names import BudgetName
@@ -41,13 +42,13 @@ def examine(*checks: Check, store: Store | None = None, budget: Budget = BUDGET)
     return exhaust(examine_steps(SUBJECT, budget, checks, store or Store(None, "")))  # type: ignore[arg-type]
 
 
-def only(*checks: Check, **options: Any) -> Diagnostic:
+def only(*checks: Check, **options: Any) -> DiagnosticFound:
     return examine(*checks, **options)[1].diagnostics[0]
 
 
 def test_every_diagnostic_is_told_as_soon_as_it_is_known() -> None:
     items, examination = examine(passing("a", 1), passing("b", 2))
-    told = [item.name if isinstance(item, Diagnostic) else "" for item in items]
+    told = [item.name if isinstance(item, DiagnosticFound) else "" for item in items]
     assert told.index("a") < told.index("b")
     assert "" in told[told.index("a") : told.index("b")]
     assert [item.name for item in examination.diagnostics] == ["a", "b"]
@@ -113,7 +114,7 @@ def test_an_interrupted_examination_goes_on_and_finds_the_same(tmp_path: Path) -
     _, whole = examine(*checks)
     steps = examine_steps(SUBJECT, BUDGET, checks, Store(tmp_path / "state.json", "key"))
     for item in steps:
-        if isinstance(item, Diagnostic) and item.name == "b":
+        if isinstance(item, DiagnosticFound) and item.name == "b":
             break
     steps.close()
     store = Store(tmp_path / "state.json", "key")

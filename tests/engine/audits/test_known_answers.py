@@ -1,8 +1,8 @@
 from claf_engine.audits.bench import Bench
 from claf_engine.audits.checks import CHECKS
-from claf_engine.audits.diagnostic import Diagnostic
 from claf_engine.audits.examine import Examination, examine_steps
 from claf_engine.audits.store import Store
+from claf_engine.events.audit import DiagnosticFound
 from tests.engine.audits import fixtures
 
 
@@ -14,7 +14,7 @@ def examine(bench: Bench) -> tuple[dict[str, str], Examination]:
             item = next(steps)
         except StopIteration as stop:
             return verdicts, stop.value
-        if isinstance(item, Diagnostic):
+        if isinstance(item, DiagnosticFound):
             verdicts[item.name] = item.verdict
 
 

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claf_engine.audits.bench import Outcome, Recipe
-from claf_engine.audits.diagnostic import Diagnostic
 from claf_engine.audits.store import Store
+from claf_engine.events.audit import DiagnosticFound
 from claf_engine.terms.errors import RunError
 
 OUTCOME = Outcome("PGD-10 at 8/255", torch.tensor([True, False]), True, 0.1, 0.05, Recipe("pgd", "8/255", steps=10))
 BARE = Outcome("no attack", torch.tensor([True, True]), True, 0.0, 0.0)
-DIAGNOSTIC = Diagnostic("epsilon-zero", "title", "passes", "0", "0", "meaning", "source", {"a": [1, None]}, 0.5)
+DIAGNOSTIC = DiagnosticFound("epsilon-zero", "title", "passes", "0", "0", "meaning", "source", {"a": [1, None]}, 0.5)
 
 
 def same(first: Outcome, second: Outcome) -> bool:

@@ -26,12 +26,12 @@ from claf_engine.evaluation.evaluate import (
 from claf_engine.events import RobustFigure
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.network import CLASSIFIERS, Pipeline
-from claf_engine.runs import create_run, list_checkpoints
+from claf_engine.runs import list_checkpoints
 from claf_engine.terms.errors import CheckpointError, ConfigError, DataError, DeviceError
 from claf_engine.terms.names import EvaluationAttack, Norm, SpaceName
 from claf_engine.terms.pixels import parse_radii
 from claf_engine.training.checkpoint import load_trained_network
-from tests.engine.tiny import FP32, exhaust, play, tiny_config, tiny_data, use_tiny_data
+from tests.engine.tiny import FP32, exhaust, finished_run, tiny_config, tiny_data, use_tiny_data
 
 DATA = tiny_data()
 CONFIG = tiny_config(
@@ -51,11 +51,7 @@ def _tiny_data(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The last checkpoint of a whole run."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        use_tiny_data(monkeypatch)
-        directory = create_run(tmp_path_factory.mktemp("runs"), "tiny", CONFIG, [])
-        play(directory)
-    return list_checkpoints(directory.path)[0].path
+    return list_checkpoints(finished_run(tmp_path_factory.mktemp("runs"), CONFIG).path)[0].path
 
 
 def ask(checkpoint: Path, **options: Any) -> EvaluationReport:

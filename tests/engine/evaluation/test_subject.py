@@ -18,7 +18,7 @@ from claf_engine.events.ticks import Pulse
 from claf_engine.runs import create_run, list_checkpoints
 from claf_engine.terms.errors import DataError
 from claf_engine.training import checkpoint as writing
-from tests.engine.tiny import exhaust, play, tiny_config, tiny_data, use_tiny_data
+from tests.engine.tiny import exhaust, finished_run, play, tiny_config, tiny_data, use_tiny_data
 
 DATA = tiny_data()
 CONFIG = tiny_config(method="natural", supervised__epochs=1, evaluation={"steps": 1, "num_examples": 4})
@@ -26,11 +26,7 @@ CONFIG = tiny_config(method="natural", supervised__epochs=1, evaluation={"steps"
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        use_tiny_data(monkeypatch)
-        directory = create_run(tmp_path_factory.mktemp("runs"), "tiny", CONFIG, [])
-        play(directory)
-    return list_checkpoints(directory.path)[0].path
+    return list_checkpoints(finished_run(tmp_path_factory.mktemp("runs"), CONFIG).path)[0].path
 
 
 def put(monkeypatch: pytest.MonkeyPatch, data: Dataset) -> None:

@@ -8,12 +8,12 @@ import pytest
 
 from claf_engine import events as ev
 from claf_engine.events.control import Control
-from claf_engine.runs import create_run, list_checkpoints, open_run, read_config
+from claf_engine.runs import list_checkpoints, open_run, read_config
 from claf_engine.runs.folder import fork_run
 from claf_engine.runs.header import read_info
 from claf_engine.runs.journal import read_events
 from claf_engine.terms.errors import CheckpointError, RunError
-from tests.engine.tiny import play, tiny_config, use_tiny_data, without_clock
+from tests.engine.tiny import finished_run, play, tiny_config, use_tiny_data, without_clock
 
 CONFIG = tiny_config(
     probe={"every_epochs": 0, "num_examples": 4, "steps": 1, "fit_epochs": 1},
@@ -31,11 +31,7 @@ def _tiny_data(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run that kept all of its checkpoints: of the steps 3, 6, 12, 18 and 21."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        use_tiny_data(monkeypatch)
-        directory = create_run(tmp_path_factory.mktemp("runs"), "tiny", CONFIG, [])
-        play(directory)
-    return directory.path
+    return finished_run(tmp_path_factory.mktemp("runs"), CONFIG).path
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from claf_engine import events as ev
-from claf_engine.audits.diagnostic import Diagnostic
 from claf_engine.audits.request import AuditRequest
+from claf_engine.events.audit import DiagnosticFound
 from claf_engine.events.control import Control
 from claf_engine.events.ticks import Pulse
 from claf_engine.terms.errors import DataError
@@ -23,9 +23,11 @@ from tests.engine.evaluation.test_cards import card
 from tests.tui.scripted import write_checkpoint
 
 Shown = pytest.CaptureFixture[str]
-Items = Generator[Pulse | Diagnostic, None, Any]
+Items = Generator[Pulse | DiagnosticFound, None, Any]
 
-FOUND = Diagnostic("steps", "More steps find nothing", "passes", "0 points", "warns above 1", "why", "source", {}, 0.1)
+FOUND = DiagnosticFound(
+    "steps", "More steps find nothing", "passes", "0 points", "warns above 1", "why", "source", {}, 0.1
+)
 
 
 class Audit:

@@ -32,6 +32,26 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+REGISTER = 8
+"""Values of fp32 in a register of AVX2."""
+
+
+class Pointwise(nn.Conv2d):
+    """A 1x1 convolution without padding that takes every stride-th pixel first, where the channels are few.
+
+    The result is the same. But for the gradient by its weights torch calls oneDNN, whose kernel for AVX2 writes past
+    its memory when the images lie in channels_last and have fewer channels than a register holds (oneDNN issue 6035):
+    it crashes, never ends, or is wrong without a word.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map (N, C_in, H, W) to (N, C_out, H / stride, W / stride)."""
+        if self.in_channels >= REGISTER:
+            return super().forward(input)
+        rows, columns = self.stride
+        return F.conv2d(input[:, :, ::rows, ::columns], self.weight, self.bias)
+
+
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions with BatchNorm and a shortcut."""
 
@@ -45,7 +65,7 @@ class ResidualBlock(nn.Module):
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or channels_in != channels_out:
             self.shortcut = nn.Sequential(
-                nn.Conv2d(channels_in, channels_out, 1, stride, bias=False), nn.BatchNorm2d(channels_out)
+                Pointwise(channels_in, channels_out, 1, stride, bias=False), nn.BatchNorm2d(channels_out)
             )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -225,9 +225,13 @@ def require_finite(model: nn.Module) -> None:
     Raises:
         ClafError: it has one.
     """
-    broken = sum(int((~values.isfinite()).sum()) for values in model.parameters() if values.is_floating_point())
-    if broken:
+    if broken := num_not_finite(model):
         raise ClafError(f"{broken} weights of the network are infinite or NaN: it can be asked nothing; train it anew")
+
+
+def num_not_finite(model: nn.Module) -> int:
+    """How many weights of a model are infinite or NaN."""
+    return sum(int((~values.isfinite()).sum()) for values in model.parameters() if values.is_floating_point())
 
 
 def mask_of(rows: Tensor, count: int) -> Tensor:

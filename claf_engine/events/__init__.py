@@ -45,7 +45,7 @@ __all__ = [
     "Verdict",
 ]
 
-RunStatus = Literal["running", "finished", "stopped", "failed"]
+RunStatus = Literal["running", "finished", "stopped", "failed", "diverged"]
 NoticeLevel = Literal["info", "warning", "error"]
 
 
@@ -254,7 +254,13 @@ class Notice:
 
 @dataclass(frozen=True)
 class RunFinished:
-    """The run left: finished (with test results), stopped by a person, or failed (with the reason)."""
+    """The run left: finished (with test results), stopped by a person, failed or diverged (with the reason).
+
+    Attributes:
+        checkpoint: the newest one that can be read; of a diverged run, the newest from before it blew up.
+        way_back: of a diverged run, settings to branch off from a checkpoint with, such as
+            "supervised.optimizer.learning_rate=0.01".
+    """
 
     status: RunStatus
     step: int
@@ -263,6 +269,12 @@ class RunFinished:
     selected_on: str = ""
     reason: str = ""
     checkpoint: str | None = None
+    way_back: tuple[str, ...] = ()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the run broke off by itself."""
+        return self.status in ("failed", "diverged")
 
 
 Event = (

@@ -1,4 +1,4 @@
-"""Making run directories, taking them over, and beginning a new one at a checkpoint. No torch."""
+"""Making run directories and taking them over. No torch."""
 
 import contextlib
 import json
@@ -24,11 +24,10 @@ from claf_engine.config.sources import absolute_source
 from claf_engine.runs.chores import Chores
 from claf_engine.runs.durable import TEMPORARY_PREFIX, remove_leftovers, write_atomically
 from claf_engine.runs.foreign import STATUS_CAP, read_object, read_toml
-from claf_engine.runs.header import read_info
 from claf_engine.runs.journal import EVENTS, METRICS, count_records
 from claf_engine.runs.listing import holder, list_checkpoints, summarise
 from claf_engine.runs.plugins import PLUGINS, missing_plugin, plugin_changes, plugin_records, recorded_plugins
-from claf_engine.terms.errors import CheckpointError, ConfigError, ForeignFileError, RunError, RunLocked
+from claf_engine.terms.errors import ConfigError, ForeignFileError, RunError, RunLocked
 
 IMPORTED = "imported"
 """Status of a run that holds weights trained elsewhere."""
@@ -61,6 +60,7 @@ class RunDirectory:
         self.chores = Chores()
         self._descriptor: int | None = None
         self._status: dict[str, Any] = {}
+        self._taken_over: list[Path] = []
         self._lock = FileLock(path / "run.lock", timeout=LOCK_PATIENCE)
         try:
             self._lock.acquire()
@@ -96,7 +96,17 @@ class RunDirectory:
         Raises:
             RunError: the file cannot be written.
         """
-        _write(self.path / "run.json", {**_read(self.path / "run.json"), **record})
+        _write(self.path / "run.json", {**read_begun(self.path), **record})
+
+    def take_over(self, checkpoint: Path) -> None:
+        """Copy a checkpoint of another run into this one.
+
+        Raises:
+            OSError: it cannot be copied.
+        """
+        copy = self.checkpoints / checkpoint.name
+        self._taken_over.append(copy)
+        shutil.copyfile(checkpoint, copy)
 
     def find_again(self) -> bool:
         """Notice that the folder was renamed, and go on in it; or that it is gone, and have that told.
@@ -126,6 +136,9 @@ class RunDirectory:
         """Remove a folder that this process made and in which nothing came of it; what others put there stays."""
         if not self.is_new:
             return
+        for copy in self._taken_over:
+            with contextlib.suppress(OSError):
+                copy.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self.checkpoints.rmdir()
         if self.checkpoints.exists():
@@ -311,9 +324,10 @@ def _make_folder(root: Path, name: str) -> Path:
     raise RunError(f"{root} already holds a hundred runs named {name}")
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_begun(run: Path) -> dict[str, Any]:
+    """What run.json says of how a run was begun; nothing where it cannot be read."""
     try:
-        return read_object(path, STATUS_CAP)
+        return read_object(run / "run.json", STATUS_CAP)
     except ForeignFileError:
         return {}
 
@@ -323,30 +337,3 @@ def _write(path: Path, record: dict[str, Any]) -> None:
         write_atomically(path, json.dumps(record, indent=1).encode())
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror}; the last checkpoint is whole") from error
-
-
-def fork_run(checkpoint: Path, root: Path, command: list[str]) -> RunDirectory:
-    """Make a new run that begins at a checkpoint, with its history up to there.
-
-    Raises:
-        CheckpointError: the checkpoint cannot be read, or does not lie in a run directory.
-        RunError: the new directory cannot be written.
-    """
-    info = read_info(checkpoint)
-    origin = checkpoint.absolute().parent.parent
-    if not (origin / "config.toml").is_file():
-        raise CheckpointError(f"{checkpoint} does not lie in a run's checkpoints folder, so no run can go on from it")
-    name = origin.name.split("-", 2)[-1][:48]
-    directory = create_run(root, f"{name}-from-{info.step}", read_config(origin), command)
-    directory.notices = plugin_changes(origin)
-    try:
-        for file in (METRICS, EVENTS):
-            if (origin / file).exists():
-                shutil.copyfile(origin / file, directory.path / file)
-        shutil.copyfile(checkpoint, directory.checkpoints / checkpoint.name)
-    except OSError as error:
-        (directory.checkpoints / checkpoint.name).unlink(missing_ok=True)
-        directory.discard()
-        directory.close()
-        raise RunError(f"cannot copy {checkpoint} to {root}: {error.strerror}") from error
-    return directory

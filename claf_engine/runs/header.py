@@ -19,6 +19,9 @@ MAX_HEADER_BYTES = 4 * 2**20
 MAX_COUNT = 2**53
 """No run has so many steps."""
 
+MAX_DIGITS = 20
+"""Of the step in the name of a checkpoint; a longer number is no step."""
+
 FORMAT_KEY = "claf.format"
 FORMAT_VERSION = "1"
 
@@ -81,6 +84,12 @@ class TensorStatistics:
     zero_fraction: float
     quantiles: dict[str, float]
     histogram: tuple[int, ...]
+
+
+def step_in_name(name: str) -> int | None:
+    """The step that the file name of a checkpoint tells, such as 123 of "step-000000123.safetensors"."""
+    digits = Path(name).stem.removeprefix("step-")
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < MAX_DIGITS else None
 
 
 def read_info(path: Path) -> CheckpointInfo:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from claf_engine.runs.foreign import STATUS_CAP, read_object
-from claf_engine.runs.header import CheckpointInfo, read_info
+from claf_engine.runs.header import CheckpointInfo, read_info, step_in_name
 from claf_engine.runs.order import age_of
 from claf_engine.runs.status import typed_status
 from claf_engine.terms.errors import CheckpointError, CheckpointGone, ForeignFileError, MissingFile, RunError
@@ -17,9 +17,6 @@ LISTINGS = 5
 """How often a folder is listed in which files go while they are read."""
 
 Which = Literal["best", "last"]
-
-MAX_DIGITS = 20
-"""Of the step in the name of a checkpoint; a longer number is no step."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +128,7 @@ def _step_of(entry: CheckpointEntry) -> int:
     """The step that a checkpoint tells; of one that cannot be read, that of its name."""
     if entry.info is not None:
         return entry.info.step
-    digits = entry.path.stem.removeprefix("step-")
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < MAX_DIGITS else 0
+    return step_in_name(entry.path.name) or 0
 
 
 def _read_checkpoints(folder: Path) -> list[CheckpointEntry]:

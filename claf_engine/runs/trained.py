@@ -1,5 +1,6 @@
 """Which settings decide what is trained. No torch."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -43,9 +44,15 @@ def setting_changes(before: RunConfig, now: RunConfig) -> dict[str, str]:
 
     Only settings that decide what is trained, or which checkpoint is chosen, and that are not in `FREE`.
     """
-    then, today = (dict(flat_settings(trained_part(config))) for config in (before, now))
+    changes = differences(trained_part(before), trained_part(now))
+    return {key: words for key, words in changes.items() if not key.startswith(FREE)}
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
+    """What differs between settings, given as plain values in sections: key to words."""
+    then, today = dict(flat_settings(before)), dict(flat_settings(now))
     return {
         key: f"{key} was {then.get(key)!r}, is {today.get(key)!r}"
         for key in sorted(then.keys() | today.keys())
-        if then.get(key) != today.get(key) and not key.startswith(FREE)
+        if then.get(key) != today.get(key)
     }

@@ -66,9 +66,17 @@ class MissingFile(ForeignFileError):
 
 
 class NonFiniteLoss(ClafError):
-    """Training diverged: the loss is NaN or infinite; nothing was stepped with it."""
+    """Training diverged: a loss or a weight is NaN or infinite; nothing was stepped with it, and nothing saved.
+
+    Attributes:
+        optimizers: names of those that may have caused it.
+    """
 
     exit_code = 4
+
+    def __init__(self, message: str, optimizers: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.optimizers = optimizers
 
 
 class DeviceError(ClafError):

@@ -102,7 +102,7 @@ def save_checkpoint(path: Path, state: TrainState, description: Description) -> 
         NonFiniteLoss: a weight is NaN or infinite, so there is nothing worth keeping.
     """
     tensors = state_tensors(state)
-    _require_finite(tensors, state.cursor.step)
+    _require_finite(tensors, state)
     metadata = _metadata(state, description)
     metadata["claf.weights_sha256"] = json.dumps(hash_tensors(_network_part(tensors)))
     metadata["claf.sha256"] = json.dumps(_hash_all(tensors, metadata))
@@ -216,6 +216,22 @@ def state_tensors(state: TrainState) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
+def largest_trained_value(tensors: Mapping[str, Tensor]) -> float:
+    """The largest magnitude among the weights and what optimisers remember of their gradients; 0 where there are none.
+
+    Statistics of BatchNorm, which follow the features, and counts of steps are left out.
+    """
+    trained = [
+        tensor
+        for name, tensor in tensors.items()
+        if name.startswith((NETWORK, "optimizer."))
+        and tensor.is_floating_point()
+        and tensor.numel()
+        and not name.endswith((".running_mean", ".running_var", ".step"))
+    ]
+    return max((float(tensor.abs().max()) for tensor in trained), default=0.0)
+
+
 def weights_sha256(network: Network) -> str:
     """The hash of a network that its checkpoints carry."""
     return hash_tensors(network.state_dict())
@@ -234,16 +250,13 @@ def _optimizer_slots(tensors: Mapping[str, Tensor], name: str) -> dict[int, dict
 def load_optimizer(
     optimizer: torch.optim.Optimizer, slots: dict[int, dict[str, Tensor]], groups: list[dict[str, Any]]
 ) -> None:
-    """Take over the settings of an optimiser and what it remembers, in the memory layout of what it steps.
+    """Take over what an optimiser remembers and its last learning rate, in the memory layout of what it steps.
 
-    How it steps, as one kernel or tensor by tensor, is its device's affair and stays; one kernel for all refuses memory
-    that is laid out otherwise than the weights.
+    Its other settings are the run's, which a branch may have changed. How it steps, as one kernel or tensor by tensor,
+    is its device's affair; one kernel for all refuses memory that is laid out otherwise than the weights.
     """
     fresh = optimizer.state_dict()["param_groups"]
-    merged = [
-        {**group, **{key: new[key] for key in ("params", "fused", "foreach") if key in new}}
-        for group, new in zip(groups, fresh, strict=True)
-    ]
+    merged = [{**group, **new, "lr": group["lr"]} for group, new in zip(groups, fresh, strict=True)]
     optimizer.load_state_dict({"state": slots, "param_groups": merged})
     for parameter, remembered in optimizer.state.items():
         for key, value in remembered.items():
@@ -279,10 +292,11 @@ def _metadata(state: TrainState, description: Description) -> dict[str, str]:
     return {FORMAT_KEY: FORMAT_VERSION, **told}
 
 
-def _require_finite(tensors: Mapping[str, Tensor], step: int) -> None:
+def _require_finite(tensors: Mapping[str, Tensor], state: TrainState) -> None:
     for name, tensor in _network_part(tensors).items():
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             raise NonFiniteLoss(
-                f"training diverged before step {step}: {name} is not finite; resume from the last checkpoint with a "
-                "lower learning rate"
+                f"training diverged before step {state.cursor.step}: {name} is not finite; go back to a checkpoint "
+                "with a lower learning rate",
+                tuple(state.optimizers),
             )

@@ -9,13 +9,13 @@ from collections.abc import Generator, Iterator
 from typing import TypeVar
 
 from claf_engine import events as ev
-from claf_engine.accuracy.measure import Accuracy, accuracy_steps, first
+from claf_engine.accuracy.measure import Accuracy, accuracy_steps, first, num_not_finite
 from claf_engine.accuracy.suite import suite_of
 from claf_engine.events.control import Control, LiveEdit, Requests
 from claf_engine.events.ticks import Boundary, PartEnd, Pulse, Tick, pump
 from claf_engine.runs import RunDirectory
 from claf_engine.runs.journal import Journal
-from claf_engine.terms.errors import CheckpointError
+from claf_engine.terms.errors import CheckpointError, ClafError, NonFiniteLoss
 from claf_engine.training import saving
 from claf_engine.training.alarms import changes, reminders, watched_overfitting
 from claf_engine.training.methods import Phase
@@ -82,6 +82,18 @@ class Conductor:
             yield from self._test()
         except Stopped:
             yield ev.RunFinished("stopped", cursor.step, ledger.elapsed, checkpoint=saving.newest(self._directory))
+        except NonFiniteLoss:
+            raise
+        except ClafError as error:
+            # What broke may be a probe or an attack that was the first to meet the weights of a diverged network.
+            broken = num_not_finite(self._session.state.network)
+            if not broken:
+                raise
+            raise NonFiniteLoss(
+                f"training diverged at step {cursor.step}: {broken} weights are infinite or NaN; go back to a "
+                "checkpoint with a lower learning rate",
+                tuple(self._session.state.optimizers),
+            ) from error
 
     def _serve(self, phase: Phase, tick: Tick) -> Iterator[ev.Event]:
         self._pace.account()

@@ -8,6 +8,9 @@ from claf_engine.config import DataConfig, RunConfig
 from claf_engine.config.sources import FOLDER, absolute_source, is_relative
 from claf_engine.data import Dataset
 from claf_engine.data.fingerprint import SPLITS, Changes, Fingerprint, SplitName, changes_of, class_changes
+from claf_engine.runs import to_plain
+from claf_engine.runs.branch import Branch
+from claf_engine.runs.folder import flat_settings
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.runs.trained import setting_changes, settings_of
 from claf_engine.terms.errors import CheckpointError, DataError, RunError
@@ -80,10 +83,11 @@ def compare_images(
     return (*notices, f"changed data was accepted: {changes}, since {info.path.name} of run {info.run}")
 
 
-def require_same_settings(info: CheckpointInfo, config: RunConfig) -> None:
+def require_same_settings(info: CheckpointInfo, config: RunConfig, branch: Branch | None = None) -> None:
     """Refuse to go on from a checkpoint under settings that would have trained something else.
 
-    Where images lie may change, when the checkpoint knows their fingerprint.
+    Where images lie may change, when the checkpoint knows their fingerprint; and so may, at the checkpoint that a
+    branch begins at, what the branch is recorded to change.
 
     Raises:
         RunError: with each setting that differs.
@@ -92,6 +96,13 @@ def require_same_settings(info: CheckpointInfo, config: RunConfig) -> None:
     changes = setting_changes(settings_of(info), config)
     if Fingerprint.from_record(info.metadata.get("claf.data")) is not None:
         changes.pop("data.source", None)
+    if branch is not None and branch.begins_at(info):
+        now = dict(flat_settings(to_plain(config)))
+        changes = {
+            key: words
+            for key, words in changes.items()
+            if key not in branch.settings or branch.settings[key] != now.get(key)
+        }
     if changes:
         file = info.path.absolute().parent.parent / "config.toml"
         raise RunError(

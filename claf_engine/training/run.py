@@ -18,17 +18,18 @@ from claf_engine.events import records
 from claf_engine.events.control import Control
 from claf_engine.events.ticks import Pulse, pump
 from claf_engine.runs import RunDirectory, create_run, list_checkpoints, runs_root, to_plain
+from claf_engine.runs.branch import recorded_branch
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.runs.journal import Journal
-from claf_engine.terms.errors import CheckpointError, ClafError, DeviceError
+from claf_engine.terms.errors import CheckpointError, ClafError, DeviceError, NonFiniteLoss
 from claf_engine.training.checkpoint import load_checkpoint, restore_state
 from claf_engine.training.conductor import Conductor
 from claf_engine.training.identity import compare_images, fit_to_images, placed_images, require_same_settings
 from claf_engine.training.methods import Phase, feature_epochs, phases_of
 from claf_engine.training.progress import Pace, plan_work
-from claf_engine.training.saving import require_room
+from claf_engine.training.saving import newest_sound, require_room
 from claf_engine.training.session import Session
-from claf_engine.training.state import TrainState, begin
+from claf_engine.training.state import TrainState, begin, lower_learning_rates
 
 TEST_PHASE = ev.PhasePlan("test", "test evaluation", 0, 0)
 
@@ -41,7 +42,7 @@ def run(directory: RunDirectory, control: Control) -> Iterator[ev.Event]:
         control: polled for pause, stop, probe, checkpoint and live edits.
 
     Raises:
-        ClafError: after a `RunFinished` of status "failed" that says the same.
+        ClafError: after a `RunFinished` of status "failed" or "diverged" that says the same.
     """
     journal = Journal(directory.path)
     recorder = _Recorder(directory, journal)
@@ -58,7 +59,7 @@ def run(directory: RunDirectory, control: Control) -> Iterator[ev.Event]:
         raise
     except BaseException as error:  # noqa: BLE001 (raised again, once it is on record)
         cause = _translate(error)
-        failed = ev.RunFinished("failed", recorder.step, recorder.elapsed, reason=_sentence(cause))
+        failed = recorder.ending(cause)
         with contextlib.suppress(ClafError, OSError):
             if not journal.is_open:
                 journal.open()
@@ -125,6 +126,19 @@ class _Recorder:
             with chores.attempt("write status.json"):
                 self._directory.write_status(summary)
 
+    def ending(self, error: BaseException) -> ev.RunFinished:
+        """How a run ends that an error breaks off."""
+        if not isinstance(error, NonFiniteLoss):
+            return ev.RunFinished("failed", self.step, self.elapsed, reason=_sentence(error))
+        return ev.RunFinished(
+            "diverged",
+            self.step,
+            self.elapsed,
+            reason=str(error),
+            checkpoint=newest_sound(self._directory),
+            way_back=lower_learning_rates(self._directory.config, error.optimizers),
+        )
+
     def chores_untold(self, event: ev.Event) -> Iterator[ev.Event]:
         """A notice for each chore that failed since the last event; nothing is recorded after the end of a run."""
         for text in self._directory.chores.take_untold():
@@ -137,8 +151,9 @@ class _Recorder:
 def _train(directory: RunDirectory, control: Control, journal: Journal) -> Iterator[ev.Event]:
     config = directory.config
     start, damaged = _starting_point(directory)
+    branch = recorded_branch(directory.path)
     if start is not None:
-        require_same_settings(start, config)
+        require_same_settings(start, config, branch)
     compute, notices = _compute_for(config, start)
     images, placed = placed_images(config.data, directory.path.name)
     data = yield from pump(dataset_steps(images, compute.device), _loading)
@@ -154,6 +169,8 @@ def _train(directory: RunDirectory, control: Control, journal: Journal) -> Itera
     yield _started(session, phases, directory, start)
     for text in (*data.notices, *_class_notices(data), *damaged, *notices, *told, *directory.notices):
         yield ev.Notice("warning", text, state.cursor.step)
+    if branch is not None and start is not None and branch.begins_at(start):
+        yield ev.Notice("info", branch.describe(), start.step)
     if set_aside:
         text = f"the run begins anew at step 0; its earlier records are kept in {' and '.join(set_aside)}"
         yield ev.Notice("warning", text, 0)

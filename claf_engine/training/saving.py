@@ -1,5 +1,6 @@
 """Which checkpoints are written, and which are kept: the newest few, the best, and those a person asked for."""
 
+import contextlib
 import shutil
 import time
 from pathlib import Path
@@ -12,12 +13,21 @@ from claf_engine.runs.chores import Chores
 from claf_engine.runs.durable import sync_folder
 from claf_engine.runs.header import read_info
 from claf_engine.terms.errors import CheckpointError, RunError
-from claf_engine.training.checkpoint import Description, NotDurable, checkpoint_path, save_checkpoint
+from claf_engine.training.checkpoint import (
+    Description,
+    NotDurable,
+    checkpoint_path,
+    largest_trained_value,
+    load_checkpoint,
+    save_checkpoint,
+)
 from claf_engine.training.methods import Phase
 from claf_engine.training.session import Session
 from claf_engine.training.state import TrainState
 
 MIB = 2**20
+ORDINARY = 1e3
+"""Weights, momenta and their squares of networks with BatchNorm are a hundredth of it; beyond, a run is diverging."""
 FLUSH = "flush the folder of checkpoints to the disk"
 
 
@@ -131,6 +141,15 @@ def _was_requested(path: Path) -> bool:
         return bool(read_info(path).metadata.get("claf.requested"))
     except CheckpointError:
         return False
+
+
+def newest_sound(directory: RunDirectory) -> str | None:
+    """The file of the newest whole checkpoint that a diverging run saved before it blew up, or None."""
+    for entry in _entries(directory):
+        with contextlib.suppress(CheckpointError):
+            if largest_trained_value(load_checkpoint(entry.path)[1]) <= ORDINARY:
+                return str(entry.path)
+    return None
 
 
 def newest(directory: RunDirectory) -> str | None:

@@ -112,7 +112,7 @@ class Session:
                 is logged or a checkpoint saved, because asking makes it wait.
         """
         if self.compute.device.type == "cpu":
-            self.require_finite(float(loss.detach()))
+            self.require_finite(float(loss.detach()), name)
         steps_per_epoch = self.steps_per_retraining_sweep if name == ATTACK_CLASSIFIER else self.steps_per_sweep
         rate = learning_rate(optimizer_config(self.config, name), step, total_steps, steps_per_epoch)
         if is_edited:
@@ -124,16 +124,21 @@ class Session:
         optimizer.step()
         return rate
 
-    def require_finite(self, loss: float) -> None:
+    def require_finite(self, loss: float, optimizer: str | None = None) -> None:
         """Refuse a loss that is NaN or infinite.
+
+        Args:
+            loss: of the step that is being taken.
+            optimizer: the one that would step on it; None where that is not known.
 
         Raises:
             NonFiniteLoss: with the step and what to try.
         """
         if not -float("inf") < loss < float("inf"):
             raise NonFiniteLoss(
-                f"training diverged: the loss of step {self.state.cursor.step + 1} is {loss}; resume from the last "
-                "checkpoint with a lower learning rate, or start again with another optimiser"
+                f"training diverged: the loss of step {self.state.cursor.step + 1} is {loss}; go back to a checkpoint "
+                "with a lower learning rate",
+                tuple(self.state.optimizers) if optimizer is None else (optimizer,),
             )
 
     def finish_step(self, part: str, loss_name: str, loss: Tensor, rate: float, num_images: int) -> Boundary:

@@ -1,8 +1,9 @@
 """Everything that training changes, and therefore everything that a checkpoint holds."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields
 from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -13,7 +14,10 @@ from claf_engine.compute.seeding import INIT, training_generators
 from claf_engine.config import OptimizerConfig, RunConfig
 from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, NATURAL, Network, build_network
 from claf_engine.training.optimizers import build_optimizer
+from claf_engine.training.soundness import require_sound
 
+LOWER = 10.0
+"""How many times lower the learning rate is that is proposed to a run that diverged."""
 FEATURES = "features"
 """Optimisers are named after what they train: this one encoder and projection head, those named after a classifier that
 classifier, and those of `joint_optimizer` encoder and classifier together."""
@@ -149,9 +153,14 @@ class TrainState:
 
 
 def begin(config: RunConfig, num_classes: int, compute: Compute) -> TrainState:
-    """The state of a run that has not trained yet, on its device."""
+    """The state of a run that has not trained yet, on its device.
+
+    Raises:
+        ConfigError: the model cannot be trained in this layout, see `require_sound`.
+    """
     generators = training_generators(config.seed, compute.device)
     network = build_network(config.model, num_classes, generators[INIT])
+    require_sound(network, compute)
     compute.place(network)
     return TrainState(
         network=network,
@@ -167,16 +176,28 @@ def joint_optimizer(classifier: str) -> str:
     return f"encoder+{classifier}"
 
 
+OPTIMIZER_SETTINGS = {
+    FEATURES: "features_optimizer",
+    joint_optimizer(NATURAL): "supervised.optimizer",
+    joint_optimizer(ADVERSARIAL): "supervised.optimizer",
+    ATTACK_CLASSIFIER: "adversarial.classifier_optimizer",
+    NATURAL: "linear_evaluation.optimizer",
+    ADVERSARIAL: "linear_evaluation.optimizer",
+}
+"""Where in the settings each optimiser has its own."""
+
+
 def optimizer_config(config: RunConfig, name: str) -> OptimizerConfig:
     """The settings of one of the run's optimisers."""
-    return {
-        FEATURES: config.features_optimizer,
-        joint_optimizer(NATURAL): config.supervised.optimizer,
-        joint_optimizer(ADVERSARIAL): config.supervised.optimizer,
-        ATTACK_CLASSIFIER: config.adversarial.classifier_optimizer,
-        NATURAL: config.linear_evaluation.optimizer,
-        ADVERSARIAL: config.linear_evaluation.optimizer,
-    }[name]
+    found: OptimizerConfig = attrgetter(OPTIMIZER_SETTINGS[name])(config)
+    return found
+
+
+def lower_learning_rates(config: RunConfig, optimizers: Iterable[str]) -> tuple[str, ...]:
+    """Settings to try after these optimisers have diverged, such as "supervised.optimizer.learning_rate=0.01"."""
+    places = dict.fromkeys(OPTIMIZER_SETTINGS[name] for name in optimizers)
+    rates = {place: attrgetter(f"{place}.learning_rate")(config) / LOWER for place in places}
+    return tuple(f"{place}.learning_rate={rate:.6g}" for place, rate in rates.items())
 
 
 def make_optimizer(config: RunConfig, network: Network, name: str) -> torch.optim.Optimizer:

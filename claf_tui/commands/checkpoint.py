@@ -76,7 +76,8 @@ def browse(run: options.Run = "latest", plugin: options.Plugins = None) -> int:
         return exit_codes.OK
     from claf_tui.runners import train
 
-    return train.train_in(lambda: train.reopen(str(request.path), sys.argv), "auto")
+    way, _ = train.asked_way(request)
+    return train.train_in(lambda: train.reopen(way, sys.argv), "auto")
 
 
 @app.command("import")

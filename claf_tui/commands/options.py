@@ -133,8 +133,8 @@ def share(text: str) -> float:
         raise typer.BadParameter(f"{text!r} is not a fraction in [0, 1], such as 0.5") from error
 
 
-def which_checkpoint(text: str) -> Literal["best", "last"] | int:
-    """Read which checkpoint of a run is meant.
+def which_checkpoint(text: str, flag: str = "--checkpoint") -> Literal["best", "last"] | int:
+    """Read which checkpoint of a run is meant; a complaint names the flag.
 
     Raises:
         typer.BadParameter: it is neither best, last nor a step.
@@ -145,7 +145,7 @@ def which_checkpoint(text: str) -> Literal["best", "last"] | int:
         return "last"
     if text.isascii() and text.isdigit():
         return int(text)
-    raise typer.BadParameter(f"{text!r} is neither best, last nor a step", param_hint="'--checkpoint'")
+    raise typer.BadParameter(f"{text!r} is neither best, last nor a step", param_hint=f"'{flag}'")
 
 
 Run = Annotated[str, typer.Argument(help="A run: its folder, its name, or latest.", autocompletion=complete_runs)]

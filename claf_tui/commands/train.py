@@ -35,6 +35,16 @@ Resume = Annotated[
         rich_help_panel="Run",
     ),
 ]
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="best|last|STEP",
+        help="With --resume RUN: branch off from that checkpoint into a new run, which may --set other values; the way "
+        "back for a run that diverged.",
+        rich_help_panel="Run",
+    ),
+]
 Restart = Annotated[
     bool,
     typer.Option(
@@ -63,6 +73,7 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
     method: MethodName = None,
     plugin: options.Plugins = None,
     resume: Resume = None,
+    start: From = None,
     accept_changed_data: options.AcceptChangedData = False,
     restart: Restart = False,
     name: Name = None,
@@ -78,11 +89,12 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
 
     flags = {"--data": data, "--seed": seed, "--device": device, "--method": method}
     if resume is not None:
-        others = {"--preset": preset, "--config": config_file, "--set": values, "--name": name, "--dry-run": dry_run}
-        refuse_changes({**others, **flags})
-        return runner.train_in(
-            lambda: runner.reopen(resume, sys.argv, accepts_changed_data=accept_changed_data, restart=restart), ui
-        )
+        refuse_changes({"--preset": preset, "--config": config_file, "--dry-run": dry_run, **flags})
+        at = None if start is None else options.which_checkpoint(start, "--from")
+        way = runner.WayOn(resume, at, tuple(values or ()), name, accept_changed_data, restart)
+        return runner.train_in(lambda: runner.reopen(way, sys.argv), ui)
+    if start is not None:
+        raise ConfigError("--from goes with --resume RUN: it branches off from a checkpoint of that run")
     if accept_changed_data:
         raise ConfigError("--accept-changed-data goes with --resume: a new run takes the images that are there")
     if restart:
@@ -103,6 +115,6 @@ def refuse_changes(options_given: Mapping[str, object]) -> None:
     given = [flag for flag, value in options_given.items() if value is not None and value is not False]
     if given:
         raise ConfigError(
-            f"--resume cannot be combined with {', '.join(given)}: a resumed run keeps its configuration; "
-            "learning rate and probe interval can be edited in the console (key e)"
+            f"--resume cannot be combined with {', '.join(given)}: a resumed run keeps its configuration; --from STEP "
+            "with --set branches off from it, and learning rate and probe interval can be edited in the console (key e)"
         )

@@ -29,12 +29,12 @@ class ConsoleResult:
 
     Attributes:
         return_code: what the process should exit with.
-        resume: the checkpoint that the person asked to resume from, or None.
+        resume: what the person asked to go on from, or None.
         reason: why the work failed, or an empty string.
     """
 
     return_code: int
-    resume: Path | None = None
+    resume: ResumeRequest | None = None
     reason: str = ""
 
 
@@ -75,7 +75,7 @@ def run_console(
         leave(return_code)
     return ConsoleResult(
         return_code=return_code,
-        resume=request.path if isinstance(request, ResumeRequest) else None,
+        resume=request,
         reason=app.reason if app.broken_by is None else f"the console broke: {describe(app.broken_by)}",
     )
 

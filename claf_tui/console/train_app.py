@@ -72,7 +72,7 @@ class TrainingApp(ConsoleApp):
     @property
     def ending(self) -> exit_codes.Ending:
         """How the run ended: as it told, whatever came of closing its files afterwards."""
-        has_failed = self.state.finished is not None and self.state.finished.status == "failed"
+        has_failed = self.state.finished is not None and self.state.finished.has_failed
         return replace(super().ending, error=self.thread.error if has_failed else None, has_failed=has_failed)
 
     def abandon_screen(self) -> AbandonScreen:

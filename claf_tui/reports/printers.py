@@ -35,7 +35,7 @@ class PlainPrinter:
         before = self._state.num_log_lines
         self._state = reduce(self._state, event)
         new_lines = self._state.log[len(self._state.log) - (self._state.num_log_lines - before) :]
-        if not (isinstance(event, ev.RunFinished) and event.status == "failed"):  # whoever runs the engine says why
+        if not (isinstance(event, ev.RunFinished) and event.has_failed):  # whoever runs the engine says why
             for line in new_lines:
                 word = "ALERT" if isinstance(event, ev.Alert) else line.level
                 self._write(line.text if line.level == "info" else f"{word}: {line.text}")

@@ -19,14 +19,13 @@ from claf_tui.reports.evaluation import cells_of, evaluation_tables, new_table, 
 from claf_tui.reports.fitted_table import FittedTable
 from claf_tui.words import figures
 from claf_tui.words.attack_words import DOUBTED, NO_BALL, PIXEL, notices, radius
-from claf_tui.words.plugin_options import plugin_options
+from claf_tui.words.next_command import next_command
 from claf_tui.words.safe_text import safe
 
 __all__ = [
     "checkpoint_record",
     "checkpoint_tables",
     "evaluation_tables",
-    "next_command",
     "results_table",
     "run_records",
     "run_report",
@@ -39,15 +38,15 @@ NO_STANDINGS: Mapping[str, str] = {}
 RUN_HEADINGS = ("name", "status", "method", "data", "phase", "epoch", "natural", "robust", "measured on")
 ROOMS = (100, 12, 10, 24, 26, 6)
 """The longest text of each of the first headings, which others may have written; `--json` has all of it."""
-STATUS_STYLES = {"finished": "green", "running": "cyan", "failed": "red", "interrupted": "yellow"}
+STATUS_STYLES = {"finished": "green", "running": "cyan", "failed": "red", "diverged": "red", "interrupted": "yellow"}
 
 
 def run_report(finished: RunFinished | None, directory: Path) -> list[RenderableType]:
     """How a run ended: its results with the selected one starred, its folder, the next command."""
-    status = finished.status if finished is not None else "failed"
     lines: list[RenderableType] = []
     if finished is not None:
-        lines.append(Text(f"run {status} at step {figures.count(finished.step)}, {figures.duration(finished.elapsed)}"))
+        when = f"at step {figures.count(finished.step)}, {figures.duration(finished.elapsed)}"
+        lines.append(Text(f"run {finished.status} {when}"))
     if finished is not None and finished.results:
         lines.append(results_table(finished.results))
         figures_shown = [asdict(figure) for result in finished.results for figure in result.robust]
@@ -57,16 +56,8 @@ def run_report(finished: RunFinished | None, directory: Path) -> list[Renderable
         if finished.selected_on:
             lines.append(Text(f"{STAR} chosen by {safe(finished.selected_on)}; all figures are of test images"))
         lines.append(Text(f"{UNAUDITED}: claf-tui audit {_name(directory)} asks whether they can be believed"))
-    lines += [Text(f"folder: {safe(directory, 400)}"), Text(f"next:   {next_command(status, directory)}", style="bold")]
-    return lines
-
-
-def next_command(status: str, directory: Path) -> str:
-    """The command that a person most likely wants after a run."""
-    name, plugins = _name(directory), safe("".join(f" {shlex.quote(word)}" for word in plugin_options()), 400)
-    if status == "finished":
-        return f"claf-tui eval {name} --eps 16/255{plugins}"
-    return f"claf-tui train --resume {name}{plugins}" if status == "stopped" else "claf-tui runs"
+    following = next_command(finished, _name(directory), directory)
+    return [*lines, Text(f"folder: {safe(directory, 400)}"), Text(f"next:   {following}", style="bold")]
 
 
 def _name(directory: Path) -> str:

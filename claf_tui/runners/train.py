@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from claf_engine import events as ev
 from claf_engine import runs
 from claf_engine.config import RunConfig
-from claf_engine.config.presets import DEFAULT_PRESET
+from claf_engine.config.presets import DEFAULT_PRESET, parse_override
 from claf_engine.events.control import Control
-from claf_engine.runs.folder import fork_run, settings_text
+from claf_engine.runs.branch import branch_run
+from claf_engine.runs.folder import settings_text
 from claf_engine.runs.header import read_info
 from claf_engine.terms.errors import ClafError, ConfigError
 from claf_tui.reports import output, printers
@@ -23,13 +25,16 @@ from claf_tui.runners.lines import LOG, play_in_lines
 from claf_tui.runners.ui_mode import Ui, choose_ui
 from claf_tui.words import exit_codes, figures
 
+if TYPE_CHECKING:
+    from claf_tui.screens.checkpoints.actions import ResumeRequest
+
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """How a run left the user interface: the exit code, and the checkpoint that the person wants to go on from."""
+    """How a run left the user interface: the exit code, and what the person wants to go on from."""
 
     code: int
-    resume: Path | None = None
+    resume: "ResumeRequest | None" = None
 
 
 class RunEngine:
@@ -55,8 +60,7 @@ class RunEngine:
 
     def discard_unstarted(self) -> None:
         """Remove the folder of a new run that failed before it began, such as for want of its images."""
-        failed = self.finished is not None and self.finished.status == "failed"
-        if failed and not self.has_started:
+        if self.finished is not None and self.finished.has_failed and not self.has_started:
             self.directory.discard()
 
 
@@ -65,38 +69,71 @@ def begin(config: RunConfig, name: str | None, command: Sequence[str]) -> runs.R
     return runs.create_run(runs.runs_root(), name if name is not None else DEFAULT_PRESET, config, list(command))
 
 
-def reopen(
-    reference: str, command: Sequence[str], *, accepts_changed_data: bool = False, restart: bool = False
-) -> runs.RunDirectory:
-    """Open a run to go on with it; an older checkpoint begins a new run instead.
+@dataclass(frozen=True)
+class WayOn:
+    """How a run is gone on with.
 
-    Args:
+    Attributes:
         reference: a run, or a checkpoint file.
-        command: the command line, for the record of a new run.
+        at: of a run, the checkpoint at which a new run branches off; None goes on in the run itself.
+        changes: settings of a branch that differ, such as "attack.steps=10".
+        name: of a branch.
         accepts_changed_data: whether it may go on with other images than it was trained with.
         restart: begin anew a run that has lost its checkpoints.
+    """
+
+    reference: str
+    at: runs.Which | int | None = None
+    changes: tuple[str, ...] = ()
+    name: str | None = None
+    accepts_changed_data: bool = False
+    restart: bool = False
+
+    @property
+    def is_branch(self) -> bool:
+        """Whether a new run is asked for in so many words."""
+        return self.at is not None or self.name is not None or bool(self.changes)
+
+
+def reopen(way: WayOn, command: Sequence[str]) -> runs.RunDirectory:
+    """Open a run to go on with it; an older checkpoint, or other settings, begin a new run instead.
+
+    Args:
+        way: what is gone on with, and how.
+        command: the command line, for the record of a new run.
 
     Raises:
         ClafError: there is no such run or checkpoint, or it cannot be gone on with.
     """
-    directory = _reopened(reference, command, restart=restart)
-    directory.accepts_changed_data = accepts_changed_data
+    directory = _reopened(way, command)
+    directory.accepts_changed_data = way.accepts_changed_data
     return directory
 
 
-def _reopened(reference: str, command: Sequence[str], *, restart: bool) -> runs.RunDirectory:
+def _reopened(way: WayOn, command: Sequence[str]) -> runs.RunDirectory:
     root = runs.runs_root()
-    path = Path(reference).expanduser()
-    if not os.path.isfile(path) and path.suffix != ".safetensors":
-        return runs.open_run(runs.find_run(reference, root), restart=restart)
-    if restart:
-        raise ConfigError("--restart begins a run anew that has no checkpoint; name the run, not a file")
-    read_info(path)
-    directory = path.absolute().parent.parent
-    readable = [entry.path for entry in runs.list_checkpoints(directory) if entry.info is not None]
-    if readable and readable[0].resolve() == path.resolve():
-        return runs.open_run(directory)
-    return fork_run(path, root, list(command))
+    path = Path(way.reference).expanduser()
+    is_file = os.path.isfile(path) or path.suffix == ".safetensors"
+    if is_file and way.at is not None:
+        raise ConfigError("--from chooses among the checkpoints of a run; name the run, or leave --from out")
+    if way.restart and (is_file or way.is_branch):
+        raise ConfigError("--restart begins a run anew that has no checkpoint; name the run and nothing else")
+    if is_file:
+        read_info(path)
+        directory = path.absolute().parent.parent
+        readable = [entry.path for entry in runs.list_checkpoints(directory) if entry.info is not None]
+        if not way.is_branch and readable and readable[0].resolve() == path.resolve():
+            return runs.open_run(directory)
+    elif way.at is not None:
+        path = runs.find_checkpoint(way.reference, root, way.at)
+    elif way.is_branch:
+        raise ConfigError(
+            "a run keeps its settings and its name: add --from last, or --from STEP, to branch off from it; learning "
+            "rate and probe interval can be edited in the console (key e)"
+        )
+    else:
+        return runs.open_run(runs.find_run(way.reference, root), restart=way.restart)
+    return branch_run(path, root, list(command), [parse_override(change) for change in way.changes], way.name)
 
 
 def dry_run(config: RunConfig, name: str | None) -> int:
@@ -127,8 +164,14 @@ def train_in(open_directory: Callable[[], runs.RunDirectory], asked_ui: str) -> 
             directory.close()
         if outcome.resume is None:
             return outcome.code
-        chosen = str(outcome.resume)
-        open_directory = partial(reopen, chosen, ["claf-tui", "train", "--resume", chosen])
+        open_directory = partial(reopen, *asked_way(outcome.resume))
+
+
+def asked_way(request: "ResumeRequest") -> tuple[WayOn, list[str]]:
+    """How to go on as a person asked in the console, and the command that says the same."""
+    chosen = str(request.path)
+    settings = [word for change in request.changes for word in ("--set", change)]
+    return WayOn(chosen, changes=request.changes), ["claf-tui", "train", "--resume", chosen, *settings]
 
 
 def in_console(directory: runs.RunDirectory) -> RunOutcome:

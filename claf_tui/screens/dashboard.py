@@ -1,5 +1,6 @@
 """The dashboard: phases, key figures, three charts and the log, fitted to the size of the terminal."""
 
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -10,7 +11,10 @@ from textual.events import Resize
 from textual.screen import Screen
 
 from claf_engine.events.control import Control
+from claf_engine.runs.header import step_in_name
 from claf_tui.charts.plot import ChartOptions
+from claf_tui.screens.branch_dialog import BranchScreen
+from claf_tui.screens.checkpoints.actions import ResumeRequest, list_entries
 from claf_tui.screens.confirm_dialog import CANCEL, Answer, ConfirmScreen
 from claf_tui.screens.dashboard_keys import LIVE_HINTS, key_hints
 from claf_tui.screens.edit_dialog import PROBE_EVERY, EditScreen
@@ -53,6 +57,7 @@ class Dashboard(Screen[None]):
         Binding("l", "log_scale", "logarithmic loss axis"),
         Binding("o", "other_loss", "another loss"),
         Binding("a", "acknowledge", "acknowledge an alert"),
+        Binding("r", "go_back", "go back from a divergence"),
         Binding("pageup", "scroll_log(-1)", show=False),
         Binding("pagedown", "scroll_log(1)", show=False),
         Binding("escape", "restore", show=False),
@@ -154,6 +159,27 @@ class Dashboard(Screen[None]):
         text = "The run finishes its step, saves a checkpoint and ends. It can go on later from there."
         self.app.push_screen(ConfirmScreen("stop the run?", text, answers), self._on_stop_answer)
 
+    def action_go_back(self) -> None:
+        """Ask where a diverged run is to branch off from, and leave the console to train there."""
+        step, run, finished = self._way_back_step, self._state.run, self._state.finished
+        if step is None or run is None or finished is None:
+            self._tell("r goes back where a run has diverged, to a checkpoint from before that")
+            return
+        entries = list_entries(Path(run.directory))
+        self.app.push_screen(BranchScreen(entries, step, finished.way_back), self._on_way_back)
+
+    @property
+    def _way_back_step(self) -> int | None:
+        """The step of the checkpoint that a diverged run can go back to from here, if any."""
+        finished = self._state.finished
+        if finished is None or finished.status != "diverged" or self._read_only:
+            return None
+        return step_in_name(finished.checkpoint or "")
+
+    def _on_way_back(self, request: ResumeRequest | None) -> None:
+        if request is not None:
+            self.app.exit(request)
+
     def action_panel(self, name: str) -> None:
         """Choose a panel; choosing it again shows it alone, and once more restores the others."""
         self.toggle_class("-maximised") if name == self._panel else self.remove_class("-maximised")
@@ -223,7 +249,9 @@ class Dashboard(Screen[None]):
         """Choose the keys to name in the last line."""
         can_steer = self._state.finished is None and not self._read_only
         is_waiting = can_steer and self._control.status in {"paused", "pausing"}
-        return key_hints(self.size.width, can_steer=can_steer, is_waiting=is_waiting)
+        return key_hints(
+            self.size.width, can_steer=can_steer, is_waiting=is_waiting, can_go_back=self._way_back_step is not None
+        )
 
     def _show_keys(self) -> None:
         self.query_one(KeyBar).show(self.hints())

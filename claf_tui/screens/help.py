@@ -19,6 +19,7 @@ KEYS: KeyTopics = (
             ("c", "save a checkpoint now"),
             ("e", "edit learning rate and probe interval"),
             ("s", "stop after this step, saved"),
+            ("r", "go back to a checkpoint with other settings, where the run has diverged"),
         ),
     ),
     (

@@ -224,7 +224,7 @@ def _noticed(event: ev.Notice, state: RunState) -> RunState:
 
 @_fold.register
 def _finished(event: ev.RunFinished, state: RunState) -> RunState:
-    ended: dict[str, PhaseStatus] = {"finished": "done", "stopped": "stopped", "failed": "failed"}
+    ended: dict[str, PhaseStatus] = {"finished": "done", "stopped": "stopped", "failed": "failed", "diverged": "failed"}
     status = ended.get(event.status, "stopped")
     phases = tuple(
         replace(phase, status=status, fraction=1.0 if status == "done" else phase.fraction, remaining=None)
@@ -234,7 +234,7 @@ def _finished(event: ev.RunFinished, state: RunState) -> RunState:
     )
     state = replace(state, phases=phases, finished=event, elapsed=max(state.elapsed, event.elapsed))
     reason = f": {event.reason}" if event.reason else ""
-    return log(state, "error" if event.status == "failed" else "info", f"run {event.status}{reason}")
+    return log(state, "error" if event.has_failed else "info", f"run {event.status}{reason}")
 
 
 def _until(state: RunState, step: int) -> RunState:

@@ -107,7 +107,8 @@ class RunState:
 
 
 def status_word(state: RunState, control: str | None = None) -> str:
-    """Name what the run is doing: STARTING, RUNNING, PAUSING, PAUSED, STOPPING, FINISHED, STOPPED or FAILED.
+    """Name what the run is doing: STARTING, RUNNING, PAUSING, PAUSED, STOPPING, FINISHED, STOPPED, FAILED or
+    DIVERGED.
 
     Args:
         state: the folded events.

@@ -12,15 +12,12 @@ from claf_tui.state.standings import UNAUDITED, cards_changed, standing_of_resul
 from claf_tui.widgets.tables import caveat_lines, results_table
 from claf_tui.widgets.verdicts import DIM, GLYPHS, glyph
 from claf_tui.words import figures
+from claf_tui.words.next_command import next_command
 from claf_tui.words.safe_text import safe
 
-NEXT_COMMAND = {
-    "finished": "claf-tui eval {run} --eps 16/255",
-    "stopped": "claf-tui train --resume {run}",
-    "failed": "claf-tui runs",
-}
 LATEST = "latest"
 MAX_REASON_LINES = 5
+KEYS = "b checkpoints · q leaves"
 
 
 class OutcomePanel(Widget):
@@ -46,23 +43,23 @@ class OutcomePanel(Widget):
         self.display = state.finished is not None
         if state.finished is not None:
             self.border_title = Content.styled(state.finished.status.upper(), "bold")
-            self.set_class(state.finished.status == "failed", "-failed")
+            self.set_class(state.finished.has_failed, "-failed")
             self.set_class(state.finished.status == "stopped", "-stopped")
         self.refresh(layout=True)
 
     def get_content_height(self, _container: object, _viewport: object, width: int) -> int:
         """As many lines as the summary has."""
-        return len(outcome_lines(self._state, width, self._run, self._standing))
+        return len(self._lines(width))
 
     def render(self) -> Content:
         """Draw the summary."""
-        return Content("\n").join(outcome_lines(self._state, self.size.width, self._run, self._standing))
+        return Content("\n").join(self._lines(self.size.width))
 
-    @property
-    def _run(self) -> str:
-        """The run as commands call it: a watched one need not be the latest."""
-        is_named = self._read_only and self._state.run is not None
-        return shlex.quote(safe(self._state.run.run, 60)) if is_named and self._state.run is not None else LATEST
+    def _lines(self, width: int) -> list[Content]:
+        if not self._read_only or self._state.run is None:
+            return outcome_lines(self._state, width, standing=self._standing)
+        watched = shlex.quote(safe(self._state.run.run, 60))
+        return outcome_lines(self._state, width, watched, self._standing)
 
 
 def outcome_lines(state: RunState, width: int, run: str = LATEST, standing: str = "") -> list[Content]:
@@ -71,7 +68,7 @@ def outcome_lines(state: RunState, width: int, run: str = LATEST, standing: str 
     Args:
         state: of the run.
         width: of the lines.
-        run: what commands call it.
+        run: what commands call it; a watched one need not be the latest.
         standing: what its results rest on, such as "unaudited".
     """
     if state.finished is None:
@@ -84,23 +81,26 @@ def outcome_lines(state: RunState, width: int, run: str = LATEST, standing: str 
         lines += results_table(finished.results, width)
     if finished.status == "stopped":
         lines.append(_plain(f" saved at step {figures.count(finished.step)}; the run can go on from there", width))
-    lines.append(next_line(finished, width, run))
-    return lines
+    command = next_command(finished, run, state.run.directory if state.run is not None else "")
+    return [*lines, *next_lines(command, width)]
 
 
-def next_line(finished: RunFinished, width: int, run: str = LATEST) -> Content:
-    """Name the next command, and the keys that matter now."""
-    command = NEXT_COMMAND.get(finished.status, NEXT_COMMAND["failed"]).format(run=run)
-    line = Content.assemble((" next: ", "$foreground 60%"), (command, "bold $accent"))
-    keys = Content.styled("   b checkpoints · q leaves", "$foreground 60%")
-    both = Content.assemble(line, keys)
-    return both if both.cell_length <= width else line.truncate(width, ellipsis=True)
+def next_lines(command: str, width: int) -> list[Content]:
+    """Name the next command, whole even where it takes several lines, and the keys that matter now."""
+    lead = " next: "
+    wrapped = textwrap.wrap(command, max(20, width - len(lead)), break_on_hyphens=False)
+    lines = [
+        Content.assemble((lead if index == 0 else " " * len(lead), DIM), (part, "bold $accent"))
+        for index, part in enumerate(wrapped)
+    ]
+    both = Content.assemble(lines[-1], (f"   {KEYS}", DIM))
+    return [*lines[:-1], both if both.cell_length <= width else lines[-1].truncate(width, ellipsis=True)]
 
 
 def _reason_lines(finished: RunFinished, width: int) -> list[Content]:
     if not finished.reason:
         return []
-    style = "bold $error" if finished.status == "failed" else "$foreground"
+    style = "bold $error" if finished.has_failed else "$foreground"
     wrapped = textwrap.wrap(safe(finished.reason, 600), max(20, width - 2))
     shown = wrapped[:MAX_REASON_LINES]
     return [Content.styled(f" {line}", style).truncate(width, ellipsis=True) for line in shown]

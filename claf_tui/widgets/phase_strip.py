@@ -108,7 +108,7 @@ def run_line(state: RunState, room: int, width: int, *, is_compact: bool = False
 
 def activity_line(state: RunState, moment: Moment, width: int) -> Content:
     """What is being done right now."""
-    if moment.word in {"FINISHED", "STOPPED", "FAILED"}:
+    if moment.word in {"FINISHED", "STOPPED", "FAILED", "DIVERGED"}:
         return Content.styled(f"   {moment.word.lower()} at step {figures.count(state.step)}", "$foreground 60%")
     progress = state.progress
     step = Content.styled(f"step {figures.count(state.step)} ", "$foreground 60%")

@@ -18,6 +18,7 @@ WORD_STYLES = {
     "STOPPED": "bold $background on $warning",
     "FINISHED": "bold $background on $success",
     "FAILED": "bold $background on $error",
+    "DIVERGED": "bold $background on $error",
 }
 
 

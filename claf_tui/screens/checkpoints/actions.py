@@ -49,9 +49,15 @@ MakeCommand = Callable[[Path, str | None], Sequence[str]]
 
 @dataclass(frozen=True)
 class ResumeRequest:
-    """The person asked to resume from this checkpoint; the command line acts on it."""
+    """The person asked to resume from this checkpoint; the command line acts on it.
+
+    Attributes:
+        path: the checkpoint.
+        changes: settings that differ from there on, such as "attack.steps=10"; with any, a new run branches off.
+    """
 
     path: Path
+    changes: tuple[str, ...] = ()
 
 
 def list_entries(directory: Path) -> Sequence[Entry]:

@@ -18,7 +18,7 @@ from claf_engine.events.control import Control
 from claf_engine.models.network import ADVERSARIAL, NATURAL
 from claf_engine.models.registered import register_model
 from claf_engine.runs import create_run, list_checkpoints, open_run
-from claf_engine.runs.folder import fork_run
+from claf_engine.runs.branch import branch_run
 from claf_engine.runs.journal import read_events
 from claf_engine.terms.errors import CheckpointError, ConfigError, RunError
 from claf_engine.training.checkpoint import load_trained_network
@@ -276,7 +276,7 @@ def test_a_new_run_from_an_older_checkpoint_warns_of_a_changed_plugin_too(tmp_pa
     path = left_run(tmp_path)
     load_plugin(plugin_file(tmp_path, LOSS.replace("/ 2", "/ 3")))
     older = list_checkpoints(path)[-1].path
-    assert len(warnings_of(play(fork_run(older, tmp_path / "forks", [])))) == 1
+    assert len(warnings_of(play(branch_run(older, tmp_path / "forks", [])))) == 1
 
 
 def test_a_run_whose_plugin_is_not_given_says_which_file_it_was(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import json
 import random
+import re
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from claf_engine import events as ev
+from claf_engine.accuracy.measure import require_finite
 from claf_engine.compute.device import Compute
 from claf_engine.config import RunConfig
 from claf_engine.data import Dataset, Split
@@ -18,6 +20,7 @@ from claf_engine.runs.journal import read_events
 from claf_engine.terms.errors import CheckpointError, ClafError, DeviceError, NonFiniteLoss
 from claf_engine.training.losses import supcon_loss
 from claf_engine.training.run import run
+from claf_engine.training.session import Session
 from tests.engine.tiny import CPU, play, tiny_config, tiny_data, use_tiny_data, without_clock
 
 METRICS = (
@@ -550,16 +553,49 @@ def fail(directory: RunDirectory, error: type[BaseException]) -> list[ev.Event]:
         play(directory, lambda event, _: events.append(event))
     failed = events[-1]
     assert isinstance(failed, ev.RunFinished)
-    assert failed.status == "failed"
+    assert failed.status == ("diverged" if error is NonFiniteLoss else "failed")
     assert str(raised.value) in failed.reason
     return events
 
 
-def test_a_diverging_run_fails_with_the_step_and_what_to_try(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_diverging_run_says_its_step_its_newest_checkpoint_and_what_to_try(
+    new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
     nan_at(monkeypatch, 6)
-    failed = fail(new_run(), NonFiniteLoss)[-1]
+    directory = new_run()
+    failed = fail(directory, NonFiniteLoss)[-1]
     assert isinstance(failed, ev.RunFinished)
-    assert failed.reason.startswith("training diverged: the loss of step 9 is nan; resume from the last checkpoint")
+    assert failed.reason.startswith("training diverged: the loss of step 9 is nan; go back to a checkpoint")
+    assert failed.checkpoint == str(directory.checkpoints / "step-000000003.safetensors")
+    assert failed.way_back == ("features_optimizer.learning_rate=0.005",)
+    assert summarise(directory.path).status == "diverged"
+
+
+@pytest.mark.parametrize("method", ["at", "claf"])
+def test_a_probe_that_meets_a_diverged_network_first_says_that_it_diverged(
+    method: str, new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(session: Session, *_: object) -> Iterator[Pulse]:
+        yield Pulse("probe")
+        with torch.no_grad():
+            next(session.state.network.parameters()).fill_(float("inf"))
+        require_finite(session.state.network)
+
+    monkeypatch.setattr("claf_engine.training.conductor.probe_steps", broken)
+    failed = fail(new_run(method=method), NonFiniteLoss)[-1]
+    assert isinstance(failed, ev.RunFinished)
+    assert re.match(r"training diverged at step \d+: \d+ weights are infinite or NaN; go back", failed.reason)
+
+
+def test_an_error_of_a_probe_of_a_whole_network_is_no_divergence(
+    new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> Iterator[Pulse]:
+        yield Pulse("probe")
+        raise ClafError("known")
+
+    monkeypatch.setattr("claf_engine.training.conductor.probe_steps", broken)
+    fail(new_run(), ClafError)
 
 
 def test_a_failure_says_how_far_the_run_came(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:

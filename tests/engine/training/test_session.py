@@ -168,8 +168,20 @@ def test_a_loss_that_is_not_finite_is_refused_before_anything_is_stepped(value: 
 def test_a_loss_that_is_not_finite_is_told_with_its_step_and_what_to_try() -> None:
     session = tiny_session()
     session.state.cursor.step = 41
-    with pytest.raises(NonFiniteLoss, match=r"loss of step 42 is nan; resume .* with a lower learning rate"):
+    with pytest.raises(NonFiniteLoss, match=r"loss of step 42 is nan; go back to a checkpoint with a lower learning"):
         session.require_finite(float("nan"))
+
+
+def test_a_loss_that_is_not_finite_names_the_optimizer_that_would_have_stepped_on_it() -> None:
+    session = tiny_session()
+    with pytest.raises(NonFiniteLoss) as raised:
+        session.step_optimizer(ATTACK_CLASSIFIER, attack_loss(session, float("nan")), 0, 10)
+    assert raised.value.optimizers == (ATTACK_CLASSIFIER,)
+    session.optimizer(FEATURES)
+    session.optimizer(ATTACK_CLASSIFIER)
+    with pytest.raises(NonFiniteLoss) as raised:
+        session.require_finite(float("nan"))
+    assert raised.value.optimizers == (FEATURES, ATTACK_CLASSIFIER)
 
 
 def test_a_huge_loss_is_still_a_loss() -> None:

@@ -16,6 +16,7 @@ from claf_tui import cli
 from claf_tui.console.launch import ConsoleResult
 from claf_tui.reports.streams import OutputLost
 from claf_tui.runners import train as runner
+from claf_tui.screens.checkpoints.actions import ResumeRequest
 from claf_tui.words import exit_codes
 from tests.tui.commands.conftest import UseEngine
 from tests.tui.hostile import EVERYTHING
@@ -183,7 +184,7 @@ def test_a_finished_run_cannot_be_resumed(root: Path, capsys: Shown) -> None:
 
 @pytest.mark.parametrize(
     "option",
-    [["--set", "seed=1"], ["--seed", "0"], ["--preset", "demo"], ["--name", "x"], ["--data", "shapes"], ["--dry-run"]],
+    [["--seed", "0"], ["--preset", "demo"], ["--data", "shapes"], ["--dry-run"]],
 )
 def test_resuming_under_other_settings_is_refused(root: Path, capsys: Shown, option: list[str]) -> None:
     stopped_run(root)
@@ -365,7 +366,7 @@ def test_a_run_that_failed_in_the_console_says_why_and_where_more_is(
 @pytest.mark.usefixtures("_in_a_terminal")
 def test_a_checkpoint_chosen_in_the_browser_starts_over_from_there(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     older = stopped_run(root) / "checkpoints" / "step-000000010.safetensors"
-    console = Console(ConsoleResult(0, resume=older), ConsoleResult(0))
+    console = Console(ConsoleResult(0, resume=ResumeRequest(older)), ConsoleResult(0))
     monkeypatch.setattr("claf_tui.console.launch.run_console", console)
     assert train(ui=None) == 0
     first, second = console.directories

@@ -1,0 +1,38 @@
+"""The command that a person most likely wants after a run, ready to be pasted."""
+
+import shlex
+from pathlib import Path
+
+from claf_engine.events import RunFinished
+from claf_engine.runs.header import step_in_name
+from claf_tui.words.plugin_options import plugin_options
+from claf_tui.words.safe_text import safe
+
+
+def next_command(finished: RunFinished | None, run: str, folder: str | Path) -> str:
+    """What to type next.
+
+    Args:
+        finished: how the run ended; None where it broke off without a word.
+        run: what commands call it, quoted.
+        folder: the run's.
+    """
+    plugins = safe("".join(f" {shlex.quote(word)}" for word in plugin_options()), 400)
+    match finished.status if finished is not None else "failed":
+        case "finished":
+            return f"claf-tui eval {run} --eps 16/255{plugins}"
+        case "stopped":
+            return f"claf-tui train --resume {run}{plugins}"
+        case "diverged":
+            return f"claf-tui train {_way_back(finished, run, folder)}{plugins}"
+    return "claf-tui runs"
+
+
+def _way_back(finished: RunFinished | None, run: str, folder: str | Path) -> str:
+    """The options that branch off from the newest checkpoint, or that begin anew where there is none."""
+    proposed = finished.way_back if finished is not None else ()
+    settings = "".join(f" --set {shlex.quote(safe(setting, 100))}" for setting in proposed)
+    step = step_in_name(finished.checkpoint) if finished is not None and finished.checkpoint else None
+    if step is None:
+        return f"--config {shlex.quote(safe(Path(folder) / 'config.toml', 400))}{settings}"
+    return f"--resume {run} --from {step}{settings}"

@@ -86,6 +86,7 @@ class Progressed:
     """Where the run is now. Sent a few times a second, never written to disk.
 
     Fractions lie in [0, 1]; times are seconds and leave pauses out; an estimate that is not known yet is None.
+    `waited` is the share of the last seconds in which this process waited for cores that others use, or None.
     """
 
     phase: int
@@ -102,6 +103,7 @@ class Progressed:
     images_per_second: float | None
     memory_bytes: int
     step: int
+    waited: float | None = None
 
     @classmethod
     def of_activity(cls, activity: str, fraction: float) -> Self:

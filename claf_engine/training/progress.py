@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from claf_engine.compute.contention import core_time, share_waited
 from claf_engine.config import ProbeConfig, RunConfig
 from claf_engine.events import Progressed
 from claf_engine.events.ticks import Pulse
@@ -168,6 +169,8 @@ def _fraction(works: list[Work], done: Mapping[str, int]) -> float:
 
 PROGRESS_SECONDS = 0.2
 STATUS_SECONDS = 2.0
+LOAD_SECONDS = 5.0
+"""Over which waiting for a core is averaged."""
 
 
 class Pace:
@@ -181,7 +184,9 @@ class Pace:
         self._progress = Progress(works, session.state.ledger.done)
         self._last = time.monotonic()
         self._unit_seconds = 0.0
-        self._due = {"progress": 0.0, "status": 0.0}
+        self._due = {"progress": 0.0, "status": 0.0, "load": 0.0}
+        self._core_time = core_time()
+        self._waited: float | None = None
 
     def account(self) -> None:
         """Credit the time since the last call to the run, the phase, the epoch and the current unit of work."""
@@ -225,6 +230,9 @@ class Pace:
         """Where the run is now."""
         cursor, ledger = self._session.state.cursor, self._session.state.ledger
         self._progress.enter(cursor.phase)
+        if self.is_due("load", LOAD_SECONDS):
+            before, self._core_time = self._core_time, core_time()
+            self._waited = share_waited(before, self._core_time)
         epochs = self._phases[cursor.phase].epochs if cursor.phase < len(self._phases) else 0
         activity = self.activity
         return Progressed(
@@ -242,6 +250,7 @@ class Pace:
             images_per_second=self.images_per_second,
             memory_bytes=self._session.compute.memory_bytes(),
             step=cursor.step,
+            waited=self._waited,
         )
 
     def status(self, status: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from claf_engine.terms.errors import ForeignFileError
 POLL_SECONDS = 0.5
 SILENCE_SECONDS = 10.0
 """Seconds without a sign of life after which the run's lock is looked at."""
-PROGRESS_FIELDS = tuple(spec.name for spec in fields(ev.Progressed))
+PROGRESS_FIELDS = {spec.name: spec.default is MISSING for spec in fields(ev.Progressed)}
+"""Of a status file; whether earlier code wrote them too."""
 
 
 class Follower:
@@ -111,9 +112,9 @@ def here(event: ev.Event, directory: Path) -> ev.Event:
 
 def progress_of(record: Mapping[str, Any]) -> ev.Progressed | None:
     """The progress that a run's status file tells of, if any."""
-    if not all(name in record for name in PROGRESS_FIELDS):
+    if not all(name in record for name, is_always_there in PROGRESS_FIELDS.items() if is_always_there):
         return None
-    return ev.Progressed(**{name: record[name] for name in PROGRESS_FIELDS})
+    return ev.Progressed(**{name: record[name] for name in PROGRESS_FIELDS if name in record})
 
 
 def _tails(directory: Path) -> list[Tail]:

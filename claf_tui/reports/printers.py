@@ -107,7 +107,7 @@ def progress_line(progress: ev.Progressed, step: ev.StepLogged | None, state: Ru
         parts.append(f"{figures.count(progress.images_per_second)} img/s")
     parts.append(eta)
     parts.append(f"run {figures.percent(progress.run_fraction, 0)} eta {figures.duration(progress.run_remaining)}")
-    return "  ".join(parts)
+    return "  ".join(filter(None, (*parts, figures.load(progress.waited))))
 
 
 def print_events(events: Iterator[ev.Event], show: Callable[[ev.Event], None], control: Control) -> OutputLost | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from claf_engine import events as ev
+from claf_engine.compute.contention import core_time, share_waited
 from claf_engine.events.control import Control
 from claf_engine.reproduce.plan import ReproductionRequest, configs_of, make_folder
 from claf_engine.runs.foreign import STATE_CAP, read_object
@@ -82,10 +83,15 @@ def in_console(engine: ReproductionEngine, request: ReproductionRequest, log_pat
 
 
 def dry_run(request: ReproductionRequest, *, as_json: bool) -> int:
-    """List the runs that a table needs, with their estimated times; write nothing."""
+    """List the runs that a table needs, with their estimated times, and say when those were taken under load.
+
+    Nothing is written.
+    """
     from claf_engine.reproduce.forecast import forecast
 
+    before = core_time()
     runs = forecast(request)
+    waited = share_waited(before, core_time())
     seconds = sum(item.seconds for item in runs)
     if as_json:
         rows = [
@@ -98,7 +104,7 @@ def dry_run(request: ReproductionRequest, *, as_json: bool) -> int:
             }
             for item in runs
         ]
-        output.record({"runs": rows, "seconds": round(seconds, 1)})
+        output.record({"runs": rows, "seconds": round(seconds, 1), "waited": waited})
         return exit_codes.OK
     table = plain_table("row", "seed", "run", "", "time")
     for item in runs:
@@ -108,6 +114,8 @@ def dry_run(request: ReproductionRequest, *, as_json: bool) -> int:
     table.add_row("in all", "", "", "", figures.duration(seconds), style="bold")
     output.show(table)
     output.note("times are estimated from a few seconds of this machine's arithmetic; nothing was written")
+    if load := figures.load(waited):
+        output.note(f"they were taken under load ({load}), and are too long for an idle machine")
     return exit_codes.OK
 
 

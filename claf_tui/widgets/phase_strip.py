@@ -119,6 +119,9 @@ def activity_line(state: RunState, moment: Moment, width: int) -> Content:
     left = Content.assemble(
         (f" {spinner(moment.frame)} ", "$accent"), (waiting, "bold $warning"), (doing, "$foreground")
     )
+    if progress and (load := figures.load(progress.waited)):
+        busy = Content.styled(f"{load} · ", "$warning")
+        step = Content.assemble(busy, step) if width >= left.cell_length + busy.cell_length + step.cell_length else step
     if progress and width - left.cell_length - step.cell_length >= 20:
         share = progress.activity_fraction
         left = Content.assemble(left, "  ", bar(share, 12, "$secondary"), (f" {100 * share:.0f}%", "$foreground 60%"))

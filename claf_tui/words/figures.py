@@ -2,6 +2,7 @@
 
 import math
 
+from claf_engine.compute.contention import BUSY
 from claf_engine.terms.pixels import format_levels
 
 UNKNOWN = "–"
@@ -18,6 +19,13 @@ def duration(seconds: float | None) -> str:
     if days:
         return f"{days}d {hours:02d}h"
     return f"{hours}:{minutes:02d}:{seconds_left:02d}" if hours else f"{minutes}:{seconds_left:02d}"
+
+
+def load(waited: float | None) -> str:
+    """Say that others use the cores, where a process waited for more than a little of its time; else nothing."""
+    if waited is None or not BUSY <= waited <= 1:
+        return ""
+    return f"busy machine: {percent(waited, 0)} of the time without a core"
 
 
 def size(num_bytes: int) -> str:

@@ -214,6 +214,19 @@ def test_a_dry_run_lists_the_runs_with_their_times_and_writes_nothing(
     assert asked == []
 
 
+@pytest.mark.parametrize(("waited", "is_told"), [(0.4, True), (0.02, False), (None, False)])
+def test_a_dry_run_says_when_its_times_were_taken_under_load(
+    capsys: Shown, monkeypatch: pytest.MonkeyPatch, waited: float | None, is_told: bool
+) -> None:
+    monkeypatch.setattr("claf_engine.reproduce.forecast.forecast", lambda _: FORECAST)
+    monkeypatch.setattr("claf_tui.runners.reproduce.share_waited", lambda *_: waited)
+    assert reproduce("table1", "--dry-run") == 0
+    told = "taken under load (busy machine: 40% of the time without a core), and are too long for an idle machine"
+    assert (told in " ".join(capsys.readouterr().err.split())) is is_told
+    assert reproduce("table1", "--dry-run", "--json", ui=None) == 0
+    assert json.loads(capsys.readouterr().out)["waited"] == waited
+
+
 def test_a_dry_run_as_json(capsys: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("claf_engine.reproduce.forecast.forecast", lambda _: FORECAST)
     assert reproduce("table1", "--dry-run", "--json", ui=None) == 0

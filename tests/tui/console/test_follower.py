@@ -182,3 +182,12 @@ def test_without_a_terminal_a_damaged_line_is_told_and_the_rest_as_well(
     shown = capsys.readouterr().err
     assert "passed over 1 line" in shown
     assert "run finished" in shown
+
+
+def test_the_progress_of_earlier_code_is_read_too() -> None:
+    record = asdict(PROGRESS)
+    assert followed_run.progress_of(record) == PROGRESS
+    del record["waited"]
+    assert followed_run.progress_of(record) == PROGRESS
+    del record["step"]
+    assert followed_run.progress_of(record) is None

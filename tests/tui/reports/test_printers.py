@@ -8,7 +8,8 @@ import pytest
 from claf_engine import events as ev
 from claf_engine.events import records
 from claf_engine.events.control import Control
-from claf_tui.reports.printers import PROGRESS_INTERVAL, PlainPrinter, json_line
+from claf_tui.reports.printers import PROGRESS_INTERVAL, PlainPrinter, json_line, progress_line
+from claf_tui.state import RunState
 from tests.tui.hostile import EVERYTHING, HOSTILE
 from tests.tui.scripted import Script, robust_figure, run_started
 from tests.tui.scripted_methods import METHODS, played, probe, released_code
@@ -170,3 +171,8 @@ def test_a_json_line_is_the_event_s_record(capsys: pytest.CaptureFixture[str]) -
 def test_progress_is_no_json_line(capsys: pytest.CaptureFixture[str]) -> None:
     json_line(PROGRESS)
     assert capsys.readouterr().out == ""
+
+
+def test_a_line_of_progress_says_when_the_machine_is_busy() -> None:
+    idle, busy = (progress_line(replace(PROGRESS, waited=waited), None, RunState()) for waited in (0.02, 0.5))
+    assert busy == f"{idle}  busy machine: 50% of the time without a core"

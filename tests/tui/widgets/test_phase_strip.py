@@ -1,7 +1,10 @@
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
+from claf_engine import events as ev
 from claf_tui.state.moment import Moment
 from claf_tui.widgets.phase_strip import strip_lines
 from tests.tui.scripted_methods import METHODS, played
@@ -38,3 +41,15 @@ def test_a_phase_that_was_cut_short_does_not_look_done(tmp_path: Path) -> None:
     assert line.startswith(" ■ fast adversarial training")
     assert "2/4" in line
     assert "100%" not in line
+
+
+@pytest.mark.parametrize(("width", "is_told"), [(80, True), (140, True), (50, False)])
+def test_a_busy_machine_is_said_beside_the_times_where_there_is_room(tmp_path: Path, width: int, is_told: bool) -> None:
+    progress = ev.Progressed.of_activity("PGD-10 at 8/255", 0.5)
+    begun = list(islice(played(tmp_path, "at"), 4))
+    state = fold([*begun, replace(progress, waited=0.4)])
+    lines = plain(strip_lines(state, Moment("RUNNING"), width, is_compact=True))
+    assert any("busy machine: 40% of the time without a core" in line for line in lines) is is_told
+    assert all(len(line) <= width for line in lines)
+    idle = plain(strip_lines(fold([*begun, progress]), Moment("RUNNING"), width, is_compact=True))
+    assert not any("busy" in line for line in idle)

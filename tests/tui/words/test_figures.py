@@ -46,3 +46,19 @@ def test_a_distance_between_images_is_written_in_levels() -> None:
         "–",
         "–",
     ]
+
+
+@pytest.mark.parametrize(
+    ("waited", "text"),
+    [
+        (None, ""),
+        (0.0, ""),
+        (0.14, ""),
+        (0.15, "busy machine: 15% of the time without a core"),
+        (1.0, "busy machine: 100% of the time without a core"),
+        (7.0, ""),
+        (math.nan, ""),
+    ],
+)
+def test_a_load_is_told_from_where_it_matters(waited: float | None, text: str) -> None:
+    assert figures.load(waited) == text

@@ -140,7 +140,7 @@ def _subject(request: AuditRequest, opened: Opened, budget: Budget) -> Subject:
         seed=request.seed,
         batch_size=request.batch_size,
         network=opened.network,
-        train=opened.data.train,
+        train=opened.data.train if len(opened.data.train) else None,
         classifier=opened.classifier,
         surrogate=_surrogate(request, opened),
         data=opened.data.name,

@@ -10,7 +10,7 @@ from torch import nn
 from claf_engine.compute.device import Compute, choose_compute
 from claf_engine.config import DataConfig, RunConfig, RuntimeConfig
 from claf_engine.config.registry import DATA
-from claf_engine.config.sources import absolute_source
+from claf_engine.config.sources import FOLDER, absolute_source
 from claf_engine.data import Dataset, dataset_steps
 from claf_engine.data.fingerprint import SplitName
 from claf_engine.events.ticks import Pulse
@@ -103,14 +103,26 @@ def open_steps(
     runtime = config.runtime if device is None else RuntimeConfig(device=device, threads=config.runtime.threads)
     compute = choose_compute(runtime)
     images, placed = placed_images(data_config(config, wanted.source, wanted.num_train), info.run)
-    data = yield from (load_images or dataset_steps)(images, compute.device, wanted.splits)
+    splits, lacking = _splits_there(images, wanted.splits)
+    data = yield from (load_images or dataset_steps)(images, compute.device, splits)
     if wanted.source is None:
-        notices = (*placed, *compare_images(info, data, is_accepted=wanted.accepts_changed, splits=wanted.splits))
+        compared = compare_images(info, data, is_accepted=wanted.accepts_changed, splits=splits)
+        notices = (*placed, *lacking, *compared)
     else:
         require_same_classes(info, data)
-        notices = (f"measured on {data.name}, which --data names, and not on the run's own {config.data.source}",)
+        measured = f"measured on {data.name}, which --data names, and not on the run's own {config.data.source}"
+        notices = (measured, *lacking)
     compute.place(network)
     return Opened(info, config, network, classifier, compute, data, notices)
+
+
+def _splits_there(images: DataConfig, wanted: tuple[SplitName, ...]) -> tuple[tuple[SplitName, ...], tuple[str, ...]]:
+    """The splits that there are, and a sentence where training images are wanted and a folder has none."""
+    folder = Path(images.source.removeprefix(FOLDER)).expanduser()
+    if "train" not in wanted or not images.source.startswith(FOLDER) or (folder / "train").exists():
+        return wanted, ()
+    notice = f"{folder} has no train/: what is fitted on training images was not run"
+    return tuple(name for name in wanted if name != "train"), (notice,)
 
 
 def load_network(checkpoint: str | Path, classifier: str | None = None, device: str | torch.device = "cpu") -> Pipeline:

@@ -14,13 +14,14 @@ from claf_engine.audits.bench import Bench
 from claf_engine.audits.diagnostic import Check, Finding
 from claf_engine.audits.request import AuditRequest
 from claf_engine.config import RunConfig
+from claf_engine.data import Dataset, Split
 from claf_engine.evaluation.cards import find_card, home_of
 from claf_engine.evaluation.evaluate import EvaluationRequest, evaluate
 from claf_engine.events.audit import DiagnosticFound
 from claf_engine.events.ticks import Pulse
 from claf_engine.runs import list_checkpoints
 from claf_engine.terms.errors import CheckpointError, ConfigError, DataError
-from tests.engine.tiny import exhaust, finished_run, tiny_config, use_tiny_data
+from tests.engine.tiny import exhaust, finished_run, tiny_config, tiny_data, use_tiny_data
 
 Items = list[Pulse | DiagnosticFound]
 CONFIG = tiny_config(method="natural", probe={"every_epochs": 0}, evaluation={"steps": 10, "num_examples": 4})
@@ -258,3 +259,22 @@ def test_a_run_of_the_released_code_fails_at_least_epsilon_zero_and_distance(tmp
     verdicts = {item.name: item.verdict for item in report.diagnostics}
     assert (verdicts["epsilon-zero"], verdicts["distance"], report.verdict) == ("fails", "fails", "fails")
     assert report.card["worst_case"]["is_epsilon_ball"] is False
+
+
+def test_without_training_images_what_needs_them_is_not_run_and_the_rest_is(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tiny_data()
+    empty = Split(data.train.images[:0], data.train.labels[:0])
+
+    def steps(*_: object) -> Generator[Pulse, None, Dataset]:
+        yield Pulse("drawing tiny images")
+        return replace(data, train=empty)
+
+    monkeypatch.setattr("claf_engine.evaluation.subject.dataset_steps", steps)
+    _, report = audit(checkpoint, accepts_changed_data=True)
+    verdicts = {found.name: (found.verdict, found.figure) for found in report.diagnostics}
+    lacking = [name for name, (verdict, reason) in verdicts.items() if "needs training images" in reason]
+    assert lacking
+    assert all(verdicts[name][0] == "not-run" for name in lacking)
+    assert verdicts["epsilon-zero"][0] == "passes"

@@ -101,12 +101,12 @@ def branch_run(
             if (origin / file).exists():
                 shutil.copyfile(origin / file, directory.path / file)
         directory.take_over(checkpoint)
-    except (OSError, RunError) as error:
+    except BaseException as error:
         directory.discard()
         directory.close()
-        if isinstance(error, RunError):
-            raise
-        raise RunError(f"cannot copy {checkpoint} to {root}: {error.strerror}") from error
+        if isinstance(error, OSError):
+            raise RunError(f"cannot copy {checkpoint} to {root}: {error.strerror}") from error
+        raise
     return directory
 
 

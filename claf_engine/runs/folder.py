@@ -139,15 +139,7 @@ class RunDirectory:
         for copy in self._taken_over:
             with contextlib.suppress(OSError):
                 copy.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            self.checkpoints.rmdir()
-        if self.checkpoints.exists():
-            return
-        for part in PARTS:
-            with contextlib.suppress(OSError):
-                (self.path / part).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            self.path.rmdir()
+        _remove_unused(self.path)
 
     def close(self) -> None:
         """Let go of the lock."""
@@ -189,15 +181,20 @@ def create_run(root: Path, name: str, config: RunConfig, command: list[str]) -> 
     config = config.model_copy(update={"data": config.data.model_copy(update={"source": source})})
     stamp = time.strftime("%Y%m%d-%H%M%S")
     settings = settings_text(config).encode()
+    begun = {"command": command, "working_folder": os.getcwd(), "created": stamp, "created_at": time.time()}
+    path = None
     try:
         path = _make_folder(root, f"{stamp}-{name}")
         (path / "checkpoints").mkdir()
         write_atomically(path / "config.toml", settings)
-    except OSError as error:
-        raise RunError(f"cannot write to {root}: {error.strerror}; set CLAF_RUNS_DIR to another folder") from error
-    begun = {"command": command, "working_folder": os.getcwd(), "created": stamp, "created_at": time.time()}
-    _write(path / "run.json", {**begun, "folder": path.name, "versions": versions(), PLUGINS: plugin_records()})
-    return RunDirectory(path, config, is_new=True)
+        _write(path / "run.json", {**begun, "folder": path.name, "versions": versions(), PLUGINS: plugin_records()})
+        return RunDirectory(path, config, is_new=True)
+    except BaseException as error:
+        if path is not None:
+            _remove_unused(path)
+        if isinstance(error, OSError):
+            raise RunError(f"cannot write to {root}: {error.strerror}; set CLAF_RUNS_DIR to another folder") from error
+        raise
 
 
 def open_run(path: Path, *, restart: bool = False) -> RunDirectory:
@@ -310,6 +307,19 @@ def _is_same(path: Path, descriptor: int) -> bool:
         return False
     except OSError:
         return True
+
+
+def _remove_unused(path: Path) -> None:
+    """Remove our files of a run that has no checkpoints, and its folder where nothing else lies there."""
+    with contextlib.suppress(OSError):
+        (path / "checkpoints").rmdir()
+    if (path / "checkpoints").exists():
+        return
+    for part in PARTS:
+        with contextlib.suppress(OSError):
+            (path / part).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        path.rmdir()
 
 
 def _make_folder(root: Path, name: str) -> Path:

@@ -1,6 +1,5 @@
 """What every console has in common: the engine's thread, the poll, leaving, help; no screen and no file logic."""
 
-import asyncio
 import gc
 import signal
 import sys
@@ -8,6 +7,7 @@ import time
 from pathlib import Path
 from typing import ClassVar, TextIO
 
+from textual import on
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.events import Print
@@ -16,6 +16,7 @@ from textual.screen import Screen
 from claf_engine import events as ev
 from claf_engine.events.control import Control
 from claf_tui.console.bridge import Engine, EngineThread, describe
+from claf_tui.console.driver import ConsoleDriver, KeyboardLost
 from claf_tui.console.theme import THEME
 from claf_tui.console.toasts import toast_of
 from claf_tui.screens.abandon_dialog import ABANDON, AbandonScreen
@@ -30,8 +31,6 @@ SWITCH_INTERVAL = 0.001
 """Seconds after which the engine's thread yields to the console's; the default of 5 ms makes keys feel slow."""
 MAX_TOLD = 3
 """Toasts for one poll, so that the history of a watched run does not flood the screen."""
-SAVE_TIMEOUT = 60.0
-"""Seconds that a signal gives the engine to save before the process leaves anyhow."""
 
 
 def set_loaded_aside() -> None:
@@ -54,7 +53,8 @@ class ConsoleApp(App[ResumeRequest]):
         is_series: the engine may play several runs or none, so that the end of all is that it leaves.
 
     Attributes:
-        was_abandoned: whether the person left without waiting for the engine to save.
+        was_abandoned: whether the console was left without waiting for the engine to leave.
+        is_hung_up: whether the terminal is gone.
         broken_by: what was raised while the screen was drawn or a key answered, or None; it ends the console.
     """
 
@@ -79,7 +79,7 @@ class ConsoleApp(App[ResumeRequest]):
         log_file: TextIO | None = None,
         is_series: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(driver_class=ConsoleDriver)
         self.control = control
         self.thread = EngineThread(engine, control, is_series=is_series)
         self.was_abandoned = False
@@ -92,6 +92,7 @@ class ConsoleApp(App[ResumeRequest]):
         self._leaves_when_done = False
         self._has_rung = False
         self._signal: int | None = None
+        self.is_hung_up = False
 
     @property
     def home(self) -> Screen[None]:
@@ -155,6 +156,11 @@ class ConsoleApp(App[ResumeRequest]):
         """Whether work is going on in this process."""
         return not self.read_only and not self.has_ended and self.thread.is_alive
 
+    @property
+    def must_save(self) -> bool:
+        """Whether the engine has something to save that it has not saved yet, for all that is known."""
+        return not self.read_only and self.thread.is_alive and self.thread.has_begun
+
     def help_screen(self) -> HelpScreen:
         """Make the help page."""
         return HelpScreen()
@@ -165,8 +171,6 @@ class ConsoleApp(App[ResumeRequest]):
         self.theme = THEME.name
         self.push_screen(self.home)
         self.begin_capture_print(self)
-        if not self.is_headless:
-            self._handle_signals()
         self._switch_interval = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_INTERVAL)
         self.thread.start()
@@ -184,7 +188,7 @@ class ConsoleApp(App[ResumeRequest]):
 
     def poll(self) -> None:
         """Take what the engine sent, draw it, and leave when that was asked for."""
-        is_over = not self.thread.is_alive
+        must_wait = self.is_live and self.thread.has_begun
         events = self.thread.drain()
         for event in events:
             self.take(event)
@@ -202,7 +206,8 @@ class ConsoleApp(App[ResumeRequest]):
             self._frame += 1
         with self.batch_update():
             self.draw(Moment(word, self._frame, time.monotonic() - self._started))
-        if is_over and self._leaves_when_done:
+        if self.is_hung_up or (self._leaves_when_done and not must_wait):
+            self.was_abandoned = self.thread.is_alive and not self.thread.has_begun
             self.exit(return_code=self.exit_code)
 
     async def action_quit(self) -> None:
@@ -241,34 +246,30 @@ class ConsoleApp(App[ResumeRequest]):
         if not isinstance(self.screen, CheckpointBrowser):
             self.push_screen(CheckpointBrowser(self.run_directory, is_live=lambda: not self.can_resume))
 
-    def _handle_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.on_signal, number)
-        loop.add_signal_handler(signal.SIGHUP, self.on_hangup)
-
     def on_signal(self, number: int) -> None:
-        """Stop, save and leave with the signal's code; the second signal leaves at once."""
-        is_second = self._signal is not None
-        self._signal = number
-        self.control.stop()
-        if is_second or not self.is_live:
-            self._abandon(number)
-            return
-        self._leaves_when_done = True
-        self.set_timer(SAVE_TIMEOUT, lambda: self._abandon(number))
+        """Stop, save and leave with the first signal's code; may be called in any thread.
 
-    def on_hangup(self) -> None:
-        """The terminal is gone: leave it at once; whoever ran the console waits for the engine to save."""
-        self._signal = signal.SIGHUP
+        After a hang-up nobody sees the screen: it is left at the next poll, and whoever ran it waits for the engine.
+        """
+        self._signal = self._signal or number
+        self.is_hung_up |= number == signal.SIGHUP
+        self._leaves_when_done = True
         self.control.stop()
-        self.exit(return_code=exit_codes.of_signal(signal.SIGHUP))
+
+    @on(KeyboardLost)
+    def hang_up(self) -> None:
+        """Leave as after a hang-up, of which a process without a shell is not told."""
+        self.on_signal(signal.SIGHUP)
+
+    def take_rest(self) -> None:
+        """Take what the engine has told since the last poll."""
+        for event in self.thread.drain():
+            self.take(event)
 
     def _leave(self) -> None:
         """Leave by all that the engine has told, be it after the last poll."""
         self.control.stop()
-        for event in self.thread.drain():
-            self.take(event)
+        self.take_rest()
         self.exit(return_code=self.exit_code)
 
     def _abandon(self, number: int) -> None:

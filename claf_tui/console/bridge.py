@@ -86,11 +86,13 @@ class EngineThread:
     Attributes:
         error: what the engine raised, or None.
         traceback_text: its traceback, or an empty string.
+        has_begun: whether it told of more than what it loads; before that there is nothing to save.
     """
 
     def __init__(self, engine: Engine, control: Control, *, is_series: bool = False) -> None:
         self.error: BaseException | None = None
         self.traceback_text = ""
+        self.has_begun = False
         self._engine = engine
         self._control = control
         self._store = EventStore()
@@ -141,6 +143,7 @@ class EngineThread:
                 self._fail(describe(error))
 
     def _put(self, event: ev.Event) -> None:
+        self.has_begun |= not isinstance(event, ev.Progressed)
         match event:
             case ev.RunStarted() if self._is_series:
                 self._step, self._elapsed, self._owes_end = event.resumed_from_step or 0, 0.0, True

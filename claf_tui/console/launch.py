@@ -2,15 +2,20 @@
 
 import os
 import shlex
+import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from claf_engine.events.control import Control
-from claf_tui.console.base import SAVE_TIMEOUT, ConsoleApp
+from claf_tui.console.base import ConsoleApp
 from claf_tui.console.bridge import Engine, describe
+from claf_tui.console.guard import SAVE_TIMEOUT, guarded
+from claf_tui.console.keeper import TerminalKeeper, kept_terminal
 from claf_tui.console.terminal import captured_output
 from claf_tui.reports import output
 from claf_tui.screens.checkpoints.actions import ResumeRequest
@@ -51,7 +56,8 @@ def run_console(
 
     Descriptors 1 and 2 go to `log_path` meanwhile. When the engine is still at work after it was given up on, the
     process leaves at once through `leave`, because a thread inside a kernel cannot be ended any other way; the last
-    checkpoint on disk is whole.
+    checkpoint on disk is whole. It leaves so too when the console hangs (see `Guard`), and when it dies the terminal
+    is restored (see `TerminalKeeper`).
 
     Args:
         app_class: the console to show it in.
@@ -59,17 +65,22 @@ def run_console(
         control: what the engine polls.
         log_path: file for everything that other code prints; also receives the traceback of a failure.
         read_only: the work is another process's and is only watched.
-        leave: ends the process.
+        leave: ends the process; may be called in any thread.
     """
-    with captured_output(log_path) as log_file:
+    with captured_output(log_path) as (log_file, screen), kept_terminal(screen.fileno(), log_file) as keeper:
         app = app_class(engine, control, read_only=read_only, log_file=log_file)
-        request = app.run()
-        control.stop()
-        has_left = not app.was_abandoned and app.thread.join(_patience(app, read_only=read_only))
+        with guarded(app, screen, _leaving(log_file, keeper, leave)):
+            with _job_signals_kept():
+                request = app.run()
+            control.stop()
+            has_left = not app.was_abandoned and app.thread.join(_patience(app, read_only=read_only))
+            app.take_rest()
         log_file.writelines(f"{line}\n" for line in safe_lines(app.thread.traceback_text, 20_000))
         if app.broken_by is not None:
             log_file.write("".join(traceback.format_exception(app.broken_by)))
     return_code = app.return_code or (0 if app.broken_by is None else exit_codes.UNEXPECTED)
+    if app.is_hung_up:  # the screen was left before it was known how the work ends
+        return_code = app.exit_code
     if not has_left and not read_only:
         sys.stdout.flush()
         leave(return_code)
@@ -78,6 +89,31 @@ def run_console(
         resume=request,
         reason=app.reason if app.broken_by is None else f"the console broke: {describe(app.broken_by)}",
     )
+
+
+def _leaving(log_file: TextIO, keeper: TerminalKeeper | None, leave: Callable[[int], None]) -> Callable[[int], None]:
+    """What ends the process though its main thread be stuck, in anything that it may hold a lock of."""
+
+    def leave_at_once(code: int) -> None:
+        try:
+            os.write(log_file.fileno(), f"left with {code} without waiting for the screen\n".encode())
+            if keeper is not None:
+                keeper.restore()
+        finally:  # a full disk does not keep it; and what is not restored here, the keeper restores afterwards
+            leave(code)
+
+    return leave_at_once
+
+
+@contextmanager
+def _job_signals_kept() -> Iterator[None]:
+    """Undo what Textual does to signals; it leaves handlers behind that raise where no console is up."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _patience(app: ConsoleApp, *, read_only: bool) -> float:

@@ -4,26 +4,49 @@ Textual draws on file descriptor 2. C and C++ libraries and child processes writ
 and would land on the screen; so descriptors 1 and 2 point to a log file while the console is up.
 """
 
-import atexit
 import faulthandler
 import io
 import os
+import select
+import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-RESET = (
-    "\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l"  # mouse reports off
-    "\x1b[?2004l\x1b[?1004l\x1b[<u"  # bracketed paste, focus reports and extended keys off
-    "\x1b[?1049l\x1b[?25h\x1b[0m"  # main screen, cursor on, plain colours
-)
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+KEYBOARD = 0
+"""Descriptor that Textual reads from, and whose modes it changes."""
+
+
+class Screen(io.FileIO):
+    """The terminal as it is written to: one that is gone takes everything, and one that is full is waited for.
+
+    An error would end Textual's writing thread, and then its full queue would hold the screen's loop for ever.
+
+    Attributes:
+        is_lost: whether something could not be written.
+    """
+
+    is_lost = False
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        """Write what the terminal takes at once, of what is gone everything; gives the number of bytes."""
+        try:
+            while (number := super().write(data)) is None:  # another program has set the terminal not to wait
+                select.select([], [self], [])
+        except OSError:
+            self.is_lost = True
+            return memoryview(data).nbytes
+        return number
 
 
 @contextmanager
-def captured_output(log_path: Path) -> Iterator[TextIO]:
+def captured_output(log_path: Path) -> Iterator[tuple[TextIO, Screen]]:
     """Send descriptors 1 and 2 to a log file while the console owns the terminal, and undo it.
 
     The console itself keeps drawing: `sys.__stdout__` and `sys.__stderr__` become duplicates of the terminal.
@@ -32,43 +55,28 @@ def captured_output(log_path: Path) -> Iterator[TextIO]:
         log_path: is appended to; created with its folder when missing.
 
     Yields:
-        The log file, line buffered.
+        The log file, line buffered, and what Textual draws on.
     """
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1) as log_file:
         _flush()
         kept = sys.__stdout__, sys.__stderr__
-        terminal_out, terminal_err = (os.fdopen(os.dup(number), "w", encoding="utf-8") for number in (1, 2))
-        restore = _restorer(terminal_err)
-        atexit.register(restore)
+        screen = Screen(os.dup(2), "w")
+        terminal_out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        terminal_err = io.TextIOWrapper(io.BufferedWriter(screen), encoding="utf-8")
         try:
             _replace_standard(terminal_out, terminal_err)
             os.dup2(log_file.fileno(), 1)
             os.dup2(log_file.fileno(), 2)
             with _faults_to(log_file), _warnings_to(log_file):
-                yield log_file
+                yield log_file, screen
         finally:
             _flush()
             os.dup2(terminal_out.fileno(), 1)
             os.dup2(terminal_err.fileno(), 2)
             _replace_standard(*kept)
-            atexit.unregister(restore)
             _close(terminal_out)
             _close(terminal_err)
-
-
-def reset(stream: TextIO) -> None:
-    """Bring a terminal back to plain text; does nothing when the stream is no terminal or is gone."""
-    try:
-        if stream.isatty():
-            stream.write(RESET)
-            stream.flush()
-    except (OSError, ValueError):
-        return  # the terminal hung up, or the stream is closed: there is nothing left to bring back
-
-
-def _restorer(stream: TextIO) -> Callable[[], None]:
-    return lambda: reset(stream)
 
 
 def _replace_standard(out: TextIO | None, err: TextIO | None) -> None:
@@ -92,11 +100,14 @@ def _flush() -> None:
 
 @contextmanager
 def _faults_to(log_file: TextIO) -> Iterator[None]:
+    """Write where each thread is to the log file when a fault or SIGQUIT ends the process."""
     was_enabled = faulthandler.is_enabled()
     faulthandler.enable(file=log_file)
+    faulthandler.register(signal.SIGQUIT, file=log_file, chain=True)
     try:
         yield
     finally:
+        faulthandler.unregister(signal.SIGQUIT)
         faulthandler.disable()
         if was_enabled:
             _enable_faults()

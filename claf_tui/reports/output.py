@@ -5,6 +5,7 @@ Foreign strings are cleaned before they get here by whoever builds a table, and 
 
 import json
 import os
+import select
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
@@ -46,8 +47,14 @@ def note(line: str) -> None:
 
 def note_from_signal(line: str) -> None:
     """Write one line from a signal handler, which may have interrupted a write to the buffered stream."""
+    write_unwaited(f"{line}\n".encode())
+
+
+def write_unwaited(data: bytes) -> None:
+    """Write to stderr what its reader takes at once, if there is one; for what must not wait for a stopped terminal."""
     with suppress(OSError):
-        os.write(2, f"{line}\n".encode())
+        if select.select([], [2], [], 0)[1]:
+            os.write(2, data)
 
 
 def text(lines: str) -> None:

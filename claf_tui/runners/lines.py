@@ -1,8 +1,9 @@
 """Plays an engine without a console: in this thread, as lines, with signals that stop it."""
 
 import contextlib
+import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from claf_engine import events as ev
@@ -10,19 +11,22 @@ from claf_engine.events.control import Control
 from claf_engine.terms.errors import ClafError
 from claf_tui.console.bridge import Engine
 from claf_tui.reports.printers import print_events
-from claf_tui.runners.signals import stopping_signals
+from claf_tui.runners.signals import Received, stopping_signals
 
 LOG = "console.log"
 """File of a folder for tracebacks, and for what other code prints while a console is up."""
 
 
-def play_in_lines(engine: Engine, show: Callable[[ev.Event], None], log_path: Path) -> int | None:
+def play_in_lines(
+    engine: Engine, show: Callable[[ev.Event], None], log_path: Path, leave: Callable[[int], None] = os._exit
+) -> int | None:
     """Play an engine to its end and show every event; a signal stops it.
 
     Args:
         engine: makes the events.
         show: prints one.
         log_path: file that receives the traceback of what nobody expected.
+        leave: ends the process at a signal that is not to be waited for.
 
     Returns:
         The number of the first signal that came, or None.
@@ -32,9 +36,9 @@ def play_in_lines(engine: Engine, show: Callable[[ev.Event], None], log_path: Pa
         Exception: what the engine raises; when a user cannot cause it, with a note that names the log.
     """
     control = Control()
-    with stopping_signals(control) as received:
+    with stopping_signals(control, leave) as received:
         try:
-            lost = print_events(engine(control), show, control)
+            lost = print_events(_noting_begin(engine(control), received), show, control)
         except ClafError:
             raise
         except Exception as error:
@@ -44,6 +48,12 @@ def play_in_lines(engine: Engine, show: Callable[[ev.Event], None], log_path: Pa
     if lost is not None and received.number is None:
         raise lost
     return received.number
+
+
+def _noting_begin(events: Iterator[ev.Event], received: Received) -> Iterator[ev.Event]:
+    for event in events:
+        received.has_begun |= not isinstance(event, ev.Progressed)
+        yield event
 
 
 def _keep_traceback(error: Exception, log_path: Path) -> None:

@@ -1,12 +1,13 @@
 """What signals do where no console handles them.
 
-A run in lines is asked to save and leave by the first and ended by the second; every other command just leaves, but
-through its clean-up, so that a progress bar gives the cursor back.
+A run in lines is asked to save and leave by the first and ended by the second, or by the first where it has nothing to
+save yet; every other command just leaves, but through its clean-up, so that a progress bar gives the cursor back.
 """
 
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,20 +18,34 @@ from claf_tui.reports import output
 from claf_tui.words import exit_codes
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-LEAVING = (signal.SIGTERM, signal.SIGHUP)
-"""Ctrl+c is not among them: it is an exception already."""
+CURSOR_ON = b"\x1b[?25h"
+LEAVING_SECONDS = 1.5
+"""Seconds that the clean-up of a command gets, which writes nothing that takes longer."""
 
 
 @dataclass
 class Received:
-    """The first signal that came, if any."""
+    """What came so far.
+
+    Attributes:
+        number: the first signal, or None.
+        is_insisted: whether one of them was somebody's wish; a hang-up is nobody's, and a terminal that goes away sends
+            several.
+        has_begun: whether the run has told of more than what it loads; before that there is nothing to save.
+    """
 
     number: int | None = None
+    is_insisted: bool = False
+    has_begun: bool = False
 
 
 @contextmanager
-def stopping_signals(control: Control) -> Iterator[Received]:
+def stopping_signals(control: Control, leave: Callable[[int], None] = os._exit) -> Iterator[Received]:
     """Let ctrl+c, termination and hang-up stop the run; what was ignored before (as by nohup) stays ignored.
+
+    Args:
+        control: what the run polls.
+        leave: ends the process with an exit code.
 
     Yields:
         Which signal came.
@@ -38,11 +53,15 @@ def stopping_signals(control: Control) -> Iterator[Received]:
     received = Received()
 
     def stop(number: int, _frame: FrameType | None) -> None:
+        is_wish = number != signal.SIGHUP
+        if not received.has_begun or (is_wish and received.is_insisted):
+            leave(exit_codes.of_signal(number))
+        received.is_insisted |= is_wish
         if received.number is not None:
-            os._exit(exit_codes.of_signal(number))
+            return
         received.number = number
-        output.note_from_signal("stopping: finishes the step and saves; a second signal leaves at once")
         control.stop()
+        output.note_from_signal("stopping: finishes the step and saves; a second signal leaves at once")
 
     with _handled(STOPPING, stop):
         yield received
@@ -50,13 +69,29 @@ def stopping_signals(control: Control) -> Iterator[Received]:
 
 @contextmanager
 def leaving_signals() -> Iterator[None]:
-    """Let termination and hang-up raise `SystemExit` with their exit code."""
+    """Let a signal raise `KeyboardInterrupt` or `SystemExit` with its exit code, and end the process soon in any case.
+
+    The exception may be raised where Python can only drop it, as in the callback of a weak reference.
+    """
 
     def leave(number: int, _frame: FrameType | None) -> None:
+        last_resort = threading.Timer(LEAVING_SECONDS, _leave_uncleaned, [exit_codes.of_signal(number)])
+        last_resort.daemon = True
+        last_resort.start()
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
         sys.exit(exit_codes.of_signal(number))
 
-    with _handled(LEAVING, leave):
+    with _handled(STOPPING, leave):
         yield
+
+
+def _leave_uncleaned(code: int) -> None:
+    try:
+        if os.isatty(2):
+            output.write_unwaited(CURSOR_ON)
+    finally:
+        os._exit(code)
 
 
 @contextmanager

@@ -59,9 +59,14 @@ class RunEngine:
             yield event
 
     def discard_unstarted(self) -> None:
-        """Remove the folder of a new run that failed before it began, such as for want of its images."""
-        if self.finished is not None and self.finished.has_failed and not self.has_started:
+        """Remove the folder of a new run that did not begin, such as for want of its images, or that was left so."""
+        if not self.has_started:
             self.directory.discard()
+
+    def leave(self, code: int) -> None:
+        """End the process in any thread, whatever the others do."""
+        self.discard_unstarted()
+        os._exit(code)
 
 
 def begin(config: RunConfig, name: str | None, command: Sequence[str]) -> runs.RunDirectory:
@@ -158,8 +163,12 @@ def train_in(open_directory: Callable[[], runs.RunDirectory], asked_ui: str) -> 
     ui = choose_ui(asked_ui)
     while True:
         directory = open_directory()
+        engine = RunEngine(directory)
         try:
-            outcome = in_console(directory) if ui == "tui" else in_lines(directory, ui)
+            outcome = in_console(engine) if ui == "tui" else in_lines(engine, ui)
+        except (KeyboardInterrupt, SystemExit):
+            engine.discard_unstarted()
+            raise
         finally:
             directory.close()
         if outcome.resume is None:
@@ -174,14 +183,14 @@ def asked_way(request: "ResumeRequest") -> tuple[WayOn, list[str]]:
     return WayOn(chosen, changes=request.changes), ["claf-tui", "train", "--resume", chosen, *settings]
 
 
-def in_console(directory: runs.RunDirectory) -> RunOutcome:
+def in_console(engine: RunEngine) -> RunOutcome:
     """Train in the live console and leave a summary in the terminal."""
     from claf_tui.console.launch import run_console, tell_failure
     from claf_tui.console.train_app import TrainingApp
 
-    engine = RunEngine(directory)
+    directory = engine.directory
     log_path = directory.path / LOG
-    result = run_console(TrainingApp, engine, Control(), log_path=log_path)
+    result = run_console(TrainingApp, engine, Control(), log_path=log_path, leave=engine.leave)
     if result.resume is not None:
         return RunOutcome(result.return_code, result.resume)
     tell_failure(result, log_path if engine.has_started else None)
@@ -191,12 +200,12 @@ def in_console(directory: runs.RunDirectory) -> RunOutcome:
     return RunOutcome(result.return_code)
 
 
-def in_lines(directory: runs.RunDirectory, ui: Ui) -> RunOutcome:
+def in_lines(engine: RunEngine, ui: Ui) -> RunOutcome:
     """Train in this thread and print what happens."""
-    engine = RunEngine(directory)
+    directory = engine.directory
     show = printers.json_line if ui == "jsonl" else printers.PlainPrinter()
     try:
-        ending = exit_codes.Ending(signal=play_in_lines(engine, show, directory.path / LOG))
+        ending = exit_codes.Ending(signal=play_in_lines(engine, show, directory.path / LOG, engine.leave))
     except ClafError as error:
         output.error(str(error))
         engine.discard_unstarted()

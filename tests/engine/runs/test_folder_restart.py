@@ -85,6 +85,26 @@ def test_checkpoints_that_cannot_be_written_are_told_before_training(
     assert list((folder / "checkpoints").iterdir()) == []
 
 
+@pytest.mark.parametrize("broken", ["write_atomically", "RunDirectory"])
+def test_a_new_run_that_is_broken_off_while_it_is_made_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    seen: list[list[Path]] = []
+
+    def break_off(*_: object, **__: object) -> None:
+        seen.append(list(tmp_path.rglob("*")))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"claf_engine.runs.folder.{broken}", break_off)
+        with pytest.raises(KeyboardInterrupt):
+            create_run(tmp_path, "demo", CONFIG, [])
+    assert seen[0], "the folder must be half made in this test"
+    assert list(tmp_path.iterdir()) == []
+    create_run(tmp_path, "demo", CONFIG, []).close()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_discarding_a_new_run_removes_what_was_made_for_it(run: RunDirectory) -> None:
     run.write_status({"status": "failed"})
     run.discard()

@@ -1,7 +1,7 @@
 import json
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -332,7 +332,13 @@ class Console:
         self.directories: list[Path] = []
 
     def __call__(
-        self, _app_class: object, engine: runner.RunEngine, control: Control, *, log_path: Path
+        self,
+        _app_class: object,
+        engine: runner.RunEngine,
+        control: Control,
+        *,
+        log_path: Path,
+        leave: Callable[[int], None],
     ) -> ConsoleResult:
         list(engine(control))
         self.directories.append(engine.directory.path)

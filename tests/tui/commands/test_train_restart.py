@@ -68,4 +68,4 @@ def test_restart_without_a_run_is_wrong_usage(capsys: Shown) -> None:
 def test_restart_of_a_file_is_wrong_usage(root: Path, capsys: Shown) -> None:
     file = stopped_run(root) / "checkpoints" / "step-000000010.safetensors"
     assert cli.run(["train", "--resume", str(file), "--restart"]) == 2
-    assert "name the run, not a file" in capsys.readouterr().err
+    assert "name the run and nothing else" in capsys.readouterr().err

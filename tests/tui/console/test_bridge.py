@@ -156,6 +156,16 @@ def test_progress_of_one_row_never_comes_after_the_table_has_moved_on() -> None:
     assert store.drain() == [progressed(1), table(waiting_rows(), 1)]
 
 
+def test_an_engine_has_begun_when_it_tells_of_more_than_what_it_loads(tmp_path: Path) -> None:
+    loading = [ev.Progressed.of_activity("drawing training shapes", share / 4) for share in range(4)]
+    silent = EngineThread(lambda _: iter(loading), Control(), is_series=True)
+    silent.start()
+    assert silent.join(HANG)
+    assert not silent.has_begun
+    begun, _ = run(lambda _: iter([*loading, run_started(tmp_path)]))
+    assert begun.has_begun
+
+
 def test_an_engine_has_left_when_its_last_event_was_taken() -> None:
     thread = EngineThread(lambda _: iter([ev.RunFinished("finished", 1, 1.0)]), Control())
     assert not thread.has_left

@@ -1,111 +1,17 @@
 """The console in a real terminal: a process of its own on a pseudo-terminal."""
 
-import fcntl
+import io
 import os
 import pty
-import select
 import signal
-import struct
 import subprocess
 import sys
-import termios
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import threading
 from pathlib import Path
 
-import psutil
-import pyte
-
-from claf_tui.console import terminal
+from claf_tui.console.terminal import Screen
 from tests.tui.consoles import HANG
-
-LAUNCH = """
-import fcntl, os, sys, termios, time
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-from pathlib import Path
-from claf_engine.events.control import Control
-from claf_tui.console.launch import run_console
-from claf_tui.console.train_app import TrainingApp
-from tests.tui.scripted import Script
-folder = Path(sys.argv[1])
-script = Script(folder / "run", holds_at=600)
-def engine(control):
-    os.write(2, b"NOISE FROM C\\n")
-    for number, event in enumerate(script(control)):
-        if number == 20:
-            os.write(1, b"MORE NOISE\\n")
-        yield event
-        while "deaf" in sys.argv:
-            time.sleep(0.05)
-result = run_console(TrainingApp, engine, Control(), log_path=folder / "console.log")
-(folder / "result").write_text(repr(result))
-sys.exit(result.return_code)
-"""
-
-
-class Terminal:
-    """A pseudo-terminal of 80 x 24 with a process on it."""
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        self.master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", LAUNCH, str(folder), *arguments],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            start_new_session=True,
-            env={**os.environ, "TERM": "xterm-256color", "PYTHONPATH": os.getcwd()},
-        )
-        os.close(slave)
-        self.written = b""
-        self.screen = pyte.Screen(80, 24)
-        self.stream = pyte.ByteStream(self.screen)
-
-    def read(self, seconds: float) -> None:
-        """Take what the process writes, for a while."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if not select.select([self.master], [], [], 0.02)[0]:
-                continue
-            try:
-                data = os.read(self.master, 65536)
-            except OSError:
-                return
-            self.written += data
-            self.stream.feed(data.replace(b"\x1b[?2026$p", b"").replace(b"\x1b[>1u", b"").replace(b"\x1b[<u", b""))
-
-    def until(self, text: str) -> float:
-        """Wait until the screen shows a text; gives the seconds of processor time that the process took to it."""
-        deadline = time.monotonic() + HANG
-        while time.monotonic() < deadline:
-            self.read(0.03)
-            if text in "\n".join(self.screen.display):
-                used = psutil.Process(self.process.pid).cpu_times()
-                return used.user + used.system
-        raise AssertionError("\n".join(self.screen.display))
-
-    def left_with(self) -> int:
-        """Wait for the process to leave and give its exit status."""
-        deadline = time.monotonic() + HANG
-        while self.process.poll() is None and time.monotonic() < deadline:
-            self.read(0.05)
-        self.read(0.05)
-        return self.process.wait(1)
-
-
-@contextmanager
-def console_in_terminal(folder: Path, *arguments: str) -> Iterator[Terminal]:
-    shown = Terminal(folder, *arguments)
-    try:
-        yield shown
-    finally:
-        if shown.process.poll() is None:
-            shown.process.kill()
-        shown.process.wait()
-        with suppress(OSError):
-            os.close(shown.master)
+from tests.tui.pseudo_terminal import console_in_terminal
 
 
 def test_sigterm_saves_restores_the_terminal_and_tells_its_code(tmp_path: Path) -> None:
@@ -125,7 +31,7 @@ def test_sigterm_saves_restores_the_terminal_and_tells_its_code(tmp_path: Path) 
 def test_a_terminal_that_goes_away_lets_the_run_save(tmp_path: Path) -> None:
     with console_in_terminal(tmp_path) as shown:
         shown.until("RUNNING")
-        os.close(shown.master)
+        shown.go_away()
         assert shown.process.wait(HANG) == 129
     assert "return_code=129" in (tmp_path / "result").read_text()
     assert list((tmp_path / "run" / "checkpoints").iterdir())
@@ -133,7 +39,8 @@ def test_a_terminal_that_goes_away_lets_the_run_save(tmp_path: Path) -> None:
 
 def test_the_first_picture_comes_soon_and_q_leaves_with_nothing_lost(tmp_path: Path) -> None:
     with console_in_terminal(tmp_path) as shown:
-        assert shown.until("claf-tui") < 5
+        shown.until("claf-tui")
+        assert shown.used < 5
         shown.until("RUNNING")
         os.write(shown.master, b"q")
         shown.until("leave?")
@@ -171,8 +78,37 @@ def test_captured_output_goes_to_the_file_and_comes_back(tmp_path: Path) -> None
     assert "three" in log.read_text()
 
 
-def test_resetting_a_stream_that_is_no_terminal_writes_nothing(tmp_path: Path) -> None:
-    with (tmp_path / "file").open("w") as stream:
-        terminal.reset(stream)
-    terminal.reset(stream)
-    assert (tmp_path / "file").read_text() == ""
+def drawn_on(screen: Screen, text: str) -> None:
+    stream = io.BufferedWriter(screen)
+    stream.write(text.encode())
+    stream.flush()
+    stream.detach()
+
+
+def test_a_screen_that_is_gone_takes_what_is_drawn_and_is_known_to_be_gone() -> None:
+    reading, writing = os.pipe()
+    screen = Screen(writing, "w")
+    drawn_on(screen, "seen")
+    assert (os.read(reading, 9), screen.is_lost) == (b"seen", False)
+    os.close(reading)
+    drawn_on(screen, "unseen")
+    assert screen.is_lost
+    screen.close()
+
+
+def test_a_screen_that_another_program_set_not_to_wait_is_waited_for() -> None:
+    master, slave = pty.openpty()
+    os.set_blocking(slave, False)
+    picture = "x" * 100_000
+    unguarded = os.write(slave, picture.encode())
+    assert 0 < unguarded < len(picture), "the terminal must be full in this test"
+    screen = Screen(slave, "w")
+    drawing = threading.Thread(target=drawn_on, args=(screen, picture))
+    drawing.start()
+    taken = 0
+    while taken < unguarded + len(picture):
+        taken += len(os.read(master, 65536))
+    drawing.join(HANG)
+    assert not screen.is_lost
+    screen.close()
+    os.close(master)

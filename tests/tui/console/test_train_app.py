@@ -234,16 +234,28 @@ async def test_a_signal_saves_and_leaves_with_its_code(tmp_path: Path) -> None:
     assert not app.was_abandoned
 
 
-async def test_a_second_signal_leaves_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_begun", [False, True])
+async def test_only_an_engine_that_has_begun_is_waited_for(tmp_path: Path, has_begun: bool) -> None:
+    loading = ev.Progressed.of_activity("drawing training shapes", 0.5)
+    engine = held(tmp_path, saves=False) if has_begun else Held(loading, saves=False)
+    async with console(engine) as (app, pilot):
+        await until(lambda: app.state.run if has_begun else app.state.progress)
+        await pilot.press("q", "y")
+        await (until(lambda: "STOPPING" in screen_text(app)) if has_begun else until(lambda: not app.is_running))
+        assert (app.is_running, app.was_abandoned) == (has_begun, not has_begun)
+        engine.saves = True
+
+
+async def test_after_a_hang_up_the_screen_waits_for_nothing(tmp_path: Path) -> None:
     engine = held(tmp_path, saves=False)
     async with console(engine) as (app, _):
         await until(lambda: app.state.run)
-        app.on_signal(signal.SIGTERM)
-        app.on_signal(signal.SIGTERM)
+        app.on_signal(signal.SIGHUP)
         await until(lambda: not app.is_running)
-        assert app.was_abandoned
+        assert app.is_hung_up
+        assert not app.was_abandoned
         engine.saves = True
-    assert app.return_code == 143
+    assert app.return_code == 129
 
 
 @pytest.mark.parametrize("size", [(80, 24), (140, 45)])
@@ -343,5 +355,6 @@ async def test_starting_and_leaving_over_and_over_leaves_nothing_behind(tmp_path
     for number in range(4):
         async with console(Script(tmp_path / str(number), delay=0.001), (80, 24)) as (app, _):
             await asyncio.sleep(0.03 * number)
-            app.on_hangup()
+            app.on_signal(signal.SIGHUP)
+            await until(lambda: not app.is_running)
         assert app.return_code == 129

@@ -1,13 +1,18 @@
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from claf_engine.events.ticks import Pulse
 from claf_tui.reports import output, runs
+from tests.tui.consoles import HANG
 from tests.tui.hostile import EVERYTHING, HOSTILE
 
 Shown = pytest.CaptureFixture[str]
@@ -56,6 +61,21 @@ def test_a_note_goes_to_stderr(capsys: Shown) -> None:
 def test_a_note_from_a_signal_handler_bypasses_the_buffers(capfd: Shown) -> None:
     output.note_from_signal("stopping")
     assert capfd.readouterr().err == "stopping\n"
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+def test_a_note_from_a_signal_waits_for_no_reader(is_full: bool) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while is_full:
+            os.write(writing, bytes(4096))
+    os.set_blocking(writing, True)
+    code = "from claf_tui.reports import output; output.note_from_signal('stopping')"
+    subprocess.run([sys.executable, "-c", code], stderr=writing, check=True, timeout=HANG)
+    os.close(writing)
+    with open(reading, "rb") as reader:
+        assert (b"stopping" in reader.read()) == (not is_full)
 
 
 def test_a_record_is_ascii_json_on_stdout(capsys: Shown) -> None:
@@ -115,7 +135,7 @@ def test_an_error_inside_the_steps_brings_the_cursor_back(monkeypatch: pytest.Mo
 
 def test_output_is_the_only_module_that_prints() -> None:
     folder = Path(output.__file__).parents[1]
-    printing = re.compile(r"sys\.std(out|err)\.write|(?<!\w)print\(|os\.write\(")
+    printing = re.compile(r"sys\.std(out|err)\.write|(?<!\w)print\(|os\.write\([12],")
     found = {path.name for path in folder.rglob("*.py") if printing.search(path.read_text())}
     assert found == {"output.py"}
 

@@ -4,13 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from claf_engine.events.control import Control
 from claf_engine.runs import list_runs
-from claf_tui.runners.signals import LEAVING, STOPPING, stopping_signals
+from claf_tui.runners.signals import STOPPING, stopping_signals
 from tests.tui.consoles import HANG
 
 LAUNCH = """
@@ -22,6 +23,9 @@ from claf_engine.events import records
 from tests.tui.scripted import Script
 def run(directory, control):
     may_end = Path(os.environ["CLAF_RUNS_DIR"]) / "may-end"
+    while "loading" in sys.argv:
+        yield ev.Progressed.of_activity("drawing training shapes", 0.5)
+        time.sleep(0.02)
     for event in Script(directory.path, holds_at=None if "short" in sys.argv else 50)(control):
         if isinstance(event, ev.RunFinished):
             directory.write_status(records.to_record(event))
@@ -36,8 +40,8 @@ cli.main(["train", "--preset", "smoke", "--ui", "plain"])
 """
 
 
-def started(root: Path, *arguments: str, before: str = "") -> subprocess.Popen[str]:
-    """A run that has begun to train."""
+def started(root: Path, *arguments: str, before: str = "", sign: str = "phase begins") -> subprocess.Popen[str]:
+    """A run that has told a sign of its life."""
     process = subprocess.Popen(
         [sys.executable, "-c", before + LAUNCH, *arguments],
         env={**os.environ, "CLAF_RUNS_DIR": str(root), "PYTHONPATH": os.getcwd()},
@@ -46,7 +50,7 @@ def started(root: Path, *arguments: str, before: str = "") -> subprocess.Popen[s
         text=True,
     )
     assert process.stderr is not None
-    while "phase begins" not in process.stderr.readline():
+    while sign not in process.stderr.readline():
         assert process.poll() is None
     return process
 
@@ -73,6 +77,52 @@ def test_a_second_signal_leaves_at_once(tmp_path: Path) -> None:
     assert process.returncode == 130
 
 
+@pytest.mark.parametrize("number", STOPPING)
+def test_a_signal_before_the_run_has_begun_leaves_at_once_and_nothing_behind(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    process = started(tmp_path, "loading", sign="drawing training")
+    assert [run.status for run in list_runs(tmp_path)] == ["starting"]
+    process.send_signal(number)
+    out, err = process.communicate(timeout=HANG)
+    assert process.returncode == 128 + number
+    assert "Traceback" not in out + err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_hang_up_never_counts_as_the_second_signal(tmp_path: Path) -> None:
+    process = started(tmp_path, "deaf")
+    for number in (signal.SIGHUP, signal.SIGHUP, signal.SIGTERM, signal.SIGHUP):
+        process.send_signal(number)
+        time.sleep(0.3)
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=HANG)
+    assert process.returncode == 143
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_a_command_that_the_exception_of_a_signal_is_lost_on_leaves_all_the_same(number: signal.Signals) -> None:
+    code = (
+        "import time\n"
+        "from claf_tui.runners.signals import leaving_signals\n"
+        "class Loses:\n"
+        "    def __del__(self):\n"
+        "        print('at work', flush=True); time.sleep(60)\n"
+        "with leaving_signals():\n"
+        "    Loses()\n"
+        "    print('goes on', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "at work\n"
+    process.send_signal(number)
+    assert process.stdout.readline() == "goes on\n", "the exception must be lost in this test"
+    _, err = process.communicate(timeout=HANG)
+    assert process.returncode == 128 + number
+    assert "Exception ignored" in err
+
+
 def test_a_hang_up_that_was_ignored_before_stays_ignored(tmp_path: Path) -> None:
     process = started(tmp_path, "short", before="import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n")
     process.send_signal(signal.SIGHUP)
@@ -81,7 +131,7 @@ def test_a_hang_up_that_was_ignored_before_stays_ignored(tmp_path: Path) -> None
     assert process.returncode == 0
 
 
-@pytest.mark.parametrize("number", [*LEAVING, signal.SIGINT])
+@pytest.mark.parametrize("number", STOPPING)
 def test_another_command_leaves_through_its_clean_up(number: signal.Signals) -> None:
     code = (
         "import sys, time, claf_engine.runs\n"

@@ -1,7 +1,7 @@
 """Whether the images are those that a checkpoint was trained with, and the settings those that a run goes on with."""
 
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from claf_engine.config import DataConfig, RunConfig
@@ -14,6 +14,7 @@ from claf_engine.runs.folder import flat_settings
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.runs.trained import setting_changes, settings_of
 from claf_engine.terms.errors import CheckpointError, DataError, RunError
+from claf_engine.training.methods import Phase
 from claf_engine.training.state import TrainState
 
 DRAWN = "shapes"
@@ -110,6 +111,32 @@ def require_same_settings(info: CheckpointInfo, config: RunConfig, branch: Branc
             f"{'; '.join(changes.values())}; put these values back, or begin a new run with "
             f"`claf-tui train --config {shlex.quote(str(file))}`"
         )
+
+
+def begin_branch(state: TrainState, phases: Sequence[Phase], branch: Branch) -> tuple[str, ...]:
+    """Let what a branch changes count from its first step on, and say what that undoes.
+
+    A live edit of the learning rate or of the interval of probes, made before the checkpoint, would change the value
+    that the branch names.
+
+    Args:
+        state: of the checkpoint that the branch begins at; changed here.
+        phases: of the branch.
+        branch: what it changes.
+
+    Returns:
+        Notices: where the branch comes from, and what became of what was there.
+    """
+    notices = [branch.describe()]
+    ledger, cursor = state.ledger, state.cursor
+    if any(key.endswith("learning_rate") for key in branch.settings) and ledger.learning_rate_factor != 1:
+        notices.append(f"the learning rate had been edited to {ledger.learning_rate_factor:.4g} times its own; no more")
+        ledger.learning_rate_factor = 1.0
+    if "probe.every_epochs" in branch.settings:
+        ledger.probe_every = None
+    if cursor.phase < len(phases) and cursor.epoch > (phase := phases[cursor.phase]).epochs:
+        notices.append(f"{cursor.epoch} epochs of {phase.title} are done, more than its {phase.epochs}: it ends here")
+    return tuple(notices)
 
 
 def fit_to_images(state: TrainState, num_train: int, info: CheckpointInfo, *, is_accepted: bool) -> None:

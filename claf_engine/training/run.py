@@ -24,7 +24,13 @@ from claf_engine.runs.journal import Journal
 from claf_engine.terms.errors import CheckpointError, ClafError, DeviceError, NonFiniteLoss
 from claf_engine.training.checkpoint import load_checkpoint, restore_state
 from claf_engine.training.conductor import Conductor
-from claf_engine.training.identity import compare_images, fit_to_images, placed_images, require_same_settings
+from claf_engine.training.identity import (
+    begin_branch,
+    compare_images,
+    fit_to_images,
+    placed_images,
+    require_same_settings,
+)
 from claf_engine.training.methods import Phase, feature_epochs, phases_of
 from claf_engine.training.progress import Pace, plan_work
 from claf_engine.training.saving import newest_sound, require_room
@@ -170,7 +176,8 @@ def _train(directory: RunDirectory, control: Control, journal: Journal) -> Itera
     for text in (*data.notices, *_class_notices(data), *damaged, *notices, *told, *directory.notices):
         yield ev.Notice("warning", text, state.cursor.step)
     if branch is not None and start is not None and branch.begins_at(start):
-        yield ev.Notice("info", branch.describe(), start.step)
+        for text in begin_branch(state, phases, branch):
+            yield ev.Notice("info", text, start.step)
     if set_aside:
         text = f"the run begins anew at step 0; its earlier records are kept in {' and '.join(set_aside)}"
         yield ev.Notice("warning", text, 0)

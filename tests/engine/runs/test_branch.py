@@ -10,7 +10,7 @@ import pytest
 from claf_engine import events as ev
 from claf_engine.config.presets import Override, parse_override
 from claf_engine.events.control import Control
-from claf_engine.runs import list_checkpoints, open_run, read_config
+from claf_engine.runs import create_run, list_checkpoints, open_run, read_config
 from claf_engine.runs.branch import branch_run, changed_settings, recorded_branch
 from claf_engine.runs.folder import settings_text
 from claf_engine.runs.header import read_info
@@ -245,3 +245,64 @@ def test_a_record_that_tells_no_branch_is_none_that_changes_anything(tmp_path: P
     (tmp_path / "run.json").write_text(json.dumps(record))
     branch = recorded_branch(tmp_path)
     assert branch is None or (branch.step, branch.settings, branch.told) == (-1, {}, ())
+
+
+def edited(root: Path) -> Path:
+    """A run whose learning rate and probe interval a person has edited live, before its last checkpoint."""
+    directory = create_run(root, "edited", tiny_config(method="natural", supervised__epochs=4), [])
+
+    def steer(event: ev.Event, control: Control) -> None:
+        if isinstance(event, ev.StepLogged) and event.step == 2:
+            control.edit("learning_rate", event.learning_rate / 8)
+            control.edit("probe.every_epochs", 3)
+        if isinstance(event, ev.StepLogged) and event.step == 5:
+            control.stop()
+
+    play(directory, steer)
+    return directory.path
+
+
+def first_rate(events: list[ev.Event]) -> float:
+    return next(event.learning_rate for event in events if isinstance(event, ev.StepLogged))
+
+
+def test_the_learning_rate_of_a_branch_is_the_one_that_was_asked_for(tmp_path: Path) -> None:
+    run = edited(tmp_path / "runs")
+    constant = Override("supervised.optimizer.schedule", "constant")
+    rate = Override("supervised.optimizer.learning_rate", 0.25)
+    checkpoint = list_checkpoints(run)[0].path
+    asked = play(branch_run(checkpoint, run.parent, [], [constant, rate]))
+    assert first_rate(asked) == 0.25
+    assert any(isinstance(event, ev.Notice) and "had been edited to 0.125 times" in event.text for event in asked)
+    kept = play(branch_run(checkpoint, run.parent, [], [constant]))
+    assert first_rate(kept) == pytest.approx(0.1 / 8)
+
+
+def test_the_probe_interval_of_a_branch_is_the_one_that_was_asked_for(tmp_path: Path) -> None:
+    run = edited(tmp_path / "runs")
+    checkpoint = list_checkpoints(run)[0].path
+    for changes, epochs in (([Override("probe.every_epochs", 2)], [2, 4]), ([Override("alp.weight", 0.1)], [3, 4])):
+        events = play(branch_run(checkpoint, run.parent, [], changes))
+        assert [event.epoch for event in events if isinstance(event, ev.ProbeFinished)] == epochs
+
+
+def test_momentum_and_weight_decay_of_a_branch_are_its_own(tmp_path: Path) -> None:
+    run = edited(tmp_path / "runs")
+    names = {"momentum": 0.5, "weight_decay": 0.125}
+    changes = [Override(f"supervised.optimizer.{name}", value) for name, value in names.items()]
+    directory = branch_run(list_checkpoints(run)[0].path, run.parent, [], changes)
+    play(directory)
+    info = list_checkpoints(directory.path)[0].info
+    assert info is not None
+    (groups,) = info.metadata["claf.optimizers"].values()
+    assert {name: groups[0][name] for name in names} == names
+
+
+def test_a_branch_with_fewer_epochs_than_are_done_says_that_the_phase_ends(tmp_path: Path) -> None:
+    run = edited(tmp_path / "runs")
+    two_done = branch_run(list_checkpoints(run)[0].path, run.parent, [], [])
+    play(two_done)
+    checkpoint = list_checkpoints(two_done.path)[0].path
+    events = play(branch_run(checkpoint, run.parent, [], [Override("supervised.epochs", 2)]))
+    assert any(isinstance(event, ev.Notice) and "more than its 2: it ends here" in event.text for event in events)
+    assert steps(events) == []

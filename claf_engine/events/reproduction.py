@@ -23,6 +23,7 @@ class ReproductionRow:
         seconds: spent so far, or estimated while the row waits.
         reason: why it failed.
         largest_distance: largest Linf distance, in pixel space, by which an attack moved a test image.
+        notices: what a reader must know of its attacks and images.
     """
 
     label: str

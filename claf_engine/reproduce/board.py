@@ -56,9 +56,10 @@ class Line:
         return max(distances, default=None)
 
     def notices(self) -> tuple[str, ...]:
-        """Why figures of the row cannot be right, each sentence once."""
-        figures = [measured.robust for seed in self.seeds for measured in seed.measurements]
-        return tuple(dict.fromkeys(figure.notice for figure in figures if figure.notice))
+        """What a reader of the row must know of its attacks and images, each sentence once."""
+        measured = [each for seed in self.seeds for each in seed.measurements]
+        told = (text for each in measured for text in (each.robust.notice, *each.notices))
+        return tuple(dict.fromkeys(text for text in told if text))
 
 
 class Board:

@@ -126,7 +126,7 @@ class Measurer:
             opened.compute.describe(),
             round(time.monotonic() - started, 3),
             versions(),
-            opened.notices,
+            (*opened.data.notices, *opened.notices),
         )
         _write(file, found)
         return found

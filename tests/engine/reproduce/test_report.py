@@ -48,12 +48,15 @@ def test_the_record_has_our_means_the_paper_s_figures_and_the_differences_in_poi
 
 def test_the_report_says_which_figures_cannot_be_right(tmp_path: Path) -> None:
     board, notice = filled_board(tmp_path), "from 16/255 on the attack may be too weak"
+    of_images = "3 files of test/ were passed over"
     assert "cannot say" not in as_markdown(board)
     measured = board.lines[0].seeds[0].measurements
-    measured[0] = dataclasses.replace(measured[0], robust=dataclasses.replace(measured[0].robust, notice=notice))
+    robust = dataclasses.replace(measured[0].robust, notice=notice)
+    measured[0] = dataclasses.replace(measured[0], robust=robust, notices=(of_images,))
     assert f"- {notice}\n" in as_markdown(board)
     assert record(board)["rows"][0]["runs"][0]["robust"][0]["notice"] == notice
-    assert board.event(None).rows[0].notices == (notice,)
+    assert f"- {of_images}\n" in as_markdown(board)
+    assert board.event(None).rows[0].notices == (notice, of_images)
 
 
 def test_the_record_says_where_every_figure_is_from(tmp_path: Path) -> None:

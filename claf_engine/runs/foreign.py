@@ -12,7 +12,7 @@ import stat
 import tomllib
 from collections.abc import Callable, Iterator
 from io import BufferedReader
-from typing import Any, BinaryIO, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from claf_engine.events.plain import require_plain
 from claf_engine.terms.errors import ForeignFileError, MissingFile
@@ -24,8 +24,6 @@ MEBIBYTE = 2**20
 STATUS_CAP, SETTINGS_CAP, CARD_CAP, STATE_CAP = MEBIBYTE, MEBIBYTE, 16 * MEBIBYTE, 256 * MEBIBYTE
 """Largest file of each kind, in bytes: status.json, holder.json and run.json; config.toml; cards and measurements; what
 an audit, a reproduction or AutoAttack has done so far. Ours are a hundredth of that."""
-LINE_CAP = MEBIBYTE
-"""Longest line of a journal, in bytes; ours are a few KiB."""
 
 
 def open_foreign(path: StrPath) -> BufferedReader:
@@ -55,15 +53,6 @@ def read_foreign(path: StrPath, cap: int) -> bytes:
     if len(data) > cap:
         raise ForeignFileError(f"{path} is larger than {cap} bytes, which no file of its kind is; remove it")
     return data
-
-
-def whole_lines(file: BinaryIO) -> Iterator[bytes]:
-    """The lines of a journal, each with its end; one longer than `LINE_CAP` comes empty, a torn last one not at all."""
-    is_long = False
-    while part := file.readline(LINE_CAP):
-        if part.endswith(b"\n"):
-            yield b"\n" if is_long else part
-        is_long = not part.endswith(b"\n")
 
 
 def read_json(path: StrPath, cap: int) -> Any:

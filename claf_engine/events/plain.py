@@ -2,7 +2,8 @@
 
 import math
 import types
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Union, get_args, get_origin
 
 MAX_DEPTH = 64
@@ -13,26 +14,44 @@ MAX_INTEGER = 10**300
 Check = Callable[[Any], bool]
 
 
-def require_plain(value: Any, depth: int = 0) -> None:
+def require_plain(value: Any) -> None:
     """Refuse a value that a float, UTF-8, JSON or a table cannot take.
+
+    Every record of every run comes through here, and so values are sorted by their types, level by level, and those of
+    one type are looked at together.
 
     Raises:
         ValueError: a number is not finite or far beyond any count, a text holds half a character, or lists and objects
             go deeper than `MAX_DEPTH`.
     """
-    if isinstance(value, Mapping | list | tuple):
-        if depth >= MAX_DEPTH:
-            raise ValueError("lists or objects are nested too deeply")
-        for item in (*value, *value.values()) if isinstance(value, Mapping) else value:
-            require_plain(item, depth + 1)
-    elif isinstance(value, float):
-        if not math.isfinite(value):
+    level: list[Iterable[Any]] = [(value,)]
+    for _ in range(MAX_DEPTH + 1):
+        by_type: defaultdict[type[Any], list[Any]] = defaultdict(list)
+        for items in level:
+            for item in items:
+                by_type[type(item)].append(item)
+        level = [items for kind, values in by_type.items() for items in _inside(kind, values)]
+        if not level:
+            return
+    raise ValueError("lists or objects are nested too deeply")
+
+
+def _inside(kind: type[Any], values: Sequence[Any]) -> Iterable[Iterable[Any]]:
+    """Look at values of one type, and give what lies in them."""
+    if issubclass(kind, str):
+        if not is_text("".join(values)):
+            raise ValueError("a text holds half a character")
+    elif issubclass(kind, float):
+        if not all(map(math.isfinite, values)):
             raise ValueError("a number is not finite")
-    elif isinstance(value, int):
-        if not -MAX_INTEGER < value < MAX_INTEGER:
+    elif issubclass(kind, int):
+        if not -MAX_INTEGER < min(values) <= max(values) < MAX_INTEGER:
             raise ValueError("an integer has more than 300 digits")
-    elif isinstance(value, str) and not is_text(value):
-        raise ValueError("a text holds half a character")
+    elif issubclass(kind, Mapping):
+        return [part for value in values for part in (value, value.values())]
+    elif issubclass(kind, list | tuple):
+        return values
+    return ()
 
 
 def is_text(value: str) -> bool:

@@ -155,10 +155,12 @@ def run_name(request: ReproductionRequest, row: Row, seed: int) -> str:
 def was_edited(directory: Path) -> bool:
     """Whether a person changed a run's learning rate while it went on; its configuration does not tell."""
     try:
-        records = list(read_records(directory / EVENTS))
+        return any(
+            record.get("type") == "ValueEdited" and record.get("name") == "learning_rate"
+            for record in read_records(directory / EVENTS)
+        )
     except ForeignFileError:
         return True  # nobody can tell
-    return any(record.get("type") == "ValueEdited" and record.get("name") == "learning_rate" for record in records)
 
 
 def _trains_the_same(directory: Path, config: RunConfig) -> bool:

@@ -26,6 +26,7 @@ from claf_engine.runs.listing import (
     is_live,
     list_checkpoints,
     list_runs,
+    run_names,
     runs_root,
     summarise,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "is_live",
     "list_checkpoints",
     "list_runs",
+    "run_names",
     "open_run",
     "read_config",
     "runs_root",

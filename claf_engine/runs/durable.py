@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 TEMPORARY_PREFIX = ".tmp-"
@@ -18,10 +19,15 @@ def write_atomically(path: Path, data: bytes) -> None:
         FolderNotFlushed: the new file is in its place, and only a crash of the machine might undo that.
         OSError: the disk is full, the folder is read-only, ...; the old file is untouched and nothing is left behind.
     """
+    write_parts_atomically(path, (data,))
+
+
+def write_parts_atomically(path: Path, parts: Iterable[bytes]) -> None:
+    """The same for a file that need not fit into memory; see `write_atomically`."""
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
     try:
         with temporary.open("xb") as file:
-            file.write(data)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

@@ -5,17 +5,19 @@ A checkpoint remembers how many records came before it, so that a resumed run dr
 """
 
 import contextlib
-import itertools
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from claf_engine import events as ev
 from claf_engine.events.records import from_record, to_record
-from claf_engine.runs.durable import write_atomically
-from claf_engine.runs.foreign import open_foreign, parse_json, whole_lines
+from claf_engine.runs.durable import write_parts_atomically
+from claf_engine.runs.foreign import open_foreign, parse_json
+from claf_engine.runs.lines import whole_lines
 from claf_engine.terms.errors import ForeignFileError, MissingFile, RunError
 
 METRICS, EVENTS = "metrics.jsonl", "events.jsonl"
@@ -63,19 +65,12 @@ class Journal:
         self.num_records = self.num_damaged = 0
         for name, path in self._paths.items():
             try:
-                lines = list(_read_lines(path))
-                places = [place_of(line) for line in lines]
-                kept = [place is not None and (keep is None or place < keep) for place in places]
-                self.num_damaged += places.count(None)
-                num_dropped += kept.count(False) - places.count(None)
-                self._rewrite(path, b"".join(itertools.compress(lines, kept)))
+                num_dropped += self._repair(path, keep)
                 self._files[name] = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
             except OSError as error:
                 raise RunError(f"cannot write {path}: {error.strerror}") from error
             except ForeignFileError as error:
                 raise RunError(str(error)) from error
-            for place in itertools.compress(places, kept):
-                self.num_records = max(self.num_records, (place or 0) + 1)
         return num_dropped
 
     def set_aside(self) -> tuple[str, ...]:
@@ -143,11 +138,29 @@ class Journal:
                 os.close(descriptor)
         self._files.clear()
 
-    @staticmethod
-    def _rewrite(path: Path, whole: bytes) -> None:
-        """Leave the whole lines alone that are kept; what was dropped makes the file longer than they are."""
-        if path.exists() and path.stat().st_size != len(whole):
-            write_atomically(path, whole)
+    def _repair(self, path: Path, keep: int | None) -> int:
+        """Leave in a file the whole lines that are kept, and count; gives how many records were dropped."""
+        num_dropped = num_bytes = 0
+        for line in _read_lines(path):
+            place = place_of(line)
+            if place is None:
+                self.num_damaged += 1
+            elif keep is not None and place >= keep:
+                num_dropped += 1
+            else:
+                num_bytes += len(line) + 1
+                self.num_records = max(self.num_records, place + 1)
+        # Where nothing was dropped, the file is as long as the lines that are kept, and is left alone.
+        if path.exists() and path.stat().st_size != num_bytes:
+            write_parts_atomically(path, _kept_lines(path, keep))
+        return num_dropped
+
+
+def _kept_lines(path: Path, keep: int | None) -> Iterator[bytes]:
+    for line in _read_lines(path):
+        place = place_of(line)
+        if place is not None and (keep is None or place < keep):
+            yield line + b"\n"
 
 
 def count_records(directory: Path) -> int:
@@ -159,8 +172,8 @@ def count_records(directory: Path) -> int:
         OSError: a file cannot be read.
     """
     metrics = sum(1 for _ in read_records(directory / METRICS))
-    others = [record.get("type") for record in read_records(directory / EVENTS)]
-    return metrics + len(others) if metrics or ev.CheckpointSaved.__name__ in others else 0
+    others = Counter(record.get("type") == ev.CheckpointSaved.__name__ for record in read_records(directory / EVENTS))
+    return metrics + others.total() if metrics or others[True] else 0
 
 
 def read_records(path: Path) -> Iterator[dict[str, Any]]:
@@ -169,25 +182,19 @@ def read_records(path: Path) -> Iterator[dict[str, Any]]:
     Raises:
         ForeignFileError: it is no regular file, or cannot be read.
     """
-    return parse_records(_read_lines(path))
-
-
-def parse_records(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """Read records from lines: JSON objects with their place in the whole; everything else is left out."""
-    for line in lines:
-        if not line.endswith(b"\n"):
-            return
-        if (record := _record(line)) is not None:
-            yield record
+    return (record for line in _read_lines(path) if (record := record_of(line)) is not None)
 
 
 def place_of(line: bytes) -> int | None:
     """The place in the whole of the record on a line; None where the line holds none."""
-    record = _record(line)
+    record = record_of(line)
     return None if record is None else int(record["seq"])
 
 
-def _record(line: bytes) -> dict[str, Any] | None:
+def record_of(line: bytes) -> dict[str, Any] | None:
+    """The record on a line: a JSON object with its place in the whole; None where the line holds none."""
+    if not line:
+        return None
     try:
         record = parse_json(line)
     except ValueError:
@@ -206,14 +213,13 @@ def _read_lines(path: Path) -> Iterator[bytes]:
 
 
 def read_events(directory: Path) -> list[ev.Event]:
-    """Read all events of a run directory, in the order they happened; records of unknown types are left out."""
-    return events_of(record for name in (METRICS, EVENTS) for record in read_records(directory / name))
+    """Read all events of a run directory, in the order they happened; records of unknown types are left out.
 
-
-def events_of(records: Iterable[Mapping[str, Any]]) -> list[ev.Event]:
-    """Events in the order they happened; records of unknown types are left out."""
+    All of them are in memory at once; for a run of any length see `streaming`.
+    """
     found: list[ev.Event] = []
-    for record in sorted(records, key=lambda record: int(record["seq"])):
+    records = (record for name in (METRICS, EVENTS) for record in read_records(directory / name))
+    for record in sorted(records, key=itemgetter("seq")):
         try:
             found.append(from_record(record))
         except ValueError:

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from claf_engine.runs.foreign import STATUS_CAP, read_object
 from claf_engine.runs.header import CheckpointInfo, read_info, step_in_name
-from claf_engine.runs.order import age_of
-from claf_engine.runs.status import typed_status
-from claf_engine.terms.errors import CheckpointError, CheckpointGone, ForeignFileError, MissingFile, RunError
+from claf_engine.runs.order import newest_first
+from claf_engine.runs.status import read_status
+from claf_engine.terms.errors import CheckpointError, CheckpointGone, ForeignFileError, RunError
 
 LATEST = "latest"
 LISTINGS = 5
@@ -68,9 +68,22 @@ def find_run(reference: str, root: Path) -> Path:
     return _newest(named)
 
 
+def run_names(root: Path) -> list[str]:
+    """The names of the runs, newest first, without a look at how they stand.
+
+    Raises:
+        RunError: the folder cannot be looked into.
+    """
+    return [run.name for run in newest_first(_run_folders(root), _status_of)]
+
+
 def _newest(runs: list[Path]) -> Path:
     """Of several folders the run that was begun last (see `order`)."""
-    return max(runs, key=lambda run: age_of(run, _read_status(run / "status.json")[0]))
+    return newest_first(runs, _status_of)[0]
+
+
+def _status_of(run: Path) -> dict[str, Any]:
+    return read_status(os.path.join(run, "status.json"))[0]
 
 
 def find_checkpoint(reference: str, root: Path, which: Which | int = "best") -> Path:
@@ -159,21 +172,24 @@ def _checkpoint_paths(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(named, reverse=True)]
 
 
-def list_runs(root: Path) -> list[RunSummary]:
+def list_runs(root: Path, num_newest: int | None = None) -> list[RunSummary]:
     """List the runs, newest first: by when they were begun (see `order`).
 
     Two files of each are opened, and the lock of those that say they go on.
 
+    Args:
+        root: the folder that holds them.
+        num_newest: how many to list at most; of the others one file is opened. None lists all.
+
     Raises:
         RunError: the folder cannot be looked into.
     """
-    found = [summarise(path) for path in _run_folders(root)]
-    return sorted(found, key=lambda run: age_of(run.directory, run.record), reverse=True)
+    return [summarise(path) for path in newest_first(_run_folders(root), _status_of)[:num_newest]]
 
 
 def summarise(path: Path) -> RunSummary:
     """Read the status of one run; a run that says it is going on but whose lock is free was interrupted."""
-    record, notice = _read_status(path / "status.json")
+    record, notice = read_status(os.path.join(path, "status.json"))
     status = str(record.get("status", "starting"))
     if status in {"starting", "running", "paused", "stopping"} and not is_live(path):
         status = "interrupted"
@@ -218,16 +234,3 @@ def _run_folders(root: Path) -> list[Path]:
     except OSError as error:
         raise RunError(f"cannot look into {root}: {error.strerror}") from error
     return [root / name for name in names if os.path.exists(os.path.join(root, name, "config.toml"))]
-
-
-def _read_status(path: Path) -> tuple[dict[str, Any], str]:
-    """What a status says, and a sentence on what of it cannot be read."""
-    try:
-        record = read_object(path, STATUS_CAP)
-    except MissingFile:
-        return {}, ""
-    except ForeignFileError as error:
-        return {}, str(error)
-    typed = typed_status(record)
-    lost = ", ".join(sorted(record.keys() - typed.keys()))
-    return typed, f"passed over {lost} of {path}: not of the type that a status holds" if lost else ""

@@ -1,7 +1,9 @@
 """Which of several runs is the newest: by what their folders recorded, and not by what they are called. No torch."""
 
+import os
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +20,8 @@ class Age(NamedTuple):
 
     Attributes:
         begun: seconds since the epoch.
-        heard: of its last sign of life; of a run and its copy, the one that was gone on with is the newer.
+        heard: of its last sign of life, where several runs were begun at one moment, else 0: of a run and its
+            copy, the one that was gone on with is the newer.
         is_original: the folder has the name that it was made with, which a copy has not.
         shortness: minus the length of its name; earlier code did not record the name, and copies have longer ones.
         name: so that the order is always the same.
@@ -31,21 +34,30 @@ class Age(NamedTuple):
     name: str
 
 
-def age_of(run: Path, status: Mapping[str, Any]) -> Age:
-    """How new a run is; a folder that does not say when it was begun counts from its configuration's change.
+def newest_first(runs: Iterable[Path], status_of: Callable[[Path], Mapping[str, Any]]) -> list[Path]:
+    """Sort the folders of runs; one that does not say when it was begun counts from its configuration's change.
 
     Args:
-        run: its folder.
-        status: what its status.json holds.
+        runs: their folders.
+        status_of: what the status.json of a folder holds; it is asked only for runs that were begun at one moment.
     """
-    begun = _read(run / "run.json")
-    since = _moment(begun.get("created_at")) or _stamped(begun.get("created")) or _stamped(run.name[:15])
+    ages = {run: _age_of(run) for run in runs}
+    num_begun = Counter(age.begun for age in ages.values())
+    for run, age in ages.items():
+        if num_begun[age.begun] > 1:
+            ages[run] = age._replace(heard=_moment(status_of(run).get("heartbeat")))
+    return sorted(ages, key=lambda run: ages[run], reverse=True)
+
+
+def _age_of(run: Path) -> Age:
+    begun, name = _read(os.path.join(run, "run.json")), run.name
+    since = _moment(begun.get("created_at")) or _stamped(begun.get("created")) or _stamped(name[:15])
     return Age(
         begun=since or _changed(run / "config.toml"),
-        heard=_moment(status.get("heartbeat")),
-        is_original=begun.get("folder") == run.name,
-        shortness=-len(run.name),
-        name=run.name,
+        heard=0.0,
+        is_original=begun.get("folder") == name,
+        shortness=-len(name),
+        name=name,
     )
 
 
@@ -70,7 +82,7 @@ def _changed(file: Path) -> float:
         return 0.0
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: str) -> dict[str, Any]:
     try:
         return read_object(path, STATUS_CAP)
     except ForeignFileError:

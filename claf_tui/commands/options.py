@@ -22,9 +22,9 @@ KEYS = {"--data": "data.source", "--seed": "seed", "--device": "runtime.device",
 
 def complete_runs(incomplete: str) -> list[str]:
     """Names of the runs that begin like this, newest first."""
-    from claf_engine.runs import LATEST, list_runs, runs_root
+    from claf_engine.runs import LATEST, run_names, runs_root
 
-    names = [LATEST, *(run.name for run in list_runs(runs_root()))]
+    names = [LATEST, *run_names(runs_root())]
     return [name for name in names if name.startswith(incomplete)]
 
 
@@ -182,6 +182,9 @@ Plugins = Annotated[
         help="Run a Python file of yours that registers a method, model, data source or attack; repeat it for several.",
         rich_help_panel="Settings",
     ),
+]
+Last = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Only the N newest; all by default.", show_default=False)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 

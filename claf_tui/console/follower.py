@@ -2,31 +2,43 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from claf_engine import events as ev
 from claf_engine.events.control import Control
 from claf_engine.runs import is_live, summarise
-from claf_engine.runs.foreign import LINE_CAP, open_foreign
-from claf_engine.runs.journal import EVENTS, METRICS, events_of, parse_records
+from claf_engine.runs.foreign import open_foreign
+from claf_engine.runs.journal import EVENTS, METRICS
+from claf_engine.runs.lines import PIECE, LineSplitter
+from claf_engine.runs.streaming import Passage, Thinner
 from claf_engine.terms.errors import ForeignFileError
 
 POLL_SECONDS = 0.5
 SILENCE_SECONDS = 10.0
 """Seconds without a sign of life after which the run's lock is looked at."""
+MAX_STEPS = 4096
+"""Four times what a curve keeps (see `claf_tui.state.series`), so that the choice hardly shows."""
 PROGRESS_FIELDS = {spec.name: spec.default is MISSING for spec in fields(ev.Progressed)}
 """Of a status file; whether earlier code wrote them too."""
 
 
 class Follower:
-    """An engine for the console that only reads: first all there is, then what is added, until the run ends."""
+    """An engine for the console that only reads: first all there is, then what is added, until the run ends.
 
-    def __init__(self, directory: Path, poll_seconds: float = POLL_SECONDS) -> None:
+    Args:
+        directory: the run's folder.
+        poll_seconds: between two looks.
+        max_steps: how many logged steps of one look are handed on, about; of more an even choice, which is said.
+    """
+
+    def __init__(self, directory: Path, poll_seconds: float = POLL_SECONDS, max_steps: int = MAX_STEPS) -> None:
         self._directory = directory
         self._poll_seconds = poll_seconds
+        self._max_steps = max_steps
         self._tails = _tails(directory)
         self._progress: ev.Progressed | None = None
         self._has_ended = False
@@ -35,32 +47,36 @@ class Follower:
         """Yield the run's events as they appear."""
         heard = time.monotonic()
         while not control.stop_requested:
-            found = self._look()
-            yield from found
-            if found:
+            for event in takewhile(lambda _event: not control.stop_requested, self._look()):
                 heard = time.monotonic()
-            elif self._has_ended:
+                yield event
+            if self._has_ended:
                 return
-            elif time.monotonic() - heard > SILENCE_SECONDS and not is_live(self._directory):
+            if time.monotonic() - heard > SILENCE_SECONDS and not is_live(self._directory):
                 yield self._interrupted()
                 return
             time.sleep(self._poll_seconds)
 
-    def _look(self) -> list[ev.Event]:
+    def _look(self) -> Iterator[ev.Event]:
         """What is new since the last look; all of it, when a resumed run has dropped records."""
         if any(tail.was_replaced() for tail in self._tails):
             self._tails = _tails(self._directory)
-        lines = [line for tail in self._tails for line in tail.read()]
-        found = [here(event, self._directory) for event in events_of(parse_records(lines))]
-        if num_lost := len(lines) - len(found):
-            lost = "1 line that tells" if num_lost == 1 else f"{num_lost} lines that tell"
-            found.insert(0, ev.Notice("warning", f"passed over {lost} nothing in the run's journal"))
-        if found:
-            self._has_ended = isinstance(found[-1], ev.RunFinished)
+        passage, thinners = Passage(), [Thinner(tail.num_added(), self._max_steps) for tail in self._tails]
+        pairs = zip(thinners, self._tails, strict=True)
+        events = passage.events([thinner.thinned(tail.batches()) for thinner, tail in pairs])
+        last: ev.Event | None = None
+        for event in events:
+            if last is not None:
+                yield last
+            last = here(event, self._directory)
+        yield from passed_over(passage.num_damaged, thinners)
+        if last is not None:
+            yield last
+            self._has_ended = isinstance(last, ev.RunFinished)
         if not self._has_ended and (progress := progress_of(summarise(self._directory).record)) != self._progress:
             self._progress = progress
-            found += [progress] if progress is not None else []
-        return found
+            if progress is not None:
+                yield progress
 
     def _interrupted(self) -> ev.RunFinished:
         step, elapsed = (self._progress.step, self._progress.elapsed) if self._progress else (0, 0.0)
@@ -75,6 +91,7 @@ class Tail:
         self._path = path
         self._offset = 0
         self._inode = 0
+        self._splitter = LineSplitter()
 
     def was_replaced(self) -> bool:
         """Whether the file is another one than before, or lost its end."""
@@ -84,18 +101,38 @@ class Tail:
             return False
         return self._inode not in (0, status.st_ino) or status.st_size < self._offset
 
-    def read(self) -> list[bytes]:
-        """The new lines; one that is not whole yet waits."""
+    def num_added(self) -> int:
+        """How many bytes were added."""
+        try:
+            return max(0, self._path.stat().st_size - self._offset)
+        except OSError:
+            return 0
+
+    def batches(self) -> Iterator[list[bytes]]:
+        """The new lines without their ends, as they are read; one that is not whole yet waits."""
         try:
             with open_foreign(self._path) as file:
                 self._inode = os.fstat(file.fileno()).st_ino
                 file.seek(self._offset)
-                added = file.read()
+                while piece := file.read(PIECE):
+                    self._offset += len(piece)
+                    yield self._splitter.feed(piece)
         except (OSError, ForeignFileError):
-            return []
-        whole = added[: added.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        return [b"\n" if len(line) > LINE_CAP else line + b"\n" for line in whole.split(b"\n")[:-1]]
+            return
+
+
+def passed_over(num_damaged: int, thinners: Iterable[Thinner]) -> list[ev.Notice]:
+    """Say what of a journal was not handed on; nothing where all was."""
+    found = []
+    if num_damaged:
+        lost = "1 line that tells" if num_damaged == 1 else f"{num_damaged} lines that tell"
+        found.append(ev.Notice("warning", f"passed over {lost} nothing in the run's journal"))
+    for thinner in thinners:
+        if num_left_out := thinner.num_steps - thinner.num_kept:
+            share = f"curves are drawn from 1 in {thinner.stride} of their steps: {num_left_out} of {thinner.num_steps}"
+            text = f"{share} logged steps were passed over unread; the run's own files are complete"
+            found.append(ev.Notice("info", text))
+    return found
 
 
 def here(event: ev.Event, directory: Path) -> ev.Event:

@@ -8,7 +8,6 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from claf_tui.reports.curve import curve_tables
 from claf_tui.words import figures
 from claf_tui.words.attack_words import ANY, ANY_POINT, LAST, NO_BALL, PIXEL, deciding_text, radius_text
 from claf_tui.words.safe_text import safe
@@ -37,10 +36,12 @@ def evaluation_tables(record: Mapping[str, Any]) -> list[RenderableType]:
     robust = record["robust"]
     sentences = [Text(sentence, style="yellow") for sentence in no_ball_sentences(robust)]
     sentences += [Text(sentence, style="dim") for sentence in (*_point_sentences(robust), *_defence_sentences(robust))]
-    measured = curve_tables(record) if "curve" in record else [_accuracies(record)]
-    if "curve" not in record:
-        sentences += [Text(sentence) for sentence in class_sentences(record)]
-    return [_facts(record), *measured, *sentences]
+    if "curve" in record:
+        from claf_tui.reports.curve import curve_tables  # it draws, with numpy, which a list of runs does not wait for
+
+        return [_facts(record), *curve_tables(record), *sentences]
+    sentences += [Text(sentence) for sentence in class_sentences(record)]
+    return [_facts(record), _accuracies(record), *sentences]
 
 
 def class_sentences(record: Mapping[str, Any]) -> list[str]:

@@ -80,14 +80,19 @@ class FittedTable:
         ends = [*[GAP] * (len(kept) - 1), 1]
         drawn: dict[tuple[int, int], tuple[Segment, ...]] = {}
         for row in self.rows:
-            yield Segment(" ")
+            plain = " "
             for column, room, end in zip(kept, rooms, ends, strict=True):
                 # Most cells of a long table are one and the same object, and are drawn once.
                 key = id(row[column]), column
                 if key not in drawn:
                     drawn[key] = _cell(row[column], room + end, console)
-                yield from drawn[key]
-            yield Segment("\n")
+                for segment in drawn[key]:
+                    if segment.style is None:
+                        plain += segment.text
+                    else:
+                        yield from (Segment(plain), segment)
+                        plain = ""
+            yield Segment(f"{plain}\n")
         yield Segment(f"{'':{width + GAP}}\n")
 
     def _table(self, kept: Sequence[int]) -> Table:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from textual.content import Content
 
-from claf_engine.runs.header import TensorInfo, TensorStatistics
+from claf_engine.runs.header import TensorInfo
+from claf_engine.runs.tensor_statistics import TensorStatistics
 from claf_tui.words import figures
 from claf_tui.words.safe_text import safe
 

@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -13,6 +14,7 @@ from claf_tui import cli
 from claf_tui.commands import runs as runs_command
 from claf_tui.reports import output
 from claf_tui.words import exit_codes
+from tests.engine.runs.folders import old_run
 
 
 def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -96,9 +98,16 @@ def test_help_comes_in_a_quarter_of_the_time_that_torch_takes_to_load() -> None:
     assert processor_seconds("-m", "claf_tui", "--help", runs=5) < loading / 4
 
 
-def test_listing_runs_does_not_load_torch(tmp_path: object) -> None:
-    code = "import sys; from claf_tui import cli; cli.run(['runs']); sys.exit('torch' in sys.modules)"
-    assert python("-c", code, CLAF_RUNS_DIR=str(tmp_path)).returncode == 0
+def test_listing_runs_loads_neither_torch_nor_numpy(tmp_path: Path) -> None:
+    old_run(tmp_path, "1-demo", status="finished")
+    code = (
+        "import sys; from claf_tui import cli; cli.run(['runs'])\n"
+        "heavy = {'torch', 'textual', 'numpy'} & set(sys.modules)\n"
+        "sys.exit(f'loaded: {heavy}' if heavy else 0)"
+    )
+    done = python("-c", code, CLAF_RUNS_DIR=str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1-demo" in done.stdout
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:

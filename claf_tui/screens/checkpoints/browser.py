@@ -14,7 +14,8 @@ from textual.events import Resize
 from textual.screen import Screen
 from textual.widgets import DataTable, Input, Static
 
-from claf_engine.runs.header import CheckpointInfo, TensorInfo, TensorStatistics, tensor_statistics
+from claf_engine.runs.header import CheckpointInfo, TensorInfo
+from claf_engine.runs.tensor_statistics import TensorStatistics, tensor_statistics
 from claf_engine.terms.errors import CheckpointError, ClafError
 from claf_tui.screens.checkpoints.actions import (
     Entry,

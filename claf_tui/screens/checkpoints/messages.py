@@ -5,7 +5,8 @@ from pathlib import Path
 
 from textual.message import Message
 
-from claf_engine.runs.header import TensorInfo, TensorStatistics
+from claf_engine.runs.header import TensorInfo
+from claf_engine.runs.tensor_statistics import TensorStatistics
 from claf_tui.screens.checkpoints.actions import Entry
 
 

@@ -12,8 +12,9 @@ from claf_engine.config import RunConfig
 from claf_engine.config.presets import parse_override, resolve_config
 from claf_engine.evaluation.cards import CARDS, FOLDER, find_card, standing
 from claf_engine.runs import list_checkpoints, list_runs, read_config
-from claf_engine.runs.foreign import LINE_CAP, parse_json, parse_toml, read_foreign, read_object, read_toml
+from claf_engine.runs.foreign import parse_json, parse_toml, read_foreign, read_object, read_toml
 from claf_engine.runs.journal import EVENTS, METRICS, Journal, read_events
+from claf_engine.runs.lines import LINE_CAP
 from claf_engine.runs.plugins import recorded_plugins
 from claf_engine.terms.errors import CheckpointError, ClafError, ConfigError, ForeignFileError, MissingFile, RunError
 from tests.engine.runs.folders import old_run

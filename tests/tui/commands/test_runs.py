@@ -1,9 +1,11 @@
+import gc
 import json
 from pathlib import Path
 
 import pytest
 
 from claf_tui import cli
+from claf_tui.commands import options
 from tests.tui.hostile import EVERYTHING
 
 Shown = pytest.CaptureFixture[str]
@@ -86,3 +88,34 @@ def test_a_foreign_status_neither_breaks_the_table_nor_reaches_the_terminal_raw(
     shown = capsys.readouterr().out
     assert all(name in shown for name in ("1-a", "2-b", "3-c"))
     assert not any(character in shown for character in "\x1b\x9b\x07\u202e\u200b")
+
+
+def test_only_the_newest_runs_are_listed_when_that_is_asked_for(root: Path, capsys: Shown) -> None:
+    for number in range(5):
+        run_folder(root, f"2026010{number + 1}-000000-r{number}", status="finished")
+    assert cli.run(["runs", "--last", "2", "--json"]) == 0
+    assert [run["name"][-2:] for run in json.loads(capsys.readouterr().out)] == ["r4", "r3"]
+    assert cli.run(["runs", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 5
+
+
+def test_the_names_of_runs_are_completed_newest_first(root: Path) -> None:
+    for number in range(3):
+        run_folder(root, f"2026010{number + 1}-000000-r{number}", status="running")
+    assert options.complete_runs("") == ["latest", *(f"2026010{number}-000000-r{number - 1}" for number in (3, 2, 1))]
+    assert options.complete_runs("20260102") == ["20260102-000000-r1"]
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+def test_the_garbage_collector_rests_while_runs_are_listed_and_is_as_before_afterwards(
+    root: Path, monkeypatch: pytest.MonkeyPatch, is_enabled: bool
+) -> None:
+    seen = []
+    monkeypatch.setattr("claf_engine.runs.list_runs", lambda *_: seen.append(gc.isenabled()) or [])
+    was_enabled = gc.isenabled()
+    try:
+        (gc.enable if is_enabled else gc.disable)()
+        assert cli.run(["runs"]) == 0
+        assert (seen, gc.isenabled()) == ([False], is_enabled)
+    finally:
+        (gc.enable if was_enabled else gc.disable)()

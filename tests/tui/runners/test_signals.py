@@ -136,7 +136,7 @@ def test_another_command_leaves_through_its_clean_up(number: signal.Signals) -> 
     code = (
         "import sys, time, claf_engine.runs\n"
         "from claf_tui import cli\n"
-        "def slow(_):\n"
+        "def slow(*_):\n"
         "    try:\n        print('at work', flush=True); time.sleep(60)\n"
         "    finally:\n        print('cleaned up', flush=True)\n"
         "claf_engine.runs.list_runs = slow\n"

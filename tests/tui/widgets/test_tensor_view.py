@@ -1,4 +1,5 @@
-from claf_engine.runs.header import TensorInfo, TensorStatistics
+from claf_engine.runs.header import TensorInfo
+from claf_engine.runs.tensor_statistics import TensorStatistics
 from claf_tui.widgets.tensor_view import histogram_rows, statistics_lines
 
 

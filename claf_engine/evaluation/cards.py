@@ -110,19 +110,24 @@ def standing_of_run(directory: Path, status: Mapping[str, Any]) -> Standing:
     try:
         chosen = next(result for result in status["results"] if result["selected"])
         wanted, classifier = str(chosen["checkpoint"]), str(chosen["classifier"])
+        measured = str(chosen.get("weights_sha256", ""))
         spaces = [str(figure.get("space", "pixel")) for figure in chosen["robust"]]
         epsilons = [str(figure["epsilon"]) for figure in chosen["robust"]]
     except (KeyError, TypeError, AttributeError, StopIteration):
         return "unaudited"
-    try:
-        entries = [entry for entry in list_checkpoints(directory) if entry.info is not None]
-    except RunError:
-        return "unaudited"
-    entry = next((entry for entry in entries if wanted in entry.kept_as), None)
-    if entry is None or entry.info is None:
-        return "unaudited"
+    sha256 = measured or _weights_kept_as(directory, wanted)
     space = spaces[0] if spaces else None
-    return standing(find_card(directory, entry.info.weights_sha256, classifier, space, epsilons))
+    return standing(find_card(directory, sha256, classifier, space, epsilons)) if sha256 else "unaudited"
+
+
+def _weights_kept_as(directory: Path, reason: str) -> str:
+    """The hash of the weights that a run keeps as "best" or "last", for results of earlier code; empty for none."""
+    try:
+        entries = list_checkpoints(directory)
+    except RunError:
+        return ""
+    infos = (entry.info for entry in entries if reason in entry.kept_as)
+    return next((info.weights_sha256 for info in infos if info is not None), "")
 
 
 def _prefix(weights_sha256: str, classifier: str) -> str:

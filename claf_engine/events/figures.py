@@ -56,7 +56,11 @@ class RobustFigure:
 
 @dataclass(frozen=True)
 class TestResult:
-    """Accuracy on the test split of one classifier of one checkpoint."""
+    """Accuracy on the test split of one classifier of one checkpoint.
+
+    Attributes:
+        weights_sha256: of the network that was measured; empty where earlier code measured it.
+    """
 
     __test__ = False  # pytest: not a test class
 
@@ -65,3 +69,4 @@ class TestResult:
     natural: float
     robust: tuple[RobustFigure, ...]
     selected: bool
+    weights_sha256: str = ""

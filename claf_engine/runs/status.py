@@ -21,7 +21,7 @@ def read_status(path: StrPath) -> tuple[dict[str, Any], str]:
     """What a run's status says, and a sentence on what of it cannot be read; the sentence is empty where all can."""
     try:
         data = read_foreign(path, STATUS_CAP)
-        if (ours := _as_ours(data)) is not None:
+        if (ours := accepted_at_once(data)) is not None:
             return ours, ""
         record = parse_object(path, data)
     except MissingFile:
@@ -33,7 +33,7 @@ def read_status(path: StrPath) -> tuple[dict[str, Any], str]:
     return typed, f"passed over {lost} of {path}: not of the type that a status holds" if lost else ""
 
 
-def _as_ours(data: bytes) -> dict[str, Any] | None:
+def accepted_at_once(data: bytes) -> dict[str, Any] | None:
     """The record, if every part of it is one that our own code writes; None where that is not known."""
     try:
         record: dict[str, Any] = from_json(data, allow_inf_nan=False)
@@ -82,8 +82,15 @@ _is_number = check_of(float)
 
 def _are_results(value: Any) -> bool:
     return isinstance(value, list) and all(
-        _is_measured(item) and isinstance(item.get("selected", False), bool) for item in value
+        _is_measured(item)
+        and isinstance(item.get("selected", False), bool)
+        and isinstance(item.get("weights_sha256", ""), str)
+        for item in value
     )
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 _FIGURE: dict[str, Check] = {
@@ -97,6 +104,7 @@ _CHECKS: dict[str, Check] = {
     "heartbeat": _is_number,
     "probe": lambda value: value is None or _is_measured(value),
     "results": _are_results,
+    "way_back": _are_texts,
 }
 
 _COUNT = core_schema.int_schema(strict=True, gt=-MAX_INTEGER, lt=MAX_INTEGER)
@@ -126,7 +134,11 @@ _FIGURE_SCHEMA = _object(
 )
 _MEASURED_SCHEMA = _object(
     {"natural": _ACCURACY, "robust": core_schema.list_schema(_FIGURE_SCHEMA, strict=True)},
-    {"step": _COUNT, "checkpoint": _TEXT, "classifier": _TEXT, "selected": core_schema.bool_schema(strict=True)},
+    {
+        **dict.fromkeys(("checkpoint", "classifier", "weights_sha256"), _TEXT),
+        "step": _COUNT,
+        "selected": core_schema.bool_schema(strict=True),
+    },
 )
 _TEXTS = ("status", "method", "data", "phase_title", "reason", "selected_on", "type")
 _OURS = SchemaValidator(
@@ -139,6 +151,7 @@ _OURS = SchemaValidator(
             "probe": core_schema.nullable_schema(_MEASURED_SCHEMA),
             "results": core_schema.list_schema(_MEASURED_SCHEMA, strict=True),
             "checkpoint": core_schema.nullable_schema(_TEXT),
+            "way_back": core_schema.list_schema(_TEXT, strict=True),
         },
     )
 )

@@ -252,7 +252,12 @@ class Conductor:
             self._pace.finish(TEST)
             results.append(
                 ev.TestResult(
-                    candidate.checkpoint, candidate.classifier, measured.natural, measured.robust, selected=False
+                    candidate.checkpoint,
+                    candidate.classifier,
+                    measured.natural,
+                    measured.robust,
+                    selected=False,
+                    weights_sha256=candidate.weights_sha256,
                 )
             )
         yield self._pace.progressed()

@@ -9,19 +9,25 @@ from claf_engine.events import TestResult
 from claf_engine.runs import RunDirectory, list_checkpoints
 from claf_engine.terms.errors import CheckpointError, RunError
 from claf_engine.terms.pixels import format_distance
-from claf_engine.training.checkpoint import load_trained_network
+from claf_engine.training.checkpoint import load_trained_network, weights_sha256
 from claf_engine.training.methods import Phase, reported_classifiers
 from claf_engine.training.session import Session
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One classifier on one encoder; `validation` is its robust accuracy on validation images."""
+    """One classifier on one encoder.
+
+    Attributes:
+        validation: its robust accuracy on validation images.
+        weights_sha256: of the network that it is a part of.
+    """
 
     checkpoint: str
     classifier: str
     model: nn.Module
     validation: float
+    weights_sha256: str
 
 
 def candidates(
@@ -40,9 +46,9 @@ def last_candidates(session: Session, phases: tuple[Phase, ...]) -> list[Candida
     """The classifiers that were fitted last, on the last state."""
     validation = session.state.ledger.validation
     network = session.state.network
-    reported = reported_classifiers(phases)
+    reported, sha256 = reported_classifiers(phases), weights_sha256(network)
     return [
-        Candidate("last", phase.classifier, network.with_classifier(phase.classifier), figures["robust"])
+        Candidate("last", phase.classifier, network.with_classifier(phase.classifier), figures["robust"], sha256)
         for phase in phases
         if phase.classifier in reported
         and phase.classifier is not None
@@ -66,7 +72,7 @@ def best_candidate(session: Session, phases: tuple[Phase, ...], directory: RunDi
         _, _, network = load_trained_network(entry.path)
         session.compute.place(network)
         model = network.with_classifier(info.classifier)
-        return Candidate("best", info.classifier, model, info.metrics["validation_robust"])
+        return Candidate("best", info.classifier, model, info.metrics["validation_robust"], info.weights_sha256)
     return None
 
 

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -144,6 +145,15 @@ def test_a_run_stands_as_the_card_of_its_selected_result_says(tmp_path: Path) ->
     keep(tmp_path, verdict="warns")
     assert standing_of_run(tmp_path, status()) == "audit warns"
     assert standing_of_run(tmp_path, status(classifier="adversarial")) == "unaudited"
+
+
+def test_a_result_that_knows_its_weights_finds_its_card_without_a_checkpoint(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path, 10)
+    keep(tmp_path, verdict="warns")
+    shutil.rmtree(tmp_path / "checkpoints")
+    assert standing_of_run(tmp_path, status(weights_sha256=SHA)) == "audit warns"
+    assert standing_of_run(tmp_path, status(weights_sha256="1" * 64)) == "unaudited"
+    assert standing_of_run(tmp_path, status()) == "unaudited"
 
 
 def test_a_pixel_audit_does_not_stand_behind_figures_of_the_released_codes_space(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from claf_engine.runs.foreign import parse_json
-from claf_engine.runs.status import _as_ours, typed_status
+from claf_engine.runs.status import accepted_at_once, typed_status
 
 FIGURE = {
     "epsilon": "8/255",
@@ -32,7 +32,18 @@ STATUS: dict[str, Any] = {
     "images_per_second": 1e-05,
     "heartbeat": 1796030952.7202427,
     "type": "RunFinished",
-    "results": [{"checkpoint": "last", "classifier": "a", "natural": 1, "robust": [FIGURE], "selected": True}],
+    "results": [
+        {
+            "checkpoint": "last",
+            "classifier": "a",
+            "natural": 1,
+            "robust": [FIGURE],
+            "selected": True,
+            "weights_sha256": "ab",
+        }
+    ],
+    "waited": 0.25,
+    "way_back": ["supervised.optimizer.learning_rate=0.01"],
     "checkpoint": None,
 }
 TEXT = json.dumps(STATUS)
@@ -97,7 +108,7 @@ def slowly(data: bytes) -> object:
 
 def agrees(data: bytes) -> bool:
     """Whether what is accepted in one go, if it is, is what the slow way gives, to the type and the order."""
-    ours = _as_ours(data)
+    ours = accepted_at_once(data)
     return ours is None or repr(ours) == repr(slowly(data))
 
 
@@ -106,7 +117,7 @@ def with_value(text: str, value: str) -> bytes:
 
 
 def test_what_a_run_writes_is_accepted_in_one_go() -> None:
-    assert _as_ours(TEXT.encode()) == STATUS == slowly(TEXT.encode())
+    assert accepted_at_once(TEXT.encode()) == STATUS == slowly(TEXT.encode())
 
 
 @pytest.mark.parametrize("key", [*STATUS, "later"])
@@ -155,5 +166,5 @@ def test_another_encoding_does_not_make_the_two_ways_disagree(encoding: str) -> 
 
 def test_a_name_that_is_no_utf_8_takes_the_slow_way_and_stays(tmp_path: Path) -> None:
     data = json.dumps({**STATUS, "data": "folder:/a\udcff"}).encode()
-    assert _as_ours(data) is None
+    assert accepted_at_once(data) is None
     assert slowly(data) == {**STATUS, "data": "folder:/a\udcff"}

@@ -164,7 +164,7 @@ def test_a_damaged_best_checkpoint_does_not_keep_the_last_state_from_being_repor
 
 
 def selected(*validation: float) -> list[bool]:
-    found = [Candidate("last", NATURAL, torch.nn.Identity(), figure) for figure in validation]
+    found = [Candidate("last", NATURAL, torch.nn.Identity(), figure, "ab") for figure in validation]
     results = [TestResult("last", NATURAL, 0.9, (), selected=False) for _ in found]
     return [result.selected for result in select(results, found)]
 
@@ -186,7 +186,7 @@ def test_of_no_results_none_is_selected() -> None:
 
 
 def test_selection_keeps_the_figures() -> None:
-    found = [Candidate("best", ATTACK_CLASSIFIER, torch.nn.Identity(), 0.5)]
+    found = [Candidate("best", ATTACK_CLASSIFIER, torch.nn.Identity(), 0.5, "ab")]
     (result,) = select([TestResult("best", ATTACK_CLASSIFIER, 0.9, (), selected=False)], found)
     assert result == TestResult("best", ATTACK_CLASSIFIER, 0.9, (), selected=True)
 

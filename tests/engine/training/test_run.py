@@ -17,6 +17,7 @@ from claf_engine.events.control import Control
 from claf_engine.events.ticks import Pulse
 from claf_engine.runs import RunDirectory, create_run, list_checkpoints, open_run, summarise
 from claf_engine.runs.journal import read_events
+from claf_engine.runs.status import accepted_at_once
 from claf_engine.terms.errors import CheckpointError, ClafError, DeviceError, NonFiniteLoss
 from claf_engine.training.losses import supcon_loss
 from claf_engine.training.run import run
@@ -275,6 +276,32 @@ def test_the_status_file_says_how_the_run_ended(whole: Whole) -> None:
     status = json.loads((whole.path / "status.json").read_text())
     assert (status["status"], status["step"], status["method"]) == ("finished", 21, "claf")
     assert [result["classifier"] for result in status["results"]][:2] == ["natural", "adversarial"]
+
+
+def test_what_a_run_writes_into_its_status_is_accepted_at_once(new_run: NewRun, whole: Whole) -> None:
+    stopped = new_run()
+    accepted = []
+
+    def stop(event: ev.Event, control: Control) -> None:
+        if isinstance(event, ev.ProbeFinished):
+            stopped.write_status({})
+            accepted.append(accepted_at_once((stopped.path / "status.json").read_bytes()))
+            control.stop()
+
+    play(stopped, stop)
+    files = [directory / "status.json" for directory in (stopped.path, whole.path)]
+    accepted += [accepted_at_once(file.read_bytes()) for file in files]
+    assert [record["status"] for record in accepted if record is not None] == ["running", "stopped", "finished"]
+
+
+def test_the_weights_of_a_result_are_those_of_its_checkpoint(whole: Whole) -> None:
+    infos = {reason: entry.info for entry in list_checkpoints(whole.path) for reason in entry.kept_as}
+    finished = whole.events[-1]
+    assert isinstance(finished, ev.RunFinished)
+    for result in finished.results:
+        info = infos[result.checkpoint]
+        assert info is not None
+        assert result.weights_sha256 == info.weights_sha256
 
 
 def test_a_finished_run_is_listed_as_finished(whole: Whole) -> None:

@@ -1,15 +1,12 @@
 """The form for values that may change while the run goes on."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from textual.app import ComposeResult
-from textual.binding import Binding
-from textual.containers import Horizontal, Vertical
-from textual.content import Content
-from textual.screen import ModalScreen
-from textual.widgets import Button, Input, Label, Static
+from textual.widget import Widget
+from textual.widgets import Input, Label
 
+from claf_tui.screens.form_dialog import FormScreen
 from claf_tui.words import figures
 
 LEARNING_RATE = "learning_rate"
@@ -46,52 +43,32 @@ def parse_probe_interval(text: str) -> float | None:
     return float(int(text))
 
 
-class EditScreen(ModalScreen[Mapping[str, float]]):
-    """Ends with the changed values by name; empty when nothing is to change."""
+class EditScreen(FormScreen[Mapping[str, float]]):
+    """Ends with the changed values by name, or with None."""
 
-    BINDINGS = [Binding("escape", "cancel", "cancel")]
+    HEADING = "edit while running"
 
     def __init__(self, learning_rate: float | None, probe_every: float | None) -> None:
         super().__init__()
         self._learning_rate = learning_rate
         self._probe_every = probe_every
 
-    def compose(self) -> ComposeResult:
+    def fields(self) -> Iterator[Widget]:
         """Lay out a field for each live value."""
         every = "unknown" if self._probe_every is None else f"{self._probe_every:.0f}"
-        with Vertical(classes="dialog") as dialog:
-            dialog.border_title = Content("edit while running")
-            yield Label(f"learning rate of this phase (now {figures.figure(self._learning_rate)})", markup=False)
-            yield Input(placeholder="empty: leave as it is", id="learning-rate", compact=True)
-            yield Label(f"epochs between probes (now {every}; 0 never probes)", markup=False)
-            yield Input(placeholder="empty: leave as it is", id="probe-every", compact=True)
-            yield Static(Content(""), id="edit-error")
-            with Horizontal(classes="answers"):
-                yield Button("apply", id="apply", variant="primary", compact=True)
-                yield Button("cancel", id="cancel", compact=True)
+        yield Label(f"learning rate of this phase (now {figures.figure(self._learning_rate)})", markup=False)
+        yield Input(placeholder="empty: leave as it is", id="learning-rate", compact=True)
+        yield Label(f"epochs between probes (now {every}; 0 never probes)", markup=False)
+        yield Input(placeholder="empty: leave as it is", id="probe-every", compact=True)
 
-    def on_input_submitted(self) -> None:
-        """Apply on enter."""
-        self._apply()
+    def read(self) -> Mapping[str, float]:
+        """The values that are to change.
 
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        """Apply or cancel."""
-        if event.button.id == "apply":
-            self._apply()
-        else:
-            self.action_cancel()
-
-    def action_cancel(self) -> None:
-        """Change nothing."""
-        self.dismiss({})
-
-    def _apply(self) -> None:
-        try:
-            values = {
-                LEARNING_RATE: parse_learning_rate(self.query_one("#learning-rate", Input).value),
-                PROBE_EVERY: parse_probe_interval(self.query_one("#probe-every", Input).value),
-            }
-        except ValueError as error:
-            self.query_one("#edit-error", Static).update(Content.styled(str(error), "$error"))
-            return
-        self.dismiss({name: value for name, value in values.items() if value is not None})
+        Raises:
+            ValueError: with a sentence for the form.
+        """
+        values = {
+            LEARNING_RATE: parse_learning_rate(self.query_one("#learning-rate", Input).value),
+            PROBE_EVERY: parse_probe_interval(self.query_one("#probe-every", Input).value),
+        }
+        return {name: value for name, value in values.items() if value is not None}

@@ -21,7 +21,7 @@ from claf_engine.events.ticks import Boundary, PartEnd, Pulse, Tick
 from claf_engine.models.network import ATTACK_CLASSIFIER, CLASSIFIERS
 from tests.engine.tiny import CPU
 
-SMALL = Size(16, 8, 2)
+SMALL = Size(16, 8, 8)
 QUICK = RuntimeConfig(device="cpu", precision="fp32", layout="contiguous", threads=1, keep_freed_memory=False)
 
 

@@ -8,7 +8,7 @@ from benchmarks import straightforward
 from benchmarks.engine_side import Size
 from benchmarks.linear import CHECKED_EPOCHS, check, main
 
-SMALL = Size(16, 8, 4)
+SMALL = Size(16, 8, 8)
 
 
 def test_both_sides_take_the_same_steps_loss_for_loss() -> None:
@@ -27,7 +27,7 @@ def test_a_tiny_run_says_how_many_epochs_were_measured_and_scales_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "figures.json"
-    tiny = ["--images=16", "--batch=8", "--width=2", "--repeats=1", "--epochs=6", "--measured-epochs=2"]
+    tiny = ["--images=16", "--batch=8", "--width=8", "--repeats=1", "--epochs=6", "--measured-epochs=2"]
     main([*tiny, f"--json={file}"])
     figures = json.loads(file.read_text())
     plain, engine = (figures["sides"][name]["median_seconds"] for name in ("straightforward", "engine"))

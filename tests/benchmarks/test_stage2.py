@@ -8,8 +8,8 @@ from benchmarks.engine_side import Size
 from benchmarks.stage2 import check, main, settings
 from claf_engine.terms.errors import ConfigError
 
-SMALL = Size(16, 8, 4)
-TINY = ["--images=16", "--batch=8", "--width=2", "--steps=1", "--sweeps=1", "--repeats=1"]
+SMALL = Size(16, 8, 8)
+TINY = ["--images=16", "--batch=8", "--width=8", "--steps=1", "--sweeps=1", "--repeats=1"]
 NUM_EXACT = 2 * 2 + 1
 """Steps until the encoder has learnt: two sweeps of two batches, and the loss of its own first step."""
 

@@ -7,7 +7,7 @@ from benchmarks import straightforward
 from benchmarks.engine_side import Size
 from benchmarks.supervised import METHODS, check, main, settings
 
-SMALL = Size(16, 8, 4)
+SMALL = Size(16, 8, 8)
 TOLERANCE = {"at": (1e-6, 5e-3), "trades": (1e-3, 2e-2)}
 """Of the first step and of all: near its start the gradient of TRADES is small enough for rounding to turn signs."""
 
@@ -35,7 +35,7 @@ def test_a_side_that_weighs_the_divergence_otherwise_is_told_apart(monkeypatch: 
 @pytest.mark.benchmark
 def test_a_tiny_run_writes_the_ratio_of_each_method(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "figures.json"
-    main(["--images=16", "--batch=8", "--width=2", "--steps=1", "--repeats=1", f"--json={file}"])
+    main(["--images=16", "--batch=8", "--width=8", "--steps=1", "--repeats=1", f"--json={file}"])
     figures = json.loads(file.read_text())
     assert set(figures["ratios"]) == set(figures["methods"]) == {"at", "trades"}
     assert min(figures["ratios"].values()) > 0

@@ -236,7 +236,8 @@ def test_without_an_accelerator_there_is_no_bench(monkeypatch: pytest.MonkeyPatc
         accelerator_places()
 
 
-def test_a_faster_way_that_is_slower_is_worth_a_warning(places: Places) -> None:
+def test_a_faster_way_that_is_slower_is_worth_a_warning(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Places, "precisions", ("fp32", "bf16"))  # whatever this processor has
     rates = {"fp32": throughput.Rate(100, 1e9, None), "bf16": throughput.Rate(50, 5e8, None)}
     told = throughput._told(places, rates, throughput._gains(rates))
     assert (told.verdict, told.values["gains"]) == ("warns", {"bf16": 0.5})

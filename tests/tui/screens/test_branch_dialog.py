@@ -26,9 +26,9 @@ def diverged(tmp_path: Path, checkpoint: int | None = 10) -> Held:
 async def test_a_diverged_run_is_left_for_a_branch_with_r(tmp_path: Path, size: tuple[int, int]) -> None:
     async with console(diverged(tmp_path), size) as (app, pilot):
         await until(lambda: "DIVERGED" in screen_text(app))
-        assert "the loss of step 25 is nan" in screen_text(app)
-        assert "r go back" in screen_text(app)
-        assert "--from 10 --set" in " ".join(screen_text(app).split())
+        await until(lambda: "the loss of step 25 is nan" in screen_text(app))
+        await until(lambda: "r go back" in screen_text(app))
+        await until(lambda: "--from 10 --set" in " ".join(screen_text(app).split()))
         await pilot.press("r")
         await until(lambda: isinstance(app.screen, BranchScreen))
         await until(lambda: "step, of 20, 10" in screen_text(app))
@@ -49,7 +49,8 @@ async def test_step_and_settings_may_be_typed(tmp_path: Path) -> None:
         await pilot.click("#apply")
         await until(lambda: "there is no checkpoint of step 7" in screen_text(app))
         step.value = "20"
-        await pilot.click("#apply")
+        step.focus()
+        await pilot.press("enter")
         await until(lambda: not app.is_running)
     assert app.return_value == ResumeRequest(
         tmp_path / "run" / "checkpoints" / "step-000000020.safetensors", ("supervised.optimizer.learning_rate=0.5",)
@@ -71,7 +72,7 @@ async def test_a_run_that_blew_up_before_its_first_checkpoint_can_only_begin_ane
     async with console(diverged(tmp_path, None)) as (app, pilot):
         await until(lambda: "DIVERGED" in screen_text(app))
         assert "r go back" not in screen_text(app)
-        assert "train --config" in screen_text(app)
+        await until(lambda: "train --config" in screen_text(app))
         await pilot.press("r")
         await until(lambda: "r goes back where" in screen_text(app))
         assert not isinstance(app.screen, BranchScreen)

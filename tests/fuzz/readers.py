@@ -1,0 +1,378 @@
+"""Every function that reads a file which somebody else may have written, with a whole file of its kind."""
+
+import hashlib
+import json
+import shutil
+import tomllib
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+from hypothesis import strategies as st
+from safetensors.torch import load, save
+from torchvision.datasets import CIFAR10
+
+from claf_engine.accuracy.autoattack_state import load_survivors, save_survivors
+from claf_engine.audits.store import Store
+from claf_engine.config import DataConfig
+from claf_engine.config.presets import resolve_config
+from claf_engine.data import load_dataset
+from claf_engine.data.cache import Decoded, load_cache, save_cache
+from claf_engine.data.decoding import FORMATS, Measured, Pixels, decode, measure
+from claf_engine.data.listing import PARTS, list_folder
+from claf_engine.evaluation.cards import card_folder, find_card, standing, standing_of_run, write_card
+from claf_engine.evaluation.foreign_weights import convert, read_foreign
+from claf_engine.models.hashing import hash_tensors
+from claf_engine.reproduce.measuring import Measurer, subject_of
+from claf_engine.reproduce.tables import TABLES, TWO_RADII
+from claf_engine.runs import list_checkpoints, list_runs, read_config
+from claf_engine.runs.header import read_info, tensor_statistics
+from claf_engine.runs.journal import Journal, count_records, read_events
+from claf_engine.runs.listing import holder
+from claf_engine.runs.plugins import plugin_changes, recorded_plugins
+from claf_engine.training.checkpoint import load_checkpoint, load_trained_network, restore_state
+from claf_engine.training.identity import compare_images, fit_to_images, require_same_settings
+from claf_engine.training.methods import feature_epochs, phases_of
+from claf_engine.training.session import Session
+from claf_tui.reports.runs import checkpoint_record, checkpoint_tables, run_records, runs_table
+from tests.engine.accuracy.test_autoattack_state import some
+from tests.engine.audits.test_store import DIAGNOSTIC, OUTCOME
+from tests.engine.data.test_cifar10 import expect_archive, go_offline, tiny_files
+from tests.engine.data.test_folder_realities import save as save_image
+from tests.engine.evaluation.test_cards import SHA, card
+from tests.engine.resnets import weights
+from tests.engine.tiny import FP32, tiny_data
+from tests.fuzz.damage import damaged, json_lines, json_text, restructured, toml_text
+
+Damage = Callable[[bytes], st.SearchStrategy[bytes]]
+
+
+class Reader(NamedTuple):
+    """One reader.
+
+    Attributes:
+        make: is given a folder with a finished run, puts a whole file there, and says where.
+        read: is given the folder and the file, and says whether the file was taken for whole.
+        damage: what may become of the bytes besides any others.
+        writes: it repairs what it reads, as it promises.
+    """
+
+    make: Callable[[Path], Path]
+    read: Callable[[Path, Path], object]
+    damage: Damage = damaged
+    writes: bool = False
+
+
+def any_json(whole: bytes) -> st.SearchStrategy[bytes]:
+    """Damaged bytes, or JSON with other values."""
+    return damaged(whole) | restructured(json.loads(whole), json_text)
+
+
+def any_lines(whole: bytes) -> st.SearchStrategy[bytes]:
+    """Damaged bytes, or lines of JSON with other values."""
+    return damaged(whole) | restructured([json.loads(line) for line in whole.splitlines()], json_lines)
+
+
+def any_toml(whole: bytes) -> st.SearchStrategy[bytes]:
+    """Damaged bytes, or TOML with other values."""
+    return damaged(whole) | restructured(tomllib.loads(whole.decode()), toml_text)
+
+
+def sealed(whole: bytes) -> st.SearchStrategy[bytes]:
+    """Checkpoints that say something else of themselves and are hashed as if it were so."""
+    tensors, metadata = load(whole), metadata_of(whole)
+    claims = {key: json.loads(value) for key, value in metadata.items() if key.startswith("claf.") and "sha" not in key}
+
+    def seal(changed: bytes) -> bytes:
+        try:
+            claimed = json.loads(changed)
+            said = metadata | {str(key): json.dumps(value) for key, value in claimed.items()}
+            gone = claims.keys() - claimed.keys()
+            said = {key: value for key, value in said.items() if key not in gone and key != "claf.sha256"}
+            plain = json.dumps(sorted(said.items())).encode()
+            digest = hashlib.sha256(hash_tensors(tensors).encode() + plain).hexdigest()
+            return save(tensors, {**said, "claf.sha256": json.dumps(digest)})
+        except (ValueError, AttributeError, RecursionError):
+            return changed
+
+    return restructured(claims, json_text).map(seal)
+
+
+def metadata_of(data: bytes) -> dict[str, str]:
+    """The metadata of a safetensors file."""
+    size = int.from_bytes(data[:8], "little")
+    found: dict[str, str] = json.loads(data[8 : 8 + size])["__metadata__"]
+    return found
+
+
+def of_run(name: str) -> Callable[[Path], Path]:
+    """A file that every run has."""
+    return lambda run: run / name
+
+
+def newest(run: Path) -> Path:
+    """The newest checkpoint of the run."""
+    return list_checkpoints(run)[0].path
+
+
+def read_status(run: Path, _: Path) -> bool:
+    """As `claf-tui runs` does."""
+    found = list_runs(run.parent)
+    runs_table(found)
+    json.dumps(run_records(found), allow_nan=False)
+    standing_of_run(run, found[0].record)
+    return not found[0].notice and found[0].status == "finished"
+
+
+def make_plugins(run: Path) -> Path:
+    """A record of a run that a plugin was there for."""
+    file = run / "run.json"
+    plugin = {"file": "mine.py", "sha256": SHA, "registers": ["method mine"]}
+    file.write_text(json.dumps({**json.loads(file.read_text()), "plugins": [plugin]}))
+    return file
+
+
+def read_plugins(run: Path, _: Path) -> bool:
+    """As a run that is listed and gone on with does."""
+    list_runs(run.parent)
+    plugin_changes(run)
+    return recorded_plugins(run) != ()
+
+
+def read_records(run: Path, _: Path) -> bool:
+    """As whoever shows a run does."""
+    count_records(run)
+    return bool(read_events(run))
+
+
+def repair_records(run: Path, _: Path) -> bool:
+    """As a run that is gone on with does."""
+    journal = Journal(run)
+    try:
+        journal.open(keep=5)
+    finally:
+        journal.close()
+    return journal.num_damaged == 0
+
+
+def make_card(run: Path) -> Path:
+    """A card of the run, and the place of the copy that is found."""
+    write_card(card(), card_folder(newest(run), "audit"))
+    (copy,) = (run / "audit" / "cards").iterdir()
+    return copy
+
+
+def read_card(run: Path, _: Path) -> bool:
+    """As whoever shows a figure does."""
+    return standing(find_card(run, SHA, "natural", "pixel", ["8/255"])) == "audit passes"
+
+
+def make_measurement(run: Path) -> Path:
+    """A measurement that a reproduction has made."""
+    subject, column = subject_of(run, TABLES["table4"].rows[0]), TWO_RADII[0]
+    figure = {"epsilon": "8/255", "accuracy": 0.5, "attack": "pgd", "steps": 10, "step_size": "2/255", "restarts": 1}
+    more = {"num_examples": 8, "space": "pixel", "precision": "fp32", "seed": 0}
+    told = {"natural": 0.5, "robust": {**figure, **more}, "data": "tiny", "device": "cpu", "seconds": 1.0}
+    file = Measurer(run, "pixel")._file(subject, DataConfig(), column)
+    file.parent.mkdir()
+    file.write_text(json.dumps({**told, "versions": {"torch": "2"}, "notices": []}))
+    return file
+
+
+def read_measurement(run: Path, _: Path) -> bool:
+    """As a reproduction that goes on does."""
+    subject = subject_of(run, TABLES["table4"].rows[0])
+    return Measurer(run, "pixel").missing(subject, DataConfig(), TWO_RADII) == TWO_RADII[1:]
+
+
+def make_audit(run: Path) -> Path:
+    """What an audit has done so far."""
+    store = Store(run / "audit" / "x" / "state.json", "key")
+    store.keep_outcome(OUTCOME)
+    store.keep_diagnostic(DIAGNOSTIC)
+    return run / "audit" / "x" / "state.json"
+
+
+def make_survivors(run: Path) -> Path:
+    """What AutoAttack has done so far."""
+    save_survivors(run / "audit" / "autoattack.json", some())
+    return run / "audit" / "autoattack.json"
+
+
+def make_settings(run: Path) -> Path:
+    """A configuration of a user's."""
+    file = run / "mine.toml"
+    file.write_text(
+        'preset = "smoke"\nseed = 3\n[attack]\nepsilon = "4/255"\nsteps = 3\n[probe]\nepsilons = ["0", "8/255"]\n'
+    )
+    return file
+
+
+def read_header(run: Path, file: Path) -> bool:
+    """As the browser of checkpoints does."""
+    entries = list_checkpoints(run)
+    info = read_info(file)
+    checkpoint_tables(info, ("last",))
+    json.dumps(checkpoint_record(info, ("last",)), allow_nan=False)
+    for tensor in info.tensors[::5]:
+        tensor_statistics(file, tensor.name)
+    return all(entry.info for entry in entries)
+
+
+def measure_checkpoint(_: Path, file: Path) -> bool:
+    """As whoever measures a checkpoint does."""
+    info, config, network = load_trained_network(file)
+    phases_of(config)
+    return network.state_dict() != {} and info.step > 0
+
+
+def go_on_from(run: Path, file: Path) -> bool:
+    """As a run that is gone on with does, up to its first step."""
+    config, data = read_config(run), tiny_data()
+    info, _ = load_checkpoint(file)
+    require_same_settings(info, config)
+    compare_images(info, data, is_accepted=True)
+    state = restore_state(config, len(data.class_names), FP32, file)
+    fit_to_images(state, len(data.train), info, is_accepted=True)
+    phases = phases_of(config)
+    session = Session(config, FP32, data, state, feature_epochs(phases))
+    for phase in phases[state.cursor.phase :]:
+        next(iter(phase.play(session)), None)
+    return True
+
+
+def make_weights(run: Path) -> Path:
+    """Weights as others save them."""
+    torch.save(weights(num_classes=2), run / "model.pt")  # noqa: TID251 (what is tested is reading such files)
+    return run / "model.pt"
+
+
+def make_old_weights(run: Path) -> Path:
+    """The same in the format before zip."""
+    few = {name: tensor for name, tensor in weights(num_classes=2).items() if "layer" not in name}
+    torch.save(few, run / "model.pt", _use_new_zipfile_serialization=False)  # noqa: TID251 (as above)
+    return run / "model.pt"
+
+
+def read_weights(_: Path, file: Path) -> bool:
+    """As `claf-tui checkpoint import` does."""
+    return convert(read_foreign(file), "resnet18", file).num_classes == 2
+
+
+def read_old_weights(_: Path, file: Path) -> bool:
+    """Of a part of a network."""
+    return "conv1.weight" in read_foreign(file).tensors
+
+
+def make_image(form: str) -> Callable[[Path], Path]:
+    """One image, upright by its EXIF alone."""
+    return lambda run: save_image(run / f"x.{form}", form=form, orientation=6)
+
+
+@contextmanager
+def pillow_may_warn() -> Iterator[None]:
+    """Pillow warns of EXIF that is damaged, and goes on without it, as we do."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
+
+
+def read_image(_: Path, file: Path) -> bool:
+    """As a folder of images does."""
+    with pillow_may_warn():
+        return isinstance(measure(file), Measured) and isinstance(decode(file, (10, 8)), Pixels)
+
+
+def make_folder(run: Path) -> Path:
+    """A folder of images of two classes; one of them is damaged."""
+    files = [run / "images" / part / name / "a.png" for part in PARTS for name in ("cat", "dog")]
+    return [save_image(file) for file in (*files, run / "images" / "train" / "dog" / "b.png")][0]
+
+
+def read_folder(run: Path, _: Path) -> bool:
+    """As training does; its cache lies elsewhere."""
+    config = DataConfig(source=f"folder:{run / 'images'}", num_validation=1)
+    with pillow_may_warn():
+        return len(load_dataset(config, torch.device("cpu")).train) == 2
+
+
+def make_cache(run: Path) -> Path:
+    """The pixels of a folder, decoded before."""
+    make_folder(run)
+    listing = list_folder(str(run / "images"))
+    images = {part: torch.zeros((len(listing.files[part]), 3, 8, 10), dtype=torch.uint8) for part in PARTS}
+    assert save_cache(listing, Decoded(images, ("a notice",))) == []
+    (file,) = (run.parents[1] / "cache").rglob("*.safetensors")
+    return file
+
+
+def read_cache(run: Path, _: Path) -> bool:
+    """As training on a folder does."""
+    return load_cache(list_folder(str(run / "images")))[0] is not None
+
+
+CIFAR10_FILES = tiny_files()
+
+
+def make_cifar10(run: Path) -> Path:
+    """A batch of CIFAR-10: a pickle, whose hash is looked at before it is opened."""
+    folder = run / "data" / "cifar10" / CIFAR10.base_folder
+    folder.mkdir(parents=True)
+    for name, content in CIFAR10_FILES.items():
+        (folder / name).write_bytes(content)
+    return folder / "data_batch_1"
+
+
+def make_archive(run: Path) -> Path:
+    """The archive of CIFAR-10, from which nothing has been unpacked yet."""
+    file = run / "data" / "cifar10" / CIFAR10.filename
+    file.parent.mkdir(parents=True)
+    with pytest.MonkeyPatch.context() as patch:
+        file.write_bytes(expect_archive(patch, CIFAR10_FILES))
+    return file
+
+
+def read_cifar10(run: Path, _: Path) -> bool:
+    """As training does where there is no network: what is not the known file would be downloaded anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLAF_DATA_DIR", str(run / "data"))
+        expect_archive(patch, CIFAR10_FILES)
+        go_offline(patch)
+        return len(load_dataset(DataConfig(source="cifar10", num_validation=2), torch.device("cpu")).train) == 4
+
+
+def unpack_cifar10(run: Path, file: Path) -> bool:
+    """As training does for the first time."""
+    shutil.rmtree(file.parent / CIFAR10.base_folder, ignore_errors=True)
+    return read_cifar10(run, file)
+
+
+READERS: dict[str, Reader] = {
+    "status.json": Reader(of_run("status.json"), read_status, any_json),
+    "run.json, its plugins and its age": Reader(make_plugins, read_plugins, any_json),
+    "holder.json": Reader(of_run("holder.json"), lambda run, _: "?" not in holder(run), any_json),
+    "events.jsonl": Reader(of_run("events.jsonl"), read_records, any_lines),
+    "metrics.jsonl": Reader(of_run("metrics.jsonl"), read_records, any_lines),
+    "events.jsonl, gone on with": Reader(of_run("events.jsonl"), repair_records, any_lines, writes=True),
+    "config.toml of a run": Reader(of_run("config.toml"), lambda run, _: read_config(run), any_toml),
+    "configuration of a user": Reader(make_settings, lambda _, file: resolve_config(file=file), any_toml),
+    "card": Reader(make_card, read_card, any_json),
+    "measurement": Reader(make_measurement, read_measurement, any_json),
+    "state of an audit": Reader(make_audit, lambda _, file: Store(file, "key").diagnostics, any_json),
+    "state of AutoAttack": Reader(make_survivors, lambda _, file: load_survivors(file, "key", 5), any_json),
+    "checkpoint: header and statistics": Reader(newest, read_header),
+    "checkpoint: whole": Reader(newest, measure_checkpoint),
+    "checkpoint: with other claims, hashed anew, measured": Reader(newest, measure_checkpoint, sealed),
+    "checkpoint: with other claims, hashed anew, gone on with": Reader(newest, go_on_from, sealed),
+    "foreign weights": Reader(make_weights, read_weights),
+    "foreign weights of before zip": Reader(make_old_weights, read_old_weights),
+    **{f"image: {form}": Reader(make_image(form), read_image) for form in FORMATS},
+    "image in a folder": Reader(make_folder, read_folder, writes=True),
+    "batch of CIFAR-10": Reader(make_cifar10, read_cifar10, writes=True),
+    "archive of CIFAR-10": Reader(make_archive, unpack_cifar10, writes=True),
+    "cache of a folder": Reader(make_cache, read_cache),
+}

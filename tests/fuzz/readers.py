@@ -26,6 +26,7 @@ from claf_engine.data.decoding import FORMATS, Measured, Pixels, decode, measure
 from claf_engine.data.listing import PARTS, list_folder
 from claf_engine.evaluation.cards import card_folder, find_card, standing, standing_of_run, write_card
 from claf_engine.evaluation.foreign_weights import convert, read_foreign
+from claf_engine.events.control import Control
 from claf_engine.models.hashing import hash_tensors
 from claf_engine.reproduce.measuring import Measurer, subject_of
 from claf_engine.reproduce.tables import TABLES, TWO_RADII
@@ -38,6 +39,7 @@ from claf_engine.training.checkpoint import load_checkpoint, load_trained_networ
 from claf_engine.training.identity import compare_images, fit_to_images, require_same_settings
 from claf_engine.training.methods import feature_epochs, phases_of
 from claf_engine.training.session import Session
+from claf_tui.console import follower
 from claf_tui.reports.runs import checkpoint_record, checkpoint_tables, run_records, runs_table
 from tests.engine.accuracy.test_autoattack_state import some
 from tests.engine.audits.test_store import DIAGNOSTIC, OUTCOME
@@ -157,6 +159,14 @@ def repair_records(run: Path, _: Path) -> bool:
     finally:
         journal.close()
     return journal.num_damaged == 0
+
+
+def follow(run: Path, _: Path) -> bool:
+    """As `claf-tui watch` does of a run whose process has left."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(follower, "SILENCE_SECONDS", -1.0)
+        found = list(follower.Follower(run, poll_seconds=0)(Control()))
+    return len(found) > 3
 
 
 def make_card(run: Path) -> Path:
@@ -357,6 +367,7 @@ READERS: dict[str, Reader] = {
     "holder.json": Reader(of_run("holder.json"), lambda run, _: "?" not in holder(run), any_json),
     "events.jsonl": Reader(of_run("events.jsonl"), read_records, any_lines),
     "metrics.jsonl": Reader(of_run("metrics.jsonl"), read_records, any_lines),
+    "events.jsonl, followed": Reader(of_run("events.jsonl"), follow, any_lines),
     "events.jsonl, gone on with": Reader(of_run("events.jsonl"), repair_records, any_lines, writes=True),
     "config.toml of a run": Reader(of_run("config.toml"), lambda run, _: read_config(run), any_toml),
     "configuration of a user": Reader(make_settings, lambda _, file: resolve_config(file=file), any_toml),

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from claf_engine.terms.errors import ClafError
 from tests.engine.tiny import finished_run, tiny_config
-from tests.fuzz.readers import READERS
+from tests.fuzz.data_readers import DATA_READERS
+from tests.fuzz.run_readers import RUN_READERS
 from tests.properties import examples
 
+READERS = RUN_READERS | DATA_READERS
 NUM_EXAMPLES, NUM_SOAKED = 30, 10_000
 LONGEST = 10.0
 """Seconds of processor time that no file of these sizes may take."""

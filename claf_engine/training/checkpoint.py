@@ -176,12 +176,12 @@ def load_trained_network(path: Path) -> TrainedNetwork:
     info, tensors = load_checkpoint(path)
     try:
         config = RunConfig.model_validate(info.metadata["claf.config"])
-        num_classes = len(info.metadata["claf.class_names"])
+        num_classes = _count_names(info.metadata["claf.class_names"])
     except (KeyError, TypeError, ValidationError) as error:
         plain = info.metadata.get("claf.config")
         if isinstance(plain, Mapping) and (missing := missing_plugin(plain, path.absolute().parent.parent)):
             raise CheckpointError(f"{path.name} needs a plugin: {missing}") from error
-        raise CheckpointError(f"{path} holds no configuration that this version knows") from error
+        raise CheckpointError(f"{path} holds no configuration, or no classes, that this version knows") from error
     _require_claimed(config.model, num_classes, tensors, path)
     network = build_network(config.model, num_classes, torch.Generator())
     load_weights(network, tensors, path)
@@ -197,6 +197,17 @@ def load_weights(network: Network, tensors: Mapping[str, Tensor], path: Path) ->
     found = _network_part(tensors)
     _require_fitting(network.state_dict(), found, path)
     network.load_state_dict(found)
+
+
+def _count_names(names: Any) -> int:
+    """How many classes a checkpoint names.
+
+    Raises:
+        TypeError: it names none.
+    """
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise TypeError("no names of classes")
+    return len(names)
 
 
 def _require_claimed(config: ModelConfig, num_classes: int, tensors: Mapping[str, Tensor], path: Path) -> None:

@@ -387,7 +387,7 @@ def test_a_trained_network_is_loaded_without_touching_the_global_randomness(path
 def test_a_configuration_that_this_version_does_not_know_is_told(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     save_checkpoint(path, busy_session().state, replace(DESCRIPTION, config={"nonsense": 1}))
-    with pytest.raises(CheckpointError, match="holds no configuration that this version knows"):
+    with pytest.raises(CheckpointError, match="holds no configuration, or no classes, that this version knows"):
         load_trained_network(path)
 
 
@@ -434,6 +434,13 @@ def test_a_checkpoint_that_claims_a_network_of_any_size_takes_no_memory_for_it(
     claimed = {**told, "model": {**told["model"], key: value}}
     save_checkpoint(tmp_path / "x.safetensors", state, replace(DESCRIPTION, config=claimed))
     with pytest.raises(CheckpointError, match="of another architecture"):
+        load_trained_network(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize("names", [(), "abcd", (1, 2, 3, 4), None])
+def test_a_checkpoint_without_names_of_classes_is_refused(tmp_path: Path, names: Any) -> None:
+    save_checkpoint(tmp_path / "x.safetensors", busy_session().state, replace(DESCRIPTION, class_names=names))
+    with pytest.raises(CheckpointError, match="holds no configuration, or no classes, that this version knows"):
         load_trained_network(tmp_path / "x.safetensors")
 
 

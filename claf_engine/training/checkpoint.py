@@ -176,12 +176,12 @@ def load_trained_network(path: Path) -> TrainedNetwork:
     info, tensors = load_checkpoint(path)
     try:
         config = RunConfig.model_validate(info.metadata["claf.config"])
-        num_classes = _count_names(info.metadata["claf.class_names"])
+        num_classes = len(info.metadata["claf.class_names"])
     except (KeyError, TypeError, ValidationError) as error:
         plain = info.metadata.get("claf.config")
         if isinstance(plain, Mapping) and (missing := missing_plugin(plain, path.absolute().parent.parent)):
             raise CheckpointError(f"{path.name} needs a plugin: {missing}") from error
-        raise CheckpointError(f"{path} holds no configuration, or no classes, that this version knows") from error
+        raise CheckpointError(f"{path} holds no configuration that this version knows") from error
     _require_claimed(config.model, num_classes, tensors, path)
     network = build_network(config.model, num_classes, torch.Generator())
     load_weights(network, tensors, path)
@@ -197,17 +197,6 @@ def load_weights(network: Network, tensors: Mapping[str, Tensor], path: Path) ->
     found = _network_part(tensors)
     _require_fitting(network.state_dict(), found, path)
     network.load_state_dict(found)
-
-
-def _count_names(names: Any) -> int:
-    """How many classes a checkpoint names.
-
-    Raises:
-        TypeError: it names none.
-    """
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise TypeError("no names of classes")
-    return len(names)
 
 
 def _require_claimed(config: ModelConfig, num_classes: int, tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -269,8 +258,8 @@ def load_optimizer(
 ) -> None:
     """Take over the settings of an optimiser and what it remembers, in the memory layout of what it steps.
 
-    How it steps, as one kernel or tensor by tensor, is its device's affair and stays; one kernel for all refuses memory
-    that is laid out otherwise than the weights.
+    A setting that is not told stays as the run's own settings have it. How it steps, as one kernel or tensor by tensor,
+    is its device's affair and stays too; one kernel for all refuses memory that is laid out otherwise than the weights.
 
     Raises:
         ValueError: there are more or fewer groups of weights, or a setting is of another type than the optimiser's own.
@@ -279,7 +268,7 @@ def load_optimizer(
     for group, new in zip(groups, fresh, strict=True):
         _require_alike(group, new)
     merged = [
-        {**group, **{key: new[key] for key in ("params", "fused", "foreach") if key in new}}
+        {**new, **group, **{key: new[key] for key in ("params", "fused", "foreach") if key in new}}
         for group, new in zip(groups, fresh, strict=True)
     ]
     optimizer.load_state_dict({"state": slots, "param_groups": merged})

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ import torch
 from hypothesis import strategies as st
 from safetensors.torch import load, save
 
+from claf_engine import events as ev
 from claf_engine.accuracy.autoattack_state import load_survivors, save_survivors
 from claf_engine.audits.store import Store
 from claf_engine.config import DataConfig
@@ -20,44 +21,50 @@ from claf_engine.events.control import Control
 from claf_engine.models.hashing import hash_tensors
 from claf_engine.reproduce.measuring import Measurer, subject_of
 from claf_engine.reproduce.tables import TABLES, TWO_RADII
-from claf_engine.runs import list_checkpoints, list_runs, read_config
+from claf_engine.runs import list_checkpoints, list_runs, open_run, read_config
 from claf_engine.runs.header import read_info, tensor_statistics
 from claf_engine.runs.journal import Journal, count_records, read_events
 from claf_engine.runs.listing import holder
 from claf_engine.runs.plugins import plugin_changes, recorded_plugins
-from claf_engine.training.checkpoint import load_checkpoint, load_trained_network, restore_state
-from claf_engine.training.identity import compare_images, fit_to_images, require_same_settings
-from claf_engine.training.methods import feature_epochs, phases_of
-from claf_engine.training.session import Session
+from claf_engine.training.checkpoint import load_trained_network
+from claf_engine.training.methods import phases_of
+from claf_engine.training.run import run as run_in
 from claf_tui.console import follower
 from claf_tui.reports.runs import checkpoint_record, checkpoint_tables, run_records, runs_table
 from tests.engine.accuracy.test_autoattack_state import some
 from tests.engine.audits.test_store import DIAGNOSTIC, OUTCOME
 from tests.engine.evaluation.test_cards import SHA, card
 from tests.engine.resnets import weights
-from tests.engine.tiny import FP32, tiny_data
+from tests.engine.tiny import use_tiny_data
 from tests.fuzz.damage import json_text, restructured
 from tests.fuzz.reader import Reader, any_json, any_lines, any_toml
 
 
 def sealed(whole: bytes) -> st.SearchStrategy[bytes]:
     """Checkpoints that say something else of themselves and are hashed as if it were so."""
-    tensors, metadata = load(whole), metadata_of(whole)
-    claims = {key: json.loads(value) for key, value in metadata.items() if key.startswith("claf.") and "sha" not in key}
+    claims = {
+        key: json.loads(value)
+        for key, value in metadata_of(whole).items()
+        if key.startswith("claf.") and "sha" not in key
+    }
 
     def seal(changed: bytes) -> bytes:
         try:
-            claimed = json.loads(changed)
-            said = metadata | {str(key): json.dumps(value) for key, value in claimed.items()}
-            gone = claims.keys() - claimed.keys()
-            said = {key: value for key, value in said.items() if key not in gone and key != "claf.sha256"}
-            plain = json.dumps(sorted(said.items())).encode()
-            digest = hashlib.sha256(hash_tensors(tensors).encode() + plain).hexdigest()
-            return save(tensors, {**said, "claf.sha256": json.dumps(digest)})
+            claimed: dict[str, object] = {str(key): value for key, value in json.loads(changed).items()}
+            return resealed(whole, claimed, gone=claims.keys() - claimed.keys())
         except (ValueError, AttributeError, RecursionError):
             return changed
 
     return restructured(claims, json_text).map(seal)
+
+
+def resealed(whole: bytes, claims: Mapping[str, object], gone: Collection[str] = ()) -> bytes:
+    """A checkpoint that claims something else, and no more what is gone, hashed as if it were so."""
+    tensors, said = load(whole), metadata_of(whole) | {key: json.dumps(value) for key, value in claims.items()}
+    said = {key: value for key, value in said.items() if key not in gone and key != "claf.sha256"}
+    plain = json.dumps(sorted(said.items())).encode()
+    digest = hashlib.sha256(hash_tensors(tensors).encode() + plain).hexdigest()
+    return save(tensors, {**said, "claf.sha256": json.dumps(digest)})
 
 
 def metadata_of(data: bytes) -> dict[str, str]:
@@ -196,19 +203,22 @@ def measure_checkpoint(_: Path, file: Path) -> bool:
     return network.state_dict() != {} and info.step > 0
 
 
-def go_on_from(run: Path, file: Path) -> bool:
+def make_unfinished(run: Path) -> Path:
+    """The only checkpoint of a run that was left in the middle."""
+    newest(run).unlink()
+    (run / "status.json").write_text(json.dumps({"status": "stopped"}))
+    return newest(run)
+
+
+def go_on_from(run: Path, _: Path) -> bool:
     """As a run that is gone on with does, up to its first step."""
-    config, data = read_config(run), tiny_data()
-    info, _ = load_checkpoint(file)
-    require_same_settings(info, config)
-    compare_images(info, data, is_accepted=True)
-    state = restore_state(config, len(data.class_names), FP32, file)
-    fit_to_images(state, len(data.train), info, is_accepted=True)
-    phases = phases_of(config)
-    session = Session(config, FP32, data, state, feature_epochs(phases))
-    for phase in phases[state.cursor.phase :]:
-        next(iter(phase.play(session)), None)
-    return True
+    with pytest.MonkeyPatch.context() as patch:
+        use_tiny_data(patch)
+        directory = open_run(run)
+        try:
+            return any(isinstance(event, ev.StepLogged) for event in run_in(directory, Control()))
+        finally:
+            directory.close()
 
 
 def make_weights(run: Path) -> Path:
@@ -251,7 +261,9 @@ RUN_READERS: dict[str, Reader] = {
     "checkpoint: header and statistics": Reader(newest, read_header),
     "checkpoint: whole": Reader(newest, measure_checkpoint),
     "checkpoint: with other claims, hashed anew, measured": Reader(newest, measure_checkpoint, sealed),
-    "checkpoint: with other claims, hashed anew, gone on with": Reader(newest, go_on_from, sealed),
+    "checkpoint: with other claims, hashed anew, gone on with": Reader(
+        make_unfinished, go_on_from, sealed, writes=True
+    ),
     "foreign weights": Reader(make_weights, read_weights),
     "foreign weights of before zip": Reader(make_old_weights, read_old_weights),
 }

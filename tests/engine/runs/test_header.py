@@ -181,6 +181,12 @@ def test_metadata_that_lack_a_key_are_refused(key: str, tmp_path: Path) -> None:
         ("claf.metrics", '{"validation_natural": null}'),
         ("claf.metrics", '{"validation_natural": "good"}'),
         ("claf.step", "9" * 5000),
+        ("claf.num_records", "-1"),
+        ("claf.num_records", "[]"),
+        ("claf.class_names", "null"),
+        ("claf.class_names", '"abcd"'),
+        ("claf.class_names", "[]"),
+        ("claf.class_names", "[1, 2]"),
     ],
 )
 def test_damaged_metadata_are_refused(key: str, value: str, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ CLAF_SOAK_PAGE: the file that takes the page; none is written unless it is set.
 
 import os
 import random
+import shlex
 import subprocess
 import time
 from collections.abc import Sequence
@@ -60,7 +61,7 @@ class Page:
         return (
             f"`make soak` writes this page. {time.strftime('%Y-%m-%d')}, commit `{commit.stdout.strip()}`, "
             f"{processor_name()}, {os.cpu_count()} cores, torch {torch.__version__}, {minutes:.0f} minutes, with "
-            f"`{asked} pytest {' '.join(self._arguments)}`: {self._passed} tests passed and {self._failed} failed."
+            f"`{asked} pytest {shlex.join(self._arguments)}`: {self._passed} tests passed and {self._failed} failed."
         )
 
     def _kill_table(self) -> list[str]:

@@ -11,6 +11,9 @@ PIP := $(BIN)/python -m pip install --quiet --progress-bar $(PROGRESS) --disable
 ARGS ?=
 # One worker for each core that may be used, but not more than memory for torch; WORKERS=0 tests in one process.
 WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 1); [ $$cores -le 8 ] && echo $$cores || echo 8)
+# How many runs a soak kills, and the page that it writes of what it did.
+KILLS ?= 200
+PAGE ?= docs/soak.md
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 MAKEFLAGS += --no-print-directory
@@ -23,7 +26,7 @@ help:
 	@echo 'make test            set up, then run all tests'
 	@echo 'make test-fast       the same without the slow ones'
 	@echo 'make test-benchmarks every benchmark at a tiny size; minutes'
-	@echo 'make soak            the property tests with many times as many examples, new ones each time; a quarter of an hour'
+	@echo 'make soak            the property tests with many times as many examples, and 200 killed runs; half an hour'
 	@echo 'make check           formatting, lint, types and import contracts'
 	@echo 'make check-speed     whether the speed ratios that were once measured still hold; minutes, on an idle machine'
 	@echo 'make format          rewrite the sources as the formatter wants them'
@@ -69,8 +72,9 @@ test-benchmarks: $(STAMP)
 	@$(BIN)/pytest -m benchmark tests/benchmarks $(ARGS)
 
 soak: $(STAMP)
-	@echo 'soak: only the property tests, with examples that no run has seen before'
-	@HYPOTHESIS_PROFILE=soak $(PYTEST) -m hypothesis --timeout 3600 $(ARGS)
+	@echo 'soak: the property tests with examples that no run has seen before, and $(KILLS) killed runs; writes $(PAGE)'
+	@HYPOTHESIS_PROFILE=soak CLAF_SOAK_KILLS=$(KILLS) CLAF_SOAK_PAGE=$(PAGE) \
+	  $(PYTEST) -m 'hypothesis or soak' --timeout 3600 $(ARGS)
 
 check: $(STAMP)
 	@echo 'check 1/4: formatting'

@@ -3,10 +3,12 @@
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.properties import load_profile
+from tests.soak import Page
 
 load_profile()
 # Tests run side by side, one for each core: more threads than that would wait for each other. Before torch is loaded.
@@ -22,6 +24,12 @@ def _signals_are_not_ignored() -> Iterator[None]:
     yield
     for number in ignored:
         signal.signal(number, signal.SIG_IGN)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let a soak write its page: the process that hears of every test does."""
+    if "CLAF_SOAK_PAGE" in os.environ and "PYTEST_XDIST_WORKER" not in os.environ:
+        config.pluginmanager.register(Page(Path(os.environ["CLAF_SOAK_PAGE"]), config.invocation_params.args))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -23,7 +23,14 @@ def load_profile() -> None:
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
-def examples(count: int, **more: Any) -> settings:
-    """The settings of a property that is tested with this many examples, and with many times as many in a soak."""
-    factor = SOAK_FACTOR if settings.get_current_profile_name() == SOAK else 1
-    return settings(max_examples=count * factor, **more)
+def examples(count: int, soaked: int | None = None, **more: Any) -> settings:
+    """The settings of a property.
+
+    Args:
+        count: how many examples it is usually tested with.
+        soaked: how many in a soak; None is many times `count`.
+        more: other settings of Hypothesis.
+    """
+    if settings.get_current_profile_name() == SOAK:
+        count = count * SOAK_FACTOR if soaked is None else soaked
+    return settings(max_examples=count, **more)

@@ -231,8 +231,8 @@ def _trained_by(config: RunConfig) -> tuple[str, ...]:
 def _begun(info: CheckpointInfo, config: RunConfig) -> set[str | None]:
     """The classifiers that had taken a step when the checkpoint was saved."""
     try:
-        cursor = Cursor(**info.metadata["claf.cursor"])
-    except (KeyError, TypeError) as error:
+        cursor = Cursor.from_record(info.metadata["claf.cursor"])
+    except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{info.path} does not say how far its run had come ({error})") from error
     has_begun = cursor.epoch or cursor.part or cursor.sweep or cursor.batch
     return {phase.classifier for phase in phases_of(config)[: cursor.phase + bool(has_begun)]}

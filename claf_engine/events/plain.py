@@ -69,7 +69,7 @@ def check_of(hint: Any) -> Check:
     """Make a function that tells whether a value is of a declared type; NaN is a float, infinity is not.
 
     Args:
-        hint: str, int, float, bool, None, a literal, a tuple, a mapping, a class, or a union of such.
+        hint: str, int, float, bool, None, Any, a literal, a tuple, a mapping, a class, or a union of such.
     """
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (types.UnionType, Union):
@@ -81,7 +81,8 @@ def check_of(hint: Any) -> Check:
         inner = check_of(arguments[0])
         return lambda value: isinstance(value, tuple) and all(map(inner, value))
     if origin is not None:
-        return _is_plain_mapping
+        of_values = check_of(arguments[1])
+        return lambda value: _is_plain_mapping(value) and all(map(of_values, value.values()))
     return _CHECKS.get(hint, lambda value: isinstance(value, hint))
 
 
@@ -108,5 +109,6 @@ _CHECKS: dict[Any, Check] = {
     int: _is_count,
     float: _is_number,
     bool: lambda value: isinstance(value, bool),
+    Any: lambda _: True,
     type(None): lambda value: value is None,
 }

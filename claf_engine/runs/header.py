@@ -22,6 +22,8 @@ MAX_DIGITS = 20
 
 FORMAT_KEY = "claf.format"
 FORMAT_VERSION = "1"
+CLASS_NAMES = "claf.class_names"
+"""Key of the names of the classes, in the order of the labels; imported weights of old may lack it."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class CheckpointInfo:
         num_bytes: size of the file.
         tensors: all stored tensors, in the order of their names.
         metadata: the whole metadata, decoded.
+        num_records: of the run's journal that came before it.
     """
 
     path: Path
@@ -67,6 +70,7 @@ class CheckpointInfo:
     num_bytes: int
     tensors: tuple[TensorInfo, ...]
     metadata: dict[str, Any] = field(repr=False)
+    num_records: int = 0
 
 
 def step_in_name(name: str) -> int | None:
@@ -94,6 +98,8 @@ def read_info(path: Path) -> CheckpointInfo:
         )
     try:
         decoded = {key: json.loads(value) for key, value in metadata.items() if key.startswith("claf.")}
+        if CLASS_NAMES in decoded:
+            _require_names(decoded[CLASS_NAMES])
         return CheckpointInfo(
             path=path,
             run=str(decoded["claf.run"]),
@@ -106,6 +112,7 @@ def read_info(path: Path) -> CheckpointInfo:
             num_bytes=num_bytes,
             tensors=tensors,
             metadata=decoded,
+            num_records=_count(decoded.get("claf.num_records", 0)),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise CheckpointError(f"{path} has damaged metadata ({error}); use an older checkpoint of the run") from error
@@ -116,6 +123,11 @@ def _count(value: Any) -> int:
     if not 0 <= count < MAX_COUNT:
         raise ValueError(f"{count:.3g} is no count of steps or epochs")
     return count
+
+
+def _require_names(names: Any) -> None:
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise TypeError("its classes have no names")
 
 
 def _finite(metrics: dict[str, float]) -> dict[str, float]:

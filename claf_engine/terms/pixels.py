@@ -45,8 +45,7 @@ def parse_distance(value: object, norm: Norm = "linf") -> Fraction:
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"{text} is not a finite distance; write a fraction such as 8/255")
-        levels = Fraction(round(255 * value), 255)
-        if float(levels) == value and 0 <= value <= 1:
+        if 0 <= value <= 1 and float(levels := Fraction(round(255 * value), 255)) == value:
             return levels
     try:
         if not DISTANCE.fullmatch(text):

@@ -9,6 +9,7 @@ equal weights can be recognised across runs; `claf.sha256` covers all tensors an
 import dataclasses
 import hashlib
 import json
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,9 @@ from torch import Tensor
 
 from claf_engine.compute.device import Compute
 from claf_engine.compute.seeding import continue_stream, derive_seed, generator_states
-from claf_engine.config import RunConfig
+from claf_engine.config import ModelConfig, RunConfig
+from claf_engine.config.registry import DEFAULT_ARCHITECTURE
+from claf_engine.events.plain import check_of
 from claf_engine.models.hashing import hash_tensors
 from claf_engine.models.network import Network, build_network
 from claf_engine.runs.durable import FolderNotFlushed, write_atomically
@@ -156,10 +159,10 @@ def restore_state(config: RunConfig, num_classes: int, compute: Compute, path: P
         state.order, state.loss_sum = tensors["order"], tensors["loss_sum"].to(compute.device)
         for name in KEPT_IF_ANY:
             setattr(state, name, tensors[name].to(compute.device) if name in tensors else None)
-        state.loss_count = info.metadata["claf.loss_count"]
-        state.cursor = Cursor(**info.metadata["claf.cursor"])
+        state.loss_count = operator.index(info.metadata["claf.loss_count"])
+        state.cursor = Cursor.from_record(info.metadata["claf.cursor"])
         state.ledger = Ledger.from_record(info.metadata["claf.ledger"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise CheckpointError(f"{path} lacks part of its state ({error}); resume from an older checkpoint") from error
     return state
 
@@ -179,6 +182,7 @@ def load_trained_network(path: Path) -> TrainedNetwork:
         if isinstance(plain, Mapping) and (missing := missing_plugin(plain, path.absolute().parent.parent)):
             raise CheckpointError(f"{path.name} needs a plugin: {missing}") from error
         raise CheckpointError(f"{path} holds no configuration that this version knows") from error
+    _require_claimed(config.model, num_classes, tensors, path)
     network = build_network(config.model, num_classes, torch.Generator())
     load_weights(network, tensors, path)
     return TrainedNetwork(info, config, network)
@@ -190,7 +194,26 @@ def load_weights(network: Network, tensors: Mapping[str, Tensor], path: Path) ->
     Raises:
         CheckpointError: the first thing that does not fit, by name.
     """
-    wanted, found = network.state_dict(), _network_part(tensors)
+    found = _network_part(tensors)
+    _require_fitting(network.state_dict(), found, path)
+    network.load_state_dict(found)
+
+
+def _require_claimed(config: ModelConfig, num_classes: int, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Compare the network that a checkpoint says it holds with its tensors, before the network takes any memory."""
+    if config.architecture != DEFAULT_ARCHITECTURE:
+        return
+    try:
+        if sum(config.blocks) > len(tensors):
+            raise ValueError("it has more blocks than tensors")
+        with torch.device("meta"):
+            network = Network(config, num_classes)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise CheckpointError(f"{path} is of another architecture than it says; use another checkpoint") from error
+    _require_fitting(network.state_dict(), _network_part(tensors), path)
+
+
+def _require_fitting(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], path: Path) -> None:
     for name in sorted(wanted.keys() | found.keys()):
         if name not in found or name not in wanted:
             place = "lacks" if name not in found else "has an unknown"
@@ -198,7 +221,6 @@ def load_weights(network: Network, tensors: Mapping[str, Tensor], path: Path) ->
         if wanted[name].shape != found[name].shape or wanted[name].dtype != found[name].dtype:
             shapes = f"{tuple(found[name].shape)}, this network {tuple(wanted[name].shape)}"
             raise CheckpointError(f"{path} is of another architecture: {name} has shape {shapes}")
-    network.load_state_dict(found)
 
 
 def state_tensors(state: TrainState) -> dict[str, Tensor]:
@@ -254,14 +276,22 @@ def load_optimizer(
 
     Its other settings are the run's, which a branch may have changed. How it steps, as one kernel or tensor by tensor,
     is its device's affair; one kernel for all refuses memory that is laid out otherwise than the weights.
+
+    Raises:
+        ValueError: there are more or fewer groups of weights, or a learning rate is no number.
     """
     fresh = optimizer.state_dict()["param_groups"]
-    merged = [{**group, **new, "lr": group["lr"]} for group, new in zip(groups, fresh, strict=True)]
+    merged = [{**new, "lr": group.get("lr", new["lr"])} for group, new in zip(groups, fresh, strict=True)]
+    if not all(_is_number(group["lr"]) for group in merged):
+        raise ValueError("the learning rate of an optimiser is no number")
     optimizer.load_state_dict({"state": slots, "param_groups": merged})
     for parameter, remembered in optimizer.state.items():
         for key, value in remembered.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:
                 remembered[key] = torch.empty_like(parameter).copy_(value)
+
+
+_is_number = check_of(float)
 
 
 def _network_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -8,10 +8,12 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from claf_engine import events as ev
 from claf_engine.accuracy.classes import missing_notices
 from claf_engine.compute.device import Compute, choose_compute, is_out_of_memory, settings_restored
-from claf_engine.config import RunConfig
+from claf_engine.config import RunConfig, RuntimeConfig
 from claf_engine.data import Dataset, dataset_steps
 from claf_engine.data.fingerprint import Fingerprint
 from claf_engine.events import records
@@ -171,7 +173,7 @@ def _train(directory: RunDirectory, control: Control, journal: Journal) -> Itera
     require_room(directory.checkpoints, state)
     # All that may be missing has been looked at; only now is anything dropped.
     set_aside = () if start else journal.set_aside()
-    num_dropped = journal.open(keep=start.metadata["claf.num_records"] if start else 0)
+    num_dropped = journal.open(keep=start.num_records if start else 0)
     yield _started(session, phases, directory, start)
     for text in (*data.notices, *_class_notices(data), *damaged, *notices, *told, *directory.notices):
         yield ev.Notice("warning", text, state.cursor.step)
@@ -241,13 +243,20 @@ def _compute_for(config: RunConfig, start: CheckpointInfo | None) -> tuple[Compu
     """Device, precision, layout and threads: a resumed run takes the checkpoint's, to go on bit-identically."""
     if start is None:
         return choose_compute(config.runtime), []
-    before = {"layout": "channels_last", **start.metadata["claf.compute"]}
-    chosen = {name: before[name] for name in ("threads", "precision", "layout")}
-    compute = choose_compute(config.runtime.model_copy(update=chosen))
+    try:
+        before = {"layout": "channels_last", **start.metadata["claf.compute"]}
+        chosen = {name: before[name] for name in ("threads", "precision", "layout")}
+        runtime = RuntimeConfig.model_validate({**dict(config.runtime), **chosen})
+    except (KeyError, TypeError, ValidationError) as error:
+        raise CheckpointError(
+            f"{start.path} does not say how it was computed; go on from an older checkpoint"
+        ) from error
+    compute = choose_compute(runtime)
     now = compute.record()
     if now == before:
         return compute, []
-    changed = ", ".join(f"{name} was {before[name]}, is {now[name]}" for name in now if now[name] != before[name])
+    then = {name: before.get(name) for name in now}
+    changed = ", ".join(f"{name} was {then[name]}, is {now[name]}" for name in now if now[name] != then[name])
     return compute, [f"the run goes on with other arithmetic ({changed}): it will not be bit-identical"]
 
 

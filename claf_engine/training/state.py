@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields
 from itertools import chain
 from operator import attrgetter
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from claf_engine.compute.device import Compute
 from claf_engine.compute.seeding import INIT, training_generators
 from claf_engine.config import OptimizerConfig, RunConfig
+from claf_engine.events.plain import check_of
 from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, NATURAL, Network, build_network
 from claf_engine.training.optimizers import build_optimizer
 from claf_engine.training.soundness import require_sound
@@ -39,6 +40,18 @@ class Cursor:
     batch: int = 0
     step: int = 0
     feature_steps: int = 0
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "Cursor":
+        """The position of a checkpoint.
+
+        Raises:
+            ValueError: a value is no count.
+            TypeError: it has a key that is none of ours.
+        """
+        if not all(_is_count(value) and value >= 0 for value in _items(record).values()):
+            raise ValueError("the position of a run is no counts")
+        return cls(**record)
 
     def end_sweep(self) -> None:
         """Move to the next pass over the images."""
@@ -107,10 +120,34 @@ class Ledger:
         """The ledger of a checkpoint.
 
         Raises:
+            ValueError: a value is of another type than its field.
             TypeError: it has a key that is none of ours.
         """
         names = {_key(spec): spec.name for spec in fields(cls)}
-        return cls(**{names.get(key, key): value for key, value in record.items()})
+        values = {names.get(key, key): value for key, value in _items(record).items()}
+        hints = get_type_hints(cls)
+        wrong = [name for name, value in values.items() if name in hints and not check_of(hints[name])(value)]
+        if wrong or not all(map(_is_alert, values.get("alerts", {}).values())):
+            raise ValueError(f"{', '.join(wrong) or 'alerts'} of its ledger: of another type")
+        return cls(**values)
+
+
+_is_count = check_of(int)
+
+
+def _items(record: Any) -> Mapping[str, Any]:
+    """A record of a checkpoint, which anybody may have written.
+
+    Raises:
+        TypeError: it is no object.
+    """
+    if not isinstance(record, Mapping):
+        raise TypeError(f"{type(record).__name__} where an object belongs")
+    return record
+
+
+def _is_alert(alert: Mapping[str, Any]) -> bool:
+    return _is_count(alert.get("step")) and isinstance(alert.get("text"), str)
 
 
 def _key(spec: Field[Any]) -> str:

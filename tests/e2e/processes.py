@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+ROOT = Path(__file__).parents[2]
 SETTINGS = """
 batch_size = 32
 [data]
@@ -55,11 +56,14 @@ LOADING = """
 import json, os, sys
 import torch._dynamo  # the first optimiser would load it
 import claf_engine.training.run
+import claf_tui.runners.train
 """
 SERVING = """
+import gc
 from claf_tui import cli
+gc.freeze()
 for line in sys.stdin:
-    arguments, variables, output, errors = json.loads(line)
+    arguments, variables, first, output, errors = json.loads(line)
     child = os.fork()
     if child == 0:
         os.environ.update(variables)
@@ -67,11 +71,20 @@ for line in sys.stdin:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(os.open(output, os.O_WRONLY), 1)
         os.dup2(os.open(errors, os.O_WRONLY | os.O_APPEND), 2)
-        cli.main(arguments)
+        exec(first)
+        try:
+            cli.main(arguments)
+        except SystemExit as left:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(left.code)
     print(child, flush=True)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
-"""Has torch loaded, and forks a process for each command: seconds less than an interpreter of its own for each."""
+"""Has torch loaded, and forks a process for each command: seconds less than an interpreter of its own for each.
+
+A process leaves without taking torch down, which takes longer than the command.
+"""
 
 
 def places(folder: Path) -> dict[str, str]:
@@ -81,7 +94,7 @@ def places(folder: Path) -> dict[str, str]:
 
 def environment(folder: Path) -> dict[str, str]:
     """The variables of a process of a test."""
-    return {**os.environ, **places(folder), "CI": "true"}
+    return {**os.environ, **places(folder), "CI": "true", "PYTHONPATH": str(ROOT)}
 
 
 def claf(folder: Path, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
@@ -108,10 +121,10 @@ class Nursery:
         self.events, self.output, self.errors = folder / "events", folder / "stdout", folder / "stderr"
         os.mkfifo(self.events)
 
-    def claf(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end; its runs lie in the folder."""
+    def claf(self, folder: Path, *arguments: str, first: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a command to its end; its runs lie in the folder; `first` is Python that its process runs before it."""
         self.output.write_text("")
-        self._fork(folder, arguments, self.output)
+        self._fork(folder, arguments, self.output, first)
         code = self._read()
         return subprocess.CompletedProcess(arguments, code, self.output.read_text(), self.errors.read_text())
 
@@ -123,10 +136,10 @@ class Nursery:
             os.kill(child, signal.SIGKILL)
         return self._read()
 
-    def _fork(self, folder: Path, arguments: tuple[str, ...], output: Path) -> int:
+    def _fork(self, folder: Path, arguments: tuple[str, ...], output: Path, first: str = "") -> int:
         assert self.process.stdin is not None
         self.errors.write_text("")
-        asked = [arguments, places(folder), str(output), str(self.errors)]
+        asked = [arguments, places(folder), first, str(output), str(self.errors)]
         self.process.stdin.write(json.dumps(asked) + "\n")
         self.process.stdin.flush()
         return self._read()

@@ -30,14 +30,23 @@ def batch(labels: list[int]) -> bytes:
     return pickle.dumps({"data": pixels, "labels": labels}, protocol=2).replace(b"\x89\x88", b"K\x00K\x01", 1)
 
 
-@pytest.fixture
-def archive(monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """A tiny archive of six training and four test images, whose checksums torchvision takes for the right ones."""
-    names = {
+def tiny_files() -> dict[str, bytes]:
+    """Six training and four test images."""
+    return {
         "data_batch_1": batch([0, 1, 0, 1, 0, 1]),
         "test_batch": batch([1, 0, 1, 0]),
         "batches.meta": pickle.dumps({"label_names": ["airplane", "frog"]}, protocol=2),
     }
+
+
+@pytest.fixture
+def archive(monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """A tiny archive, whose checksums torchvision takes for the right ones."""
+    return expect_archive(monkeypatch, tiny_files())
+
+
+def expect_archive(monkeypatch: pytest.MonkeyPatch, names: dict[str, bytes]) -> bytes:
+    """Let torchvision take these files for CIFAR-10; returns the archive of them."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as tar:
         for name, content in names.items():

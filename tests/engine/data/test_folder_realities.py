@@ -2,14 +2,11 @@
 
 import os
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from claf_engine.config import DataConfig
@@ -195,25 +192,3 @@ def test_a_folder_of_nothing_but_bad_files_is_refused(root: Path) -> None:
         file.write_bytes(b"")
     with pytest.raises(DataError, match="12 images of .* cannot be used"):
         load(root)
-
-
-def whole(form: str) -> Callable[[Path], bytes]:
-    return lambda folder: save(folder / f"whole.{form}", COLOURS, form, 6).read_bytes()
-
-
-@given(
-    st.sampled_from(["PNG", "JPEG", "WEBP", "BMP"]),
-    st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=6),
-    st.integers(0, 2000),
-)
-def test_no_bytes_get_an_error_out_of_the_decoders(
-    tmp_path_factory: pytest.TempPathFactory, form: str, changes: list[tuple[int, int]], length: int
-) -> None:
-    folder = tmp_path_factory.mktemp("images")
-    content = bytearray(whole(form)(folder))
-    for place, value in changes:
-        content[place % len(content)] = value
-    file = folder / "x.png"
-    file.write_bytes(content[: max(length, 1)] if length < 1000 else content)
-    if isinstance(measure(file), Measured):
-        assert isinstance(decode(file, (10, 8)), Pixels | Unusable)

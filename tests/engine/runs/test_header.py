@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import strategies as st
+from hypothesis import HealthCheck
 from safetensors.numpy import save_file
 
 from claf_engine.runs.header import MAX_HEADER_BYTES, TensorInfo, read_info
@@ -137,22 +136,6 @@ def test_a_truncated_file_is_refused_wherever_it_ends(tmp_path: Path) -> None:
             read_info(path)
 
 
-@PROPERTY
-@given(damage=st.lists(st.tuples(st.integers(0, 900), st.integers(0, 255)), min_size=1, max_size=3))
-def test_whatever_bytes_are_damaged_reading_raises_nothing_but_a_checkpoint_error(
-    damage: list[tuple[int, int]], tmp_path: Path
-) -> None:
-    content = bytearray(write(tmp_path).read_bytes())
-    for place, value in damage:
-        content[place % len(content)] = value
-    path = tmp_path / "damaged.safetensors"
-    path.write_bytes(content)
-    try:
-        assert read_info(path).num_bytes == len(content)
-    except CheckpointError as error:
-        assert str(path) in str(error)  # noqa: PT017 (either outcome is right)
-
-
 @pytest.mark.parametrize(
     "metadata", [None, {}, {"format": "pt"}, {**METADATA, "claf.format": "2"}, {**METADATA, "claf.format": '"1"'}]
 )
@@ -181,6 +164,12 @@ def test_metadata_that_lack_a_key_are_refused(key: str, tmp_path: Path) -> None:
         ("claf.metrics", '{"validation_natural": null}'),
         ("claf.metrics", '{"validation_natural": "good"}'),
         ("claf.step", "9" * 5000),
+        ("claf.num_records", "-1"),
+        ("claf.num_records", "[]"),
+        ("claf.class_names", "null"),
+        ("claf.class_names", '"abcd"'),
+        ("claf.class_names", "[]"),
+        ("claf.class_names", "[1, 2]"),
     ],
 )
 def test_damaged_metadata_are_refused(key: str, value: str, tmp_path: Path) -> None:

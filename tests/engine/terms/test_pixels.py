@@ -112,6 +112,12 @@ def test_what_is_not_finite_is_refused(value: object) -> None:
         parse_distance(value)
 
 
+@pytest.mark.parametrize(("value", "words"), [(1e308, "above 1"), (1e200, "above 1"), (-1e308, "is negative")])
+def test_a_float_whose_levels_are_beyond_any_float_is_refused(value: float, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        parse_distance(value)
+
+
 @pytest.mark.parametrize("value", ["-8/255", -1, -0.001, Fraction(-1, 255)])
 def test_a_negative_distance_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match="is negative"):

@@ -420,6 +420,39 @@ def test_what_an_optimizer_remembers_is_restored_in_the_layout_of_its_weights(pa
     assert all(one == other for one, other in strides)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("width", 10**6), ("width", 10**18), ("width", 10**30), ("blocks", [10**9]), ("projection_hidden", 10**12)],
+)
+@pytest.mark.timeout(20)
+def test_a_checkpoint_that_claims_a_network_of_any_size_takes_no_memory_for_it(
+    tmp_path: Path, key: str, value: object
+) -> None:
+    state, told = busy_session().state, to_plain(CONFIG)
+    save_checkpoint(tmp_path / "x.safetensors", state, replace(DESCRIPTION, config=told))
+    assert load_trained_network(tmp_path / "x.safetensors").config == CONFIG
+    claimed = {**told, "model": {**told["model"], key: value}}
+    save_checkpoint(tmp_path / "x.safetensors", state, replace(DESCRIPTION, config=claimed))
+    with pytest.raises(CheckpointError, match="of another architecture"):
+        load_trained_network(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize("value", ["0.1", None, [0.1], True])
+def test_a_learning_rate_that_is_no_number_is_none_of_an_optimizer(value: object) -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(3))], lr=0.1, momentum=0.9)
+    load_optimizer(optimizer, {}, [{"lr": 1}])
+    with pytest.raises(ValueError, match="the learning rate of an optimiser is no number"):
+        load_optimizer(optimizer, {}, [{"lr": value}])
+
+
+@pytest.mark.parametrize("group", [{}, {"momentum": 0.5}, {"momentum": None, "nesterov": "yes", "later": 1}])
+def test_settings_of_an_optimizer_but_its_learning_rate_are_the_run_s_own(group: dict[str, object]) -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(3))], lr=0.1, momentum=0.9)
+    load_optimizer(optimizer, {}, [{"lr": 0.5, **group}])
+    found = optimizer.param_groups[0]
+    assert (found["lr"], found["momentum"], found["nesterov"], "later" in found) == (0.5, 0.9, False, False)
+
+
 def test_how_an_optimizer_steps_is_not_taken_from_the_checkpoint() -> None:
     parameter = torch.nn.Parameter(torch.ones(3))
     optimizer = torch.optim.SGD([parameter], lr=0.1, momentum=0.9, fused=False)

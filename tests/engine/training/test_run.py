@@ -23,6 +23,7 @@ from claf_engine.training.losses import supcon_loss
 from claf_engine.training.run import run
 from claf_engine.training.session import Session
 from tests.engine.tiny import CPU, play, tiny_config, tiny_data, use_tiny_data, without_clock
+from tests.fuzz.run_readers import resealed
 
 METRICS = (
     ev.StepLogged,
@@ -678,6 +679,18 @@ def test_whatever_happens_is_on_record_and_raised(
     assert isinstance(failed, ev.RunFinished)
     assert failed.reason.startswith(reason)
     assert read_events(directory.path)[-1] == failed
+
+
+@pytest.mark.parametrize(
+    "compute", [{}, None, {"threads": 1, "precision": "fp8"}, {"threads": "many", "precision": "fp32"}]
+)
+def test_a_checkpoint_that_does_not_say_how_it_was_computed_is_refused(new_run: NewRun, compute: object) -> None:
+    directory = new_run()
+    play(directory, stop_at_step(17))
+    newest = list_checkpoints(directory.path)[0].path
+    newest.write_bytes(resealed(newest.read_bytes(), {"claf.compute": compute}))
+    with pytest.raises(CheckpointError, match="does not say how it was computed"):
+        play(open_run(directory.path))
 
 
 def test_other_arithmetic_than_before_is_told(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 
@@ -6,6 +8,7 @@ from claf_engine.training.checkpoint import weights_sha256
 from claf_engine.training.state import (
     FEATURES,
     Cursor,
+    Ledger,
     TrainState,
     begin,
     joint_optimizer,
@@ -53,6 +56,40 @@ def test_a_beginning_leaves_the_global_randomness_as_it_was() -> None:
     before = torch.get_rng_state()
     fresh()
     assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("record", [{"step": -1}, {"phase": "1"}, {"epoch": None}, {"batch": 1.5}, {"sweep": True}])
+def test_a_position_that_is_no_counts_is_refused(record: dict[str, object]) -> None:
+    assert Cursor.from_record({"step": 3, "phase": 1}) == Cursor(1, step=3)
+    with pytest.raises(ValueError, match="no counts"):
+        Cursor.from_record(record)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"elapsed": "long"},
+        {"phase_elapsed": {"0": "long"}},
+        {"done": [1]},
+        {"probe_every": 1.5},
+        {"before": "0.5"},
+        {"validation": {"natural": 0.5}},
+        {"alerts": {"epsilon-zero": {"step": 1}}},
+        {"alerts": {"epsilon-zero": {"step": "1", "text": "a"}}},
+    ],
+)
+def test_a_ledger_of_other_types_is_refused(record: dict[str, object]) -> None:
+    whole = Ledger(1.5, {"0": 1.5}, done={"a": 1}, alerts={"epsilon-zero": {"step": 1, "text": "a"}}, best_probed=0.5)
+    assert Ledger.from_record(whole.to_record()) == whole
+    with pytest.raises(ValueError, match="of another type"):
+        Ledger.from_record({**whole.to_record(), **record})
+
+
+@pytest.mark.parametrize("record", [[], None, "x"])
+def test_a_state_that_is_no_object_is_refused(record: Any) -> None:
+    for kind in (Cursor, Ledger):
+        with pytest.raises(TypeError, match="where an object belongs"):
+            kind.from_record(record)
 
 
 def test_a_run_begins_at_the_very_beginning() -> None:

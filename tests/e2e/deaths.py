@@ -8,7 +8,7 @@ import io
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple
@@ -84,6 +84,10 @@ class _Written:
 
     def write(self, data: bytes) -> int:
         return int(self._watch.call("write", self._path, lambda: self._all(data), data, lambda: self._half(data)))
+
+    def writelines(self, parts: Iterable[bytes]) -> None:
+        for part in parts:
+            self.write(part)
 
     def _all(self, data: bytes) -> int:
         count = self._file.write(data)

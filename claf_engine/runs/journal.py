@@ -5,6 +5,7 @@ A checkpoint remembers how many records came before it, so that a resumed run dr
 """
 
 import contextlib
+import itertools
 import json
 import os
 from collections import Counter
@@ -141,26 +142,21 @@ class Journal:
     def _repair(self, path: Path, keep: int | None) -> int:
         """Leave in a file the whole lines that are kept, and count; gives how many records were dropped."""
         num_dropped = num_bytes = 0
+        is_kept = bytearray()
         for line in _read_lines(path):
             place = place_of(line)
+            is_kept.append(place is not None and (keep is None or place < keep))
             if place is None:
                 self.num_damaged += 1
-            elif keep is not None and place >= keep:
+            elif not is_kept[-1]:
                 num_dropped += 1
             else:
                 num_bytes += len(line) + 1
                 self.num_records = max(self.num_records, place + 1)
         # Where nothing was dropped, the file is as long as the lines that are kept, and is left alone.
         if path.exists() and path.stat().st_size != num_bytes:
-            write_parts_atomically(path, _kept_lines(path, keep))
+            write_parts_atomically(path, (line + b"\n" for line in itertools.compress(_read_lines(path), is_kept)))
         return num_dropped
-
-
-def _kept_lines(path: Path, keep: int | None) -> Iterator[bytes]:
-    for line in _read_lines(path):
-        place = place_of(line)
-        if place is not None and (keep is None or place < keep):
-            yield line + b"\n"
 
 
 def count_records(directory: Path) -> int:

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from types import FrameType
 
 from claf_tui.console.base import ConsoleApp
+from claf_tui.console.handlers import STOPPING, handled
 from claf_tui.console.terminal import KEYBOARD, Screen
 from claf_tui.words import exit_codes
 
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SAVE_TIMEOUT = 60.0
 """Seconds that the engine gets to save before the process leaves anyhow."""
 ANSWER_TIMEOUT = 5.0
@@ -126,18 +126,15 @@ def guarded(app: ConsoleApp, screen: Screen, leave: Callable[[int], None]) -> It
     Called in the main thread, before the console's loop begins.
     """
     guard = Guard(app, screen, leave)
-    before = {number: signal.getsignal(number) for number in STOPPING}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, _left_to_guard)
-    wakeup = signal.set_wakeup_fd(guard.wakeup, warn_on_full_buffer=False)
     guard.start()
     try:
-        yield
+        with handled(STOPPING, _left_to_guard):
+            wakeup = signal.set_wakeup_fd(guard.wakeup, warn_on_full_buffer=False)
+            try:
+                yield
+            finally:
+                signal.set_wakeup_fd(wakeup)
     finally:
-        signal.set_wakeup_fd(wakeup)
-        for number, handler in before.items():
-            signal.signal(number, handler)
         guard.close()
 
 

@@ -8,16 +8,16 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
 from claf_engine.events.control import Control
+from claf_tui.console.handlers import STOPPING, handled
 from claf_tui.reports import output
 from claf_tui.words import exit_codes
 
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CURSOR_ON = b"\x1b[?25h"
 LEAVING_SECONDS = 1.5
 """Seconds that the clean-up of a command gets, which writes nothing that takes longer."""
@@ -63,7 +63,7 @@ def stopping_signals(control: Control, leave: Callable[[int], None] = os._exit) 
         control.stop()
         output.note_from_signal("stopping: finishes the step and saves; a second signal leaves at once")
 
-    with _handled(STOPPING, stop):
+    with handled(STOPPING, stop):
         yield received
 
 
@@ -82,7 +82,7 @@ def leaving_signals() -> Iterator[None]:
             raise KeyboardInterrupt
         sys.exit(exit_codes.of_signal(number))
 
-    with _handled(STOPPING, leave):
+    with handled(STOPPING, leave):
         yield
 
 
@@ -92,16 +92,3 @@ def _leave_uncleaned(code: int) -> None:
             output.write_unwaited(CURSOR_ON)
     finally:
         os._exit(code)
-
-
-@contextmanager
-def _handled(numbers: Sequence[signal.Signals], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in numbers}
-    for number, old in before.items():
-        if old is not signal.SIG_IGN:
-            signal.signal(number, handler)
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)

@@ -11,7 +11,8 @@ import pytest
 
 from claf_engine.events.control import Control
 from claf_engine.runs import list_runs
-from claf_tui.runners.signals import STOPPING, stopping_signals
+from claf_tui.console.handlers import STOPPING
+from claf_tui.runners.signals import stopping_signals
 from tests.tui.consoles import HANG
 
 LAUNCH = """

@@ -38,7 +38,9 @@ def test_every_side_makes_two_views_of_each_image_that_differ(side: str) -> None
 @pytest.mark.parametrize("side", SIDES)
 def test_every_side_draws_parameters_for_each_view(side: str) -> None:
     views = maker(side, TASK)(smooth_images(TASK)[:1].expand(32, -1, -1, -1)).flatten(1)
-    assert (torch.cdist(views, views) + torch.eye(64)).min() > 1e-3
+    # One in 30 such batches holds two views that were cut alike and not coloured; one draw for both views of an image
+    # would make 32 pairs alike, one for the batch all of them.
+    assert int((torch.pdist(views) < 1e-3).sum()) < 8
 
 
 @pytest.mark.benchmark

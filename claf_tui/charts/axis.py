@@ -5,11 +5,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from claf_tui.state.points import Floats
 from claf_tui.words import figures
 
-Floats = NDArray[np.float64]
+_CLOCK_UNITS: tuple[int, ...] = (
+    *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200),
+    *(86400 * days for days in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)),
+)
+"""Steps between times on a clock, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,13 @@ class Axis:
             low, high = math.log10(low), math.log10(high)
         position: Floats = (placed - low) / (high - low) * (length - 1)
         return position
+
+    def value(self, place: float, length: int) -> float:
+        """The value at a place in [0, length - 1]: what `place` maps there."""
+        share = place / max(1, length - 1)
+        if self.is_log:
+            return float(10 ** (math.log10(self.low) * (1 - share) + math.log10(self.high) * share))
+        return self.low + share * (self.high - self.low)
 
 
 def value_axis(arrays: Iterable[Floats], *, include: tuple[float, float] | None = None, is_log: bool = False) -> Axis:
@@ -90,8 +101,28 @@ def labels(values: list[float], *, is_percent: bool = False) -> list[str]:
 
 
 def step_labels(values: list[float]) -> list[str]:
-    """Write step counts in a few characters."""
-    return [figures.short_count(value) for value in values]
+    """Write step counts in a few characters, but not so few that two of them look alike."""
+    return [figures.exact_count(value) for value in values]
+
+
+def clock_ticks(axis: Axis, most: int) -> list[float]:
+    """Choose round times inside an axis of seconds, at most `most` of them."""
+    span = axis.high - axis.low
+    step = next((unit for unit in _CLOCK_UNITS if span / unit <= most), _CLOCK_UNITS[-1] * math.ceil(span / 86400e3))
+    first = math.ceil(axis.low / step - 1e-9)
+    return [float(number * step) for number in range(first, math.floor(axis.high / step + 1e-9) + 1)][: most + 1]
+
+
+def clock_labels(values: list[float]) -> list[str]:
+    """Write times since the start: seconds up to minutes, minutes up to hours, days beyond two."""
+    return [_clock_label(round(value)) for value in values]
+
+
+def _clock_label(seconds: int) -> str:
+    days, rest = divmod(seconds, 86400)
+    if days and seconds >= 2 * 86400:
+        return f"{days}d{rest // 3600:02d}h" if rest else f"{days}d"
+    return figures.duration(seconds) if seconds < 3600 else f"{seconds // 3600}:{seconds % 3600 // 60:02d}h"
 
 
 def _exponent(value: float) -> str:

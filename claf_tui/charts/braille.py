@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from claf_tui.state.points import Floats
+
 Ints = NDArray[np.int64]
 
 CELL_COLUMNS, CELL_ROWS = 2, 4
@@ -31,7 +32,7 @@ def trace(curve: Curve, shape: tuple[int, int]) -> NDArray[np.bool_]:
     points share the column; between points the curve is a straight line; across a gap there is nothing.
 
     Args:
-        curve: points with x in [0, columns - 1], not decreasing.
+        curve: points with x not decreasing; what lies beyond [0, columns - 1] only shows where lines lead.
         shape: rows and columns of the dot grid.
     """
     num_rows, num_columns = shape
@@ -39,14 +40,18 @@ def trace(curve: Curve, shape: tuple[int, int]) -> NDArray[np.bool_]:
     bottom = np.full(num_columns, -np.inf)
     for run in _finite_runs(curve.mid):
         x, mid = curve.x[run], curve.mid[run]
-        at = np.clip(np.rint(x).astype(np.int64), 0, num_columns - 1)
-        columns = np.arange(at[0], at[-1] + 1)
+        first, last = max(0, int(np.rint(x[0]))), min(num_columns - 1, int(np.rint(x[-1])))
+        if first > last:
+            continue
+        columns = np.arange(first, last + 1)
         edges = np.append(columns - 0.5, columns[-1] + 0.5).clip(x[0], x[-1])
         crossing = np.interp(edges, x, mid)
         top[columns] = np.minimum(top[columns], np.minimum(crossing[:-1], crossing[1:]))
         bottom[columns] = np.maximum(bottom[columns], np.maximum(crossing[:-1], crossing[1:]))
-        np.minimum.at(top, at, curve.top[run])
-        np.maximum.at(bottom, at, curve.bottom[run])
+        at = np.rint(x).astype(np.int64)
+        inside = (at >= 0) & (at < num_columns)
+        np.minimum.at(top, at[inside], curve.top[run][inside])
+        np.maximum.at(bottom, at[inside], curve.bottom[run][inside])
     row = np.arange(num_rows)[:, None]
     dots: NDArray[np.bool_] = (row >= np.rint(top)) & (row <= np.rint(bottom))
     return dots
@@ -60,17 +65,12 @@ def to_cells(dots: NDArray[np.bool_]) -> Ints:
     return cells
 
 
-def smooth(values: Floats, weight: float) -> Floats:
-    """Exponential moving average that starts unbiased; a gap stays a gap and does not spread."""
-    smoothed = np.full(values.shape, np.nan)
-    total = norm = 0.0
-    for index, value in enumerate(values):
-        if np.isnan(value):
-            continue
-        total = weight * total + (1 - weight) * value
-        norm = weight * norm + (1 - weight)
-        smoothed[index] = total / norm
-    return smoothed
+def marker(dots: NDArray[np.bool_], row: int, column: int) -> None:
+    """Set a dot and its four neighbours, as far as the grid reaches: a point that is seen on its curve."""
+    num_rows, num_columns = dots.shape
+    for down, right in ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)):
+        if 0 <= row + down < num_rows and 0 <= column + right < num_columns:
+            dots[row + down, column + right] = True
 
 
 def _finite_runs(values: Floats) -> list[Any]:

@@ -85,7 +85,7 @@ def curve_chart(curve: Curve, width: int, height: int) -> list[Row]:
         ChartLine(f"all classes{_mark(curve)}", ALL_COLOR, _series(levels, overall)),
         ChartLine("worst class, below", WORST_COLOR, _series(levels, worst)),
     ]
-    return plot(lines, width, height, ChartOptions(is_percent=True, x_name="ε", x_marks=tuple(marks)))
+    return plot(lines, width, height, ChartOptions(is_percent=True, x_name="ε", x_marks=tuple(marks))).rows
 
 
 @dataclass(frozen=True)

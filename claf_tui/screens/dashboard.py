@@ -82,7 +82,7 @@ class Dashboard(Screen[None]):
         yield OutcomePanel(read_only=self._read_only, id="outcome")
         with Container(id="body"):
             with Vertical(id="panel-loss", classes="panel"):
-                yield Chart("no loss logged yet", ChartOptions(is_smoothed=True), id="loss")
+                yield Chart("no loss logged yet", ChartOptions(has_trend=True), id="loss")
             with Vertical(id="panel-method", classes="panel"):
                 yield Chart("", ChartOptions(), id="method")
             with Vertical(id="panel-probe", classes="panel"):

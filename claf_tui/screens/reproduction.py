@@ -75,7 +75,7 @@ class ReproductionScreen(Screen[None]):
                 with Vertical(id="run-panel", classes="panel"):
                     yield self._current
                     yield KeyFigures(id="figures")
-                    yield Chart("no loss logged yet", ChartOptions(is_smoothed=True), id="loss")
+                    yield Chart("no loss logged yet", ChartOptions(has_trend=True), id="loss")
                 with Vertical(id="log-panel", classes="panel"):
                     yield LogPanel(id="log")
             with Vertical(id="bars-panel", classes="panel"):

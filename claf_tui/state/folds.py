@@ -6,8 +6,21 @@ from functools import singledispatch
 from typing import Any
 
 from claf_engine import events as ev
-from claf_tui.state.run_state import MAX_CHECKPOINTS, LossKey, PhaseState, PhaseStatus, RunState, log, raise_alert
+from claf_tui.state.run_state import (
+    MAX_CHECKPOINTS,
+    MAX_RECORDS,
+    LossKey,
+    PhaseState,
+    PhaseStatus,
+    ProbeKey,
+    Record,
+    RunState,
+    log,
+    mark,
+    raise_alert,
+)
 from claf_tui.state.series import Series
+from claf_tui.state.timeline import Timeline
 from claf_tui.words import attack_words, figures
 from claf_tui.words.safe_text import safe
 
@@ -65,7 +78,9 @@ def _phase_started(event: ev.PhaseStarted, state: RunState) -> RunState:
             state = log(state, "warning", text)
     phases = tuple(place(index, phase) for index, phase in enumerate(state.phases))
     title = phases[event.phase].plan.title if 0 <= event.phase < len(phases) else event.name
-    return log(replace(state, phases=phases), "info", f"phase begins: {title}")
+    state = replace(state, phases=phases, timeline=_at_epoch(state, event.phase, event.epoch))
+    state = mark(state, state.step, "phase") if state.step else state
+    return log(state, "info", f"phase begins: {title}")
 
 
 @_fold.register
@@ -92,7 +107,9 @@ def _progressed(event: ev.Progressed, state: RunState) -> RunState:
 def _step_logged(event: ev.StepLogged, state: RunState) -> RunState:
     key = LossKey(event.loss_name, event.phase)
     losses = {**state.losses, key: state.losses.get(key, Series()).append(event.step, event.loss)}
-    state = replace(state, losses=losses, step=event.step, elapsed=max(state.elapsed, event.elapsed))
+    elapsed = max(state.elapsed, event.elapsed)
+    timeline = replace(state.timeline, clock=state.timeline.clock.append(event.step, elapsed))
+    state = replace(state, losses=losses, step=event.step, elapsed=elapsed, timeline=timeline)
     if event.part not in RETRAINING:
         rate = state.rates.get(event.phase, Series()).append(event.step, event.learning_rate)
         state = replace(state, learning_rate=event.learning_rate, rates={**state.rates, event.phase: rate})
@@ -108,6 +125,8 @@ def _step_logged(event: ev.StepLogged, state: RunState) -> RunState:
 @_fold.register
 def _epoch_finished(event: ev.EpochFinished, state: RunState) -> RunState:
     phases = _with_phase(state, event.phase, epoch=event.epoch, num_finished=event.epoch)
+    state = replace(state, step=max(state.step, event.step))
+    state = replace(state, timeline=_at_epoch(state, event.phase, event.epoch))
     if state.progress is None and 0 <= event.phase < len(phases):
         elapsed = phases[event.phase].elapsed + event.seconds
         phases = _with_phase(replace(state, phases=phases), event.phase, elapsed=elapsed)
@@ -131,11 +150,13 @@ def _dissociated(event: ev.DissociationMeasured, state: RunState) -> RunState:
 
 @_fold.register
 def _probed(event: ev.ProbeFinished, state: RunState) -> RunState:
-    robust = dict(state.robust)
-    for item in event.robust:
-        name = attack_words.ball_radius(item)
-        robust[name] = robust.get(name, Series()).append(event.step, item.accuracy)
-    state = replace(state, natural=state.natural.append(event.step, event.natural), robust=robust, probe=event)
+    figures_by_radius = {"": event.natural}
+    figures_by_radius |= {attack_words.ball_radius(item): item.accuracy for item in event.robust}
+    probes = dict(state.probes)
+    for radius, accuracy in figures_by_radius.items():
+        key = ProbeKey(event.classifier, radius)
+        probes[key] = probes.get(key, Series()).append(event.step, accuracy)
+    state = _with_record(replace(state, probes=probes, probe=event), event)
     robust_text = "".join(f", {attack_words.radius(item)} {figures.percent(item.accuracy)}" for item in event.robust)
     asked = "probe you asked for" if event.requested else "probe"
     warning = attack_words.caveat(event.robust)
@@ -144,9 +165,21 @@ def _probed(event: ev.ProbeFinished, state: RunState) -> RunState:
     return log(state, "info", text)
 
 
+def _with_record(state: RunState, event: ev.ProbeFinished) -> RunState:
+    """Remember a probe that is better than all before it."""
+    best = state.best
+    if not event.robust or (best is not None and event.robust[0].accuracy <= best.accuracy):
+        return state
+    radius, accuracy = attack_words.ball_radius(event.robust[0]), event.robust[0].accuracy
+    record = Record(event.step, event.epoch, event.classifier, radius, accuracy)
+    return replace(state, records=(*state.records, record)[-MAX_RECORDS:])
+
+
 @_fold.register
 def _saved(event: ev.CheckpointSaved, state: RunState) -> RunState:
     state = replace(state, checkpoints=(*state.checkpoints, event)[-MAX_CHECKPOINTS:])
+    if "best" in event.kept_as:
+        state = mark(state, event.step, "best")
     kept = ", ".join(event.kept_as) or "recent"
     text = f"checkpoint at step {figures.count(event.step)}: {kept}, {figures.size(event.num_bytes)}"
     return log(state, "info", text)
@@ -164,7 +197,7 @@ def _control_changed(event: ev.ControlChanged, state: RunState) -> RunState:
 
 @_fold.register
 def _edited(event: ev.ValueEdited, state: RunState) -> RunState:
-    state = replace(state, values={**state.values, event.name: event.new})
+    state = mark(replace(state, values={**state.values, event.name: event.new}), event.step, "edit")
     return log(state, "info", f"{event.name}: {figures.figure(event.old)} → {figures.figure(event.new)}")
 
 
@@ -246,8 +279,10 @@ def _until(state: RunState, step: int) -> RunState:
         progress=None,
         losses={key: series.until(step) for key, series in state.losses.items()},
         rates={key: series.until(step) for key, series in state.rates.items()},
-        robust={key: series.until(step) for key, series in state.robust.items()},
-        natural=state.natural.until(step),
+        probes={key: kept for key, series in state.probes.items() if (kept := series.until(step)).points},
+        records=tuple(one for one in state.records if one.step <= step),
+        marks=tuple(one for one in state.marks if one.step <= step),
+        timeline=state.timeline.until(step),
         before=state.before.until(step),
         after=state.after.until(step),
         dissociation=state.dissociation.until(step),
@@ -256,6 +291,12 @@ def _until(state: RunState, step: int) -> RunState:
         overfitting=state.overfitting if state.overfitting and state.overfitting.step <= step else None,
         alerts=tuple(alert for alert in state.alerts if alert.run != run or alert.step <= step),
     )
+
+
+def _at_epoch(state: RunState, phase: int, num_finished: int) -> Timeline:
+    """Learn how many epochs of all phases together were finished at this step."""
+    before = sum(item.plan.epochs for item in state.phases[:phase])
+    return replace(state.timeline, epochs=state.timeline.epochs.append(state.step, before + num_finished))
 
 
 def _completed(phase: PhaseState) -> PhaseState:

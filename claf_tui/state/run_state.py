@@ -6,13 +6,18 @@ from typing import Literal, NamedTuple
 
 from claf_engine import events as ev
 from claf_tui.state.series import Series
+from claf_tui.state.timeline import Timeline
+from claf_tui.words import attack_words
 from claf_tui.words.safe_text import safe
 
 MAX_LOG_LINES = 500
 MAX_CHECKPOINTS = 200
 MAX_ALERTS = 50
+MAX_MARKS = 500
+MAX_RECORDS = 200
 
 PhaseStatus = Literal["waiting", "active", "done", "stopped", "failed"]
+MarkKind = Literal["phase", "edit", "best", "alert"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,30 @@ class Alert(NamedTuple):
     step: int
 
 
+class Mark(NamedTuple):
+    """Something that happened at a step and that charts show below their axis."""
+
+    step: int
+    kind: MarkKind
+
+
+class Record(NamedTuple):
+    """A probe whose robust accuracy at its first radius, in [0, 1], was higher than in any before by its classifier."""
+
+    step: int
+    epoch: int
+    classifier: str
+    radius: str
+    accuracy: float
+
+
+class ProbeKey(NamedTuple):
+    """Which curve of probes: one for each classifier and radius; the radius of natural accuracy is empty."""
+
+    classifier: str
+    radius: str
+
+
 class LossKey(NamedTuple):
     """Which loss curve: one per kind of loss and phase."""
 
@@ -67,6 +96,9 @@ class RunState:
         rates: learning rates, by phase.
         before: adversarial accuracy of the attack classifier before each retraining; `after` that.
         one_step: accuracy under the one-step attack of fast training; `multi_step` that under PGD.
+        probes: natural and robust accuracy, in the order in which classifiers and radii were first probed.
+        records: the best probes so far, oldest first.
+        marks: what happened when, newest last.
         num_log_lines: lines logged in all; `log` holds the newest of them.
         values: live-editable values as they stand, by dotted name.
         alerts: oldest first; whoever shows them remembers which were acknowledged.
@@ -87,8 +119,10 @@ class RunState:
     dissociation: Series = Series()
     one_step: Series = Series()
     multi_step: Series = Series()
-    natural: Series = Series()
-    robust: Mapping[str, Series] = field(default_factory=dict)
+    probes: Mapping[ProbeKey, Series] = field(default_factory=dict)
+    records: tuple[Record, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    timeline: Timeline = Timeline()
     probe: ev.ProbeFinished | None = None
     retrain: ev.ClassifierRetrained | None = None
     overfitting: ev.OverfittingChecked | None = None
@@ -104,6 +138,15 @@ class RunState:
     def active_phase(self) -> PhaseState | None:
         """The phase that is going on, if any."""
         return next((phase for phase in self.phases if phase.status == "active"), None)
+
+    @property
+    def best(self) -> Record | None:
+        """The best probe by the classifier of the latest one, at its first radius; other figures do not compare."""
+        if self.probe is None or not self.probe.robust:
+            return None
+        radius = attack_words.ball_radius(self.probe.robust[0])
+        comparable = (one for one in self.records if (one.classifier, one.radius) == (self.probe.classifier, radius))
+        return max(comparable, key=lambda one: one.accuracy, default=None)
 
 
 def status_word(state: RunState, control: str | None = None) -> str:
@@ -122,6 +165,11 @@ def status_word(state: RunState, control: str | None = None) -> str:
     return "STARTING" if state.run is None else "RUNNING"
 
 
+def mark(state: RunState, step: int, kind: MarkKind) -> RunState:
+    """Note that something happened at a step."""
+    return replace(state, marks=(*state.marks, Mark(step, kind))[-MAX_MARKS:])
+
+
 def log(state: RunState, level: ev.NoticeLevel, text: str) -> RunState:
     """Add one line to the log."""
     lines = (*state.log, LogLine(level, safe(text, 400), state.elapsed))[-MAX_LOG_LINES:]
@@ -132,4 +180,5 @@ def raise_alert(state: RunState, level: ev.NoticeLevel, text: str, step: int) ->
     """Log something and keep it on the screen until it is acknowledged."""
     run = safe(state.run.run, 60) if state.run is not None else ""
     alert = Alert(level, safe(text, 400), run, step)
+    state = mark(state, step, "alert") if step else state
     return replace(log(state, level, text), alerts=(*state.alerts, alert)[-MAX_ALERTS:])

@@ -2,7 +2,12 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
+
+import numpy as np
+
+from claf_tui.state.points import Points
 
 MAX_POINTS = 1024
 """A series that reaches this many points halves itself: neighbours merge into their mean, minimum and maximum."""
@@ -31,6 +36,13 @@ class Series:
     points: tuple[Point, ...] = ()
     stride: int = 1
     latest: float | None = None
+
+    @cached_property
+    def arrays(self) -> Points:
+        """The points as arrays."""
+        table = np.array(self.points, dtype=np.float64).reshape(-1, 5)
+        x, mean, low, high, counts = np.ascontiguousarray(table.T)
+        return Points(x, mean, low, high, counts)
 
     def append(self, x: float, y: float) -> "Series":
         """Add one value at `x`, which is not smaller than any before."""

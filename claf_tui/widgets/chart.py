@@ -1,23 +1,27 @@
 """The chart widget: keeps the curves it was last shown and redraws when they, its size or its options change."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color, ColorParseError
+from textual.events import MouseDown, MouseMove, MouseScrollDown, MouseScrollUp, MouseUp
+from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from claf_tui.charts.plot import ChartLine, ChartOptions, Row, plot
+from claf_tui.charts.plot import ChartLine, ChartOptions, Drawing, Row, Scene, plot
+from claf_tui.charts.view import ZOOM
 
 PALETTE = ("#56b4e9", "#e69f00", "#cc79a7", "#009e73", "#f0e442", "#d55e00", "#7f9cf5", "#b0b8c4")
 """Colours that people with any kind of colour vision can tell apart (Okabe and Ito)."""
 
 
 class Chart(Widget):
-    """Curves over optimiser steps, drawn in braille.
+    """Curves over optimiser steps, drawn in braille; a click looks at a step, the wheel zooms, dragging pans.
 
     Args:
         empty: what to say while there is nothing to draw.
@@ -26,18 +30,45 @@ class Chart(Widget):
 
     is_log: reactive[bool] = reactive(False)
 
+    class Pointed(Message):
+        """A person clicked on a step."""
+
+        def __init__(self, step: float) -> None:
+            super().__init__()
+            self.step = step
+
+    class Zoomed(Message):
+        """A person turned the wheel over a step: nearer by a factor above 1, or further away by one below."""
+
+        def __init__(self, step: float, factor: float) -> None:
+            super().__init__()
+            self.step, self.factor = step, factor
+
+    class Dragged(Message):
+        """A person dragged what is shown by a share of its width, to the right if positive."""
+
+        def __init__(self, share: float) -> None:
+            super().__init__()
+            self.share = share
+
     def __init__(self, empty: str, options: ChartOptions, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._empty = empty
-        self._options = options
+        self._options = replace(options, is_colourless="NO_COLOR" in os.environ)
         self._lines: tuple[ChartLine, ...] = ()
+        self._scene = Scene()
         self._key: object = None
+        self._drawing = Drawing([])
         self._strips: list[Strip] = []
+        self._styles: dict[tuple[str, Color, Color], Style] = {}
+        self._drag: int | None = None
+        self._has_dragged = False
 
-    def show(self, lines: Sequence[ChartLine]) -> None:
+    def show(self, lines: Sequence[ChartLine], scene: Scene | None = None) -> None:
         """Draw these curves from now on; costs nothing when none of them changed."""
-        if tuple(lines) != self._lines:
-            self._lines = tuple(lines)
+        scene = scene or self._scene
+        if tuple(lines) != self._lines or scene != self._scene:
+            self._lines, self._scene = tuple(lines), scene
             self.refresh()
 
     def show_empty(self, text: str) -> None:
@@ -52,14 +83,46 @@ class Chart(Widget):
             self._options = replace(self._options, is_percent=is_percent)
             self.refresh()
 
+    @property
+    def num_columns(self) -> int:
+        """Cells that the plot itself is wide, once it was drawn."""
+        horizontal = self._drawing.horizontal
+        return horizontal.num_columns if horizontal is not None else max(1, self.size.width)
+
     def watch_is_log(self) -> None:
         """Redraw with the other kind of value axis."""
         self.refresh()
 
+    def on_mouse_down(self, event: MouseDown) -> None:
+        """Begin to drag."""
+        self._drag, self._has_dragged = event.x, False
+        self.capture_mouse()
+
+    def on_mouse_move(self, event: MouseMove) -> None:
+        """Pan while the button is down."""
+        if self._drag is not None and event.x != self._drag:
+            self.post_message(self.Dragged((self._drag - event.x) / self.num_columns))
+            self._drag, self._has_dragged = event.x, True
+
+    def on_mouse_up(self, event: MouseUp) -> None:
+        """Look at a step, unless the mouse was dragged."""
+        self.capture_mouse(False)
+        if self._drag is not None and not self._has_dragged and (step := self._step_at(event.x)) is not None:
+            self.post_message(self.Pointed(step))
+        self._drag = None
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        """Zoom in."""
+        self._turn(event, ZOOM)
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        """Zoom out."""
+        self._turn(event, 1 / ZOOM)
+
     def render_line(self, y: int) -> Strip:
         """Give one line of the drawing, which is made once per change."""
         background = self.background_colors[1]
-        key = (self._lines, self.size, self.is_log, self._empty, self._options, background)
+        key = (self._lines, self._scene, self.size, self.is_log, self._empty, self._options, background)
         if key != self._key:
             self._key = key
             self._strips = self._draw(background)
@@ -69,12 +132,29 @@ class Chart(Widget):
 
     def _draw(self, background: Color) -> list[Strip]:
         width, height = self.size
-        rows = plot(self._lines, width, height, replace(self._options, is_log=self.is_log))
-        if not rows:
-            rows = _centred(self._empty, width, height)
+        options = replace(self._options, is_log=self.is_log)
+        self._drawing = plot(self._lines, width, height, options, self._scene)
+        rows = self._drawing.rows or _centred(self._empty, width, height)
         foreground = self.styles.color if self.styles.has_rule("color") else self._inherited_color()
-        styles = {name: _style(name, foreground, background) for row in rows for _, name in row}
-        return [Strip([Segment(text, styles[name]) for text, name in row]) for row in rows]
+        for row in rows:
+            for _, name in row:
+                if (name, foreground, background) not in self._styles:
+                    self._styles[name, foreground, background] = _style(name, foreground, background)
+        styles = self._styles
+        return [Strip([Segment(text, styles[name, foreground, background]) for text, name in row]) for row in rows]
+
+    def _step_at(self, x: int) -> float | None:
+        """The step under a column of the widget, where there is a plot."""
+        horizontal = self._drawing.horizontal
+        column = x - self._drawing.left
+        if horizontal is None or not 0 <= column < horizontal.num_columns:
+            return None
+        return horizontal.step_at(column)
+
+    def _turn(self, event: MouseScrollUp | MouseScrollDown, factor: float) -> None:
+        if (step := self._step_at(event.x)) is not None:
+            event.stop()
+            self.post_message(self.Zoomed(step, factor))
 
     def _inherited_color(self) -> Color:
         return self.visual_style.foreground or Color(200, 200, 200)
@@ -86,18 +166,21 @@ def robust_color(index: int) -> str:
 
 
 def _style(name: str, foreground: Color, background: Color) -> Style:
-    shades = {"text": 0.0, "axis": 0.4, "grid": 0.8}
+    shades = {"text": 0.0, "cursor": 0.0, "axis": 0.4, "phase": 0.2, "edit": 0.0, "grid": 0.78}
+    hues = {"best": PALETTE[4], "alert": PALETTE[5]}
     if name in shades:
         color = foreground.blend(background, shades[name], 1)
     else:
-        dim, _, hue = name.rpartition(" ")
+        kind, _, hue = hues.get(name, name).rpartition(" ")
         try:
             color = Color.parse(hue)
         except ColorParseError:
             color = foreground
-        if dim:
+        if kind == "bright":
+            color = color.blend(foreground, 0.6)
+        elif kind == "dim":
             color = color.blend(background, 0.62)
-    return Style(color=color.rich_color)
+    return Style(color=color.rich_color, bold=name in hues or None)
 
 
 def _centred(text: str, width: int, height: int) -> list[Row]:

@@ -84,12 +84,27 @@ def overfitting_lines(state: RunState) -> list[ChartLine]:
 
 
 def probe_lines(state: RunState) -> list[ChartLine]:
-    """Natural accuracy, and robust accuracy at each epsilon."""
-    lines = [ChartLine("natural", PALETTE[0], state.natural)]
-    lines += [
-        ChartLine(safe(name, 20), robust_color(i), series) for i, (name, series) in enumerate(state.robust.items())
+    """Natural accuracy, and robust accuracy at each radius: a line for each classifier, which share name and colour.
+
+    Robust accuracy comes first; it is what a run is judged by.
+    """
+    radii = list(dict.fromkeys(key.radius for key in state.probes if key.radius))
+    colors = {radius: robust_color(index) for index, radius in enumerate(radii)} | {"": PALETTE[0]}
+    return [
+        ChartLine(safe(radius, 20) or "natural", colors[radius], series)
+        for radius in (*radii, "")
+        for key, series in state.probes.items()
+        if key.radius == radius
     ]
-    return lines
+
+
+def probe_bands(state: RunState) -> tuple[tuple[float, str], ...]:
+    """Where each classifier was first probed, and its name: lines of two classifiers are not one story."""
+    begun = {key.classifier: series.points[0].x for key, series in state.probes.items() if not key.radius}
+    return tuple(
+        (step, f"{safe(name, 20)} classifier" if len(begun) == 1 else safe(name, 20))
+        for name, step in sorted(begun.items(), key=lambda item: item[1])
+    )
 
 
 def _by_phase(state: RunState, curves: dict[int, Series]) -> list[ChartLine]:

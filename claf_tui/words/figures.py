@@ -51,6 +51,14 @@ def short_count(value: float) -> str:
     return f"{value:.4g}"
 
 
+def exact_count(value: float) -> str:
+    """Write a round count in as few characters as tell it from others: 950, 1.25k, 34k, 1.5M."""
+    for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= factor:
+            return f"{value / factor:.10g}{unit}"
+    return f"{value:.10g}"
+
+
 def percent(fraction: float | None, digits: int = 1) -> str:
     """Write a fraction as a percentage; unknown is a dash."""
     if fraction is None or not math.isfinite(fraction):

@@ -7,11 +7,19 @@ from claf_tui.state import RunState
 
 @dataclass(frozen=True)
 class Moment:
-    """What screens need besides the state: the status word, the picture of the spinner, the wall clock."""
+    """What screens need besides the state.
+
+    Attributes:
+        word: the status word.
+        frame: which picture of the spinner is shown.
+        waited: seconds since the console began.
+        now: wall clock, seconds since the epoch.
+    """
 
     word: str = "STARTING"
     frame: int = 0
     waited: float = 0.0
+    now: float = 0.0
 
 
 def run_fraction(state: RunState) -> float:

@@ -1,8 +1,9 @@
-"""What a screen needs to know of the clock, beside the state; and how far the run is."""
+"""What a screen needs to know of the clock, beside the state; how far the run is, and what is left."""
 
 from dataclasses import dataclass
 
 from claf_tui.state import RunState
+from claf_tui.words import figures
 
 
 @dataclass(frozen=True)
@@ -30,3 +31,10 @@ def run_fraction(state: RunState) -> float:
         return state.progress.run_fraction
     planned = sum(phase.plan.steps for phase in state.phases)
     return sum(phase.plan.steps * phase.fraction for phase in state.phases) / planned if planned else 0.0
+
+
+def time_left(remaining: float | None, moment: Moment) -> str:
+    """Write what is left of some work; while it waits, only how long it takes, because nobody knows when it ends."""
+    if moment.word in {"PAUSED", "PAUSING"} and remaining is not None:
+        return f"~{figures.duration(remaining)} left"
+    return figures.time_left(remaining, moment.now)

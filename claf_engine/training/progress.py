@@ -1,7 +1,8 @@
 """How far a run is and how long it still takes, as arithmetic over units of work.
 
 A unit is one optimiser step, one probe, one watch or one test evaluation. Every kind of unit has a planned count, a
-nominal cost in forward passes, and, once it was seen, a measured time; unseen kinds are estimated from their cost.
+nominal cost in forward passes, and, once it was measured for long enough, a time; other kinds are estimated from their
+cost, and before any kind has a time there is no estimate.
 `Progress` is that arithmetic; `Pace` holds the clock of a run that is going on, and tells where it is.
 """
 
@@ -19,10 +20,13 @@ from claf_engine.training.sentinels import num_watched
 from claf_engine.training.session import Session
 
 WATCH, PROBE, TEST = "watch", "probe", "test"
+MEASUREMENTS = {WATCH, PROBE, TEST}
 FP32_COST = 3.0
 """Measurements run in fp32, about this many times slower than training precision."""
 MEMORY = 50
 """A kind's time per unit is the mean of the first so many units, and from then on forgets at that pace."""
+CALIBRATION_SECONDS = 5.0
+"""So long a kind of step is measured before an estimate rests on it, its first step aside, which warms up."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +94,17 @@ class Progress:
         self._done = done
         self._seconds: dict[str, float] = {}
         self._measured: dict[str, int] = {}
+        self._spent: dict[str, float] = {}
 
     def finish(self, phase: int, kind: str, seconds: float) -> None:
         """Count one unit and remember how long it took."""
         key = _key(phase, kind)
         self._done[key] = self._done.get(key, 0) + 1
-        self._measured[kind] = self._measured.get(kind, 0) + 1
+        before = self._measured.get(kind, 0)
+        self._measured[kind] = before + 1
+        self._spent[kind] = self._spent.get(kind, 0.0) + (seconds if before else 0.0)
         known = self._seconds.get(kind, seconds)
-        self._seconds[kind] = known + (seconds - known) / min(MEMORY, self._measured[kind])
+        self._seconds[kind] = known + (seconds - known) / min(MEMORY, max(1, before))
 
     def plan(self, phase: int, kind: str, count: int) -> None:
         """Correct how many units of a kind a phase has, once that is known."""
@@ -112,7 +119,7 @@ class Progress:
         ]
 
     def seconds_of(self, kind: str) -> float | None:
-        """Measured seconds of one unit of a kind, or None before the first."""
+        """Measured seconds of one unit of a kind, or None before the first, which counts only until the second."""
         return self._seconds.get(kind)
 
     def phase_fraction(self, phase: int) -> float:
@@ -124,23 +131,30 @@ class Progress:
         return _fraction(self._works, self._done)
 
     def phase_remaining(self, phase: int) -> float | None:
-        """Estimated seconds until a phase ends, or None before anything was measured."""
+        """Estimated seconds until a phase ends, or None while that is not worth anything."""
         return self._remaining([work for work in self._works if work.phase == phase])
 
     def run_remaining(self) -> float | None:
-        """Estimated seconds until the run ends, or None before anything was measured."""
+        """Estimated seconds until the run ends, or None while that is not worth anything."""
         return self._remaining(self._works)
 
     def _remaining(self, works: list[Work]) -> float | None:
+        left = {work: num_left for work in works if (num_left := work.count - _done(work, self._done))}
+        if not left:
+            return 0.0
         costs = {work.kind: work.cost for work in self._works}
-        measured = sum(costs[kind] for kind in self._seconds if kind in costs)
+        believed = {
+            kind: seconds for kind, seconds in self._seconds.items() if kind in costs and self._is_believed(kind)
+        }
+        measured = sum(costs[kind] for kind in believed)
         if not measured:
             return None
-        per_cost = sum(seconds for kind, seconds in self._seconds.items() if kind in costs) / measured
-        return sum(
-            (work.count - _done(work, self._done)) * self._seconds.get(work.kind, work.cost * per_cost)
-            for work in works
-        )
+        per_cost = sum(believed.values()) / measured
+        return sum(num * believed.get(work.kind, work.cost * per_cost) for work, num in left.items())
+
+    def _is_believed(self, kind: str) -> bool:
+        """Whether a kind was measured for long enough; one measurement is many batches, and is."""
+        return kind in MEASUREMENTS or self._spent[kind] >= CALIBRATION_SECONDS
 
 
 def _probe_cost(config: ProbeConfig) -> float:

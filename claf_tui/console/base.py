@@ -205,7 +205,7 @@ class ConsoleApp(App[ResumeRequest]):
         if word != "PAUSED":
             self._frame += 1
         with self.batch_update():
-            self.draw(Moment(word, self._frame, time.monotonic() - self._started))
+            self.draw(Moment(word, self._frame, time.monotonic() - self._started, time.time()))
         if self.is_hung_up or (self._leaves_when_done and not must_wait):
             self.was_abandoned = self.thread.is_alive and not self.thread.has_begun
             self.exit(return_code=self.exit_code)

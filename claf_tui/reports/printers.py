@@ -22,9 +22,15 @@ PROGRESS_INTERVAL = 5.0
 class PlainPrinter:
     """Writes what happens as lines, and every few seconds where the run is."""
 
-    def __init__(self, write: Callable[[str], None] = output.note, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        write: Callable[[str], None] = output.note,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         self._write = write
         self._clock = clock
+        self._wall_clock = wall_clock
         self._state = RunState()
         self._step: ev.StepLogged | None = None
         self._next_progress = 0.0
@@ -45,7 +51,7 @@ class PlainPrinter:
             self._step = event
         if isinstance(event, ev.Progressed) and self._clock() >= self._next_progress:
             self._next_progress = self._clock() + PROGRESS_INTERVAL
-            self._write(progress_line(event, self._step, self._state))
+            self._write(progress_line(event, self._step, self._state, self._wall_clock()))
 
     def _new_notices(self, event: ev.Event) -> list[str]:
         """Why figures cannot be right; of probes, whose attack is always the same, each sentence once."""
@@ -93,11 +99,11 @@ def reminders(event: ev.Event, state: RunState) -> list[str]:
     return [f"ALERT of step {figures.count(alert.step)}: {alert.text}" for alert in state.alerts]
 
 
-def progress_line(progress: ev.Progressed, step: ev.StepLogged | None, state: RunState) -> str:
-    """Where the run is: phase, epoch, step, loss, speed, estimates."""
+def progress_line(progress: ev.Progressed, step: ev.StepLogged | None, state: RunState, now: float) -> str:
+    """Where the run is: phase, epoch, step, loss, speed, estimates; `now` are seconds since the epoch."""
     titles = [phase.plan.title for phase in state.phases]
     title = titles[progress.phase] if 0 <= progress.phase < len(titles) else ""
-    eta = f"eta {figures.duration(progress.phase_remaining)}"
+    eta = "" if progress.phase_remaining is None else f"eta {figures.duration(progress.phase_remaining)}"
     if not progress.epochs:
         return "  ".join(filter(None, (safe(title, 40), safe(progress.activity), eta)))
     parts = [safe(title, 40), f"epoch {progress.epoch}/{progress.epochs}", f"step {progress.step}"]
@@ -106,8 +112,14 @@ def progress_line(progress: ev.Progressed, step: ev.StepLogged | None, state: Ru
     if progress.images_per_second is not None:
         parts.append(f"{figures.count(progress.images_per_second)} img/s")
     parts.append(eta)
-    parts.append(f"run {figures.percent(progress.run_fraction, 0)} eta {figures.duration(progress.run_remaining)}")
+    parts.append(f"run {figures.percent(progress.run_fraction, 0)} {_run_eta(progress.run_remaining, now)}")
     return "  ".join(filter(None, (*parts, figures.load(progress.waited))))
+
+
+def _run_eta(remaining: float | None, now: float) -> str:
+    if remaining is None:
+        return figures.CALIBRATING
+    return ", ".join(filter(None, (f"eta {figures.duration(remaining)}", figures.end_time(remaining, now))))
 
 
 def print_events(events: Iterator[ev.Event], show: Callable[[ev.Event], None], control: Control) -> OutputLost | None:

@@ -5,13 +5,14 @@ from textual.widget import Widget
 
 from claf_engine.events import Progressed
 from claf_tui.state import PhaseState, RunState
-from claf_tui.state.moment import Moment, run_fraction
+from claf_tui.state.moment import Moment, run_fraction, time_left
 from claf_tui.widgets.glyphs import PHASE_GLYPHS, bar, fit, spinner, spread
 from claf_tui.words import figures
 from claf_tui.words.safe_text import safe
 
 WIDE = 96
 """Cells from which on every phase gets a line of its own."""
+LEFT_ROOM = len("ends 30 Nov 14:05")
 
 
 class PhaseStrip(Widget):
@@ -47,9 +48,15 @@ def strip_lines(state: RunState, moment: Moment, width: int, *, is_compact: bool
         phases = [phases_in_a_row(state.phases, width)]
     else:
         room = max(len(safe(phase.plan.title, 40)) for phase in state.phases)
-        phases = [phase_line(phase, max(room, 14), width) for phase in state.phases]
-        return [*phases, run_line(state, max(room, 14), width), activity_line(state, moment, width)]
-    return [*phases, run_line(state, 9, width, is_compact=True), activity_line(state, moment, width)]
+        is_known = state.progress is not None
+        phases = [
+            phase_line(phase, max(room, 14), width, time_left(phase.remaining, moment) if is_known else "")
+            if phase.status == "active"
+            else phase_line(phase, max(room, 14), width)
+            for phase in state.phases
+        ]
+        return [*phases, run_line(state, moment, max(room, 14), width), activity_line(state, moment, width)]
+    return [*phases, run_line(state, moment, 9, width, is_compact=True), activity_line(state, moment, width)]
 
 
 def starting_lines(moment: Moment, width: int, loading: Progressed | None = None) -> list[Content]:
@@ -85,25 +92,25 @@ def phases_in_a_row(phases: tuple[PhaseState, ...], width: int) -> Content:
     return fit([titled, full, Content.assemble(*some_titled), Content.assemble(*some)], width)
 
 
-def phase_line(phase: PhaseState, room: int, width: int) -> Content:
-    """One phase: glyph, title, epochs, bar, share done, elapsed and remaining time."""
+def phase_line(phase: PhaseState, room: int, width: int, left: str = "") -> Content:
+    """One phase: glyph, title, epochs, bar, share done, elapsed time and what is left."""
     glyph, style = PHASE_GLYPHS[phase.status]
     title = safe(phase.plan.title, room).ljust(room)
     epochs = f"{phase.epoch}/{phase.plan.epochs}" if phase.plan.epochs else ""
     bright = "$foreground" if phase.status not in {"waiting", "done"} else "$foreground 60%"
     bar_style = "$accent" if phase.status == "active" else style
-    left = Content.assemble((f" {glyph} ", style), (f"{title} ", bright), (f"{epochs:>9} ", bright))
-    right = _times(phase.fraction, phase.elapsed, phase.remaining)
-    return _with_bar(left, right, phase.fraction, width, bar_style)
+    name = Content.assemble((f" {glyph} ", style), (f"{title} ", bright), (f"{epochs:>9} ", bright))
+    return _with_bar(name, _times(phase.fraction, phase.elapsed, left), phase.fraction, width, bar_style)
 
 
-def run_line(state: RunState, room: int, width: int, *, is_compact: bool = False) -> Content:
-    """The whole run: bar, share done, elapsed and remaining time."""
+def run_line(state: RunState, moment: Moment, room: int, width: int, *, is_compact: bool = False) -> Content:
+    """The whole run: bar, share done, elapsed time and what is left."""
     fraction = run_fraction(state)
-    remaining = state.progress.run_remaining if state.progress and state.finished is None else None
+    is_known = state.progress is not None and state.finished is None
+    left = time_left(state.progress.run_remaining, moment) if is_known and state.progress else ""
     name = "whole run".ljust(room)
-    left = Content.styled(f" {name} " if is_compact else f"   {name} {'':>9} ", "bold")
-    return _with_bar(left, _times(fraction, state.elapsed, remaining), fraction, width, "$primary")
+    titled = Content.styled(f" {name} " if is_compact else f"   {name} {'':>9} ", "bold")
+    return _with_bar(titled, _times(fraction, state.elapsed, left), fraction, width, "$primary")
 
 
 def activity_line(state: RunState, moment: Moment, width: int) -> Content:
@@ -128,11 +135,9 @@ def activity_line(state: RunState, moment: Moment, width: int) -> Content:
     return spread(left, step, width)
 
 
-def _times(fraction: float, elapsed: float, remaining: float | None) -> Content:
-    left = f"~{figures.duration(remaining)} left" if remaining is not None else ""
-    return Content.assemble(
-        (f" {100 * fraction:3.0f}% ", "$foreground"), (f"{figures.duration(elapsed):>8} {left:>14} ", "$foreground 60%")
-    )
+def _times(fraction: float, elapsed: float, left: str) -> Content:
+    times = f"{figures.duration(elapsed):>8} {left:>{LEFT_ROOM}} "
+    return Content.assemble((f" {100 * fraction:3.0f}% ", "$foreground"), (times, "$foreground 60%"))
 
 
 def _with_bar(left: Content, right: Content, fraction: float, width: int, style: str) -> Content:

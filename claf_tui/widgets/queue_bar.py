@@ -4,6 +4,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from claf_engine.events import ReproductionChanged, ReproductionRow
+from claf_tui.state.moment import time_left
 from claf_tui.state.reproduction import Scene, current_fraction, num_ended, seconds_left
 from claf_tui.widgets.glyphs import bar, fit, spread
 from claf_tui.widgets.paper_table import DIM
@@ -62,8 +63,8 @@ def progress_line(scene: Scene, width: int) -> Content:
         return Content("")
     done = f" {num_ended(table)} of {len(table.rows)} rows "
     left = seconds_left(scene)
-    after = f" ~{figures.duration(left)} left " if left is not None else " " if scene.has_ended else " time left: – "
-    text = Content.styled(after.rjust(min(16, max(1, width // 4))), DIM)
+    after = "" if scene.has_ended and left is None else time_left(left, scene.moment)
+    text = Content.styled(f" {after} ".rjust(min(19, max(1, width // 4))), DIM)
     room = width - len(done) - text.cell_length
     return Content.assemble((done, "bold $foreground"), segments(scene, max(0, room)), text)
 

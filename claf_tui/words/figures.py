@@ -1,11 +1,16 @@
-"""Numbers as people read them: durations, sizes, counts, percentages, losses. Pure functions."""
+"""Numbers as people read them: durations, times of day, sizes, counts, percentages, losses. Pure functions."""
 
 import math
+from datetime import datetime, tzinfo
 
 from claf_engine.compute.contention import BUSY
 from claf_engine.terms.pixels import format_levels
 
 UNKNOWN = "–"
+CALIBRATING = "calibrating"
+"""In place of an estimate that is not worth anything yet."""
+NAMED_DAYS = 6
+"""So many days ahead the name of a day still means one day only."""
 
 
 def duration(seconds: float | None) -> str:
@@ -19,6 +24,36 @@ def duration(seconds: float | None) -> str:
     if days:
         return f"{days}d {hours:02d}h"
     return f"{hours}:{minutes:02d}:{seconds_left:02d}" if hours else f"{minutes}:{seconds_left:02d}"
+
+
+def end_time(remaining: float | None, now: float, zone: tzinfo | None = None) -> str:
+    """Write when something ends: "ends 14:05" today, "ends Sun 14:05" within six days, else with the date.
+
+    Args:
+        remaining: seconds until then; where they are unknown, or no calendar goes so far, the text is empty.
+        now: seconds since the epoch.
+        zone: whose clock is meant; None is this machine's.
+    """
+    if remaining is None or not math.isfinite(remaining):
+        return ""
+    try:
+        today = datetime.fromtimestamp(now, zone)
+        end = datetime.fromtimestamp(now + max(0.0, remaining), zone)
+    except (OverflowError, OSError, ValueError):
+        return ""
+    days = (end.date() - today.date()).days
+    if not days:
+        return f"ends {end:%H:%M}"
+    if days <= NAMED_DAYS:
+        return f"ends {end:%a %H:%M}"
+    return f"ends {end.day} {end:%b %H:%M}" if end.year == today.year else f"ends {end.day} {end:%b %Y}"
+
+
+def time_left(remaining: float | None, now: float) -> str:
+    """Write what is left as "~12:30 left"; where that is an hour or more, the time of day when it ends."""
+    if remaining is None or not math.isfinite(remaining):
+        return CALIBRATING
+    return f"~{duration(remaining)} left" if remaining < 3600 else end_time(remaining, now)
 
 
 def load(waited: float | None) -> str:

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from claf_engine.training.methods import Phase, phases_of
 from claf_engine.training.progress import (
+    CALIBRATION_SECONDS,
     FP32_COST,
     PROBE,
     TEST,
@@ -25,6 +26,17 @@ units = st.lists(st.sampled_from([(work.phase, work.kind) for work in WORKS]), m
 
 def fresh() -> Progress:
     return Progress(WORKS, {})
+
+
+def measured(**seconds: float) -> Progress:
+    """Nothing is done yet, but these kinds were measured for long, before a resume that forgot it."""
+    done: dict[str, int] = {}
+    progress = Progress(WORKS, done)
+    for kind, each in seconds.items():
+        for _ in range(2 + int(CALIBRATION_SECONDS / each)):
+            progress.finish(0, kind, each)
+    done.clear()
+    return progress
 
 
 def all_done() -> Progress:
@@ -82,30 +94,62 @@ def test_the_remaining_time_is_unknown_before_anything_was_measured() -> None:
 
 
 def test_the_remaining_time_sums_the_units_left_times_their_measured_seconds() -> None:
-    progress = fresh()
-    for kind, seconds in (("a", 2.0), ("b", 7.0), ("c", 11.0)):
-        progress.finish(1, kind, seconds)
+    progress = measured(a=2.0, b=7.0, c=11.0)
+    progress.finish(1, "a", 2.0)
+    progress.finish(1, "c", 11.0)
     assert progress.phase_remaining(0) == pytest.approx(4 * 2 + 2 * 7)
     assert progress.phase_remaining(1) == pytest.approx(9 * 2)
     assert progress.run_remaining() == pytest.approx(4 * 2 + 2 * 7 + 9 * 2)
 
 
 def test_a_kind_that_was_not_seen_yet_is_estimated_from_its_cost() -> None:
+    assert measured(a=2.0).phase_remaining(0) == pytest.approx(4 * 2 + 2 * 6)
+
+
+def test_nothing_is_estimated_while_steps_were_measured_for_a_moment_only() -> None:
     progress = fresh()
-    progress.finish(0, "a", 2.0)
-    assert progress.phase_remaining(0) == pytest.approx(3 * 2 + 2 * 6)
+    found = []
+    for _ in range(7):
+        progress.finish(1, "a", 1.0)
+        found.append(progress.run_remaining())
+    assert found == [*[None] * 5, *[pytest.approx(left + 4 + 2 * 3 + 5) for left in (4, 3)]]
+
+
+def test_a_slow_first_step_neither_calibrates_nor_stays_in_the_estimate() -> None:
+    progress = fresh()
+    progress.finish(1, "a", 600.0)
+    assert progress.phase_remaining(1) is None
+    progress.finish(1, "a", CALIBRATION_SECONDS)
+    assert progress.phase_remaining(1) == pytest.approx((8 + 5) * CALIBRATION_SECONDS)
+
+
+def test_a_kind_that_was_measured_for_a_moment_is_estimated_from_its_cost_still() -> None:
+    progress = measured(a=2.0)
+    progress.finish(0, "b", 100.0)
+    assert progress.phase_remaining(0) == pytest.approx(4 * 2 + 6)
+
+
+def test_a_measurement_is_believed_at_once() -> None:
+    progress = Progress([Work(0, PROBE, 3, 10.0), Work(0, "a", 4, 1.0)], {})
+    progress.finish(0, PROBE, 20.0)
+    assert progress.run_remaining() == pytest.approx(2 * 20 + 4 * 2)
 
 
 def test_nothing_remains_when_everything_is_done() -> None:
     assert all_done().run_remaining() == 0.0
 
 
+def test_nothing_remains_of_what_is_done_though_it_never_calibrated() -> None:
+    progress = Progress([Work(0, "a", 1, 1.0)], {})
+    progress.finish(0, "a", 0.1)
+    assert progress.run_remaining() == 0.0
+
+
 def test_a_kind_that_is_not_in_the_plan_does_not_disturb_the_estimate() -> None:
     progress = fresh()
-    progress.finish(0, "surprise", 1000.0)
+    for _ in range(2):
+        progress.finish(0, "surprise", 1000.0)
     assert progress.run_remaining() is None
-    progress.finish(0, "a", 2.0)
-    assert progress.phase_remaining(0) == pytest.approx(3 * 2 + 2 * 6)
 
 
 def test_the_measured_seconds_follow_a_run_that_becomes_slower() -> None:
@@ -116,16 +160,18 @@ def test_the_measured_seconds_follow_a_run_that_becomes_slower() -> None:
     assert progress.seconds_of("a") == pytest.approx(3.0, abs=0.05)
 
 
-def test_the_first_measured_seconds_are_averaged() -> None:
+def test_the_first_measured_seconds_after_the_warm_up_are_averaged() -> None:
     progress = fresh()
-    for seconds in (1.0, 11.0, 3.0):
+    found = []
+    for seconds in (99.0, 1.0, 11.0, 3.0):
         progress.finish(0, "a", seconds)
-    assert progress.seconds_of("a") == pytest.approx(5.0)
+        found.append(progress.seconds_of("a"))
+    assert found == [99.0, 1.0, 6.0, pytest.approx(5.0)]
 
 
 def test_in_the_long_run_one_slow_unit_hardly_moves_the_estimate() -> None:
     progress = fresh()
-    for seconds in (*[1.0] * 60, 11.0):
+    for seconds in (*[1.0] * 61, 11.0):
         progress.finish(0, "a", seconds)
     assert progress.seconds_of("a") == pytest.approx(1.2)
 
@@ -144,6 +190,8 @@ def test_a_plan_can_be_corrected_once_more_is_known() -> None:
     progress.plan(1, "a", 5)
     progress.finish(0, "a", 2.0)
     assert progress.run_fraction() == 1 / 20
+    progress = measured(a=2.0)
+    progress.plan(1, "a", 5)
     assert progress.phase_remaining(1) == pytest.approx(5 * 2 + 10)
 
 
@@ -261,7 +309,7 @@ def test_a_watch_costs_what_its_attacks_cost() -> None:
 
 
 def test_what_an_ended_phase_left_undone_is_not_waited_for() -> None:
-    progress = fresh()
+    progress = measured(a=2.0)
     progress.finish(0, "a", 2.0)
     progress.enter(1)
     assert progress.phase_fraction(0) == 1.0
@@ -270,7 +318,7 @@ def test_what_an_ended_phase_left_undone_is_not_waited_for() -> None:
 
 
 def test_to_enter_the_phase_that_is_played_changes_nothing() -> None:
-    progress = fresh()
+    progress = measured(a=2.0)
     progress.finish(0, "a", 2.0)
     before = progress.run_fraction(), progress.run_remaining()
     progress.enter(0)

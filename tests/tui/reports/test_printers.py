@@ -10,6 +10,7 @@ from claf_engine.events import records
 from claf_engine.events.control import Control
 from claf_tui.reports.printers import PROGRESS_INTERVAL, PlainPrinter, json_line, progress_line
 from claf_tui.state import RunState
+from claf_tui.words import figures
 from tests.tui.hostile import EVERYTHING, HOSTILE
 from tests.tui.scripted import Script, robust_figure, run_started
 from tests.tui.scripted_methods import METHODS, played, probe, released_code
@@ -30,6 +31,7 @@ PROGRESS = ev.Progressed(
     memory_bytes=1,
     step=120,
 )
+NOW = 1_800_000_000.0
 LOGGED = ev.StepLogged(120, 1, 3, "retrain", "classifier", 1.2345, 0.1, 812.0, 60.0)
 
 
@@ -39,7 +41,7 @@ class Lines:
     def __init__(self) -> None:
         self.written: list[str] = []
         self.now = 0.0
-        self.printer = PlainPrinter(self.written.append, lambda: self.now)
+        self.printer = PlainPrinter(self.written.append, lambda: self.now, lambda: NOW)
 
     def of(self, *events: ev.Event) -> list[str]:
         """What it writes for these events."""
@@ -74,8 +76,13 @@ def test_the_start_says_what_is_trained_on_what_and_where() -> None:
 
 def test_a_progress_line_has_phase_epoch_step_loss_speed_and_estimates(lines: Lines) -> None:
     assert lines.of(LOGGED, PROGRESS) == [
-        "2 · adversarial features  epoch 3/30  step 120  classifier 1.234  812 img/s  eta 4:07  run 25% eta –"
+        "2 · adversarial features  epoch 3/30  step 120  classifier 1.234  812 img/s  eta 4:07  run 25% calibrating"
     ]
+
+
+def test_a_progress_line_says_how_long_the_run_takes_and_when_it_ends(lines: Lines) -> None:
+    written = lines.of(replace(PROGRESS, run_remaining=94_000.0))[0]
+    assert written.endswith(f"  run 25% eta 1d 02h, {figures.end_time(94_000.0, NOW)}")
 
 
 def test_a_loss_of_another_phase_is_not_shown(lines: Lines) -> None:
@@ -92,7 +99,7 @@ def test_progress_comes_every_few_seconds_and_not_with_every_event(lines: Lines)
 
 def test_while_data_are_made_the_activity_is_shown() -> None:
     progress = replace(PROGRESS, phase=0, epoch=0, epochs=0, activity="drawing shapes", phase_remaining=None)
-    assert Lines().of(progress) == ["drawing shapes  eta –"]
+    assert Lines().of(progress) == ["drawing shapes"]
 
 
 def test_what_is_watched_has_a_line_of_its_own(lines: Lines) -> None:
@@ -174,5 +181,5 @@ def test_progress_is_no_json_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_line_of_progress_says_when_the_machine_is_busy() -> None:
-    idle, busy = (progress_line(replace(PROGRESS, waited=waited), None, RunState()) for waited in (0.02, 0.5))
+    idle, busy = (progress_line(replace(PROGRESS, waited=waited), None, RunState(), NOW) for waited in (0.02, 0.5))
     assert busy == f"{idle}  busy machine: 50% of the time without a core"

@@ -1,4 +1,6 @@
 import math
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -62,3 +64,64 @@ def test_a_distance_between_images_is_written_in_levels() -> None:
 )
 def test_a_load_is_told_from_where_it_matters(waited: float | None, text: str) -> None:
     assert figures.load(waited) == text
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+HOURS, DAYS = 3600.0, 86400.0
+
+
+def at(*moment: int) -> float:
+    return datetime(*moment, tzinfo=BERLIN).timestamp()  # type: ignore[misc]
+
+
+FRIDAY = at(2026, 11, 27, 12, 5)
+
+
+@pytest.mark.parametrize(
+    ("now", "remaining", "text"),
+    [
+        (FRIDAY, 2 * HOURS, "ends 14:05"),
+        (FRIDAY, 0.0, "ends 12:05"),
+        (FRIDAY, -30.0, "ends 12:05"),
+        (at(2026, 11, 27, 23, 59), 120.0, "ends Sat 00:01"),
+        (FRIDAY, 2 * DAYS + 2 * HOURS, "ends Sun 14:05"),
+        (FRIDAY, 6 * DAYS, "ends Thu 12:05"),
+        (FRIDAY, 7 * DAYS, "ends 4 Dec 12:05"),
+        (FRIDAY, 40 * DAYS, "ends 6 Jan 2027"),
+        (at(2026, 12, 31, 23, 0), 2 * HOURS, "ends Fri 01:00"),
+    ],
+)
+def test_the_end_is_a_time_of_day_with_as_much_of_the_date_as_it_needs(now: float, remaining: float, text: str) -> None:
+    assert figures.end_time(remaining, now, BERLIN) == text
+
+
+@pytest.mark.parametrize(
+    ("now", "text"),
+    [
+        (at(2026, 3, 28, 12, 0), "ends Sun 13:00"),  # an hour is missing in this night
+        (at(2026, 10, 24, 12, 0), "ends Sun 11:00"),  # and comes twice in this one
+    ],
+)
+def test_the_end_is_told_by_the_clock_that_will_be_on_the_wall_then(now: float, text: str) -> None:
+    assert figures.end_time(DAYS, now, BERLIN) == text
+
+
+def test_the_end_is_told_by_the_clock_of_this_machine() -> None:
+    local = datetime.fromtimestamp(FRIDAY + HOURS)
+    assert figures.end_time(HOURS, FRIDAY).endswith(f"{local:%H:%M}")
+
+
+@pytest.mark.parametrize("remaining", [None, math.nan, math.inf, 1e15, 1e300])
+def test_an_end_that_no_calendar_knows_is_not_told(remaining: float | None) -> None:
+    assert figures.end_time(remaining, FRIDAY) == ""
+
+
+@pytest.mark.parametrize(
+    ("remaining", "text"), [(None, "calibrating"), (750.0, "~12:30 left"), (3599.9, "~59:59 left")]
+)
+def test_what_is_left_is_a_duration_where_it_is_short(remaining: float | None, text: str) -> None:
+    assert figures.time_left(remaining, FRIDAY) == text
+
+
+def test_what_is_left_for_long_is_the_time_of_its_end() -> None:
+    assert figures.time_left(2 * DAYS, FRIDAY) == figures.end_time(2 * DAYS, FRIDAY)

@@ -39,8 +39,8 @@ class CurveName(NamedTuple):
 class Column:
     """Steps in the order they were logged, and a value for each; NaN for one that was not finite."""
 
-    steps: array[float] = field(default_factory=lambda: array("d"))
-    values: array[float] = field(default_factory=lambda: array("d"))
+    steps: "array[float]" = field(default_factory=lambda: array("d"))
+    values: "array[float]" = field(default_factory=lambda: array("d"))
 
     def append(self, step: float, value: float) -> None:
         """Add one value; a step that lies before the last one is passed over."""
@@ -63,7 +63,9 @@ class StepReader:
     def __init__(self, directory: Path, other_rates: frozenset[str] = frozenset()) -> None:
         self._path = directory / METRICS
         self._other_rates = {name.encode() for name in other_rates}
-        self._begin()
+        self.curves: defaultdict[CurveName, Column] = defaultdict(Column)
+        self._offset = self._inode = self._num_steps = 0
+        self._begun = b""
 
     def read(self) -> None:
         """Read what was added; from the beginning where the journal is another file by now.
@@ -74,7 +76,7 @@ class StepReader:
         with open_foreign(self._path) as file:
             status = os.fstat(file.fileno())
             if self._inode not in (0, status.st_ino) or status.st_size < self._offset:
-                self._begin()
+                self._begin_anew()
             self._inode = status.st_ino
             file.seek(self._offset)
             while self._num_steps < MAX_STEPS:
@@ -90,9 +92,9 @@ class StepReader:
                 if end:
                     self._take(whole)
 
-    def _begin(self) -> None:
-        self.curves: defaultdict[CurveName, Column] = defaultdict(Column)
-        self._offset = self._inode = self._num_steps = 0
+    def _begin_anew(self) -> None:
+        self.curves.clear()
+        self._offset = self._num_steps = 0
         self._begun = b""
 
     def _take(self, lines: bytes) -> None:

@@ -1,45 +1,77 @@
 """The dashboard: phases, key figures, three charts and the log, fitted to the size of the terminal."""
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Vertical
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Resize
 from textual.screen import Screen
 
 from claf_engine.events.control import Control
+from claf_engine.runs import list_runs
 from claf_engine.runs.header import step_in_name
-from claf_tui.charts.plot import ChartOptions
+from claf_engine.terms.errors import ForeignFileError, RunError
+from claf_tui.charts.plot import ChartOptions, Scene
+from claf_tui.charts.view import (
+    ZOOM,
+    Extent,
+    View,
+    followed,
+    moved_cursor,
+    next_x_axis,
+    panned,
+    reset,
+    smoothed,
+    with_cursor,
+    zoomed,
+)
 from claf_tui.screens.branch_dialog import BranchScreen
 from claf_tui.screens.checkpoints.actions import ResumeRequest, list_entries
+from claf_tui.screens.compare_dialog import MAX_OFFERED, CompareScreen
 from claf_tui.screens.confirm_dialog import CANCEL, Answer, ConfirmScreen
 from claf_tui.screens.dashboard_keys import LIVE_HINTS, key_hints
 from claf_tui.screens.edit_dialog import PROBE_EVERY, EditScreen
+from claf_tui.screens.space import LOSS, METHOD, PANELS, PROBE, TABLE_WIDE, space_of
 from claf_tui.state import RunState, status_word
+from claf_tui.state.full_curves import FullCurves, FullReader, is_gathered
 from claf_tui.state.moment import Moment
+from claf_tui.state.other_run import OtherRun, read_other_run
 from claf_tui.widgets.alert_bar import AlertBar
 from claf_tui.widgets.chart import Chart
-from claf_tui.widgets.curves import logged_losses, loss_lines, loss_panel_title, probe_lines, shown_loss_name
+from claf_tui.widgets.curves import (
+    first_radius,
+    logged_losses,
+    loss_lines,
+    loss_panel_title,
+    of_others,
+    probe_bands,
+    probe_lines,
+    shown_loss_name,
+    view_text,
+)
 from claf_tui.widgets.key_bar import Hint, KeyBar
 from claf_tui.widgets.key_figures import KeyFigures
 from claf_tui.widgets.log_panel import LogPanel
 from claf_tui.widgets.method_panel import method_panel
 from claf_tui.widgets.outcome import OutcomePanel
-from claf_tui.widgets.phase_strip import PhaseStrip
+from claf_tui.widgets.phase_strip import PhaseLine
 from claf_tui.widgets.status_bar import StatusBar
 from claf_tui.widgets.tables import ProbeTable, probe_hint, probe_title
+from claf_tui.words.safe_text import safe
 
-PANELS = ("loss", "method", "probe", "log")
 POLLS_PER_CHART = 6
 """Charts are drawn on every sixth poll only: they are most of the console's work, and nobody reads faster."""
-
-
-def is_compact(width: int, height: int) -> bool:
-    """Whether there is room for one panel only."""
-    return width < 100 or height < 28
+CHARTS = (PROBE, LOSS, METHOD)
+PAN = 0.25
+"""The share of what is shown by which a key moves it."""
+FAST = 10
+"""Columns by which the cursor moves with shift."""
 
 
 class Dashboard(Screen[None]):
@@ -52,9 +84,25 @@ class Dashboard(Screen[None]):
         Binding("e", "edit", "edit live values"),
         Binding("s", "stop", "stop after this step"),
         *(Binding(str(number), f"panel('{name}')", f"panel {name}") for number, name in enumerate(PANELS, 1)),
+        Binding("left", "cursor(-1)", "cursor left"),
+        Binding("right", "cursor(1)", "cursor right"),
+        Binding("shift+left", f"cursor(-{FAST})", show=False),
+        Binding("shift+right", f"cursor({FAST})", show=False),
+        Binding("up", "zoom(1)", "zoom in"),
+        Binding("down", "zoom(-1)", "zoom out"),
+        Binding("left_square_bracket", "pan(-1)", "earlier"),
+        Binding("right_square_bracket", "pan(1)", "later"),
+        Binding("0", "reset_view", "all of the run"),
+        Binding("end", "follow", "follow the newest step"),
+        Binding("x", "x_axis", "step, epoch or clock"),
+        Binding("L", "x_log", "logarithmic horizontal axis"),
+        Binding("plus,equals_sign", "smooth(1)", "smooth more"),
+        Binding("minus", "smooth(-1)", "smooth less"),
+        Binding("w", "compare", "compare with other runs"),
+        Binding("f", "maximise", "full screen"),
         Binding("tab", "next_panel", "next panel"),
         Binding("shift+tab", "next_panel(-1)", "panel before"),
-        Binding("l", "log_scale", "logarithmic loss axis"),
+        Binding("l", "log_scale", "logarithmic value axis"),
         Binding("o", "other_loss", "another loss"),
         Binding("a", "acknowledge", "acknowledge an alert"),
         Binding("r", "go_back", "go back from a divergence"),
@@ -72,24 +120,31 @@ class Dashboard(Screen[None]):
         self._loss_name: str | None = None
         self._titles: dict[str, str] = {}
         self._num_shown = 0
+        self._view = View()
+        self._scene = Scene()
+        self._full_reader: FullReader | None = None
+        self._full: FullCurves | None = None
+        self._is_reading = False
+        self._others: dict[Path, OtherRun] = {}
 
     def compose(self) -> ComposeResult:
-        """Lay out all panels; the stylesheet decides which of them a size shows."""
+        """Lay out all panels; which of them a size shows, `space_of` decides."""
         yield StatusBar(read_only=self._read_only, id="status")
         yield AlertBar(id="alerts")
-        yield PhaseStrip(id="phases")
-        yield KeyFigures(read_only=self._read_only, id="figures")
+        yield PhaseLine(id="phases")
+        yield KeyFigures(read_only=self._read_only, has_activity=True, id="figures")
         yield OutcomePanel(read_only=self._read_only, id="outcome")
-        with Container(id="body"):
-            with Vertical(id="panel-loss", classes="panel"):
-                yield Chart("no loss logged yet", ChartOptions(has_trend=True), id="loss")
-            with Vertical(id="panel-method", classes="panel"):
-                yield Chart("", ChartOptions(), id="method")
-            with Vertical(id="panel-probe", classes="panel"):
+        with Vertical(id="body"):
+            with Horizontal(id="panel-probe", classes="panel"):
                 yield Chart("", ChartOptions(is_percent=True), id="probe")
                 yield ProbeTable(id="probe-table")
-            with Vertical(id="panel-log", classes="panel"):
-                yield LogPanel(id="log")
+            with Horizontal(id="bottom"):
+                with Vertical(id="panel-loss", classes="panel"):
+                    yield Chart("no loss logged yet", ChartOptions(has_trend=True), id="loss")
+                with Vertical(id="panel-method", classes="panel"):
+                    yield Chart("", ChartOptions(has_trend=True), id="method")
+                with Vertical(id="panel-log", classes="panel"):
+                    yield LogPanel(id="log")
         yield KeyBar(LIVE_HINTS, id="keys")
 
     def on_mount(self) -> None:
@@ -108,15 +163,16 @@ class Dashboard(Screen[None]):
             return
         had_ended = self._state.finished is not None
         self._state = state
-        self.query_one(StatusBar).show(state, moment.word)
-        self.query_one(PhaseStrip).show(state, moment)
-        self.query_one(KeyFigures).show(state)
+        self.query_one(StatusBar).show(state, moment)
+        self.query_one(PhaseLine).show(state, moment)
+        self.query_one(KeyFigures).show(state, moment)
         self.query_one(OutcomePanel).show(state)
         self.query_one(LogPanel).show(state)
         self.query_one(ProbeTable).show(state)
         self._show_alerts()
         has_ended = state.finished is not None
         if self._num_shown % POLLS_PER_CHART == 0 or had_ended != has_ended:
+            self._read_in_full()
             self._show_charts()
         self._num_shown += 1
         self._show_keys()
@@ -189,15 +245,95 @@ class Dashboard(Screen[None]):
     def action_next_panel(self, step: int = 1) -> None:
         """Choose the next panel."""
         self._select(PANELS[(PANELS.index(self._panel) + step) % len(PANELS)])
-
-    def action_restore(self) -> None:
-        """Show all panels again."""
-        self.remove_class("-maximised")
         self._fit(*self.size)
 
+    def action_maximise(self) -> None:
+        """Show the chosen panel alone, and once more all of them."""
+        self.action_panel(self._panel)
+
+    def action_restore(self) -> None:
+        """Take back one thing: the cursor, or else full screen, or else the zoom."""
+        if self._view.cursor is not None:
+            self._look(replace(self._view, cursor=None))
+        elif self.has_class("-maximised"):
+            self.remove_class("-maximised")
+            self._fit(*self.size)
+        else:
+            self._look(reset(self._view))
+
+    @property
+    def has_more_to_restore(self) -> bool:
+        """Whether there is something for escape to take back."""
+        return self._view.cursor is not None or self.has_class("-maximised") or not self._view.is_whole
+
+    def action_cursor(self, num_columns: int) -> None:
+        """Move the cursor that all charts share."""
+        width = self._chosen_chart.num_columns
+        self._look(moved_cursor(self._view, self._extent, num_columns, width))
+
+    def action_zoom(self, direction: int) -> None:
+        """Show fewer steps, or more."""
+        self._look(zoomed(self._view, self._extent, ZOOM if direction > 0 else 1 / ZOOM))
+
+    def action_pan(self, direction: int) -> None:
+        """Show earlier steps, or later ones."""
+        self._look(panned(self._view, self._extent, direction * PAN))
+
+    def action_reset_view(self) -> None:
+        """Show the whole run."""
+        self._look(reset(self._view))
+
+    def action_follow(self) -> None:
+        """Keep the newest step in view."""
+        self._look(followed(self._view))
+
+    def action_x_axis(self) -> None:
+        """Count steps, epochs or time on the horizontal axis."""
+        self._look(next_x_axis(self._view))
+
+    def action_x_log(self) -> None:
+        """Switch the horizontal axis between linear and logarithmic."""
+        self._look(replace(self._view, is_x_log=not self._view.is_x_log))
+
+    def action_smooth(self, change: int) -> None:
+        """Smooth the trend more, or less; at the end there is none."""
+        self._look(smoothed(self._view, change))
+
+    @on(Chart.Pointed)
+    def look_at(self, event: Chart.Pointed) -> None:
+        """Look at the step that was clicked."""
+        self._look(with_cursor(self._view, self._extent, event.step))
+
+    @on(Chart.Zoomed)
+    def zoom_at(self, event: Chart.Zoomed) -> None:
+        """Zoom about the step under the mouse."""
+        about = replace(self._view, cursor=event.step)
+        self._look(replace(zoomed(about, self._extent, event.factor), cursor=self._view.cursor))
+
+    @on(Chart.Dragged)
+    def drag(self, event: Chart.Dragged) -> None:
+        """Show what was dragged into view."""
+        self._look(panned(self._view, self._extent, event.share))
+
+    def action_compare(self) -> None:
+        """Ask which other runs to lay over this one."""
+        if self._state.run is None:
+            self._tell("the run has no folder yet")
+            return
+        directory = Path(self._state.run.directory)
+        try:
+            offered = [run for run in list_runs(directory.parent, MAX_OFFERED) if run.directory != directory]
+        except RunError as error:
+            self._tell(str(error))
+            return
+        if not offered:
+            self._tell(f"there is no other run in {safe(directory.parent, 100)}")
+            return
+        self.app.push_screen(CompareScreen(offered, list(self._others)), self._compare)
+
     def action_log_scale(self) -> None:
-        """Switch the loss chart between linear and logarithmic."""
-        chart = self.query_one("#loss", Chart)
+        """Switch the value axis of the chosen chart between linear and logarithmic."""
+        chart = self._chosen_chart
         chart.is_log = not chart.is_log
         self._show_charts()
 
@@ -223,19 +359,105 @@ class Dashboard(Screen[None]):
         chosen = self._loss_name
         return chosen if chosen in logged_losses(self._state) else shown_loss_name(self._state)
 
+    @property
+    def _chosen_chart(self) -> Chart:
+        """The chart of the chosen panel; that of probes where it is the log."""
+        return self.query_one(f"#{self._panel if self._panel in CHARTS else PROBE}", Chart)
+
+    @property
+    def _extent(self) -> Extent:
+        """The steps that there is anything of, of the runs that are compared as well."""
+        last = max(float(run.step) for run in (self._state, *(other.state for other in self._others.values())))
+        return Extent(0.0, max(1.0, last))
+
+    def _look(self, view: View) -> None:
+        """Show this from now on."""
+        self._view = view
+        self._read_in_full()
+        self._show_charts()
+
     def _show_charts(self) -> None:
-        state, name = self._state, self._shown_loss
-        loss, method, probe = (self.query_one(f"#{panel}", Chart) for panel in ("loss", "method", "probe"))
-        loss.show(loss_lines(state, name))
-        self._set_title("loss", loss_panel_title(state, name, is_log=loss.is_log))
-        shown = method_panel(state)
+        state, name, others = self._state, self._shown_loss, self._others.values()
+        bands = probe_bands(state)
+        self._scene = Scene(self._view, self._extent, state.timeline, state.marks)
+        loss, method, probe = (self.query_one(f"#{panel}", Chart) for panel in (LOSS, METHOD, PROBE))
+        over = of_others([(other.name, loss_lines(other.state, name)) for other in others])
+        loss.show([*loss_lines(state, name, self._full), *over], self._scene)
+        self._set_title(LOSS, loss_panel_title(state, name, is_log=loss.is_log))
+        shown = method_panel(state, self._full)
+        over = of_others(
+            [
+                (other.name, method_panel(other.state).lines)
+                for other in others
+                if state.run and other.state.run and other.state.run.method == state.run.method
+            ]
+        )
         method.show_percent(is_percent=shown.is_percent)
         method.show_empty(shown.empty)
-        method.show(shown.lines)
-        self._set_title("method", shown.title)
-        probe.show(probe_lines(state))
+        method.show([*shown.lines, *over], self._scene)
+        self._set_title(METHOD, shown.title)
+        over = of_others([(other.name, first_radius(probe_lines(other.state))) for other in others])
+        probe.show([*probe_lines(state), *over], replace(self._scene, bands=bands))
         probe.show_empty(probe_hint(state, can_ask=state.finished is None and not self._read_only))
-        self._set_title("probe", probe_title(state.probe))
+        self._set_title(PROBE, probe_title(state.probe))
+        self._show_view()
+
+    def _show_view(self) -> None:
+        """Say below the chosen panel what is looked at."""
+        for name in PANELS:
+            panel = self.query_one(f"#panel-{name}")
+            text = view_text(self._state, self._view, self._extent) if name == self._panel and name in CHARTS else ""
+            subtitle = Content.styled(text, "$foreground")
+            if panel.border_subtitle != subtitle:
+                panel.border_subtitle = subtitle
+
+    def _read_in_full(self) -> None:
+        """Re-read the journal while less than the whole run is shown and curves have lost points; else let it go."""
+        if self._view.is_whole or self._state.run is None or not is_gathered(self._state):
+            self._full_reader = self._full = None
+        elif not self._is_reading:
+            if self._full_reader is None:
+                self._full_reader = FullReader(Path(self._state.run.directory))
+            self._is_reading = True
+            self.run_worker(self._read, thread=True)
+
+    def _read(self) -> None:
+        reader = self._full_reader
+        try:
+            full = None if reader is None else reader.read()
+        except ForeignFileError as error:
+            self.app.call_later(self._tell, f"not every step can be shown: {error}")
+            full = None
+        self.app.call_later(self._take_full, reader, full)
+
+    def _take_full(self, reader: FullReader | None, full: FullCurves | None) -> None:
+        self._is_reading = False
+        if reader is not None and reader is self._full_reader:
+            self._full = full
+            self._show_charts()
+
+    def _compare(self, chosen: tuple[Path, ...] | None) -> None:
+        if chosen is None:
+            return
+        self._others = {path: run for path, run in self._others.items() if path in chosen}
+        for path in chosen:
+            if path not in self._others:
+                self.run_worker(partial(self._read_other, path), thread=True)
+        self._show_charts()
+
+    def _read_other(self, directory: Path) -> None:
+        try:
+            other = read_other_run(directory)
+        except (ForeignFileError, OSError) as error:
+            self.app.call_later(self._tell, f"cannot show {safe(directory.name, 60)}: {error}")
+            return
+        self.app.call_later(self._take_other, directory, other)
+
+    def _take_other(self, directory: Path, other: OtherRun) -> None:
+        if not any(True for line in (*probe_lines(other.state), *other.state.losses)):
+            self._tell(f"{other.name} has no curves yet")
+        self._others[directory] = other
+        self._show_charts()
 
     def _show_alerts(self) -> None:
         added = self.query_one(AlertBar).show(self._state)
@@ -261,19 +483,21 @@ class Dashboard(Screen[None]):
         self.query_one(StatusBar).word = status_word(self._state, None if self._read_only else self._control.status)
 
     def _fit(self, width: int, height: int) -> None:
-        compact = is_compact(width, height)
-        self.set_class(compact or (self._state.finished is not None and height < 38), "-compact")
-        self.set_class(width >= 120 and height >= 38, "-large")
-        strip = self.query_one(PhaseStrip)
-        strip.is_compact = compact or self.has_class("-maximised") or width < 96
-        strip.display = not (compact and self._state.finished is not None)
-        strip.refresh(layout=True)
+        has_ended = self._state.finished is not None
+        is_maximised = self.has_class("-maximised")
+        space = space_of(width, height, self._panel, is_maximised=is_maximised, has_ended=has_ended)
+        for name in PANELS:
+            self.query_one(f"#panel-{name}").display = name in space.panels
+        self.query_one("#bottom").display = any(name != PROBE for name in space.panels)
+        self.query_one(ProbeTable).display = space.has_table
+        self.query_one("#panel-probe").set_class(space.has_table and width < TABLE_WIDE, "-stacked")
         self._show_keys()
 
     def _select(self, name: str) -> None:
         self._panel = name
         for panel in PANELS:
             self.query_one(f"#panel-{panel}").set_class(panel == name, "-selected")
+        self._show_view()
 
     def _set_title(self, name: str, title: str) -> None:
         if self._titles.get(name) != title:

@@ -18,8 +18,8 @@ class RunBoard(Dashboard):
         return [("esc", "table", "screen.restore"), *super().hints()]
 
     def action_restore(self) -> None:
-        """Show all panels again, or lead back when they are shown."""
-        if self.has_class("-maximised"):
+        """Take back cursor, full screen or zoom, or lead back when there is none of them."""
+        if self.has_more_to_restore:
             super().action_restore()
         else:
             self.app.pop_screen()

@@ -65,5 +65,3 @@ class FullReader:
 def is_gathered(state: RunState) -> bool:
     """Whether a curve of logged steps has lost points in memory, so that its journal has more to show."""
     return any(series.stride > 1 for series in (*state.losses.values(), *state.rates.values()))
-
-

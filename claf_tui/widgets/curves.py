@@ -1,9 +1,18 @@
 """Which curves each chart shows, as pure functions of the state."""
 
-from claf_tui.charts.plot import ChartLine
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from claf_tui.charts.plot import ChartLine, Curve
+from claf_tui.charts.trend import LEVELS
+from claf_tui.charts.view import Extent, View, window
 from claf_tui.state import RunState
+from claf_tui.state.full_curves import FullCurves
 from claf_tui.state.series import Series
 from claf_tui.widgets.chart import PALETTE, robust_color
+from claf_tui.words import figures
 from claf_tui.words.safe_text import safe
 
 LOSS_TITLES = {
@@ -58,14 +67,33 @@ def loss_panel_title(state: RunState, name: str, *, is_log: bool) -> str:
     return f"{loss_title(name)}{', log scale' if is_log else ''}{other}"
 
 
-def loss_lines(state: RunState, loss_name: str) -> list[ChartLine]:
-    """One curve of this loss for each phase that logged it."""
-    return _by_phase(state, {key.phase: series for key, series in state.losses.items() if key.loss_name == loss_name})
+def loss_lines(state: RunState, loss_name: str, full: FullCurves | None = None) -> list[ChartLine]:
+    """One curve of this loss for each phase that logged it, with every logged value where they were re-read."""
+    losses = full.losses if full is not None else {}
+    curves: dict[int, Curve] = {
+        key.phase: losses.get(key, series) for key, series in state.losses.items() if key.loss_name == loss_name
+    }
+    return _by_phase(state, curves)
 
 
-def rate_lines(state: RunState) -> list[ChartLine]:
-    """The learning rate, one curve for each phase."""
-    return _by_phase(state, dict(state.rates))
+def rate_lines(state: RunState, full: FullCurves | None = None) -> list[ChartLine]:
+    """The learning rate, one curve for each phase, with every logged value where they were re-read."""
+    rates = full.rates if full is not None else {}
+    return _by_phase(state, {phase: rates.get(phase, series) for phase, series in state.rates.items()})
+
+
+def of_others(lines_by_run: Sequence[tuple[str, Sequence[ChartLine]]]) -> list[ChartLine]:
+    """The curves of other runs, to lay over those of the one that is shown: one kind of dashes for each run."""
+    return [
+        replace(line, name=f"{name}: {line.name}", dash=number)
+        for number, (name, lines) in enumerate(lines_by_run, 1)
+        for line in lines
+    ]
+
+
+def first_radius(lines: Sequence[ChartLine]) -> list[ChartLine]:
+    """Of the curves of probes those at the first radius, which is what runs are compared by."""
+    return [line for line in lines if lines and line.name == lines[0].name]
 
 
 def classifier_lines(state: RunState) -> list[ChartLine]:
@@ -107,7 +135,35 @@ def probe_bands(state: RunState) -> tuple[tuple[float, str], ...]:
     )
 
 
-def _by_phase(state: RunState, curves: dict[int, Series]) -> list[ChartLine]:
+def view_text(state: RunState, view: View, extent: Extent) -> str:
+    """Say what charts show where that is not the whole run: the step under the cursor, or the stretch of steps."""
+    parts = []
+    if view.cursor is not None:
+        parts.append(place_text(state, view.cursor))
+    if not view.is_whole:
+        shown = window(view, extent)
+        parts.append(f"steps {figures.count(shown.first)} to {figures.count(shown.last)}")
+        parts += ["following"] if view.follows and state.finished is None else []
+    if view.smoothing is not None:
+        parts.append(f"smoothing {figures.percent(LEVELS[view.smoothing])}" if view.smoothing else "no smoothing")
+    return " · ".join(parts)
+
+
+def place_text(state: RunState, step: float) -> str:
+    """Name a step: its number, its epoch, the run's clock, and the phase that it belongs to."""
+    at = np.array([step])
+    parts = [f"step {figures.count(round(step))}"]
+    epochs = float(state.timeline.epochs.values(at)[0])
+    for phase in state.phases:
+        if epochs < phase.plan.epochs or phase is state.phases[-1]:
+            parts += [f"epoch {int(epochs) + 1}" if phase.plan.epochs else "", safe(phase.plan.title, 40)]
+            break
+        epochs -= phase.plan.epochs
+    parts.insert(2, figures.duration(float(state.timeline.clock.values(at)[0])))
+    return " · ".join(part for part in parts if part)
+
+
+def _by_phase(state: RunState, curves: dict[int, Curve]) -> list[ChartLine]:
     colors = (PALETTE[index % len(PALETTE)] for index in range(len(curves)))
     is_only = len(curves) == 1
     return [

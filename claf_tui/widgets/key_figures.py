@@ -1,30 +1,44 @@
 """Lines that are always on the screen: the latest accuracies, what is odd about them, and how the machine is doing."""
 
+import math
+
 from textual.content import Content
 from textual.widget import Widget
 
 from claf_engine.events import ProbeFinished
-from claf_tui.state import RunState
+from claf_tui.state import Mark, RunState
+from claf_tui.state.moment import Moment
 from claf_tui.widgets.chart import PALETTE, robust_color
 from claf_tui.widgets.curves import loss_title, shown_loss_name
-from claf_tui.widgets.glyphs import fit
+from claf_tui.widgets.glyphs import fit, spread
+from claf_tui.widgets.phase_strip import ENDED, activity, activity_bar, activity_line
 from claf_tui.words import attack_words, figures
 from claf_tui.words.safe_text import safe
 
+NOISE_DEVIATIONS = 2.0
+"""Standard deviations from which on a fall is drawn as one."""
+
 
 class KeyFigures(Widget):
-    """The latest probe in one line, speed, memory and device in another; between them a warning where one is due."""
+    """The latest probe against the best in one line, what is being done in another; between them a warning if due.
 
-    def __init__(self, *, read_only: bool = False, id: str | None = None) -> None:
+    Args:
+        read_only: the run belongs to another process, and no key asks for a probe.
+        has_activity: say what is being done right now before speed, memory and device.
+    """
+
+    def __init__(self, *, read_only: bool = False, has_activity: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
         self._read_only = read_only
+        self._has_activity = has_activity
         self._state = RunState()
+        self._moment: Moment | None = None
 
-    def show(self, state: RunState) -> None:
+    def show(self, state: RunState, moment: Moment | None = None) -> None:
         """Show this state from now on."""
-        drawn = self._state
-        self._state = state
-        if _shown(drawn) != _shown(state):
+        drawn = _shown(self._state, self._moment)
+        self._state, self._moment = state, moment if self._has_activity else None
+        if drawn != _shown(state, self._moment):
             self.refresh(layout=self.size.height != self.get_content_height())
 
     def get_content_height(self, *_: object) -> int:
@@ -35,33 +49,62 @@ class KeyFigures(Widget):
         """Draw the lines."""
         width = self.size.width
         can_ask = self._state.finished is None and not self._read_only
-        lines = [accuracy_line(self._state.probe, width, can_ask=can_ask), machine_line(self._state, width)]
+        lines = [accuracy_line(self._state, width, can_ask=can_ask), work_line(self._state, self._moment, width)]
         if self._state.probe is not None and _has_caveat(self._state.probe):
             lines.insert(1, caveat_line(self._state.probe, width))
         return Content("\n").join(lines)
 
 
-def accuracy_line(probe: ProbeFinished | None, width: int, *, can_ask: bool = True) -> Content:
-    """Natural and robust accuracy of the latest probe, with what a reader needs to judge them, as far as it fits."""
+def accuracy_line(state: RunState, width: int, *, can_ask: bool = True) -> Content:
+    """Robust accuracy of the latest probe against the best, then other radii and natural accuracy, as far as it fits.
+
+    What the figures were measured with comes last and goes first; then how far the best lies.
+    """
+    probe = state.probe
     if probe is None:
         text = " no probe yet · p asks for one now" if can_ask else " no probe yet"
         return Content.styled(text, "$foreground 60%").truncate(width, ellipsis=True)
-    parts = [Content.styled(" probe", "$foreground 60%"), _share("natural", probe.natural, PALETTE[0])]
+    robust = []
     for index, item in enumerate(probe.robust):
-        kind = "robust" if item.is_in_a_ball else safe(item.space, 16)
-        parts.append(_share(f"{kind} {attack_words.marked_radius(item)}", item.accuracy, robust_color(index)))
+        kind = ("robust " if index == 0 else "") if item.is_in_a_ball else f"{safe(item.space, 16)} "
+        robust.append(_share(f"{kind}{attack_words.marked_radius(item)}", item.accuracy, robust_color(index)))
+    natural = _share("natural", probe.natural, PALETTE[0])
     attack = ""
     if probe.robust:
         first = probe.robust[0]
         attack = f" {safe(first.attack, 20)}-{first.steps} on {first.num_examples} ·"
-    about = Content.styled(
-        f"·{attack} {safe(probe.classifier, 20)} classifier · epoch {probe.epoch}", "$foreground 60%"
-    )
+    who = f"{safe(probe.classifier, 20)} classifier"
+    about = Content.styled(f"·{attack} {who} · epoch {probe.epoch}", "$foreground 60%")
     brief = Content.styled(f"· epoch {probe.epoch}", "$foreground 60%")
-    full = Content.assemble(*parts)
-    return fit(
-        [Content.assemble(full, about), Content.assemble(full, brief), full, Content.assemble(*parts[:3])], width
-    )
+
+    def line(best: Content, *after: Content) -> Content:
+        return Content.assemble(*robust[:1], best, *robust[1:], natural, *after)
+
+    full, short, none = against_best(state, is_long=True), against_best(state, is_long=False), Content("")
+    options = [line(full, about), line(full, brief), line(full), line(short, brief), line(short), line(none)]
+    return fit([*options, Content.assemble(*robust[:1], natural)], width)
+
+
+def against_best(state: RunState, *, is_long: bool) -> Content:
+    """How far the latest probe lies below the best by its classifier: in red where that is more than chance explains.
+
+    The two figures are taken to be of independent images; both are of the same, so chance explains less than that.
+    """
+    probe, best = state.probe, state.best
+    if probe is None or best is None or not probe.robust:
+        return Content("")
+    item = probe.robust[0]
+    fall = best.accuracy - item.accuracy
+    star = " ★" if Mark(best.step, "best") in state.marks else ""
+    if fall <= 0:
+        return Content.styled(f"{'best so far' if is_long else 'best'}{star} ", "$success")
+    variance = sum(share * (1 - share) for share in (best.accuracy, item.accuracy)) / max(1, item.num_examples)
+    style = "bold $error" if fall > NOISE_DEVIATIONS * math.sqrt(variance) else "$foreground 60%"
+    told = f"▼{100 * fall:.1f} "
+    if is_long:
+        where = f"from best {figures.percent(best.accuracy)} (epoch {best.epoch}{star}) "
+        return Content.assemble((told, style), (where, "$foreground 60%"))
+    return Content.styled(told, style)
 
 
 def caveat_line(probe: ProbeFinished, width: int) -> Content:
@@ -70,10 +113,50 @@ def caveat_line(probe: ProbeFinished, width: int) -> Content:
     return Content.styled(text, "bold $warning").truncate(width, ellipsis=True)
 
 
+def work_line(state: RunState, moment: Moment | None, width: int) -> Content:
+    """What is being done right now, then loss, learning rate, speed, memory, device and threads, as many as fit.
+
+    Args:
+        state: of the run.
+        moment: None where something else tells what is being done.
+        width: of the line.
+    """
+    if moment is None or not state.phases:
+        return machine_line(state, width)
+    if moment.word in ENDED:
+        return activity_line(state, moment, width)
+    left = activity(state, moment)
+    step = Content.styled(f" step {figures.count(state.step)} ", "$foreground 60%")
+    if moment.word == "PAUSED":
+        return spread(left, step, width)
+    if state.progress is not None:
+        if load := figures.load(state.progress.waited):
+            step = Content.assemble((f" {load} ·", "$warning"), step)
+        left = Content.assemble(left, " ", activity_bar(state.progress, 6))
+    room = width - left.cell_length - step.cell_length
+    facts = machine_facts(state)
+    tails = [
+        Content.styled("".join(f" · {fact}" for fact in facts[:count]), "$foreground 60%")
+        for count in range(len(facts), -1, -1)
+    ]
+    return spread(Content.assemble(left, fit(tails, max(0, room))), step, width)
+
+
 def machine_line(state: RunState, width: int) -> Content:
     """Loss, learning rate, throughput, memory, device, precision, layout and threads, as many as fit."""
-    if state.run is None:
+    facts = machine_facts(state)
+    if not facts:
         return Content(" ")
+    return fit(
+        [Content.styled(" " + " · ".join(facts[:count]), "$foreground 60%") for count in range(len(facts), 0, -1)],
+        width,
+    )
+
+
+def machine_facts(state: RunState) -> list[str]:
+    """The same facts, the ones that matter most first; none before the run is known."""
+    if state.run is None:
+        return []
     name = shown_loss_name(state)
     losses = [series for key, series in state.losses.items() if key.loss_name == name]
     memory = state.progress.memory_bytes if state.progress else 0
@@ -87,11 +170,7 @@ def machine_line(state: RunState, width: int) -> Content:
         f"{safe(state.run.device, 24)} {safe(state.run.precision, 8)} {safe(state.run.layout, 16)}",
         f"{state.run.threads} thread{'' if state.run.threads == 1 else 's'}",
     ]
-    shown = [fact for fact in facts if fact]
-    return fit(
-        [Content.styled(" " + " · ".join(shown[:count]), "$foreground 60%") for count in range(len(shown), 0, -1)],
-        width,
-    )
+    return [fact for fact in facts if fact]
 
 
 def overfitting_text(state: RunState) -> str:
@@ -106,13 +185,18 @@ def _has_caveat(probe: ProbeFinished | None) -> bool:
     return probe is not None and any(not item.is_in_a_ball for item in probe.robust)
 
 
-def _shown(state: RunState) -> tuple[object, ...]:
-    """What both lines depend on, as coarsely as they write it: the same again need not be drawn again."""
+def _shown(state: RunState, moment: Moment | None) -> tuple[object, ...]:
+    """What the lines depend on, as coarsely as they write it: the same again need not be drawn again."""
     progress = state.progress
     memory = progress.memory_bytes >> 20 if progress else 0
     speed = round(state.images_per_second or 0)
     step = state.step if state.losses else 0
-    return state.run, state.finished, state.probe, state.overfitting, state.learning_rate, step, speed, memory
+    facts = (state.run, state.finished, state.probe, state.overfitting, state.learning_rate, step, speed, memory)
+    if moment is None or moment.word in ENDED:
+        return facts
+    waited = round(progress.waited or 0, 2) if progress else 0
+    doing = (progress.activity, round(12 * progress.activity_fraction)) if progress else ("", 0)
+    return (*facts, moment.word, moment.frame, *doing, waited, len(state.marks))
 
 
 def _share(name: str, accuracy: float, color: str) -> Content:

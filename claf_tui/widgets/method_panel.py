@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from claf_tui.charts.plot import ChartLine
 from claf_tui.state import RunState
+from claf_tui.state.full_curves import FullCurves
 from claf_tui.widgets.curves import classifier_lines, overfitting_lines, rate_lines
 from claf_tui.words.attack_words import training_caveat
 
@@ -19,7 +20,7 @@ class MethodPanel:
     is_percent: bool = True
 
 
-def method_panel(state: RunState) -> MethodPanel:
+def method_panel(state: RunState, full: FullCurves | None = None) -> MethodPanel:
     """Choose what the run's method is judged by: its attack classifier, its overfitting, or else its learning rate."""
     if state.run is None:
         return MethodPanel("method", (), "")
@@ -34,4 +35,4 @@ def method_panel(state: RunState) -> MethodPanel:
         return MethodPanel(
             f"{title}{suffix}", overfitting_lines(state), "the first check comes with the end of an epoch"
         )
-    return MethodPanel("learning rate", rate_lines(state), "no step logged yet", is_percent=False)
+    return MethodPanel("learning rate", rate_lines(state, full), "no step logged yet", is_percent=False)

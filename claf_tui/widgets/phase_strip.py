@@ -12,32 +12,63 @@ from claf_tui.words.safe_text import safe
 
 WIDE = 96
 """Cells from which on every phase gets a line of its own."""
+ENDED = frozenset({"FINISHED", "STOPPED", "FAILED", "DIVERGED"})
+"""Status words of a run that does nothing any more."""
 LEFT_ROOM = len("ends 30 Nov 14:05")
 
 
-class PhaseStrip(Widget):
-    """The phases of the run; one line each on a wide screen, all in one line on a narrow one."""
+class PhaseLine(Widget):
+    """The phases of the run in one line: which are done, how far the active one is, and the whole run."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._state = RunState()
         self._moment = Moment()
-        self.is_compact = False
 
     def show(self, state: RunState, moment: Moment) -> None:
-        """Show this state from now on; the height follows the number of phases."""
-        self._state, self._moment = state, moment
-        # Compared with what is laid out, because a layout that was asked for before the screen is up may be lost.
-        self.refresh(layout=self.size.height not in (0, self.get_content_height()))
-
-    def get_content_height(self, *_: object) -> int:
-        """Three lines, or two and one for each phase."""
-        return 3 if self.is_compact or not self._state.phases else len(self._state.phases) + 2
+        """Show this state from now on."""
+        drawn, self._state, self._moment = self._state, state, moment
+        if not state.phases or (drawn.phases, drawn.progress) != (state.phases, state.progress):
+            self.refresh()
 
     def render(self) -> Content:
-        """Draw the strip."""
-        lines = strip_lines(self._state, self._moment, self.size.width, is_compact=self.is_compact)
-        return Content("\n").join(lines)
+        """Draw the line."""
+        return header_line(self._state, self._moment, self.size.width)
+
+
+def header_line(state: RunState, moment: Moment, width: int) -> Content:
+    """All phases in one line of `width` cells, a bar for the active one, and at the right end the whole run.
+
+    Where there is little room the bar goes first, then titles become names, then phases that wait or are done go.
+    """
+    if not state.phases:
+        _, text, drawn = starting_lines(moment, width, state.progress)
+        return spread(text, drawn, width)
+    share = Content.assemble(("run ", "$foreground 60%"), bar(run_fraction(state), 8, "$primary"))
+    share = Content.assemble(share, (f" {100 * run_fraction(state):.0f}% ", "$foreground"))
+    room = width - share.cell_length - 1
+    active = state.active_phase
+    left = time_left(active.remaining, moment) if active is not None and state.progress is not None else ""
+    done = Content("") if active is None else _active_share(active, left, has_bar=True)
+    brief = Content("") if active is None else _active_share(active, "", has_bar=False)
+    options = [
+        _phases_in_a_row(state.phases, after, has_all=has_all, has_titles=has_titles)
+        for after, has_all, has_titles in (
+            (done, True, True),
+            (done, True, False),
+            (done, False, True),
+            (done, False, False),
+            (brief, False, False),
+            (Content(""), False, False),
+        )
+    ]
+    return spread(fit(options, room), share, width)
+
+
+def _active_share(phase: PhaseState, left: str, *, has_bar: bool) -> Content:
+    drawn = bar(phase.fraction, 8, "$accent") if has_bar else Content("")
+    text = f" {100 * phase.fraction:.0f}%{f' {left}' if left else ''} "
+    return Content.assemble(drawn, (text, "$foreground 60%"))
 
 
 def strip_lines(state: RunState, moment: Moment, width: int, *, is_compact: bool) -> list[Content]:
@@ -74,22 +105,31 @@ def starting_lines(moment: Moment, width: int, loading: Progressed | None = None
 
 def phases_in_a_row(phases: tuple[PhaseState, ...], width: int) -> Content:
     """Name all phases in one line: by title where all fit, else by a shorter name, or some by their glyphs alone."""
+    options = [(True, True), (True, False), (False, True), (False, False)]
+    return fit(
+        [
+            _phases_in_a_row(phases, Content(""), has_all=has_all, has_titles=has_titles)
+            for has_all, has_titles in options
+        ],
+        width,
+    )
 
-    def short(phase: PhaseState, *, is_named: bool = True, has_title: bool = False) -> Content:
+
+def _phases_in_a_row(
+    phases: tuple[PhaseState, ...], after_active: Content, *, has_all: bool, has_titles: bool
+) -> Content:
+    def short(phase: PhaseState) -> Content:
         glyph, style = PHASE_GLYPHS[phase.status]
-        if not is_named:
+        is_in_view = phase.status not in {"waiting", "done"}
+        if not has_all and not is_in_view:
             return Content.styled(f" {glyph}", style)
-        name = safe(phase.plan.title, 40) if has_title else safe(phase.plan.name, 30).replace("_", " ")
-        epochs = f" {phase.epoch}/{phase.plan.epochs}" if phase.status not in {"waiting", "done"} else ""
+        name = safe(phase.plan.title, 40) if has_titles else safe(phase.plan.name, 30).replace("_", " ")
+        epochs = f" {phase.epoch}/{phase.plan.epochs}" if is_in_view else ""
         name_style = "$foreground" if phase.status != "waiting" else "$foreground 60%"
-        return Content.assemble((f" {glyph} ", style), (f"{name}{epochs} ", name_style))
+        after = after_active if phase.status == "active" else Content("")
+        return Content.assemble((f" {glyph} ", style), (f"{name}{epochs} ", name_style), after)
 
-    titled = Content.assemble(*(short(phase, has_title=True) for phase in phases))
-    full = Content.assemble(*(short(phase) for phase in phases))
-    in_view = [phase.status not in {"waiting", "done"} for phase in phases]
-    some_titled = (short(phase, is_named=is_in, has_title=True) for phase, is_in in zip(phases, in_view, strict=True))
-    some = (short(phase, is_named=is_in) for phase, is_in in zip(phases, in_view, strict=True))
-    return fit([titled, full, Content.assemble(*some_titled), Content.assemble(*some)], width)
+    return Content.assemble(*map(short, phases))
 
 
 def phase_line(phase: PhaseState, room: int, width: int, left: str = "") -> Content:
@@ -114,25 +154,34 @@ def run_line(state: RunState, moment: Moment, room: int, width: int, *, is_compa
 
 
 def activity_line(state: RunState, moment: Moment, width: int) -> Content:
-    """What is being done right now."""
-    if moment.word in {"FINISHED", "STOPPED", "FAILED", "DIVERGED"}:
+    """What is being done right now, and the step; of a run that has ended, where it did."""
+    if moment.word in ENDED:
         return Content.styled(f"   {moment.word.lower()} at step {figures.count(state.step)}", "$foreground 60%")
     progress = state.progress
-    step = Content.styled(f"step {figures.count(state.step)} ", "$foreground 60%")
-    if moment.word == "PAUSED":
-        return spread(Content.styled(" ‖ paused · space goes on, nothing is lost", "bold $warning"), step, width)
-    doing = safe(progress.activity, 60) if progress and progress.activity else "training"
-    waiting = {"PAUSING": "pausing: ", "STOPPING": "stopping after this step: "}.get(moment.word, "")
-    left = Content.assemble(
-        (f" {spinner(moment.frame)} ", "$accent"), (waiting, "bold $warning"), (doing, "$foreground")
-    )
-    if progress and (load := figures.load(progress.waited)):
+    left, step = activity(state, moment), Content.styled(f"step {figures.count(state.step)} ", "$foreground 60%")
+    if moment.word != "PAUSED" and progress and (load := figures.load(progress.waited)):
         busy = Content.styled(f"{load} · ", "$warning")
         step = Content.assemble(busy, step) if width >= left.cell_length + busy.cell_length + step.cell_length else step
-    if progress and width - left.cell_length - step.cell_length >= 20:
-        share = progress.activity_fraction
-        left = Content.assemble(left, "  ", bar(share, 12, "$secondary"), (f" {100 * share:.0f}%", "$foreground 60%"))
+    if moment.word != "PAUSED" and progress and width - left.cell_length - step.cell_length >= 20:
+        left = Content.assemble(left, "  ", activity_bar(progress, 12))
     return spread(left, step, width)
+
+
+def activity(state: RunState, moment: Moment) -> Content:
+    """What is being done right now, or that the run waits."""
+    if moment.word == "PAUSED":
+        return Content.styled(" ‖ paused · space goes on, nothing is lost", "bold $warning")
+    doing = safe(state.progress.activity, 60) if state.progress and state.progress.activity else "training"
+    waiting = {"PAUSING": "pausing: ", "STOPPING": "stopping after this step: "}.get(moment.word, "")
+    return Content.assemble(
+        (f" {spinner(moment.frame)} ", "$accent"), (waiting, "bold $warning"), (doing, "$foreground")
+    )
+
+
+def activity_bar(progress: Progressed, width: int) -> Content:
+    """How far that is."""
+    share = progress.activity_fraction
+    return Content.assemble(bar(share, width, "$secondary"), (f" {100 * share:.0f}%", "$foreground 60%"))
 
 
 def _times(fraction: float, elapsed: float, left: str) -> Content:

@@ -1,7 +1,7 @@
 """A whole chart as rows of styled text: legend, axes, grid lines and braille curves. Pure, no Textual."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -168,6 +168,9 @@ def plot(
     drawn = [line for line in lines if len(line.curve.arrays)]
     if not drawn:
         return Drawing([])
+    if options.is_colourless:
+        names = list(dict.fromkeys(line.name for line in drawn))
+        drawn = [replace(line, dash=names.index(line.name)) for line in drawn]
     extent = scene.extent or _extent([line.curve.arrays for line in drawn])
     shown_steps = window(scene.view, extent)
     shown = [_in_view(line, shown_steps, extent, options, scene.view) for line in drawn]
@@ -351,7 +354,6 @@ def _draw(
 ) -> None:
     shape = canvas.shape
     most = shape[1] * 2
-    numbers = {item.line.name: number for number, item in enumerate({item.line.name: item for item in shown}.values())}
 
     def dots(points: Points, dash: int, *, has_markers: bool) -> NDArray[np.bool_]:
         place = horizontal.place(points.x)
@@ -367,8 +369,10 @@ def _draw(
 
     for item in shown:
         points = gathered(item.points, most)
-        dash = numbers[item.line.name] if options.is_colourless else item.line.dash
-        canvas.add(dots(points, dash, has_markers=len(points) <= NUM_MARKED and not options.has_trend), item.line.color)
+        canvas.add(
+            dots(points, item.line.dash, has_markers=len(points) <= NUM_MARKED and not options.has_trend),
+            item.line.color,
+        )
     for item in shown:
         if item.trend is not None:
             canvas.add(dots(item.trend, 0, has_markers=False), f"bright {item.line.color}")

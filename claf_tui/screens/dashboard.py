@@ -266,12 +266,12 @@ class Dashboard(Screen[None]):
         """Whether there is something for escape to take back."""
         return self._view.cursor is not None or self.has_class("-maximised") or not self._view.is_whole
 
-    def action_cursor(self, num_columns: int) -> None:
+    def action_cursor(self, num_columns: int = -1) -> None:
         """Move the cursor that all charts share."""
         width = self._chosen_chart.num_columns
         self._look(moved_cursor(self._view, self._extent, num_columns, width))
 
-    def action_zoom(self, direction: int) -> None:
+    def action_zoom(self, direction: int = 1) -> None:
         """Show fewer steps, or more."""
         self._look(zoomed(self._view, self._extent, ZOOM if direction > 0 else 1 / ZOOM))
 
@@ -295,7 +295,7 @@ class Dashboard(Screen[None]):
         """Switch the horizontal axis between linear and logarithmic."""
         self._look(replace(self._view, is_x_log=not self._view.is_x_log))
 
-    def action_smooth(self, change: int) -> None:
+    def action_smooth(self, change: int = 1) -> None:
         """Smooth the trend more, or less; at the end there is none."""
         self._look(smoothed(self._view, change))
 
@@ -406,7 +406,8 @@ class Dashboard(Screen[None]):
         """Say below the chosen panel what is looked at."""
         for name in PANELS:
             panel = self.query_one(f"#panel-{name}")
-            text = view_text(self._state, self._view, self._extent) if name == self._panel and name in CHARTS else ""
+            is_chosen = name == self._panel and name in CHARTS
+            text = view_text(self._state, self._view, self._extent, panel.size.width - 4) if is_chosen else ""
             subtitle = Content.styled(text, "$foreground")
             if panel.border_subtitle != subtitle:
                 panel.border_subtitle = subtitle
@@ -471,9 +472,7 @@ class Dashboard(Screen[None]):
         """Choose the keys to name in the last line."""
         can_steer = self._state.finished is None and not self._read_only
         is_waiting = can_steer and self._control.status in {"paused", "pausing"}
-        return key_hints(
-            self.size.width, can_steer=can_steer, is_waiting=is_waiting, can_go_back=self._way_back_step is not None
-        )
+        return key_hints(can_steer=can_steer, is_waiting=is_waiting, can_go_back=self._way_back_step is not None)
 
     def _show_keys(self) -> None:
         self.query_one(KeyBar).show(self.hints())

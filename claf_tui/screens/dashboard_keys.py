@@ -9,18 +9,22 @@ LIVE_HINTS: tuple[Hint, ...] = (
     ("e", "edit", "screen.edit"),
     ("s", "stop", "screen.stop"),
     ("b", "browse", "app.checkpoints"),
-    ("1-4", "view", "screen.next_panel"),
-    ("l", "log scale", "screen.log_scale"),
+    ("←→", "cursor", "screen.cursor"),
+    ("↑↓", "zoom", "screen.zoom"),
+    ("1-4", "panel", "screen.next_panel"),
+    ("x", "axis", "screen.x_axis"),
+    ("w", "compare", "screen.compare"),
+    ("+-", "smooth", "screen.smooth"),
+    ("l", "log", "screen.log_scale"),
     ("q", "quit", "app.quit"),
     ("?", "help", "app.help"),
 )
 STEERING_KEYS = {"space", "p", "c", "e", "s"}
 
 
-def key_hints(width: int, *, can_steer: bool, is_waiting: bool, can_go_back: bool = False) -> list[Hint]:
-    """Choose the key hints that matter now and fit."""
+def key_hints(*, can_steer: bool, is_waiting: bool, can_go_back: bool = False) -> list[Hint]:
+    """Choose the key hints that matter now."""
     hidden = set() if can_steer else STEERING_KEYS
-    hidden = hidden | ({"l"} if width < 100 else set())
     hints = [hint for hint in LIVE_HINTS if hint[0] not in hidden]
     if is_waiting and can_steer:
         hints[0] = ("space", "go on", "screen.toggle_pause")

@@ -154,7 +154,7 @@ def _probed(event: ev.ProbeFinished, state: RunState) -> RunState:
     figures_by_radius |= {attack_words.ball_radius(item): item.accuracy for item in event.robust}
     probes = dict(state.probes)
     for radius, accuracy in figures_by_radius.items():
-        key = ProbeKey(event.classifier, radius)
+        key = ProbeKey(safe(event.classifier, 20), radius)
         probes[key] = probes.get(key, Series()).append(event.step, accuracy)
     state = _with_record(replace(state, probes=probes, probe=event), event)
     robust_text = "".join(f", {attack_words.radius(item)} {figures.percent(item.accuracy)}" for item in event.robust)
@@ -171,7 +171,7 @@ def _with_record(state: RunState, event: ev.ProbeFinished) -> RunState:
     if not event.robust or (best is not None and event.robust[0].accuracy <= best.accuracy):
         return state
     radius, accuracy = attack_words.ball_radius(event.robust[0]), event.robust[0].accuracy
-    record = Record(event.step, event.epoch, event.classifier, radius, accuracy)
+    record = Record(event.step, event.epoch, safe(event.classifier, 20), radius, accuracy)
     return replace(state, records=(*state.records, record)[-MAX_RECORDS:])
 
 

@@ -144,8 +144,8 @@ class RunState:
         """The best probe by the classifier of the latest one, at its first radius; other figures do not compare."""
         if self.probe is None or not self.probe.robust:
             return None
-        radius = attack_words.ball_radius(self.probe.robust[0])
-        comparable = (one for one in self.records if (one.classifier, one.radius) == (self.probe.classifier, radius))
+        compared = safe(self.probe.classifier, 20), attack_words.ball_radius(self.probe.robust[0])
+        comparable = (one for one in self.records if (one.classifier, one.radius) == compared)
         return max(comparable, key=lambda one: one.accuracy, default=None)
 
 

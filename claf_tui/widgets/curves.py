@@ -119,7 +119,7 @@ def probe_lines(state: RunState) -> list[ChartLine]:
     radii = list(dict.fromkeys(key.radius for key in state.probes if key.radius))
     colors = {radius: robust_color(index) for index, radius in enumerate(radii)} | {"": PALETTE[0]}
     return [
-        ChartLine(safe(radius, 20) or "natural", colors[radius], series)
+        ChartLine(radius or "natural", colors[radius], series)
         for radius in (*radii, "")
         for key, series in state.probes.items()
         if key.radius == radius
@@ -130,37 +130,39 @@ def probe_bands(state: RunState) -> tuple[tuple[float, str], ...]:
     """Where each classifier was first probed, and its name: lines of two classifiers are not one story."""
     begun = {key.classifier: series.points[0].x for key, series in state.probes.items() if not key.radius}
     return tuple(
-        (step, f"{safe(name, 20)} classifier" if len(begun) == 1 else safe(name, 20))
+        (step, f"{name} classifier" if len(begun) == 1 else name)
         for name, step in sorted(begun.items(), key=lambda item: item[1])
     )
 
 
-def view_text(state: RunState, view: View, extent: Extent) -> str:
-    """Say what charts show where that is not the whole run: the step under the cursor, or the stretch of steps."""
-    parts = []
-    if view.cursor is not None:
-        parts.append(place_text(state, view.cursor))
+def view_text(state: RunState, view: View, extent: Extent, width: int) -> str:
+    """Say what charts show where that is not the whole run, as far as it fits: the cursor, and the stretch of steps."""
+    places = place_parts(state, view.cursor) if view.cursor is not None else []
+    stretch = []
     if not view.is_whole:
         shown = window(view, extent)
-        parts.append(f"steps {figures.count(shown.first)} to {figures.count(shown.last)}")
-        parts += ["following"] if view.follows and state.finished is None else []
+        stretch.append(f"{figures.count(shown.first)} to {figures.count(shown.last)}")
+        stretch += ["following"] if view.follows and state.finished is None else []
     if view.smoothing is not None:
-        parts.append(f"smoothing {figures.percent(LEVELS[view.smoothing])}" if view.smoothing else "no smoothing")
-    return " · ".join(parts)
+        stretch.append(f"smoothing {figures.percent(LEVELS[view.smoothing])}" if view.smoothing else "no smoothing")
+    options = [[*places[:count], *stretch] for count in range(len(places), 2, -1)]
+    options += [places[:count] or stretch for count in range(len(places), -1, -1)]
+    texts = [" · ".join(parts) for parts in options]
+    return next((text for text in texts if len(text) <= width), "")
 
 
-def place_text(state: RunState, step: float) -> str:
-    """Name a step: its number, its epoch, the run's clock, and the phase that it belongs to."""
+def place_parts(state: RunState, step: float) -> list[str]:
+    """Name a step by its number, its epoch, the run's clock and the phase that it belongs to."""
     at = np.array([step])
     parts = [f"step {figures.count(round(step))}"]
+    clock = figures.duration(float(state.timeline.clock.values(at)[0]))
     epochs = float(state.timeline.epochs.values(at)[0])
     for phase in state.phases:
         if epochs < phase.plan.epochs or phase is state.phases[-1]:
-            parts += [f"epoch {int(epochs) + 1}" if phase.plan.epochs else "", safe(phase.plan.title, 40)]
-            break
+            parts += [f"epoch {int(epochs) + 1}"] if phase.plan.epochs else []
+            return [*parts, clock, safe(phase.plan.title, 40).rpartition("· ")[2]]
         epochs -= phase.plan.epochs
-    parts.insert(2, figures.duration(float(state.timeline.clock.values(at)[0])))
-    return " · ".join(part for part in parts if part)
+    return [*parts, clock]
 
 
 def _by_phase(state: RunState, curves: dict[int, Curve]) -> list[ChartLine]:

@@ -1,6 +1,7 @@
 """Lines that are always on the screen: the latest accuracies, what is odd about them, and how the machine is doing."""
 
 import math
+from typing import Literal
 
 from textual.content import Content
 from textual.widget import Widget
@@ -80,12 +81,12 @@ def accuracy_line(state: RunState, width: int, *, can_ask: bool = True) -> Conte
     def line(best: Content, *after: Content) -> Content:
         return Content.assemble(*robust[:1], best, *robust[1:], natural, *after)
 
-    full, short, none = against_best(state, is_long=True), against_best(state, is_long=False), Content("")
-    options = [line(full, about), line(full, brief), line(full), line(short, brief), line(short), line(none)]
-    return fit([*options, Content.assemble(*robust[:1], natural)], width)
+    full, short, least = (against_best(state, detail) for detail in ("long", "short", "least"))
+    options = [line(full, about), line(full, brief), line(full), line(short), line(least, brief), line(least)]
+    return fit([*options, line(Content("")), Content.assemble(*robust[:1], natural)], width)
 
 
-def against_best(state: RunState, *, is_long: bool) -> Content:
+def against_best(state: RunState, detail: Literal["long", "short", "least"]) -> Content:
     """How far the latest probe lies below the best by its classifier: in red where that is more than chance explains.
 
     The two figures are taken to be of independent images; both are of the same, so chance explains less than that.
@@ -97,14 +98,17 @@ def against_best(state: RunState, *, is_long: bool) -> Content:
     fall = best.accuracy - item.accuracy
     star = " ★" if Mark(best.step, "best") in state.marks else ""
     if fall <= 0:
-        return Content.styled(f"{'best so far' if is_long else 'best'}{star} ", "$success")
+        return Content.styled(f"{'best' if detail == 'least' else 'best so far'}{star} ", "$success")
     variance = sum(share * (1 - share) for share in (best.accuracy, item.accuracy)) / max(1, item.num_examples)
     style = "bold $error" if fall > NOISE_DEVIATIONS * math.sqrt(variance) else "$foreground 60%"
     told = f"▼{100 * fall:.1f} "
-    if is_long:
+    if detail == "least":
+        return Content.styled(told, style)
+    if detail == "long":
         where = f"from best {figures.percent(best.accuracy)} (epoch {best.epoch}{star}) "
-        return Content.assemble((told, style), (where, "$foreground 60%"))
-    return Content.styled(told, style)
+    else:
+        where = f"from {figures.percent(best.accuracy)} (ep {best.epoch}{star}) "
+    return Content.assemble((told, style), (where, "$foreground 60%"))
 
 
 def caveat_line(probe: ProbeFinished, width: int) -> Content:

@@ -1,12 +1,17 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claf_tui.charts.plot import ChartLine, ChartOptions, plot
+from claf_tui.charts.plot import ChartLine, ChartOptions, Scene, plot
+from claf_tui.charts.view import View, XAxis
+from claf_tui.state import Mark
 from claf_tui.state.series import Series
+from claf_tui.state.timeline import Timeline
+from claf_tui.words import figures
 from tests.properties import examples
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -21,7 +26,7 @@ def series(ys: list[float], every: int = 10) -> Series:
 
 def drawn(ys: dict[str, list[float]], width: int = 60, height: int = 14, **options: bool) -> str:
     lines = [ChartLine(name, "#56b4e9", series(values)) for name, values in ys.items()]
-    rows = plot(lines, width, height, ChartOptions(**options))
+    rows = plot(lines, width, height, ChartOptions(**options)).rows
     return "\n".join("".join(text for text, _ in row).rstrip() for row in rows) + "\n"
 
 
@@ -30,7 +35,7 @@ WITH_GAP = [1.0 + (i % 5) * 0.1 if not 40 < i < 60 else math.nan for i in range(
 PROBES = {"natural": [0.3, 0.5, 0.8, 0.9], "8/255": [0.1, 0.2, 0.5, 0.6]}
 
 CURVES = {
-    "loss": lambda: drawn({"stage 1": LOSSES}, is_smoothed=True),
+    "loss": lambda: drawn({"stage 1": LOSSES}, has_trend=True),
     "log_loss": lambda: drawn({"stage 1": [100 * math.exp(-i / 30) + 0.1 for i in range(200)]}, is_log=True),
     "probe": lambda: drawn(PROBES, is_percent=True),
     "gap": lambda: drawn({"loss": WITH_GAP}),
@@ -65,12 +70,134 @@ def test_a_narrow_legend_rounds_rather_than_dropping_a_curve() -> None:
 
 
 def test_with_too_little_room_the_legend_is_left() -> None:
-    rows = plot([ChartLine("a", "#ffffff", series([1, 2]))], 20, 4, ChartOptions())
+    rows = plot([ChartLine("a", "#ffffff", series([1, 2]))], 20, 4, ChartOptions()).rows
     assert ["".join(text for text, _ in row) for row in rows] == ["● a 2"]
 
 
 def test_nothing_to_show_draws_nothing() -> None:
-    assert plot([ChartLine("a", "#ffffff", Series())], 80, 20, ChartOptions()) == []
+    assert plot([ChartLine("a", "#ffffff", Series())], 80, 20, ChartOptions()).rows == []
+
+
+LABEL_ROWS = 3
+"""The legend, the line below the plot and its labels."""
+
+
+def dot_of(row: int, glyph: str) -> int:
+    """The dot, from the top of the plot, of a character that has one row of dots."""
+    code = ord(glyph) - 0x2800
+    inside = {0x01: 0, 0x02: 1, 0x04: 2, 0x40: 3, 0x08: 0, 0x10: 1, 0x20: 2, 0x80: 3}
+    return 4 * row + next(inside[bit] for bit in inside if code & bit)
+
+
+@pytest.mark.parametrize("is_log", [False, True])
+@pytest.mark.parametrize("height", range(7, 64))
+def test_tick_grid_and_dot_of_a_value_coincide_at_every_height(height: int, is_log: bool) -> None:
+    """Plots of 4 to 60 rows: a level curve at the value of each tick covers the dots of that tick's grid line."""
+    bounds = ChartLine("bounds", "#111111", series([0.013, 0.94]))
+    options = ChartOptions(is_log=is_log)
+    bare = plot([bounds], 60, height, options).rows
+    num_rows = height - LABEL_ROWS
+    ticks = {row: line for row, line in enumerate(bare[1 : num_rows + 1]) if "┤" in line[0][0]}
+    assert len(ticks) >= 2
+    for row, line in ticks.items():
+        name = line[0][0].split("┤")[0].strip()
+        grid = next(text for text, style in line if style == "grid")
+        level = ChartLine("level", "#222222", series([float(name)] * 40))
+        drawn = plot([bounds, level], 60, height, options).rows
+        plotted = enumerate(drawn[1 : num_rows + 1])
+        styled = [(number, text) for number, spans in plotted for text, style in spans if style == "#222222"]
+        assert {number for number, _ in styled} == {row}
+        assert {dot_of(row, glyph) for _, text in styled for glyph in text[3:4]} == {dot_of(row, grid[0])}
+
+
+def test_the_raw_curve_is_bright_and_the_trend_is_told_beside_it() -> None:
+    rows = plot([ChartLine("a", "#56b4e9", series(LOSSES))], 60, 14, ChartOptions(has_trend=True)).rows
+    styles = {style for row in rows for _, style in row}
+    assert {"#56b4e9", "bright #56b4e9"} <= styles
+    legend = "".join(text for text, _ in rows[0])
+    assert legend.startswith(f"● a {figures.figure(LOSSES[-1])} trend ")
+    assert float(legend.rsplit(" ", 1)[1]) == pytest.approx(4 * math.exp(-199 / 60) + 1, abs=0.1)
+
+
+def test_a_curve_of_few_values_has_no_trend() -> None:
+    rows = plot([ChartLine("a", "#56b4e9", series(LOSSES[:150]))], 60, 14, ChartOptions(has_trend=True)).rows
+    assert not any("trend" in text or style.startswith("bright") for row in rows for text, style in row)
+    asked = Scene(view=View(smoothing=3))
+    rows = plot([ChartLine("a", "#56b4e9", series(LOSSES[:150]))], 60, 14, ChartOptions(has_trend=True), asked).rows
+    assert any("trend" in text for text, _ in rows[0])
+
+
+def test_the_legend_gives_the_value_under_the_cursor() -> None:
+    lines = [ChartLine("a", "#56b4e9", series([1.0, 2.0, 3.0])), ChartLine("b", "#111111", series([9.0]))]
+    rows = plot(lines, 60, 14, ChartOptions(), Scene(view=View(cursor=11.0))).rows
+    assert "".join(text for text, _ in rows[0]) == "● a 2  ● b –"
+    assert any(style == "cursor" and text == "│" for row in rows for text, style in row)
+
+
+def test_a_line_for_each_classifier_shares_a_name_and_a_colour_and_does_not_join() -> None:
+    first = ChartLine("8/255", "#56b4e9", series([0.1, 0.1, 0.1]))
+    after = Series()
+    for x in (100.0, 110.0, 220.0):
+        after = after.append(x, 0.9)
+    second = ChartLine("8/255", "#56b4e9", after)
+    bands = Scene(bands=((0.0, "quick fit"), (100.0, "attack")))
+    rows = plot([first, second], 60, 16, ChartOptions(is_percent=True), bands).rows
+    assert "".join(text for text, _ in rows[0]) == "● 8/255 90.0%"
+    middle = "".join("".join(text for text, style in row if style == "#56b4e9") for row in rows[5:10])
+    assert middle == ""
+    assert "quick fit" in (head := "".join(text for text, _ in rows[1]))
+    assert head.index("quick fit") < head.index("┊attack")
+
+
+def test_what_happened_stands_on_the_axis_and_gaps_are_crossed() -> None:
+    marks = (Mark(100, "phase"), Mark(200, "edit"), Mark(300, "best"), Mark(400, "best"), Mark(500, "alert"))
+    lines = [ChartLine("a", "#56b4e9", series([1.0 if not 70 <= i < 80 else math.nan for i in range(100)]))]
+    foot = "".join(text for text, _ in plot(lines, 80, 14, ChartOptions(), Scene(marks=marks)).rows[-2])
+    found = [char for char in foot if char in "┃✎★⚠╳"]
+    assert "".join(dict.fromkeys(found)) == "┃✎★⚠╳"
+    assert found.count("★") == 1
+
+
+@pytest.mark.parametrize(("axis", "names"), [("epoch", {"0", "2", "4"}), ("clock", {"0:00", "1:00h", "2:00h"})])
+def test_the_horizontal_axis_counts_epochs_or_time(axis: XAxis, names: set[str]) -> None:
+    timeline = Timeline()
+    for step, epoch, seconds in ((0, 0, 0), (40, 2, 3600), (100, 4, 7200)):
+        timeline = Timeline(timeline.clock.append(step, seconds), timeline.epochs.append(step, epoch))
+    lines = [ChartLine("a", "#56b4e9", series([1.0] * 11))]
+    drawing = plot(lines, 80, 14, ChartOptions(), Scene(View(x_axis=axis), timeline=timeline))
+    foot = "".join(text for text, _ in drawing.rows[-1])
+    assert foot.startswith(axis)
+    assert names <= set(foot.split())
+    assert drawing.horizontal is not None
+    middle = drawing.horizontal.num_columns // 2
+    assert drawing.horizontal.step_at(middle) == pytest.approx(40, abs=3)
+
+
+def test_a_click_finds_the_step_that_is_drawn_there() -> None:
+    lines = [ChartLine("a", "#56b4e9", series([1.0] * 101))]
+    for view in (View(), View(is_x_log=True), View(span=200.0, end=600.0)):
+        drawing = plot(lines, 80, 14, ChartOptions(), Scene(view))
+        assert drawing.horizontal is not None
+        for column in (3, 20, 60):
+            step = drawing.horizontal.step_at(column)
+            place = drawing.horizontal.place(np.array([step]))[0]
+            assert place // 2 == column
+
+
+def test_zooming_shows_only_what_is_in_view_and_fits_the_values_to_it() -> None:
+    lines = [ChartLine("a", "#56b4e9", series([float(i) for i in range(101)]))]
+    rows = plot(lines, 60, 14, ChartOptions(), Scene(View(span=100.0, end=500.0))).rows
+    values = [float(text.split("┤")[0]) for row in rows for text, _ in row[:1] if "┤" in text]
+    assert min(values) >= 38
+    assert max(values) <= 52
+
+
+def test_without_colours_curves_differ_by_their_dashes() -> None:
+    lines = [ChartLine(name, "#56b4e9", series([level] * 60)) for name, level in (("a", 0.2), ("b", 0.5), ("c", 0.8))]
+    rows = plot(lines, 80, 20, ChartOptions(is_colourless=True)).rows
+    drawn = {"".join(text for text, style in row if style == "#56b4e9") for row in rows[1:-2]} - {""}
+    assert len({text.replace(" ", "")[:20] for text in drawn}) == 3
+    assert "".join(text for text, _ in rows[0]) == "● a 0.2  ╍ b 0.5  ┅ c 0.8"
 
 
 any_value = st.one_of(st.floats(), st.floats(0, 1))
@@ -86,10 +213,10 @@ any_value = st.one_of(st.floats(), st.floats(0, 1))
     st.booleans(),
 )
 def test_every_row_has_the_width_of_the_chart(
-    curves: list[list[float]], width: int, height: int, is_percent: bool, is_smoothed: bool, is_log: bool
+    curves: list[list[float]], width: int, height: int, is_percent: bool, has_trend: bool, is_log: bool
 ) -> None:
     lines = [ChartLine(f"curve {i}", "#56b4e9", series(ys)) for i, ys in enumerate(curves)]
-    rows = plot(lines, width, height, ChartOptions(is_percent, is_smoothed, is_log))
+    rows = plot(lines, width, height, ChartOptions(is_percent, has_trend, is_log)).rows
     assert len(rows) in {0, 1, height}
     for row in rows[1:]:
         assert len("".join(text for text, _ in row)) == width
@@ -99,5 +226,5 @@ def test_every_row_has_the_width_of_the_chart(
 def test_places_on_the_horizontal_axis_have_names_and_overlapping_ones_are_left_out() -> None:
     marks = ((0.0, "0/255"), (1.0, "1/255"), (10.0, "10/255"))
     options = ChartOptions(is_percent=True, x_name="ε", x_marks=marks)
-    rows = plot([ChartLine("a", "#56b4e9", series([0.5, 0.2]))], 40, 8, options)
+    rows = plot([ChartLine("a", "#56b4e9", series([0.5, 0.2]))], 40, 8, options).rows
     assert "".join(text for text, _ in rows[-1]).split() == ["ε", "0/255", "10/255"]

@@ -3,6 +3,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,8 +40,11 @@ def test_a_whole_run_folds_into_its_results(tmp_path: Path) -> None:
     assert state.finished is not None
     assert state.finished.status == "finished"
     assert [phase.status for phase in state.phases] == ["done", "done", "done"]
-    assert len(state.natural.points) == 12
-    assert set(state.robust) == {"8/255", "16/255"}
+    assert {key: len(series.points) for key, series in state.probes.items()} == {
+        ("attack", ""): 12,
+        ("attack", "8/255"): 12,
+        ("attack", "16/255"): 12,
+    }
     assert state.checkpoints[-1].kept_as == ("last", "best")
 
 
@@ -109,7 +113,8 @@ def test_foreign_text_is_cleaned_on_its_way_into_the_state(started: RunState) ->
     state = fold(ev.Notice("error", EVERYTHING), probe, alert, sentinels(1, epsilon=EVERYTHING), state=started)
     assert all(item.text.isprintable() for item in state.alerts)
     assert all(line.text.isprintable() for line in state.log)
-    assert all(name.isprintable() for name in state.robust)
+    assert all(text.isprintable() for key in state.probes for text in key)
+    assert all(record.classifier.isprintable() and record.radius.isprintable() for record in state.records)
 
 
 def test_a_step_folds_as_fast_after_twenty_thousand_as_after_a_thousand(started: RunState) -> None:
@@ -237,7 +242,7 @@ def test_an_l2_radius_is_named_in_log_and_curves(started: RunState) -> None:
     of_l2 = probe(5, 0, "natural", robust=(replace(robust_figure("0.5", 0.7), norm="l2"),))
     state = fold(of_l2, state=started)
     assert "L2 0.5 70.0%" in state.log[-1].text
-    assert set(state.robust) == {"L2 0.5"}
+    assert set(state.probes) == {("natural", ""), ("natural", "L2 0.5")}
 
 
 def test_fast_training_in_the_released_code_s_space_says_so_with_its_accuracies(tmp_path: Path) -> None:
@@ -278,3 +283,40 @@ def test_no_events_of_the_right_types_get_an_error_out_of_the_state_or_the_lines
     for event in events:
         state = reduce(state, event)
         show(event)
+
+
+def probed(step: int, accuracy: float, classifier: str = "attack") -> ev.ProbeFinished:
+    return probe(step, 1, classifier, epoch=step, robust=(robust_figure("8/255", accuracy),))
+
+
+def test_the_best_is_that_of_the_classifier_that_was_probed_last(started: RunState) -> None:
+    state = fold(probed(1, 0.9, "natural"), probed(2, 0.4), probed(3, 0.5), probed(4, 0.3), state=started)
+    assert state.best == (3, 3, "attack", "8/255", 0.5)
+    assert fold(state=started).best is None
+
+
+def test_a_resumed_run_forgets_a_best_that_it_has_yet_to_reach(started: RunState) -> None:
+    state = fold(probed(2, 0.4), probed(8, 0.5), state=started)
+    assert started.run is not None
+    resumed = fold(replace(started.run, resumed_from_step=5), probed(6, 0.3), state=state)
+    assert resumed.best is not None
+    assert resumed.best.accuracy == 0.4
+    assert [point.x for point in resumed.probes["attack", "8/255"].points] == [2, 6]
+
+
+def test_what_happened_is_marked_where_it_did(started: RunState) -> None:
+    saved = ev.CheckpointSaved(4, 0, "step-4", 10, ("last", "best"), 0.1)
+    edited, alert = ev.ValueEdited(5, "learning_rate", 0.1, 0.05), ev.Alert(6, "x", "text")
+    state = fold(step(3), ev.PhaseStarted(1, "adversarial", 0), saved, edited, alert, state=started)
+    assert state.marks == ((3, "phase"), (4, "best"), (5, "edit"), (6, "alert"))
+
+
+def test_steps_are_placed_on_the_clock_and_among_the_epochs_of_all_phases(started: RunState) -> None:
+    finished = (
+        ev.EpochFinished(20, 0, 20, 1.0, 1.0),
+        ev.PhaseStarted(1, "adversarial", 0),
+        ev.EpochFinished(50, 1, 1, 1, 1),
+    )
+    state = fold(replace(step(10), elapsed=5.0), *finished, state=started)
+    assert state.timeline.clock.values(np.array([5.0, 10.0])).tolist() == pytest.approx([5.0, 5.0])
+    assert state.timeline.epochs.values(np.array([20.0, 35.0, 50.0])).tolist() == pytest.approx([20, 20.5, 21])

@@ -10,13 +10,13 @@ from tests.tui.widgets.folded import fold
 @pytest.mark.parametrize("method", METHODS)
 def test_no_method_has_an_empty_panel(tmp_path: Path, method: str) -> None:
     panel = method_panel(fold(played(tmp_path, method)))
-    assert any(line.series.points for line in panel.lines)
+    assert any(line.curve.points for line in panel.lines)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_before_the_first_figures_the_panel_says_what_comes(tmp_path: Path, method: str) -> None:
     panel = method_panel(fold([started(tmp_path, method)]))
-    assert not any(line.series.points for line in panel.lines)
+    assert not any(line.curve.points for line in panel.lines)
     assert panel.empty
 
 

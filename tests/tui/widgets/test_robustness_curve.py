@@ -22,15 +22,15 @@ def record() -> dict[str, object]:
 def test_a_measured_curve_begins_with_natural_accuracy_and_has_the_worst_class() -> None:
     curve = curve_of(record())
     assert curve is not None
-    assert [point.mean for point in curve.lines[0].series.points] == [0.85, 0.7, 0.45, 0.15]
-    assert [point.mean for point in curve.lines[1].series.points] == [0.6, 0.4, 0.1]
+    assert [point.mean for point in curve.lines[0].curve.points] == [0.85, 0.7, 0.45, 0.15]
+    assert [point.mean for point in curve.lines[1].curve.points] == [0.6, 0.4, 0.1]
     assert curve.marks == ((0.0, "0"), (2.0, "2/255"), (4.0, "4/255"), (8.0, "8/255"))
 
 
 def test_a_card_draws_the_lowest_accuracy_at_each_radius() -> None:
     curve = curve_of(card())
     assert curve is not None
-    assert [(point.x, point.mean) for point in curve.lines[0].series.points] == [
+    assert [(point.x, point.mean) for point in curve.lines[0].curve.points] == [
         (0.0, 0.931),
         (4.0, 0.644),
         (8.0, 0.278),

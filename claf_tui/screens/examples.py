@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
@@ -155,8 +156,9 @@ class ExamplesScreen(Screen[None]):
         else:
             panel.styles.width = "60%"
         self.query_one("#embedding-panel").border_title = Content.styled("features", "$foreground")
-        self.call_after_refresh(self._tell_seen)
+        self._tell_seen()
 
+    @on(ExamplesPanel.Fitted)
     def _tell_seen(self) -> None:
         panel, seen = self.query_one("#examples-panel"), self._examples.seen
         panel.border_title = Content.styled("pictures", "$foreground")

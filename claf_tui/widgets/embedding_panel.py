@@ -112,7 +112,7 @@ def legend_lines(page: Page, width: int) -> list[Content]:
         Content.assemble((f"{letters[label]} ", f"bold {class_color(label)}"), (page.name(label), "$foreground"))
         for label in labels
     ]
-    marks = ((SURVIVOR, "attacked"), (VICTIM, "attacked, taken for the class of its colour"))
+    marks = ((SURVIVOR, "attacked"), (VICTIM, "taken for its colour's class"))
     entries += [Content.assemble((f"{mark} ", "$foreground"), (text, MUTED)) for mark, text in marks]
     lines: list[Content] = []
     line = Content("")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from rich.cells import cell_len
 from textual.content import Content
+from textual.message import Message
 
 from claf_tui.state.album import BROKEN, SURVIVES, UNKNOWN, WRONG, Fates, NoPage, Page
 from claf_tui.widgets.half_blocks import half_blocks
@@ -20,7 +21,7 @@ SIDES = (32, 28, 24, 20, 16, 12, 8)
 MIN_WHOLE = 2
 """Images that are seen at once, before pictures are made larger."""
 FATES = {
-    WRONG: ("·", MUTED, "wrong without an attack"),
+    WRONG: ("·", MUTED, "wrong unattacked"),
     BROKEN: ("✘", "$error", "broken by the attack"),
     SURVIVES: ("✔", "$success", "survives the attack"),
     UNKNOWN: (" ", MUTED, "not known"),
@@ -46,6 +47,9 @@ class Layout:
 class ExamplesPanel(LinesWidget):
     """Shows some images of a page; more of them by scrolling."""
 
+    class Fitted(Message):
+        """The panel has another size, and with it another number of images."""
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._page: Page | NoPage = NoPage("")
@@ -63,6 +67,10 @@ class ExamplesPanel(LinesWidget):
         """Draw this page from now on."""
         self._page = page
         self.redraw()
+
+    def on_resize(self) -> None:
+        """Tell that other images may be seen."""
+        self.post_message(self.Fitted())
 
     def amplify(self, doublings: int) -> None:
         """Show the change so many times twice as strong, or half where it is negative."""

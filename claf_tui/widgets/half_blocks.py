@@ -38,9 +38,10 @@ def _line(upper: list[int], lower: list[int]) -> list[Segment]:
 
 @lru_cache(maxsize=16384)
 def _style(upper: int, lower: int) -> Style:
-    return Style(color=_color(upper), bgcolor=_color(lower))
+    return Style.from_color(_color(upper), _color(lower))
 
 
+@lru_cache(maxsize=16384)
 def _color(packed: int) -> Color:
     return Color.from_triplet(ColorTriplet(packed >> 16, packed >> 8 & 255, packed & 255))
 

@@ -162,6 +162,7 @@ class Script:
         hardness = (0.45, 0.7) if index == 0 else (0.3, 0.5)
         robust = tuple(robust_figure(e, natural * (1 - h)) for e, h in zip(EPSILONS, hardness, strict=True))
         clean, strength = clean_examples(), 1 - 0.75 * min(1.0, self.step / 1400)
+        self.directory.mkdir(parents=True, exist_ok=True)
         write_examples(self.directory, clean, probed_examples(clean, self.step, strength, epoch))
         return ev.ProbeFinished(self.step, index, epoch, "attack", natural, robust, 2.5)
 

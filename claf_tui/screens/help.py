@@ -38,7 +38,7 @@ KEYS: KeyTopics = (
     (
         "Adversarial examples",
         (
-            (", .", "probe before and after: the same images, so that one sees the model harden"),
+            (", .", "probe before and after: the same images, as the model hardens"),
             ("home end", "first probe; newest, which is then followed"),
             ("up, down", "scroll the images"),
             ("+ -", "show the change twice or half as strong"),

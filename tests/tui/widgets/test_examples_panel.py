@@ -14,7 +14,6 @@ from claf_tui.widgets.examples_panel import (
     words_of,
 )
 from claf_tui.widgets.lines import Line
-from tests.tui.hostile import EVERYTHING
 from tests.tui.widgets.pages import page_of, with_change
 
 
@@ -93,7 +92,6 @@ def test_figures_stand_below_each_other() -> None:
 def test_a_name_from_elsewhere_is_shown_as_text() -> None:
     page = page_of(names=("[bold red]x", "[/]", "$text"))
     assert "[bold red]x" in words_of(page, 0, 8, 40)[0].plain
-    assert EVERYTHING not in words_of(page, 0, 8, 40)[0].plain
 
 
 def test_the_trend_marks_the_probe_that_is_shown() -> None:

@@ -25,6 +25,9 @@ class ProbeConfig(Settings):
         64,
         description="of the probe's images, at most a quarter of them, that its sentinels look at; 0 switches them off",
     )
+    examples: Count = Field(
+        8, le=64, description="of the probe's images, how many are kept as attacked pictures to look at; 0 keeps none"
+    )
 
     _fits = field_validator("epsilons", "step_size")(fitting)
 

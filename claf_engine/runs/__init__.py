@@ -11,6 +11,7 @@ console.log       what libraries printed while the console was up
 run.lock          held by the process that trains
 holder.json       which process that is
 checkpoints/step-000000123.safetensors
+examples/step-000000123.safetensors  what the attack of a probe made of a few images (see `examples`)
 audit/            robustness cards of its checkpoints (see `evaluation.cards`)
 """
 

@@ -14,6 +14,7 @@ from claf_engine.accuracy.suite import suite_of
 from claf_engine.events.control import Control, LiveEdit, Requests
 from claf_engine.events.ticks import Boundary, PartEnd, Pulse, Tick, pump
 from claf_engine.runs import RunDirectory
+from claf_engine.runs.examples import write_examples
 from claf_engine.runs.journal import Journal
 from claf_engine.terms.errors import CheckpointError, ClafError, NonFiniteLoss
 from claf_engine.training import saving
@@ -222,6 +223,9 @@ class Conductor:
 
     def _probe(self, phase: Phase, *, requested: bool = False) -> Iterator[ev.Event]:
         probed: Probed = yield from self._measure(probe_steps(self._session, phase))
+        if probed.examples is not None and self._directory.find_again():
+            with self._directory.chores.attempt("keep the probe's adversarial examples"):
+                write_examples(self._directory.path, probed.examples.clean, probed.examples.probed)
         yield from tell(self._session, phase, probed, self._pace.finish(PROBE), requested=requested)
 
     def _measure(self, steps: Generator[Pulse, None, Measured]) -> Generator[ev.Event, None, Measured]:

@@ -16,13 +16,16 @@ from claf_engine.accuracy.suite import suite_of
 from claf_engine.compute.seeding import measurement_generator
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.network import NATURAL, Pipeline
+from claf_engine.runs.examples import About
 from claf_engine.training.alarms import Fall, changes, findings
+from claf_engine.training.examples import KeptExamples, example_steps, num_kept, watched
 from claf_engine.training.methods import Phase
 from claf_engine.training.phases.linear import feature_steps
 from claf_engine.training.sentinels import Sentinels, num_watched, sentinel_steps
 from claf_engine.training.session import Session
 
 QUICK_FIT = "quick linear fit"
+QUICK_CLASSIFIER = "quick fit"
 QUICK_FIT_IMAGES = 2000
 QUICK_FIT_BATCH = 100
 QUICK_FIT_RATE = 0.01
@@ -32,31 +35,40 @@ ATTACKS = ("one_step", "multi_step", "cross_entropy", "margin")
 
 @dataclass(frozen=True)
 class Probed:
-    """What one probe measured; `sentinels` is None where they are switched off."""
+    """What one probe measured; `sentinels` and `examples` are None where they are switched off."""
 
     accuracy: Accuracy
     sentinels: Sentinels | None
+    examples: KeptExamples | None = None
 
 
 def probe_steps(session: Session, phase: Phase) -> Generator[Pulse, None, Probed]:
-    """Measure accuracy on the probe's validation images by the phase's classifier, and run the sentinels on a few."""
+    """Measure accuracy on the probe's validation images by the phase's classifier.
+
+    The sentinels look at a few of them, and a few are attacked once more and kept for a person to look at.
+    """
     if phase.classifier is None:
-        model: nn.Module = yield from quick_fit(session)
+        model = yield from quick_fit(session)
     else:
         model = session.state.network.with_classifier(phase.classifier)
     config, compute = session.config.probe, session.compute
     suite, split = suite_of(config, session.config.model), first(session.data.validation, config.num_examples)
     measured = yield from accuracy_steps(model, split, suite, compute)
     count = num_watched(config.sentinel_examples, len(split))
-    if not count:
-        return Probed(measured, None)
-    return Probed(measured, (yield from sentinel_steps(model, first(split, count), suite, measured.outcomes, compute)))
+    sentinels = None
+    if count:
+        sentinels = yield from sentinel_steps(model, first(split, count), suite, measured.outcomes, compute)
+    if not config.examples or not any(suite.epsilons):
+        return Probed(measured, sentinels)
+    about = About(session.state.cursor.step, _epoch(session), phase.title, phase.classifier or QUICK_CLASSIFIER)
+    shown = watched(split, num_kept(config))
+    return Probed(measured, sentinels, (yield from example_steps(model, shown, suite, compute, about, config.examples)))
 
 
 def tell(session: Session, phase: Phase, probed: Probed, seconds: float, *, requested: bool) -> Iterator[ev.Event]:
     """Enter a probe into the run's ledger and tell of it: its figures, its sentinels, and the alerts that change."""
     cursor, ledger, measured = session.state.cursor, session.state.ledger, probed.accuracy
-    classifier = phase.classifier or "quick fit"
+    classifier = phase.classifier or QUICK_CLASSIFIER
     if phase.classifier is not None:
         figures = {"natural": measured.natural, "robust": selection_figure(measured.robust)}
         ledger.validation[classifier] = figures
@@ -66,7 +78,7 @@ def tell(session: Session, phase: Phase, probed: Probed, seconds: float, *, requ
         "natural": measured.natural,
         "robust": [asdict(figure) for figure in measured.robust],
     }
-    epoch = cursor.epoch + (0 if cursor.batch == 0 and cursor.part == 0 else 1)
+    epoch = _epoch(session)
     yield ev.ProbeFinished(
         cursor.step, cursor.phase, epoch, classifier, measured.natural, measured.robust, seconds, requested
     )
@@ -132,6 +144,12 @@ def quick_fit(session: Session) -> Generator[Pulse, None, Pipeline]:
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
     return Pipeline(encoder, classifier)
+
+
+def _epoch(session: Session) -> int:
+    """The epoch that a probe belongs to: the one that has just ended, or the one that is going on."""
+    cursor = session.state.cursor
+    return cursor.epoch + (0 if cursor.batch == 0 and cursor.part == 0 else 1)
 
 
 def _share(survives: Tensor) -> float:

@@ -15,6 +15,7 @@ from claf_engine.compute.contention import core_time, share_waited
 from claf_engine.config import ProbeConfig, RunConfig
 from claf_engine.events import Progressed
 from claf_engine.events.ticks import Pulse
+from claf_engine.training.examples import num_kept
 from claf_engine.training.methods import Phase, reported_classifiers
 from claf_engine.training.sentinels import num_watched
 from claf_engine.training.session import Session
@@ -158,10 +159,14 @@ class Progress:
 
 
 def _probe_cost(config: ProbeConfig) -> float:
-    """A probe with its sentinels: two looks without steps, FGSM, and one to two further attacks on each image."""
+    """A probe with its sentinels: two looks without steps, FGSM, and one to two further attacks on each image.
+
+    The images that are kept to be looked at are attacked once more, at one radius.
+    """
     watched = num_watched(config.sentinel_examples, config.num_examples)
     sentinels = FP32_COST * watched * (2 + 3 + 1.5 * (2 * config.steps + 1))
-    return _measurement_cost(config.num_examples, len(config.epsilons), config.steps) + sentinels
+    kept = _measurement_cost(num_kept(config), 1, config.steps)
+    return _measurement_cost(config.num_examples, len(config.epsilons), config.steps) + sentinels + kept
 
 
 def _measurement_cost(num_examples: int, num_attacks: int, steps: int) -> float:

@@ -21,6 +21,7 @@ from claf_engine.events.control import Control
 from claf_engine.events.ticks import Pulse, pump
 from claf_engine.runs import RunDirectory, create_run, list_checkpoints, runs_root, to_plain
 from claf_engine.runs.branch import recorded_branch
+from claf_engine.runs.examples import drop_examples
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.runs.journal import Journal
 from claf_engine.terms.errors import CheckpointError, ClafError, DeviceError, NonFiniteLoss
@@ -174,6 +175,8 @@ def _train(directory: RunDirectory, control: Control, journal: Journal) -> Itera
     # All that may be missing has been looked at; only now is anything dropped.
     set_aside = () if start else journal.set_aside()
     num_dropped = journal.open(keep=start.num_records if start else 0)
+    with directory.chores.attempt("remove adversarial examples of dropped probes"):
+        drop_examples(directory.path, after=start.step if start else -1)
     yield _started(session, phases, directory, start)
     for text in (*data.notices, *_class_notices(data), *damaged, *notices, *told, *directory.notices):
         yield ev.Notice("warning", text, state.cursor.step)

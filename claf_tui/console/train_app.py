@@ -89,4 +89,5 @@ class TrainingApp(ConsoleApp):
         yield SystemCommand("Edit live values", "learning rate and probe interval", board.action_edit)
         yield SystemCommand("Stop", "finish the step, save and end the run", board.action_stop)
         yield SystemCommand("Logarithmic loss axis", "switch it on or off", board.action_log_scale)
+        yield SystemCommand("Adversarial examples", "the same images at every probe, attacked", board.action_examples)
         yield SystemCommand("Browse checkpoints", "steps, figures, tensors", self.action_checkpoints)

@@ -106,6 +106,7 @@ class Dashboard(Screen[None]):
         Binding("o", "other_loss", "another loss"),
         Binding("a", "acknowledge", "acknowledge an alert"),
         Binding("r", "go_back", "go back from a divergence"),
+        Binding("v", "examples", "adversarial examples"),
         Binding("pageup", "scroll_log(-1)", show=False),
         Binding("pagedown", "scroll_log(1)", show=False),
         Binding("escape", "restore", show=False),
@@ -223,6 +224,15 @@ class Dashboard(Screen[None]):
             return
         entries = list_entries(Path(run.directory))
         self.app.push_screen(BranchScreen(entries, step, finished.way_back), self._on_way_back)
+
+    def action_examples(self) -> None:
+        """Show what the attacks of the probes make of a few images."""
+        from claf_tui.screens.examples import ExamplesScreen
+
+        if self._state.run is None:
+            self._tell("the run has no folder yet")
+        else:
+            self.app.push_screen(ExamplesScreen(Path(self._state.run.directory), self._state.run.class_names))
 
     @property
     def _way_back_step(self) -> int | None:

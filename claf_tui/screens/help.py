@@ -32,6 +32,18 @@ KEYS: KeyTopics = (
             ("a", "acknowledge an alert; the log keeps it"),
             ("page up/down", "scroll the log"),
             ("b", "checkpoint browser"),
+            ("v", "adversarial examples of the probes"),
+        ),
+    ),
+    (
+        "Adversarial examples",
+        (
+            (", .", "probe before and after: the same images, as the model hardens"),
+            ("home end", "first probe; newest, which is then followed"),
+            ("up, down", "scroll the images"),
+            ("+ -", "show the change twice or half as strong"),
+            ("tab", "pictures or features, where there is room for one"),
+            ("escape", "back"),
         ),
     ),
     (
@@ -85,6 +97,15 @@ FIGURES: FigureTexts = (
         "unaudited",
         "No robustness card of these weights stands behind an accuracy. An audit passes, warns or fails; a card "
         "without one was only evaluated.",
+    ),
+    (
+        "✔ ✘ ·",
+        "Of an image at a probe: right even when attacked; broken by the attack; wrong without one.",
+    ),
+    (
+        "features",
+        "A flat map of what the encoder makes of the watched images. Letters are classes, a line leads to where the "
+        "attack moves an image. Directions and scale are those of the newest probe.",
     ),
     ("L2", "The attack is bounded by the Euclidean length of the whole change instead of one pixel's."),
     (

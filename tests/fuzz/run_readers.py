@@ -32,6 +32,10 @@ from claf_engine.training.methods import phases_of
 from claf_engine.training.run import run as run_in
 from claf_tui.console import follower
 from claf_tui.reports.runs import checkpoint_record, checkpoint_tables, run_records, runs_table
+from claf_tui.state.album import Album, Page
+from claf_tui.widgets.embedding_panel import embedding_lines
+from claf_tui.widgets.examples_bar import bar_lines
+from claf_tui.widgets.examples_panel import example_lines, layout_of
 from tests.engine.accuracy.test_autoattack_state import some
 from tests.engine.audits.test_store import DIAGNOSTIC, OUTCOME
 from tests.engine.evaluation.test_cards import SHA, card
@@ -222,6 +226,23 @@ def go_on_from(run: Path, _: Path) -> bool:
             directory.close()
 
 
+def newest_examples(run: Path) -> Path:
+    """What the newest probe of the run kept."""
+    return max((run / "examples").glob("step-*"))
+
+
+def show_examples(run: Path, _: Path) -> bool:
+    """As the screen of adversarial examples does, from the album to the drawing."""
+    album = Album(run, ("a", "b", "c", "d"))
+    album.look()
+    page = album.page(None)
+    if not isinstance(page, Page):
+        return False
+    assert embedding_lines(page, 40, 20)
+    assert example_lines(page, range(len(page.clean.pictures)), layout_of(page, 80, 24), 16, 80)
+    return all("\x1b" not in line.plain for line in bar_lines(page, "run", 200))
+
+
 def make_weights(run: Path) -> Path:
     """Weights as others save them."""
     torch.save(weights(num_classes=2), run / "model.pt")  # noqa: TID251 (what is tested is reading such files)
@@ -265,6 +286,8 @@ RUN_READERS: dict[str, Reader] = {
     "checkpoint: with other claims, hashed anew, gone on with": Reader(
         make_unfinished, go_on_from, sealed, writes=True
     ),
+    "adversarial examples: clean images": Reader(lambda run: run / "examples" / "clean.safetensors", show_examples),
+    "adversarial examples: a probe": Reader(newest_examples, show_examples),
     "foreign weights": Reader(make_weights, read_weights),
     "foreign weights of before zip": Reader(make_old_weights, read_old_weights),
 }

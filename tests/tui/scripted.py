@@ -15,6 +15,8 @@ from safetensors.numpy import save_file
 
 from claf_engine import events as ev
 from claf_engine.events.control import Control
+from claf_engine.runs.examples import write_examples
+from tests.tui.scripted_examples import clean_examples, probed_examples
 
 PHASES = (
     ev.PhasePlan("contrastive", "1 · supervised contrastive", 20, 400),
@@ -159,6 +161,9 @@ class Script:
         natural = 0.95 - 0.6 * math.exp(-self.step / 400)
         hardness = (0.45, 0.7) if index == 0 else (0.3, 0.5)
         robust = tuple(robust_figure(e, natural * (1 - h)) for e, h in zip(EPSILONS, hardness, strict=True))
+        clean, strength = clean_examples(), 1 - 0.75 * min(1.0, self.step / 1400)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        write_examples(self.directory, clean, probed_examples(clean, self.step, strength, epoch))
         return ev.ProbeFinished(self.step, index, epoch, "attack", natural, robust, 2.5)
 
     def _save(self, index: int, kept_as: tuple[str, ...]) -> Iterator[ev.Event]:

@@ -528,7 +528,7 @@ def test_the_activity_of_a_measurement_is_over_once_training_goes_on(new_run: Ne
     events = play(new_run(probe__every_epochs=1))
     steps = [index for index, event in enumerate(events) if isinstance(event, ev.StepLogged) and event.phase == 0]
     assert len(steps) == 4
-    assert [events[index + 1].activity for index in steps] == [""] * 2 + ["sentinels", ""]  # type: ignore[union-attr]
+    assert [events[index + 1].activity for index in steps] == [""] * 2 + ["PGD-1 at 8/255", ""]  # type: ignore[union-attr]
 
 
 def without_sentinels(events: list[ev.Event]) -> list[ev.Event]:

@@ -44,7 +44,8 @@ class Alert:
 
     Attributes:
         step: when it began.
-        name: for programs: "epsilon-zero", "one-step-attack", "saturated-gradients" or "catastrophic-overfitting".
+        name: for programs: "epsilon-zero", "one-step-attack", "saturated-gradients", "catastrophic-overfitting" or
+            "robustness-lost".
         text: the reason, for a person.
     """
 

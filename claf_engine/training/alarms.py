@@ -13,6 +13,9 @@ best of a few hundred. So the fall must exceed 20 points (Wong et al. 2020) and 
 images, 40 for 64. All together an honest network raises less than one false alarm in 1,000 probes (`test_alarms`
 simulates it).
 
+Robustness is lost where the fall is smaller than a collapse, or FGSM falls along: where it exceeds 4.5 standard
+deviations of the difference at the mean p of both, and 3/n, because counts of rare survivors are not normal.
+
 An alert ends when its figure is back where it belongs, not when it dips below the alarm, so that it does not flicker.
 """
 
@@ -33,11 +36,13 @@ EPSILON_ZERO = "epsilon-zero"
 ONE_STEP_ATTACK = "one-step-attack"
 SATURATED_GRADIENTS = "saturated-gradients"
 CATASTROPHIC_OVERFITTING = "catastrophic-overfitting"
+ROBUSTNESS_LOST = "robustness-lost"
 TITLES = {
     EPSILON_ZERO: "an attack of radius 0 has an effect",
     ONE_STEP_ATTACK: "gradient masking",
     SATURATED_GRADIENTS: "gradient masking by saturated logits",
     CATASTROPHIC_OVERFITTING: "catastrophic overfitting",
+    ROBUSTNESS_LOST: "a fall of robust accuracy",
 }
 
 DEVIATIONS = 3.7
@@ -79,7 +84,7 @@ def findings(found: Sentinels, fall: Fall | None) -> list[Finding]:
     judged = [epsilon_zero(found)]
     if found.compared is not None:
         judged += [one_step_attack(found.compared), saturated_gradients(found.compared)]
-        judged += [overfitting(found.compared, fall)] if fall is not None else []
+        judged += [overfitting(found.compared, fall), robustness_lost(found.compared, fall)] if fall is not None else []
     return judged
 
 
@@ -125,6 +130,19 @@ def overfitting(compared: Compared, fall: Fall) -> Finding:
     return Finding(CATASTROPHIC_OVERFITTING, begins, fell <= COLLAPSE_DROP / 2, text)
 
 
+def robustness_lost(compared: Compared, fall: Fall) -> Finding:
+    """PGD accuracy lies further below its best than chance explains: robust overfitting, or a schedule that harms.
+
+    A catastrophe has an alert of its own, which says more.
+    """
+    fell, margin = fall.best - fall.accuracy, loss_margin(fall)
+    text = f"robust accuracy at {compared.ball} fell from its best, {_percent(fall.best)}, to "
+    text += f"{_percent(fall.accuracy)} of {fall.num_examples} images, more than chance explains; "
+    text += "the best checkpoint is kept"
+    begins = fell > margin and not overfitting(compared, fall).begins
+    return Finding(ROBUSTNESS_LOST, begins, fell <= margin / 2, text)
+
+
 def watched_overfitting(check: OverfittingChecked, config: RunConfig) -> Finding:
     """The verdict of fast training's own watch as a finding; a collapse is over when half the drop is made up for."""
     text = f"catastrophic overfitting in epoch {check.epoch}: PGD accuracy fell from {_percent(check.best)} to "
@@ -149,6 +167,13 @@ def exceeds_noise(survives: Tensor, others: Tensor, allowance: float = 0.0) -> b
 def fall_margin(num_examples: int) -> float:
     """How far accuracy on so many images must fall below its best, in [0, ...), to be a collapse and not noise."""
     return max(COLLAPSE_DROP, BEST_DEVIATIONS * math.sqrt(0.5 / num_examples))
+
+
+def loss_margin(fall: Fall) -> float:
+    """How far accuracy must lie below its best, in [0, ...), to be lost and not noise."""
+    share = (fall.best + fall.accuracy) / 2
+    deviation = math.sqrt(2 * share * (1 - share) / fall.num_examples)
+    return max(BEST_DEVIATIONS * deviation, 3 / fall.num_examples)
 
 
 def changes(

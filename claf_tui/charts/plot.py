@@ -173,7 +173,8 @@ def plot(
         drawn = [replace(line, dash=names.index(line.name)) for line in drawn]
     extent = scene.extent or _extent([line.curve.arrays for line in drawn])
     shown_steps = window(scene.view, extent)
-    shown = [_in_view(line, shown_steps, extent, options, scene.view) for line in drawn]
+    most = width * braille.CELL_COLUMNS * 2
+    shown = [_in_view(line, shown_steps, most, options, scene.view) for line in drawn]
     head = legend(shown, width, options, scene.view.cursor)
     if width < 16 or height < 5:
         return Drawing([head])
@@ -206,7 +207,7 @@ def legend(shown: Sequence[_Shown], width: int, options: ChartOptions, cursor: f
     """
     named: dict[str, _Shown] = {}
     for item in shown:
-        if item.line.name not in named or cursor is None or nearest(item.points, cursor) is not None:
+        if item.line.name not in named or cursor is None or nearest(item.line.curve.arrays, cursor) is not None:
             named[item.line.name] = item
     for digits, has_trend in ((1, True), (1, False), (0, False)):
         items = [_named(item, options, cursor, digits, has_trend=has_trend) for item in named.values()]
@@ -227,8 +228,8 @@ def _named(item: _Shown, options: ChartOptions, cursor: float | None, digits: in
 
     raw, smooth = item.line.curve.latest, None
     if cursor is not None:
-        place = nearest(item.points, cursor)
-        raw = float(item.points.mean[place]) if place is not None else None
+        place = nearest(item.line.curve.arrays, cursor)
+        raw = float(item.line.curve.arrays.mean[place]) if place is not None else None
     if has_trend and item.trend is not None:
         place = len(item.trend) - 1 if cursor is None else nearest(item.trend, cursor)
         smooth = float(item.trend.mean[place]) if place is not None else None
@@ -288,9 +289,9 @@ def _extent(curves: Sequence[Points]) -> Extent:
     return Extent(min(float(points.x[0]) for points in curves), max(float(points.x[-1]) for points in curves))
 
 
-def _in_view(line: ChartLine, shown: Extent, extent: Extent, options: ChartOptions, view: View) -> _Shown:
-    whole = shown == extent
-    points = line.curve.arrays if whole else within(line.curve.arrays, shown.first, shown.last)
+def _in_view(line: ChartLine, shown: Extent, most: int, options: ChartOptions, view: View) -> _Shown:
+    """What of a line is shown, as at most `most` points: more than there are columns of dots."""
+    points = gathered(within(line.curve.arrays, shown.first, shown.last), most)
     points = without_extremes(points, is_log=options.is_log)
     level = view.smoothing if view.smoothing is not None else usual_level(float(points.counts.sum()))
     if not options.has_trend or level == 0 or len(points) < 2:
@@ -353,7 +354,6 @@ def _draw(
     canvas: _Canvas, shown: Sequence[_Shown], horizontal: Horizontal, values: Axis, options: ChartOptions
 ) -> None:
     shape = canvas.shape
-    most = shape[1] * 2
 
     def dots(points: Points, dash: int, *, has_markers: bool) -> NDArray[np.bool_]:
         place = horizontal.place(points.x)
@@ -368,11 +368,8 @@ def _draw(
         return drawn
 
     for item in shown:
-        points = gathered(item.points, most)
-        canvas.add(
-            dots(points, item.line.dash, has_markers=len(points) <= NUM_MARKED and not options.has_trend),
-            item.line.color,
-        )
+        has_markers = len(item.points) <= NUM_MARKED and not options.has_trend
+        canvas.add(dots(item.points, item.line.dash, has_markers=has_markers), item.line.color)
     for item in shown:
         if item.trend is not None:
             canvas.add(dots(item.trend, 0, has_markers=False), f"bright {item.line.color}")

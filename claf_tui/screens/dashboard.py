@@ -180,6 +180,11 @@ class Dashboard(Screen[None]):
         if had_ended != has_ended:
             self._fit(*self.size)
 
+    @property
+    def view(self) -> View:
+        """How the charts look at the run."""
+        return self._view
+
     def action_toggle_pause(self) -> None:
         """Pause the run, or let it go on; the status word changes with the key press."""
         if not self._may_steer():

@@ -9,6 +9,7 @@ LIVE_HINTS: tuple[Hint, ...] = (
     ("e", "edit", "screen.edit"),
     ("s", "stop", "screen.stop"),
     ("b", "browse", "app.checkpoints"),
+    ("v", "examples", "screen.examples"),
     ("←→", "cursor", "screen.cursor"),
     ("↑↓", "zoom", "screen.zoom"),
     ("1-4", "panel", "screen.next_panel"),

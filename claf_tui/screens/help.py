@@ -25,9 +25,18 @@ KEYS: KeyTopics = (
     (
         "Look",
         (
-            ("1 2 3 4", "loss, the method's own curves, probe, log; again: full size"),
+            ("1 2 3 4", "probe, loss, the method's own curves, log; again, or f: full screen"),
             ("tab", "next panel"),
-            ("l", "logarithmic loss axis, and back"),
+            ("left, right", "move the cursor that all charts share; shift: faster; click: put it there"),
+            ("up, down", "zoom in and out, about the cursor or the mouse; the wheel does too"),
+            ("[ ]", "earlier and later steps; dragging does too"),
+            ("end", "follow the newest step"),
+            ("0", "all of the run again"),
+            ("x", "count steps, epochs or time on the horizontal axis"),
+            ("l, L", "logarithmic value axis of the chosen chart; logarithmic horizontal axis"),
+            ("+ -", "smooth the trend more and less, at the end not at all"),
+            ("w", "lay the curves of other runs over this one's"),
+            ("escape", "take back the cursor, full screen, the zoom"),
             ("o", "another loss, where the run has several"),
             ("a", "acknowledge an alert; the log keeps it"),
             ("page up/down", "scroll the log"),
@@ -93,6 +102,19 @@ FIGURES: FigureTexts = (
     ("TRADES loss", "Cross-entropy on natural images plus beta times how much an attack changes the prediction."),
     ("ALP loss", "Cross-entropy on natural and attacked images plus how far their logits lie apart."),
     ("probe", "A quick look at both accuracies on a fixed set of validation images; test images are never probed."),
+    (
+        "★, ▼ from best",
+        "The best probe by the same classifier, and how far the latest one lies below it; red where chance does not "
+        "explain it. A star stands where the best checkpoint was saved.",
+    ),
+    (
+        "trend",
+        "A line fitted around each point of a noisy curve, drawn over its raw values. It does not lag behind them.",
+    ),
+    (
+        "┃ ✎ ★ ⚠ ╳",
+        "On the axis: a phase begins, a live edit, the best checkpoint, an alert, values that are not finite.",
+    ),
     (
         "unaudited",
         "No robustness card of these weights stands behind an accuracy. An audit passes, warns or fails; a card "

@@ -89,6 +89,11 @@ class Chart(Widget):
         horizontal = self._drawing.horizontal
         return horizontal.num_columns if horizontal is not None else max(1, self.size.width)
 
+    @property
+    def num_points(self) -> int:
+        """Points of all its curves, in view or not."""
+        return sum(len(line.curve.arrays) for line in self._lines)
+
     def watch_is_log(self) -> None:
         """Redraw with the other kind of value axis."""
         self.refresh()

@@ -83,12 +83,15 @@ def rate_lines(state: RunState, full: FullCurves | None = None) -> list[ChartLin
 
 
 def of_others(lines_by_run: Sequence[tuple[str, Sequence[ChartLine]]]) -> list[ChartLine]:
-    """The curves of other runs, to lay over those of the one that is shown: one kind of dashes for each run."""
-    return [
-        replace(line, name=f"{name}: {line.name}", dash=number)
-        for number, (name, lines) in enumerate(lines_by_run, 1)
-        for line in lines
-    ]
+    """The curves of other runs, to lay over those of the one that is shown: one kind of dashes for each run.
+
+    Colours say which curve it is; where a run has one only, its name alone stands in the legend.
+    """
+    found = []
+    for number, (run, lines) in enumerate(lines_by_run, 1):
+        is_only = len({line.name for line in lines}) == 1
+        found += [replace(line, name=run if is_only else f"{run}: {line.name}", dash=number) for line in lines]
+    return found
 
 
 def first_radius(lines: Sequence[ChartLine]) -> list[ChartLine]:

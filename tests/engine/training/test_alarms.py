@@ -19,9 +19,11 @@ from claf_engine.training.alarms import (
     exceeds_noise,
     fall_margin,
     findings,
+    loss_margin,
     one_step_attack,
     overfitting,
     reminders,
+    robustness_lost,
     saturated_gradients,
     watched_overfitting,
 )
@@ -47,7 +49,7 @@ def sentinels(**changed: Any) -> Sentinels:
 
 def test_outcomes_of_an_honest_network_raise_nothing() -> None:
     judged = findings(sentinels(), Fall(0.5, 0.52, 256))
-    assert len(judged) == 4
+    assert len(judged) == 5
     assert not any(finding.begins for finding in judged)
     assert all(finding.ends for finding in judged)
 
@@ -157,6 +159,40 @@ def test_a_fall_is_at_least_20_points_and_more_on_few_images() -> None:
     assert fall_margin(1000) == COLLAPSE_DROP
     assert fall_margin(64) == pytest.approx(BEST_DEVIATIONS * math.sqrt(0.5 / 64))
     assert fall_margin(8) > 1, "on so few images nothing is a collapse"
+
+
+@pytest.mark.parametrize("num", [32, 64, 200, 500, 1000])
+@pytest.mark.parametrize("accuracy", [0.01, 0.1, 0.35, 0.5, 0.9])
+def test_of_200_probes_of_a_steady_network_noise_makes_less_than_1_in_1000_a_loss(num: int, accuracy: float) -> None:
+    generator = torch.Generator().manual_seed(num)
+    probability = torch.full((500, 200), accuracy)
+    best = torch.binomial(torch.full_like(probability, num), probability, generator=generator).amax(1) / num
+    now = (
+        torch.binomial(torch.full((500, 400), float(num)), torch.full((500, 400), accuracy), generator=generator) / num
+    )
+    share = (best[:, None] + now) / 2
+    margin = (BEST_DEVIATIONS * (2 * share * (1 - share) / num).sqrt()).clamp_min(3 / num)
+    assert float((best[:, None] - now > margin).double().mean()) < 1 / 1000
+    assert margin[0, 0].item() == pytest.approx(loss_margin(Fall(now[0, 0].item(), best[0].item(), num)), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "begins", "ends"), [(0.26, True, False), (0.33, False, False), (0.40, False, True)]
+)
+def test_a_fall_below_the_best_that_chance_does_not_explain_is_an_alert(
+    accuracy: float, begins: bool, ends: bool
+) -> None:
+    finding = robustness_lost(compared(), Fall(accuracy, 0.445, 500))
+    assert (finding.begins, finding.ends) == (begins, ends)
+    assert "fell from its best, 44.5%, to" in finding.text
+
+
+def test_a_catastrophe_is_told_once() -> None:
+    fall = Fall(0.02, 0.45, 500)
+    masked = compared(one_step=60, multi_step=2)
+    assert overfitting(masked, fall).begins
+    assert not robustness_lost(masked, fall).begins
+    assert robustness_lost(compared(one_step=3, multi_step=2), fall).begins
 
 
 def finding(*, begins: bool = False, ends: bool = False, name: str = "one-step-attack") -> Finding:

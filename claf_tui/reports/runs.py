@@ -19,7 +19,7 @@ from claf_tui.reports.evaluation import cells_of, evaluation_tables, new_table, 
 from claf_tui.reports.fitted_table import FittedTable
 from claf_tui.words import figures
 from claf_tui.words.attack_words import DOUBTED, NO_BALL, PIXEL, notices, radius
-from claf_tui.words.next_command import next_command
+from claf_tui.words.next_command import next_command, saved_text
 from claf_tui.words.safe_text import safe
 
 __all__ = [
@@ -47,6 +47,8 @@ def run_report(finished: RunFinished | None, directory: Path) -> list[Renderable
     if finished is not None:
         when = f"at step {figures.count(finished.step)}, {figures.duration(finished.elapsed)}"
         lines.append(Text(f"run {finished.status} {when}"))
+    if finished is not None and finished.status == "stopped":
+        lines.append(Text(saved_text(finished)))
     if finished is not None and finished.results:
         lines.append(results_table(finished.results))
         figures_shown = [asdict(figure) for result in finished.results for figure in result.robust]

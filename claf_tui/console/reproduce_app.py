@@ -147,9 +147,16 @@ class ReproductionApp(ConsoleApp):
         self.draw(self._moment)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Put the keys of this screen into the command palette."""
+        """Put those keys of the table into the command palette that do something now."""
         yield from super().get_system_commands(screen)
-        yield SystemCommand("Pause or go on", "the current run waits at its next step", self._home.action_toggle_pause)
-        yield SystemCommand("Probe now", "natural and robust accuracy on validation images", self._home.action_probe)
-        yield SystemCommand("Dashboard of the current run", "its curves, probes and log", self.action_run_board)
-        yield SystemCommand("Browse checkpoints", "steps, figures, tensors", self.action_checkpoints)
+        if screen not in (self._home, self._run_board):
+            return
+        if self.can_steer:
+            yield self.pause_command("the current run waits at its next step", self._home.action_toggle_pause)
+            yield SystemCommand(
+                "Probe now", "natural and robust accuracy on validation images", self._home.action_probe
+            )
+        if self.run_directory is not None:
+            yield SystemCommand("Browse checkpoints", "steps, figures, tensors", self.action_checkpoints)
+            if screen is self._home:
+                yield SystemCommand("Dashboard of the current run", "its curves, probes, log", self.action_run_board)

@@ -80,13 +80,17 @@ class TrainingApp(ConsoleApp):
         return unsaved_run(self.state)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Put the dashboard's keys into the command palette."""
+        """Put those keys of the dashboard into the command palette that do something now."""
         yield from super().get_system_commands(screen)
         board = self._dashboard
-        yield SystemCommand("Pause or go on", "the run waits at its next step", board.action_toggle_pause)
-        yield SystemCommand("Probe now", "natural and robust accuracy on validation images", board.action_probe)
-        yield SystemCommand("Checkpoint now", "save after this step", board.action_checkpoint)
-        yield SystemCommand("Edit live values", "learning rate and probe interval", board.action_edit)
-        yield SystemCommand("Stop", "finish the step, save and end the run", board.action_stop)
+        if screen is not board:
+            return
+        if self.can_steer:
+            yield self.pause_command("the run waits at its next step", board.action_toggle_pause)
+            yield SystemCommand("Probe now", "natural and robust accuracy on validation images", board.action_probe)
+            yield SystemCommand("Checkpoint now", "save after this step", board.action_checkpoint)
+            yield SystemCommand("Edit live values", "learning rate and probe interval", board.action_edit)
+            yield SystemCommand("Stop", "finish the step, save and end the run", board.action_stop)
         yield SystemCommand("Logarithmic loss axis", "switch it on or off", board.action_log_scale)
-        yield SystemCommand("Browse checkpoints", "steps, figures, tensors", self.action_checkpoints)
+        if self.run_directory is not None:
+            yield SystemCommand("Browse checkpoints", "steps, figures, tensors", self.action_checkpoints)

@@ -18,6 +18,7 @@ from claf_engine.runs.folder import IMPORTED, RunDirectory, create_run, open_run
 from claf_engine.runs.listing import (
     LATEST,
     CheckpointEntry,
+    Holder,
     RunSummary,
     Which,
     find_checkpoint,
@@ -35,6 +36,7 @@ __all__ = [
     "IMPORTED",
     "LATEST",
     "CheckpointEntry",
+    "Holder",
     "RunDirectory",
     "RunSummary",
     "Which",

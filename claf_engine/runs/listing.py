@@ -220,13 +220,26 @@ def is_live(path: Path) -> bool:
     return False
 
 
-def holder(path: Path) -> str:
-    """Who holds the run's lock, in words."""
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a run's lock, or held it last; None is what its folder does not tell."""
+
+    pid: int | None
+    host: str | None
+
+    def __str__(self) -> str:
+        return f"process {self.pid or '?'} on {self.host or 'an unknown machine'}"
+
+
+def holder(path: Path) -> Holder:
+    """Who holds the run's lock, or held it last."""
     try:
         record = read_object(path / "holder.json", STATUS_CAP)
     except ForeignFileError:
         record = {}
-    return f"process {record.get('pid', '?')} on {record.get('host', 'an unknown machine')}"
+    pid, host = record.get("pid"), record.get("host")
+    is_pid = isinstance(pid, int) and not isinstance(pid, bool) and pid > 0
+    return Holder(pid if is_pid else None, host if isinstance(host, str) and host else None)
 
 
 def _run_folders(root: Path) -> list[Path]:

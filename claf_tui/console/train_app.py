@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import TextIO
 
 from textual.app import SystemCommand
@@ -10,16 +9,16 @@ from textual.screen import Screen
 
 from claf_engine import events as ev
 from claf_engine.events.control import Control
-from claf_tui.console.base import ConsoleApp
 from claf_tui.console.bridge import Engine
+from claf_tui.console.run_console import RunConsole
 from claf_tui.screens.abandon_dialog import AbandonScreen, unsaved_run
 from claf_tui.screens.dashboard import Dashboard
-from claf_tui.state import RunState, reduce, status_word
+from claf_tui.state import reduce, status_word
 from claf_tui.state.moment import Moment
 from claf_tui.words import exit_codes
 
 
-class TrainingApp(ConsoleApp):
+class TrainingApp(RunConsole):
     """Shows a run and steers it; the run's own last event is the end, though the engine may still close its files."""
 
     LEAVE_TEXT = "The run is live. It finishes its step, saves a checkpoint, and the console closes."
@@ -28,7 +27,6 @@ class TrainingApp(ConsoleApp):
         self, engine: Engine, control: Control, *, read_only: bool = False, log_file: TextIO | None = None
     ) -> None:
         super().__init__(engine, control, read_only=read_only, log_file=log_file, is_series=False)
-        self.state = RunState()
         self._dashboard = Dashboard(control, read_only=read_only)
 
     @property
@@ -48,11 +46,6 @@ class TrainingApp(ConsoleApp):
     def word(self) -> str:
         """The status word of the run."""
         return status_word(self.state, None if self.read_only else self.control.status)
-
-    @property
-    def run_directory(self) -> Path | None:
-        """The run's folder, once it has told of it."""
-        return Path(self.state.run.directory) if self.state.run else None
 
     @property
     def has_ended(self) -> bool:

@@ -12,6 +12,7 @@ LIVE_HINTS: tuple[Hint, ...] = (
     ("1-4", "view", "screen.next_panel"),
     ("l", "log scale", "screen.log_scale"),
     ("q", "quit", "app.quit"),
+    ("i", "settings", "app.settings"),
     ("?", "help", "app.help"),
 )
 STEERING_KEYS = {"space", "p", "c", "e", "s"}

@@ -32,6 +32,7 @@ KEYS: KeyTopics = (
             ("a", "acknowledge an alert; the log keeps it"),
             ("page up/down", "scroll the log"),
             ("b", "checkpoint browser"),
+            ("i", "settings that differ from the preset, and how busy the machine is"),
         ),
     ),
     (
@@ -188,6 +189,7 @@ REPRODUCTION_KEYS: KeyTopics = (
             ("tab", "bar chart, and back, where not everything fits"),
             ("up, down", "scroll the table"),
             ("b", "checkpoints of the current run"),
+            ("i", "settings of the current run, and how busy the machine is"),
             ("a", "take an alert away"),
             ("ctrl+p", "all commands, themes, screenshot"),
             ("?", "this page"),

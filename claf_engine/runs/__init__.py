@@ -19,6 +19,7 @@ from claf_engine.runs.folder import IMPORTED, RunDirectory, create_run, open_run
 from claf_engine.runs.listing import (
     LATEST,
     CheckpointEntry,
+    Holder,
     RunSummary,
     Which,
     find_checkpoint,
@@ -36,6 +37,7 @@ __all__ = [
     "IMPORTED",
     "LATEST",
     "CheckpointEntry",
+    "Holder",
     "RunDirectory",
     "RunSummary",
     "Which",

@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,7 +33,8 @@ class CheckpointEntry:
 class RunSummary:
     """One line of the list of runs; `status` is "interrupted" when the process died without saying how it ended.
 
-    `notice` says what of its status could not be read, and so is not in `record`; empty where all could.
+    `notice` says what of its status could not be read, and so is not in `record`; empty where all could. `begun` is
+    when it was, in seconds since the epoch; 0 where nothing tells.
     """
 
     name: str
@@ -41,6 +42,7 @@ class RunSummary:
     status: str
     record: dict[str, Any]
     notice: str = ""
+    begun: float = 0.0
 
 
 def runs_root() -> Path:
@@ -74,12 +76,12 @@ def run_names(root: Path) -> list[str]:
     Raises:
         RunError: the folder cannot be looked into.
     """
-    return [run.name for run in newest_first(_run_folders(root), _status_of)]
+    return [run.path.name for run in newest_first(_run_folders(root), _status_of)]
 
 
 def _newest(runs: list[Path]) -> Path:
     """Of several folders the run that was begun last (see `order`)."""
-    return newest_first(runs, _status_of)[0]
+    return newest_first(runs, _status_of)[0].path
 
 
 def _status_of(run: Path) -> dict[str, Any]:
@@ -184,7 +186,8 @@ def list_runs(root: Path, num_newest: int | None = None) -> list[RunSummary]:
     Raises:
         RunError: the folder cannot be looked into.
     """
-    return [summarise(path) for path in newest_first(_run_folders(root), _status_of)[:num_newest]]
+    newest = newest_first(_run_folders(root), _status_of)[:num_newest]
+    return [replace(summarise(run.path), begun=run.begun) for run in newest]
 
 
 def summarise(path: Path) -> RunSummary:
@@ -217,13 +220,26 @@ def is_live(path: Path) -> bool:
     return False
 
 
-def holder(path: Path) -> str:
-    """Who holds the run's lock, in words."""
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a run's lock, or held it last; None is what its folder does not tell."""
+
+    pid: int | None
+    host: str | None
+
+    def __str__(self) -> str:
+        return f"process {self.pid or '?'} on {self.host or 'an unknown machine'}"
+
+
+def holder(path: Path) -> Holder:
+    """Who holds the run's lock, or held it last."""
     try:
         record = read_object(path / "holder.json", STATUS_CAP)
     except ForeignFileError:
         record = {}
-    return f"process {record.get('pid', '?')} on {record.get('host', 'an unknown machine')}"
+    pid, host = record.get("pid"), record.get("host")
+    is_pid = isinstance(pid, int) and not isinstance(pid, bool) and pid > 0
+    return Holder(pid if is_pid else None, host if isinstance(host, str) and host else None)
 
 
 def _run_folders(root: Path) -> list[Path]:

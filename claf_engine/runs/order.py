@@ -34,7 +34,14 @@ class Age(NamedTuple):
     name: str
 
 
-def newest_first(runs: Iterable[Path], status_of: Callable[[Path], Mapping[str, Any]]) -> list[Path]:
+class Dated(NamedTuple):
+    """The folder of a run, and when it was begun, in seconds since the epoch; 0 where nothing tells."""
+
+    path: Path
+    begun: float
+
+
+def newest_first(runs: Iterable[Path], status_of: Callable[[Path], Mapping[str, Any]]) -> list[Dated]:
     """Sort the folders of runs; one that does not say when it was begun counts from its configuration's change.
 
     Args:
@@ -46,7 +53,7 @@ def newest_first(runs: Iterable[Path], status_of: Callable[[Path], Mapping[str, 
     for run, age in ages.items():
         if num_begun[age.begun] > 1:
             ages[run] = age._replace(heard=_moment(status_of(run).get("heartbeat")))
-    return sorted(ages, key=lambda run: ages[run], reverse=True)
+    return [Dated(run, ages[run].begun) for run in sorted(ages, key=lambda run: ages[run], reverse=True)]
 
 
 def _age_of(run: Path) -> Age:

@@ -3,11 +3,13 @@
 import os
 from pathlib import Path
 
+from claf_engine.events import RunFinished
 from claf_engine.events.control import Control
 from claf_tui.commands import options
-from claf_tui.reports import printers
+from claf_tui.reports import output, printers
 from claf_tui.runners.ui_mode import choose_ui
 from claf_tui.words import exit_codes
+from claf_tui.words.next_command import saved_text
 
 
 def watch(run: options.Run = "latest") -> int:
@@ -27,4 +29,6 @@ def watch(run: options.Run = "latest") -> int:
     show = printers.PlainPrinter()
     for event in follower(Control()):
         show(event)
+        if isinstance(event, RunFinished) and event.status == "stopped":
+            output.note(saved_text(event))
     return exit_codes.OK

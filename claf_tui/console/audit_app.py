@@ -82,8 +82,12 @@ class AuditApp(ConsoleApp):
             self.push_screen(CardScreen(self.scene.card))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Put the keys of this screen into the command palette."""
+        """Put those keys of the list into the command palette that do something now."""
         yield from super().get_system_commands(screen)
-        yield SystemCommand("Pause or go on", "the audit waits at its next step", self._home.action_toggle_pause)
+        if screen is not self._home:
+            return
+        if self.can_steer:
+            yield self.pause_command("the audit waits at its next step", self._home.action_toggle_pause)
         yield SystemCommand("Next alarm", "the next diagnostic that does not pass", self._home.action_next_alarm)
-        yield SystemCommand("Robustness card", "all figures on one page", self.action_card)
+        if self.scene.card is not None:
+            yield SystemCommand("Robustness card", "all figures on one page", self.action_card)

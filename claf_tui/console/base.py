@@ -4,11 +4,11 @@ import gc
 import signal
 import sys
 import time
-from pathlib import Path
+from collections.abc import Callable
 from typing import ClassVar, TextIO
 
 from textual import on
-from textual.app import App
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.events import Print
 from textual.screen import Screen
@@ -17,12 +17,11 @@ from claf_engine import events as ev
 from claf_engine.events.control import Control
 from claf_tui.console.bridge import Engine, EngineThread, describe
 from claf_tui.console.driver import ConsoleDriver, KeyboardLost
+from claf_tui.console.palette import PaletteApp
 from claf_tui.console.theme import THEME
 from claf_tui.console.toasts import toast_of
 from claf_tui.screens.abandon_dialog import ABANDON, AbandonScreen
-from claf_tui.screens.checkpoints.actions import ResumeRequest
 from claf_tui.screens.confirm_dialog import CANCEL, Answer, ConfirmScreen
-from claf_tui.screens.help import HelpScreen
 from claf_tui.state.moment import Moment
 from claf_tui.words import exit_codes
 
@@ -42,7 +41,7 @@ def set_loaded_aside() -> None:
     gc.freeze()
 
 
-class ConsoleApp(App[ResumeRequest]):
+class ConsoleApp(PaletteApp):
     """Plays an engine, is left with the right exit code, and leaves to its subclasses what is shown.
 
     Args:
@@ -117,11 +116,6 @@ class ConsoleApp(App[ResumeRequest]):
         raise NotImplementedError
 
     @property
-    def run_directory(self) -> Path | None:
-        """The folder of the run that events told of last, if any."""
-        return None
-
-    @property
     def has_ended(self) -> bool:
         """Whether nothing more will come: the engine has left, and all that it sent was taken."""
         return self.thread.has_left
@@ -161,9 +155,21 @@ class ConsoleApp(App[ResumeRequest]):
         """Whether the engine has something to save that it has not saved yet, for all that is known."""
         return not self.read_only and self.thread.is_alive and self.thread.has_begun
 
-    def help_screen(self) -> HelpScreen:
-        """Make the help page."""
-        return HelpScreen()
+    @property
+    def can_steer(self) -> bool:
+        """Whether this console can still change what the work does."""
+        return not self.read_only and not self.has_ended and not self.control.stop_requested
+
+    def pause_command(self, text: str, toggle: Callable[[], None]) -> SystemCommand:
+        """Offer to pause, or to go on while that is what a person may want.
+
+        Args:
+            text: what it means to pause.
+            toggle: does either.
+        """
+        if self.control.status in {"paused", "pausing"}:
+            return SystemCommand("Go on", "end the pause", toggle)
+        return SystemCommand("Pause", text, toggle)
 
     def on_mount(self) -> None:
         """Start the engine and begin to poll it."""
@@ -230,11 +236,6 @@ class ConsoleApp(App[ResumeRequest]):
             self._ask_to_abandon()
         else:
             await self.action_quit()
-
-    def action_help(self) -> None:
-        """Show the help page."""
-        if not isinstance(self.screen, HelpScreen):
-            self.push_screen(self.help_screen())
 
     def action_checkpoints(self) -> None:
         """Show the checkpoints of the run."""

@@ -4,17 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
-from textual.app import App
 from textual.binding import Binding, BindingType
 
+from claf_tui.console.palette import PaletteApp
 from claf_tui.console.theme import THEME
-from claf_tui.screens.checkpoints.actions import ListEntries, ResumeRequest, list_entries
+from claf_tui.screens.checkpoints.actions import ListEntries, list_entries
 from claf_tui.screens.checkpoints.browser import CheckpointBrowser
 from claf_tui.screens.checkpoints.measuring import OWN_COMMANDS, Commands
-from claf_tui.screens.help import HelpScreen
 
 
-class BrowserApp(App[ResumeRequest]):
+class BrowserApp(PaletteApp):
     """Browses the checkpoints of one run; ends with a `ResumeRequest` when the person asked to resume.
 
     Args:
@@ -41,15 +40,16 @@ class BrowserApp(App[ResumeRequest]):
         commands: Commands = OWN_COMMANDS,
     ) -> None:
         super().__init__()
+        self._directory = directory
         self._browser = CheckpointBrowser(directory, is_live=is_live, entries=entries, commands=commands)
+
+    @property
+    def run_directory(self) -> Path | None:
+        """The folder of the run that is browsed."""
+        return self._directory
 
     def on_mount(self) -> None:
         """Open the browser."""
         self.register_theme(THEME)
         self.theme = THEME.name
         self.push_screen(self._browser)
-
-    def action_help(self) -> None:
-        """Show the help page."""
-        if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen())

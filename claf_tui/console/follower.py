@@ -10,12 +10,12 @@ from typing import Any
 
 from claf_engine import events as ev
 from claf_engine.events.control import Control
-from claf_engine.runs import is_live, summarise
+from claf_engine.runs import is_live, list_checkpoints, summarise
 from claf_engine.runs.foreign import open_foreign
 from claf_engine.runs.journal import EVENTS, METRICS
 from claf_engine.runs.lines import PIECE, LineSplitter
 from claf_engine.runs.streaming import Passage, Thinner
-from claf_engine.terms.errors import ForeignFileError
+from claf_engine.terms.errors import ForeignFileError, RunError
 
 POLL_SECONDS = 0.5
 SILENCE_SECONDS = 10.0
@@ -80,8 +80,15 @@ class Follower:
 
     def _interrupted(self) -> ev.RunFinished:
         step, elapsed = (self._progress.step, self._progress.elapsed) if self._progress else (0, 0.0)
-        reason = "its process ended without saying why; resume the run to go on from its last checkpoint"
-        return ev.RunFinished("stopped", step, elapsed, reason=reason)
+        reason = "its process ended without saying why"
+        try:
+            checkpoints = list_checkpoints(self._directory)
+        except RunError as error:
+            return ev.RunFinished("stopped", step, elapsed, reason=f"{reason}; {error}")
+        newest = next((str(entry.path) for entry in checkpoints if entry.info is not None), None)
+        if checkpoints and newest is None:
+            reason += f"; no checkpoint of it can be read: {checkpoints[0].error}"
+        return ev.RunFinished("stopped", step, elapsed, reason=reason, checkpoint=newest)
 
 
 class Tail:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import ClassVar, TextIO
 
 from textual.app import SystemCommand
@@ -10,14 +9,14 @@ from textual.screen import Screen
 
 from claf_engine import events as ev
 from claf_engine.events.control import Control
-from claf_tui.console.base import ConsoleApp
 from claf_tui.console.bridge import Engine
 from claf_tui.console.launch import typed_command
+from claf_tui.console.run_console import RunConsole
 from claf_tui.screens.abandon_dialog import AbandonScreen, unsaved_run
 from claf_tui.screens.help import HelpScreen, ReproductionHelp
 from claf_tui.screens.reproduction import ReproductionScreen
 from claf_tui.screens.run_board import RunBoard
-from claf_tui.state import RunState, reduce, status_word
+from claf_tui.state import reduce, status_word
 from claf_tui.state.moment import Moment
 from claf_tui.state.reproduction import (
     END_WORDS,
@@ -32,7 +31,7 @@ from claf_tui.state.reproduction import (
 from claf_tui.words import exit_codes
 
 
-class ReproductionApp(ConsoleApp):
+class ReproductionApp(RunConsole):
     """Shows the reproduction of a table and steers it; the end of the engine is the end of it, not that of a run."""
 
     CSS_PATH: ClassVar[list[str]] = ["console.tcss", "reproduce.tcss"]  # type: ignore[assignment]
@@ -45,7 +44,6 @@ class ReproductionApp(ConsoleApp):
         self, engine: Engine, control: Control, *, read_only: bool = False, log_file: TextIO | None = None
     ) -> None:
         super().__init__(engine, control, read_only=read_only, log_file=log_file)
-        self.state = RunState()
         self._home = ReproductionScreen(control)
         self._run_board = RunBoard(control)
         self._aside: ev.Progressed | None = None
@@ -58,11 +56,6 @@ class ReproductionApp(ConsoleApp):
     def home(self) -> Screen[None]:
         """The table."""
         return self._home
-
-    @property
-    def run_directory(self) -> Path | None:
-        """The folder of the run that events last told of."""
-        return Path(self.state.run.directory) if self.state.run else None
 
     @property
     def word(self) -> str:
@@ -147,9 +140,16 @@ class ReproductionApp(ConsoleApp):
         self.draw(self._moment)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Put the keys of this screen into the command palette."""
+        """Put those keys of the table into the command palette that do something now."""
         yield from super().get_system_commands(screen)
-        yield SystemCommand("Pause or go on", "the current run waits at its next step", self._home.action_toggle_pause)
-        yield SystemCommand("Probe now", "natural and robust accuracy on validation images", self._home.action_probe)
-        yield SystemCommand("Dashboard of the current run", "its curves, probes and log", self.action_run_board)
-        yield SystemCommand("Browse checkpoints", "steps, figures, tensors", self.action_checkpoints)
+        if screen not in (self._home, self._run_board):
+            return
+        if self.can_steer:
+            yield self.pause_command("the current run waits at its next step", self._home.action_toggle_pause)
+            yield SystemCommand(
+                "Probe now", "natural and robust accuracy on validation images", self._home.action_probe
+            )
+        if self.run_directory is not None:
+            yield SystemCommand("Browse checkpoints", "steps, figures, tensors", self.action_checkpoints)
+            if screen is self._home:
+                yield SystemCommand("Dashboard of the current run", "its curves, probes, log", self.action_run_board)

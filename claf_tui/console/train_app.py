@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import TextIO
 
 from textual.app import SystemCommand
@@ -10,16 +9,16 @@ from textual.screen import Screen
 
 from claf_engine import events as ev
 from claf_engine.events.control import Control
-from claf_tui.console.base import ConsoleApp
 from claf_tui.console.bridge import Engine
+from claf_tui.console.run_console import RunConsole
 from claf_tui.screens.abandon_dialog import AbandonScreen, unsaved_run
 from claf_tui.screens.dashboard import Dashboard
-from claf_tui.state import RunState, reduce, status_word
+from claf_tui.state import reduce, status_word
 from claf_tui.state.moment import Moment
 from claf_tui.words import exit_codes
 
 
-class TrainingApp(ConsoleApp):
+class TrainingApp(RunConsole):
     """Shows a run and steers it; the run's own last event is the end, though the engine may still close its files."""
 
     LEAVE_TEXT = "The run is live. It finishes its step, saves a checkpoint, and the console closes."
@@ -28,7 +27,6 @@ class TrainingApp(ConsoleApp):
         self, engine: Engine, control: Control, *, read_only: bool = False, log_file: TextIO | None = None
     ) -> None:
         super().__init__(engine, control, read_only=read_only, log_file=log_file, is_series=False)
-        self.state = RunState()
         self._dashboard = Dashboard(control, read_only=read_only)
 
     @property
@@ -48,11 +46,6 @@ class TrainingApp(ConsoleApp):
     def word(self) -> str:
         """The status word of the run."""
         return status_word(self.state, None if self.read_only else self.control.status)
-
-    @property
-    def run_directory(self) -> Path | None:
-        """The run's folder, once it has told of it."""
-        return Path(self.state.run.directory) if self.state.run else None
 
     @property
     def has_ended(self) -> bool:
@@ -80,14 +73,19 @@ class TrainingApp(ConsoleApp):
         return unsaved_run(self.state)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Put the dashboard's keys into the command palette."""
+        """Put those keys of the dashboard into the command palette that do something now."""
         yield from super().get_system_commands(screen)
         board = self._dashboard
-        yield SystemCommand("Pause or go on", "the run waits at its next step", board.action_toggle_pause)
-        yield SystemCommand("Probe now", "natural and robust accuracy on validation images", board.action_probe)
-        yield SystemCommand("Checkpoint now", "save after this step", board.action_checkpoint)
-        yield SystemCommand("Edit live values", "learning rate and probe interval", board.action_edit)
-        yield SystemCommand("Stop", "finish the step, save and end the run", board.action_stop)
-        yield SystemCommand("Logarithmic loss axis", "switch it on or off", board.action_log_scale)
+        if screen is not board:
+            return
+        if self.can_steer:
+            yield self.pause_command("the run waits at its next step", board.action_toggle_pause)
+            yield SystemCommand("Probe now", "natural and robust accuracy on validation images", board.action_probe)
+            yield SystemCommand("Checkpoint now", "save after this step", board.action_checkpoint)
+            yield SystemCommand("Edit live values", "learning rate and probe interval", board.action_edit)
+            yield SystemCommand("Stop", "finish the step, save and end the run", board.action_stop)
+        yield SystemCommand("Logarithmic value axis", "switch it on or off", board.action_log_scale)
+        yield SystemCommand("Compare with other runs", "their curves over this run's", board.action_compare)
         yield SystemCommand("Adversarial examples", "the same images at every probe, attacked", board.action_examples)
-        yield SystemCommand("Browse checkpoints", "steps, figures, tensors", self.action_checkpoints)
+        if self.run_directory is not None:
+            yield SystemCommand("Browse checkpoints", "steps, figures, tensors", self.action_checkpoints)

@@ -1,5 +1,6 @@
-"""A table that fits its terminal: where that is narrow, the least important columns are left out whole, and named."""
+"""A table that fits its terminal: where that is narrow, texts fold between words and columns are left out, named."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +14,26 @@ from rich.text import Text
 
 GAP = 2
 """Cells between two columns, and of both edges together."""
+WORD = re.compile(r" +|[^ -]+-*|-+")
+"""What a text is folded between: spaces, words, and the parts of a word up to a hyphen."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """How a column folds.
+
+    Attributes:
+        least: cells that it is never narrower than.
+        whole: cells up to which it stays whole while other columns can still be left out instead.
+    """
+
+    least: int
+    whole: int = 0
+
+    @property
+    def wanted(self) -> int:
+        """Cells below which it only folds where nothing else helps."""
+        return max(self.least, self.whole)
 
 
 @dataclass(frozen=True)
@@ -23,39 +44,50 @@ class FittedTable:
         headings: one for each column.
         rows: texts, a tuple for each row.
         optional: headings of the columns that may go, the first to go first.
-        wrapped: headings of the columns that may wrap, with the least width of each; no other does.
+        folds: headings of the columns whose texts may fold, the first to fold first; no other does.
         captions: lines below the table.
     """
 
     headings: tuple[str, ...]
     rows: Sequence[tuple[Text, ...]]
     optional: tuple[str, ...] = ()
-    wrapped: Mapping[str, int] = field(default_factory=dict)
+    folds: Mapping[str, Fold] = field(default_factory=dict)
     captions: tuple[Text, ...] = ()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw as many columns as fit."""
-        left_out: tuple[str, ...] = ()
-        for number in range(len(self.optional) + 1):
-            left_out = self.optional[:number]
-            if self.least_width(left_out) <= options.max_width:
-                break
+        attempts = [self.optional[:number] for number in range(len(self.optional) + 1)]
+        fitting = (left_out for left_out in attempts if self.least_width(left_out) <= options.max_width)
+        left_out = next(fitting, self.optional)
         kept = [column for column, heading in enumerate(self.headings) if heading not in left_out]
-        is_loose = sum(self._rooms[column] + GAP for column in kept) <= options.max_width
-        yield from self._lines(kept, console) if is_loose else (self._table(kept),)
+        rooms = self._folded_rooms(kept, options.max_width)
+        is_loose = rooms == {column: self._rooms[column] for column in kept}
+        yield from self._lines(kept, console) if is_loose else (self._table(rooms),)
         if left_out:
             names = ", ".join(heading for heading in self.headings if heading in left_out)
             yield Text(f"a wider terminal also shows: {names}", style="dim")
         yield from self.captions
 
     def least_width(self, left_out: Sequence[str]) -> int:
-        """Cells that the table needs without some of its columns."""
-        rooms = [self._least(heading) for heading in self.headings if heading not in left_out]
+        """Cells that the table wants without some of its columns, with the others folded as far as they should."""
+        rooms = [
+            min(room, fold.wanted) if (fold := self.folds.get(heading)) else room
+            for heading, room in zip(self.headings, self._rooms, strict=True)
+            if heading not in left_out
+        ]
         return sum(rooms) + GAP * len(rooms)
 
-    def _least(self, heading: str) -> int:
-        room = self._rooms[self.headings.index(heading)]
-        return min(room, self.wrapped.get(heading, room))
+    def _folded_rooms(self, kept: Sequence[int], width: int) -> dict[int, int]:
+        """Cells of each column, so that all fit into a width where folding alone can do that."""
+        rooms = {column: self._rooms[column] for column in kept}
+        excess = sum(rooms.values()) + GAP * len(rooms) - width
+        wanted = [(heading, fold.wanted) for heading, fold in self.folds.items()]
+        for heading, least in (*wanted, *((heading, fold.least) for heading, fold in self.folds.items())):
+            column = self.headings.index(heading)
+            if column in rooms and (given := min(excess, rooms[column] - least)) > 0:
+                rooms[column] -= given
+                excess -= given
+        return rooms
 
     @cached_property
     def _rooms(self) -> list[int]:
@@ -95,15 +127,33 @@ class FittedTable:
             yield Segment(f"{plain}\n")
         yield Segment(f"{'':{width + GAP}}\n")
 
-    def _table(self, kept: Sequence[int]) -> Table:
+    def _table(self, rooms: Mapping[int, int]) -> Table:
         table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-        for column in kept:
+        for column, room in rooms.items():
             heading = self.headings[column]
-            no_wrap = heading not in self.wrapped
-            table.add_column(heading, overflow="fold", no_wrap=no_wrap, min_width=self._least(heading))
+            table.add_column(heading, overflow="fold", no_wrap=heading not in self.folds, min_width=room)
         for row in self.rows:
-            table.add_row(*(row[column] for column in kept))
+            table.add_row(*(folded(row[column], room) for column, room in rooms.items()))
         return table
+
+
+def folded(text: Text, width: int) -> Text:
+    """Break a text into lines of at most `width` cells: after a comma where that helps, else at a space or a hyphen.
+
+    Only a part between two hyphens that is wider than a line is left as it is.
+    """
+    breaks, start, end = [], 0, 0
+    places = [match.end() for match in WORD.finditer(text.plain)]
+    for place in places:
+        while end > start and cell_len(text.plain[start:place].rstrip()) > width:
+            commas = [at for at in places if start < at <= end and text.plain[:at].rstrip().endswith(",")]
+            start = commas[-1] if commas else end
+            breaks.append(start)
+        end = place
+    lines = text.divide(breaks)
+    for line in lines:
+        line.rstrip()
+    return Text("\n").join(lines)
 
 
 def _cell(cell: Text, room: int, console: Console) -> tuple[Segment, ...]:

@@ -1,6 +1,7 @@
 """Runs and checkpoints as tables and lines, built from plain values; pure, `output` prints them."""
 
 import shlex
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
@@ -16,10 +17,10 @@ from claf_engine.runs import RunSummary, runs_root
 from claf_engine.runs.header import CheckpointInfo
 from claf_tui.reports.audit import standing_text
 from claf_tui.reports.evaluation import cells_of, evaluation_tables, new_table, no_ball_sentences, radius_of
-from claf_tui.reports.fitted_table import FittedTable
+from claf_tui.reports.fitted_table import FittedTable, Fold
 from claf_tui.words import figures
 from claf_tui.words.attack_words import DOUBTED, NO_BALL, PIXEL, notices, radius
-from claf_tui.words.next_command import next_command
+from claf_tui.words.next_command import next_command, saved_text
 from claf_tui.words.safe_text import safe
 
 __all__ = [
@@ -35,9 +36,10 @@ __all__ = [
 STAR = "★"
 UNAUDITED = "unaudited"
 NO_STANDINGS: Mapping[str, str] = {}
-RUN_HEADINGS = ("name", "status", "method", "data", "phase", "epoch", "natural", "robust", "measured on")
-ROOMS = (100, 12, 10, 24, 26, 6)
-"""The longest text of each of the first headings, which others may have written; `--json` has all of it."""
+RUN_HEADINGS = ("name", "status", "begun", "method", "data", "phase", "epoch", "natural", "robust", "measured on")
+RUN_FOLDS = {"robust": Fold(16), "measured on": Fold(11), "name": Fold(16, whole=32)}
+ROOMS = (100, 12, 10, 24, 36, 6)
+"""The longest name, status, method, data, phase and epoch, which others may have written; `--json` has all of it."""
 STATUS_STYLES = {"finished": "green", "running": "cyan", "failed": "red", "diverged": "red", "interrupted": "yellow"}
 
 
@@ -47,6 +49,8 @@ def run_report(finished: RunFinished | None, directory: Path) -> list[Renderable
     if finished is not None:
         when = f"at step {figures.count(finished.step)}, {figures.duration(finished.elapsed)}"
         lines.append(Text(f"run {finished.status} {when}"))
+    if finished is not None and finished.status == "stopped":
+        lines.append(Text(saved_text(finished)))
     if finished is not None and finished.results:
         lines.append(results_table(finished.results))
         figures_shown = [asdict(figure) for result in finished.results for figure in result.robust]
@@ -82,29 +86,33 @@ def results_table(results: Sequence[TestResult]) -> Table:
     return table
 
 
-def runs_table(runs: Iterable[RunSummary], standings: Mapping[str, str] = NO_STANDINGS) -> FittedTable:
+def runs_table(
+    runs: Iterable[RunSummary], standings: Mapping[str, str] = NO_STANDINGS, now: float | None = None
+) -> FittedTable:
     """One line per run, newest first.
 
     Args:
         runs: the runs.
         standings: what a run's figures rest on, by its name; without a word for it they are unaudited.
+        now: seconds since the epoch; None is this moment.
     """
+    now = time.time() if now is None else now
     rows = []
     for run in runs:
         keys = ("method", "data", "phase_title", "epoch")
         cells = (run.name, run.status, *(run.record.get(key, "") for key in keys))
-        shortened = [safe(cell, room) for cell, room in zip(cells, ROOMS, strict=True)]
+        name, status, *rest = [safe(cell, room) for cell, room in zip(cells, ROOMS, strict=True)]
         *accuracies, images = _figures_of(run.record)
-        row = [_text(cell) for cell in (*shortened, *accuracies)]
-        row[1] = _text(shortened[1], STATUS_STYLES.get(run.status, ""))
+        row = [_text(cell) for cell in (name, status, figures.age(run.begun, now), *rest, *accuracies)]
+        row[1] = _text(status, STATUS_STYLES.get(run.status, ""))
         rows.append((*row, _measured_on(images, standings.get(run.name, UNAUDITED))))
     has_ball = all(NO_BALL not in row[RUN_HEADINGS.index("robust")] for row in rows)
     caption = Text(f"{NO_BALL} marks what is not accuracy in an epsilon-ball", style="yellow")
     return FittedTable(
         RUN_HEADINGS,
         rows,
-        optional=("epoch", "phase", "data", "method", "status"),
-        wrapped={"name": 18, "robust": 16, "measured on": 11},
+        optional=("epoch", "phase", "data", "method", "begun", "status"),
+        folds=RUN_FOLDS,
         captions=() if has_ball else (caption,),
     )
 

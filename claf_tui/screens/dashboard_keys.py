@@ -18,6 +18,7 @@ LIVE_HINTS: tuple[Hint, ...] = (
     ("+-", "smooth", "screen.smooth"),
     ("l", "log", "screen.log_scale"),
     ("q", "quit", "app.quit"),
+    ("i", "settings", "app.settings"),
     ("?", "help", "app.help"),
 )
 STEERING_KEYS = {"space", "p", "c", "e", "s"}

@@ -11,8 +11,7 @@ from claf_tui.state import RunState
 from claf_tui.state.standings import UNAUDITED, cards_changed, standing_of_results
 from claf_tui.widgets.tables import caveat_lines, results_table
 from claf_tui.widgets.verdicts import DIM, GLYPHS, glyph
-from claf_tui.words import figures
-from claf_tui.words.next_command import next_command
+from claf_tui.words.next_command import next_command, saved_text
 from claf_tui.words.safe_text import safe
 
 LATEST = "latest"
@@ -80,7 +79,7 @@ def outcome_lines(state: RunState, width: int, run: str = LATEST, standing: str 
         lines += caveat_lines([item for result in finished.results for item in result.robust], width)
         lines += results_table(finished.results, width)
     if finished.status == "stopped":
-        lines.append(_plain(f" saved at step {figures.count(finished.step)}; the run can go on from there", width))
+        lines.append(_plain(f" {saved_text(finished)}", width))
     command = next_command(finished, run, state.run.directory if state.run is not None else "")
     return [*lines, *next_lines(command, width)]
 

@@ -49,6 +49,23 @@ def end_time(remaining: float | None, now: float, zone: tzinfo | None = None) ->
     return f"ends {end.day} {end:%b %H:%M}" if end.year == today.year else f"ends {end.day} {end:%b %Y}"
 
 
+def age(begun: float, now: float) -> str:
+    """Write how long ago something began: "just now", "5 min ago", "2 h ago", "3 d ago"; unknown is a dash.
+
+    Args:
+        begun: seconds since the epoch; 0 where that is not known.
+        now: likewise.
+    """
+    if not begun or not math.isfinite(begun):
+        return UNKNOWN
+    seconds = int(now - begun)
+    if seconds < 60:
+        return "just now"
+    if seconds < 3600:
+        return f"{seconds // 60} min ago"
+    return f"{seconds // 3600} h ago" if seconds < 2 * 86400 else f"{seconds // 86400:,} d ago"
+
+
 def time_left(remaining: float | None, now: float) -> str:
     """Write what is left as "~12:30 left"; where that is an hour or more, the time of day when it ends."""
     if remaining is None or not math.isfinite(remaining):

@@ -1,10 +1,11 @@
-"""The command that a person most likely wants after a run, ready to be pasted."""
+"""What a run that broke off has saved, and the command that a person most likely wants next, ready to be pasted."""
 
 import shlex
 from pathlib import Path
 
 from claf_engine.events import RunFinished
 from claf_engine.runs.header import step_in_name
+from claf_tui.words import figures
 from claf_tui.words.plugin_options import plugin_options
 from claf_tui.words.safe_text import safe
 
@@ -22,10 +23,22 @@ def next_command(finished: RunFinished | None, run: str, folder: str | Path) -> 
         case "finished":
             return f"claf-tui eval {run} --eps 16/255{plugins}"
         case "stopped":
-            return f"claf-tui train --resume {run}{plugins}"
+            restart = "" if finished is not None and finished.checkpoint else " --restart"
+            return f"claf-tui train --resume {run}{restart}{plugins}"
         case "diverged":
             return f"claf-tui train {_way_back(finished, run, folder)}{plugins}"
     return "claf-tui runs"
+
+
+def saved_text(finished: RunFinished) -> str:
+    """Where a run that was stopped can go on from: its newest checkpoint, which may be older than its last step."""
+    if not finished.checkpoint:
+        return "nothing was saved that can be read; the run can only begin anew"
+    step = step_in_name(finished.checkpoint)
+    place = f"at step {figures.count(step)}" if step is not None else f"in {safe(Path(finished.checkpoint).name, 60)}"
+    lost = finished.step - step if step is not None else 0
+    later = f", {figures.count(lost)} {'step' if lost == 1 else 'steps'} before the end" if lost > 0 else ""
+    return f"saved {place}{later}; the run can go on from there"
 
 
 def _way_back(finished: RunFinished | None, run: str, folder: str | Path) -> str:

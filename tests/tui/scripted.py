@@ -111,7 +111,8 @@ class Script:
                 if control.stop_requested:
                     yield ev.ControlChanged(self.step, "stopping")
                     yield from self._save(index, ("last", "requested"))
-                    yield ev.RunFinished("stopped", self.step, self.elapsed, checkpoint="last")
+                    saved = self.directory / "checkpoints" / f"step-{self.step:09d}.safetensors"
+                    yield ev.RunFinished("stopped", self.step, self.elapsed, checkpoint=str(saved))
                     return
                 done += 1
         yield self._finished()

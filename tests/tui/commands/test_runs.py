@@ -36,7 +36,20 @@ def test_a_finished_run_shows_its_selected_test_result(root: Path, capsys: Shown
     run_folder(root, "1-a", status="finished", method="claf", data="shapes", results=[other, RESULT])
     assert cli.run(["runs"]) == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if "1-a" in line)
-    assert line.split() == ["1-a", "finished", "claf", "shapes", "93.0%", "61.0%", "at", "8/255", "test,", "unaudited"]
+    assert line.split() == [
+        "1-a",
+        "finished",
+        "just",
+        "now",
+        "claf",
+        "shapes",
+        "93.0%",
+        "61.0%",
+        "at",
+        "8/255",
+        "test,",
+        "unaudited",
+    ]
 
 
 def test_a_run_on_its_way_shows_phase_epoch_and_validation_figures(root: Path, capsys: Shown) -> None:
@@ -47,6 +60,8 @@ def test_a_run_on_its_way_shows_phase_epoch_and_validation_figures(root: Path, c
     assert line.split() == [
         "1-a",
         "interrupted",
+        "just",
+        "now",
         "2",
         "·",
         "adversarial",

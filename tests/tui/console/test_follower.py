@@ -116,14 +116,58 @@ def test_a_status_without_progress_is_none() -> None:
     assert followed_run.progress_of({"status": "running", "step": 3}) is None
 
 
-def test_a_run_whose_process_died_ends_with_how_to_go_on(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def killed(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> RunDirectory:
+    """A run whose process died after step 120."""
     monkeypatch.setattr(followed_run, "SILENCE_SECONDS", 0.0)
+    write(run.path, run_started(run.path))
     run.write_status({"status": "running", **asdict(PROGRESS)})
     run.close()
+    return run
+
+
+def end_of(run: RunDirectory) -> ev.RunFinished:
     *_, last = followed(run.path)
     assert isinstance(last, ev.RunFinished)
-    assert (last.status, last.step) == ("stopped", PROGRESS.step)
-    assert "resume the run" in last.reason
+    return last
+
+
+def test_a_run_whose_process_died_has_come_as_far_as_it_told(killed: RunDirectory) -> None:
+    last = end_of(killed)
+    assert (last.status, last.step, last.reason) == ("stopped", 120, "its process ended without saying why")
+
+
+def test_a_killed_run_is_saved_where_its_newest_whole_checkpoint_is(killed: RunDirectory) -> None:
+    older = write_checkpoint(killed.path, 8)
+    write_checkpoint(killed.path, 12).write_bytes(b"cut")
+    assert end_of(killed).checkpoint == str(older)
+
+
+def test_a_killed_run_without_a_checkpoint_has_saved_nothing(killed: RunDirectory) -> None:
+    assert end_of(killed).checkpoint is None
+
+
+def test_a_killed_run_whose_checkpoints_are_all_damaged_says_so(killed: RunDirectory) -> None:
+    write_checkpoint(killed.path, 8).write_bytes(b"cut")
+    last = end_of(killed)
+    assert last.checkpoint is None
+    assert "no checkpoint of it can be read: " in last.reason
+
+
+async def test_the_console_names_the_true_checkpoint_of_a_killed_run(killed: RunDirectory) -> None:
+    write_checkpoint(killed.path, 8)
+    async with console(Follower(killed.path, poll_seconds=0.01), read_only=True) as (app, _):
+        await until(lambda: "saved at step 8, 112 steps before the end" in screen_text(app))
+        assert f"claf-tui train --resume {killed.path.name}" in screen_text(app)
+
+
+def test_without_a_terminal_the_true_checkpoint_of_a_killed_run_is_told(
+    killed: RunDirectory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CLAF_RUNS_DIR", str(killed.path.parent))
+    write_checkpoint(killed.path, 8)
+    assert cli.run(["watch"]) == 0
+    assert "saved at step 8, 112 steps before the end" in capsys.readouterr().err
 
 
 def test_a_silent_run_whose_process_lives_is_waited_for(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:

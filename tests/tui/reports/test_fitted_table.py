@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from claf_tui.reports.fitted_table import FittedTable
+from claf_tui.reports.fitted_table import FittedTable, Fold, folded
 
 STYLED = Text("stopped")
 STYLED.stylize("red", 0, 4)
@@ -40,7 +40,7 @@ def test_a_narrow_terminal_gets_fewer_columns_and_their_names(
 
 
 def test_a_column_that_may_wrap_does_so_before_another_goes() -> None:
-    lines = shown(30, optional=("second", "first"), wrapped={"name": 6})
+    lines = shown(30, optional=("second", "first"), folds={"name": Fold(6)})
     assert lines[0].split() == ["name", "first", "second"]
 
 
@@ -59,7 +59,7 @@ def test_lines_that_fit_are_those_that_rich_draws(color_system: str | None) -> N
         console.print(renderable)
         return file.getvalue().splitlines()
 
-    by_rich = drawn(table._table(range(3)))
+    by_rich = drawn(table._table(dict(enumerate(table._rooms))))
     ours = drawn(table)
     assert [Text.from_ansi(line).plain for line in ours] == [Text.from_ansi(line).plain for line in by_rich]
     assert ("\x1b[31m" in ours[4]) == ("\x1b[31m" in by_rich[4]) == (color_system is not None)
@@ -80,3 +80,40 @@ def test_a_cell_that_many_rows_share_is_drawn_once(monkeypatch: pytest.MonkeyPat
     console.print(table)
     assert calls.count("stopped") == 1
     assert console.file.getvalue().count("stopped") == 500  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("20261128-095155-shrunk", 22, ["20261128-095155-shrunk"]),
+        ("20261128-095155-shrunk", 21, ["20261128-095155-", "shrunk"]),
+        ("20261128-095155-shrunk", 16, ["20261128-095155-", "shrunk"]),
+        ("12.5% at 8/255, 9.4% at 16/255", 20, ["12.5% at 8/255,", "9.4% at 16/255"]),
+        ("12.5% at 8/255, 9.4% at 16/255", 10, ["12.5% at", "8/255,", "9.4% at", "16/255"]),
+        ("a, b, c d e f", 8, ["a, b,", "c d e f"]),
+        ("unbreakable", 4, ["unbreakable"]),
+        ("漢字-漢字", 6, ["漢字-", "漢字"]),
+        ("", 4, [""]),
+    ],
+)
+def test_a_text_folds_after_commas_or_else_between_words_and_never_inside_one(
+    text: str, width: int, lines: list[str]
+) -> None:
+    assert folded(Text(text), width).plain.split("\n") == lines
+
+
+def test_a_folded_text_keeps_its_colours() -> None:
+    text = Text.assemble("validation, ", ("unaudited", "dim"))
+    spans = folded(text, 12).spans
+    assert [(span.start, span.end, span.style) for span in spans] == [(12, 21, "dim")]
+
+
+def test_a_column_stays_whole_while_another_can_go() -> None:
+    changes = {"optional": ("second", "first"), "folds": {"name": Fold(4, whole=15)}}
+    assert shown(28, **changes)[0].split() == ["name", "first"]
+    assert shown(28, **changes)[2].split() == ["a", "name", "of", "words", "12345678"]
+
+
+def test_where_nothing_more_can_go_a_column_folds_further() -> None:
+    lines = shown(9, optional=("second", "first"), folds={"name": Fold(6, whole=15)})
+    assert lines[2:5] == [" a name", " of", " words"]

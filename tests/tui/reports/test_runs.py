@@ -134,6 +134,25 @@ def test_the_list_of_runs_keeps_whole_words_and_what_the_figures_are_of_at_any_w
     assert ("a wider terminal also shows" in shown) == (width < 140)
 
 
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+@pytest.mark.parametrize("label", ["shrunk", "table1-adversarial-training-seed-12", "x" * 70])
+def test_names_are_broken_at_hyphens_only(width: int, label: str) -> None:
+    name = f"20261128-095155-{label}"
+    shown = text_of(reports.runs_table([run(name, results=[result()])]), width=width)
+    first = "".join(line[1:].split("  ")[0].strip() for line in shown.splitlines()[3:-1] if line.strip())
+    assert first.startswith(name)
+    for line in shown.splitlines()[3:]:
+        part = line[1:].split("  ")[0].strip()
+        assert part not in name or name.endswith(part) or part.endswith("-")
+
+
+def test_every_run_says_how_long_ago_it_was_begun() -> None:
+    begun = [replace(run("1-a"), begun=1_000_000.0), run("2-b")]
+    first, second = text_of(reports.runs_table(begun, now=1_007_300.0)).splitlines()[-3:-1]
+    assert "2 h ago" in first
+    assert "ago" not in second
+
+
 def test_a_long_text_that_another_wrote_does_not_push_other_columns_out() -> None:
     shown = text_of(reports.runs_table([run(data="folder:/" + "x" * 300, method="y" * 300)]))
     assert "20260101-000000-demo" in shown

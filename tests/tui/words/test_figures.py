@@ -125,3 +125,25 @@ def test_what_is_left_is_a_duration_where_it_is_short(remaining: float | None, t
 
 def test_what_is_left_for_long_is_the_time_of_its_end() -> None:
     assert figures.time_left(2 * DAYS, FRIDAY) == figures.end_time(2 * DAYS, FRIDAY)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-HOURS, "just now"),
+        (59.0, "just now"),
+        (60.0, "1 min ago"),
+        (3599.0, "59 min ago"),
+        (2.9 * HOURS, "2 h ago"),
+        (47 * HOURS, "47 h ago"),
+        (2 * DAYS, "2 d ago"),
+        (4000 * DAYS, "4,000 d ago"),
+    ],
+)
+def test_an_age_is_told_in_one_unit(seconds: float, text: str) -> None:
+    assert figures.age(FRIDAY - seconds, FRIDAY) == text
+
+
+@pytest.mark.parametrize("begun", [0.0, math.nan, math.inf])
+def test_an_age_that_nothing_tells_is_a_dash(begun: float) -> None:
+    assert figures.age(begun, FRIDAY) == "–"

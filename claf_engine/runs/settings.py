@@ -1,0 +1,97 @@
+"""In which settings a run differs from the preset that it began with. No torch."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from claf_engine.config.presets import DEFAULT_PRESET, preset_names, resolve_config
+from claf_engine.runs.folder import flat_settings, to_plain
+from claf_engine.runs.foreign import STATUS_CAP, read_object
+from claf_engine.terms.errors import ForeignFileError
+
+OTHER_ORIGINS = ("--config", "--resume")
+"""Options with which a run begins with other settings than those of the default preset."""
+
+
+class Setting(NamedTuple):
+    """One setting by its whole name, such as "attack.steps"; None is a value that is not set."""
+
+    name: str
+    value: Any
+    preset_value: Any
+
+    @property
+    def differs(self) -> bool:
+        """Whether the run has another value than the preset."""
+        return bool(self.value != self.preset_value)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a run beside those of a preset, in the order of the configuration.
+
+    Attributes:
+        preset: its name.
+        is_named: whether the command that began the run names the preset; otherwise it is the nearest one.
+    """
+
+    preset: str
+    is_named: bool
+    all: tuple[Setting, ...]
+
+    @property
+    def different(self) -> tuple[Setting, ...]:
+        """Those in which the run differs from the preset."""
+        return tuple(setting for setting in self.all if setting.differs)
+
+
+def settings_of(config: Mapping[str, Any], directory: Path) -> Settings:
+    """Compare the settings of a run with the preset that its command named, or else with the nearest one.
+
+    Args:
+        config: as the run tells it: plain values, unset ones left out.
+        directory: of the run; where its run.json cannot be read, no command is known.
+    """
+    named = _named_preset(directory)
+    compared = [compare(config, preset) for preset in ([named] if named else preset_names())]
+    nearest = min(compared, key=lambda each: len(each.different))
+    return Settings(nearest.preset, named is not None, nearest.all)
+
+
+def compare(config: Mapping[str, Any], preset: str) -> Settings:
+    """Put the settings of a run beside those of a preset.
+
+    Raises:
+        ConfigError: there is no such preset.
+    """
+    own, packaged = dict(flat_settings(config)), _preset_settings(preset)
+    names = dict.fromkeys([*packaged, *own])
+    return Settings(preset, False, tuple(Setting(name, own.get(name), packaged.get(name)) for name in names))
+
+
+@lru_cache(maxsize=64)
+def _preset_settings(preset: str) -> Mapping[str, Any]:
+    return dict(flat_settings(to_plain(resolve_config(preset))))
+
+
+def _named_preset(directory: Path) -> str | None:
+    try:
+        command = read_object(directory / "run.json", STATUS_CAP).get("command")
+    except ForeignFileError:
+        return None
+    return preset_in(command) if isinstance(command, list) else None
+
+
+def preset_in(command: Iterable[Any]) -> str | None:
+    """The preset that a command line begins with; None where it does not tell, or begins with something else."""
+    words = [str(word) for word in command]
+    for word, following in pairwise([*words, ""]):
+        if word.startswith("--preset"):
+            name = following if word == "--preset" else word.removeprefix("--preset=")
+            return name if name in preset_names() else None
+    if "train" not in words or any(word.startswith(OTHER_ORIGINS) for word in words):
+        return None
+    return DEFAULT_PRESET

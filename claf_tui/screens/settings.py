@@ -1,0 +1,91 @@
+"""The settings of a run and the machine: what differs from the preset, and how busy everything is."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical, VerticalScroll
+from textual.content import Content
+from textual.events import Resize
+from textual.screen import Screen
+
+from claf_engine.runs.settings import Settings
+from claf_tui.state.machine import MachineState
+from claf_tui.widgets.key_bar import Hint, KeyBar
+from claf_tui.widgets.machine_panel import MachinePanel, history_title
+from claf_tui.widgets.settings_panel import SettingsPanel
+
+WIDE = 110
+"""Cells from which on the machine stands beside the settings."""
+
+
+class SettingsScreen(Screen[None]):
+    """Draws settings and machine; whoever opened it tells it of every new look.
+
+    Args:
+        settings: of the run, beside those of its preset.
+        edits: values as they stand that a person may edit while the run goes on, by name.
+        machine: the looks so far.
+    """
+
+    CSS_PATH = "../console/settings.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,i", "app.pop_screen", "back"),
+        Binding("a", "all_settings", "all settings"),
+        Binding("down,j", "scroll(1)", show=False),
+        Binding("up,k", "scroll(-1)", show=False),
+        Binding("pagedown,space", "scroll(15)", show=False),
+        Binding("pageup", "scroll(-15)", show=False),
+        Binding("home", "scroll(-10000)", show=False),
+        Binding("end", "scroll(10000)", show=False),
+    ]
+
+    def __init__(self, settings: Settings, edits: Mapping[str, float], machine: MachineState) -> None:
+        super().__init__()
+        self._settings = SettingsPanel(settings, edits, id="settings")
+        self._machine = MachinePanel(machine, id="machine")
+        self._keys = KeyBar(hints(is_whole=False), id="keys")
+        self._edits = edits
+        self._is_whole = False
+
+    def compose(self) -> ComposeResult:
+        """Lay out both panels."""
+        with Container(id="settings-body"):
+            with VerticalScroll(id="settings-panel", classes="panel", can_focus=False) as panel:
+                panel.border_title = Content.styled("settings", "$foreground")
+                yield self._settings
+            with Vertical(id="machine-panel", classes="panel") as panel:
+                panel.border_title = Content.styled(history_title(), "$foreground")
+                yield self._machine
+        yield self._keys
+
+    def on_resize(self, event: Resize) -> None:
+        """Put the machine beside the settings or above them."""
+        self.set_class(event.size.width < WIDE, "-narrow")
+
+    def show(self, edits: Mapping[str, float], machine: MachineState) -> None:
+        """Show these values and this machine from now on."""
+        self._edits = edits
+        self._settings.show(edits, is_whole=self._is_whole)
+        self._machine.show(machine)
+
+    def action_all_settings(self) -> None:
+        """Show all settings, or again only those that differ."""
+        self._is_whole = not self._is_whole
+        self._settings.show(self._edits, is_whole=self._is_whole)
+        self._keys.show(hints(is_whole=self._is_whole))
+
+    def action_scroll(self, lines: int) -> None:
+        """Scroll the settings."""
+        self.query_one("#settings-panel").scroll_relative(y=lines, animate=False)
+
+
+def hints(*, is_whole: bool) -> list[Hint]:
+    """Name the keys."""
+    return [
+        ("a", "only what differs" if is_whole else "all settings", "screen.all_settings"),
+        ("↑↓", "scroll", "screen.scroll(3)"),
+        ("?", "help", "app.help"),
+        ("escape", "back", "app.pop_screen"),
+    ]

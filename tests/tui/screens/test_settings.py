@@ -1,0 +1,69 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from claf_engine import events as ev
+from claf_engine.config.presets import resolve_config
+from claf_engine.runs import to_plain
+from claf_tui.screens.settings import SettingsScreen
+from tests.tui.consoles import SIZES, Held, console, screen_lines, screen_text, until
+from tests.tui.scripted import run_started
+
+CHANGES = ("attack.steps=7", "batch_size=32", "probe.every_epochs=5")
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Held:
+    (tmp_path / "run").mkdir()
+    started = run_started(tmp_path / "run", config=to_plain(resolve_config("smoke", overrides=CHANGES)))
+    return Held(started, ev.PhaseStarted(0, "contrastive", 0))
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_settings_and_machine_fit_every_size(held: Held, size: tuple[int, int]) -> None:
+    async with console(held, size) as (app, pilot):
+        await until(lambda: app.state.run)
+        await pilot.press("i")
+        await until(lambda: "attack.steps" in screen_text(app) and "CPU" in screen_text(app))
+        lines = screen_lines(app)
+        assert all(len(line) == size[0] for line in lines)
+        assert "escape back" in lines[-1]
+        for part in ("preset smoke", "batch_size", "CPU", "memory", "process"):
+            assert part in screen_text(app)
+        for widget in app.screen.query("#settings-panel, #machine-panel, #keys"):
+            assert app.screen.region.contains_region(widget.region)
+
+
+async def test_all_settings_are_shown_on_demand(held: Held) -> None:
+    async with console(held) as (app, pilot):
+        await until(lambda: app.state.run)
+        await pilot.press("i")
+        await until(lambda: "attack.steps" in screen_text(app))
+        assert "attack.epsilon" not in screen_text(app)
+        await pilot.press("a")
+        await until(lambda: "attack.epsilon" in screen_text(app))
+        await pilot.press("end")
+        await until(lambda: "runtime.log_every" in screen_text(app))
+        await pilot.press("a")
+        await until(lambda: "attack.epsilon" not in screen_text(app))
+
+
+@pytest.mark.parametrize("key", ["escape", "i"])
+async def test_a_key_leads_back(held: Held, key: str) -> None:
+    async with console(held) as (app, pilot):
+        await until(lambda: app.state.run)
+        await pilot.press("i")
+        await until(lambda: isinstance(app.screen, SettingsScreen))
+        await pilot.press(key)
+        await until(lambda: app.screen is app.home)
+
+
+async def test_an_edit_is_shown_with_the_next_look(held: Held) -> None:
+    async with console(held) as (app, pilot):
+        await until(lambda: app.state.run)
+        await pilot.press("i")
+        await until(lambda: isinstance(app.screen, SettingsScreen))
+        app.state = replace(app.state, values={"learning_rate": 0.05})
+        app.look_at_machine()
+        await until(lambda: "0.05*" in screen_text(app))

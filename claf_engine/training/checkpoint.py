@@ -47,6 +47,7 @@ class Description:
         num_records: journal records that came before it.
         compute: device, precision, layout and threads it was trained with.
         trained_classifiers: those that may be evaluated, where the method does not say so by itself.
+        begun_classifiers: those that have taken a step, for whoever lists them without torch.
         imported: where foreign weights come from: file name, its SHA-256, architecture, untrained parts.
         data: fingerprint of the images that it was trained with (see `claf_engine.data.fingerprint`).
         image_size: height and width of the images that it was trained on, where that is known.
@@ -63,6 +64,7 @@ class Description:
     versions: Mapping[str, str]
     requested: bool = False
     trained_classifiers: tuple[str, ...] | None = None
+    begun_classifiers: tuple[str, ...] | None = None
     imported: Mapping[str, Any] | None = None
     image_size: tuple[int, int] | None = None
     data: Mapping[str, Any] | None = None

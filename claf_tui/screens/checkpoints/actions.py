@@ -42,6 +42,8 @@ class Entry(Protocol):
 
 FEATURES = "features"
 """The optimiser of encoder and projection head, which trains no classifier."""
+TOLD = ("claf.trained_classifiers", "claf.begun_classifiers")
+"""Keys of an imported checkpoint, and of one of our own, that name its trained classifiers."""
 ListEntries = Callable[[Path], Sequence[Entry]]
 MakeCommand = Callable[[Path, str | None], Sequence[str]]
 """Checkpoint and classifier (None: the checkpoint's own choice) to the command that evaluates or audits it."""
@@ -89,19 +91,23 @@ def refusal_to_delete(entry: Entry, entries: Sequence[Entry], directory: Path, *
 def trained_classifiers(info: CheckpointInfo) -> tuple[str, ...]:
     """The classifiers of a checkpoint that its method has trained so far, the one it was measured with first.
 
-    An imported checkpoint names them. Elsewhere those that have an optimiser are in training and those that were probed
-    are trained; a file that says neither has its own choice only. Empty while nothing but the encoder is trained.
+    Checkpoints name them, those of earlier code do not: there, classifiers that have an optimiser are in training and
+    those that were probed are trained. A file that says nothing of the kind has its own choice, which is left to
+    whatever measures it to refuse. Empty where the file says that nothing but the encoder is trained.
     """
-    told = info.metadata.get("claf.trained_classifiers")
-    if isinstance(told, list | tuple):
-        return tuple(safe(name, 40) for name in told)
+    for key in TOLD:
+        if isinstance(told := info.metadata.get(key), list):
+            return _own_first([safe(name, 40) for name in told], info)
     ledger, optimizers = info.metadata.get("claf.ledger"), info.metadata.get("claf.optimizers")
-    if not isinstance(ledger, Mapping) or not isinstance(optimizers, Mapping):
-        return (safe(info.classifier, 40),)
-    probed = ledger.get("validation")
-    found = [*(probed if isinstance(probed, Mapping) else ()), *(str(name).rpartition("+")[2] for name in optimizers)]
-    names = dict.fromkeys(safe(name, 40) for name in found if name != FEATURES)
-    return tuple(sorted(names, key=lambda name: name != info.classifier))
+    probed = ledger.get("validation") if isinstance(ledger, Mapping) else None
+    found = list(probed) if isinstance(probed, Mapping) else []
+    found += [str(name).rpartition("+")[2] for name in optimizers] if isinstance(optimizers, Mapping) else []
+    named = [safe(name, 40) for name in found if name != FEATURES]
+    return _own_first(named or [safe(info.classifier, 40)], info)
+
+
+def _own_first(names: Sequence[str], info: CheckpointInfo) -> tuple[str, ...]:
+    return tuple(sorted(dict.fromkeys(names), key=lambda name: name != info.classifier))
 
 
 def evaluate_command(path: Path, classifier: str | None = None) -> list[str]:

@@ -26,7 +26,11 @@ from tests.tui.scripted import write_checkpoint
         (trained([], ["encoder+adversarial"]), ("adversarial",)),
         (trained(["natural"]), ("natural",)),
         (trained(["natural", "attack"], ["features", "attack"]), ("attack", "natural")),
-        (trained([], []), ()),
+        (trained([], []), ("attack",)),
+        (trained([], ["features"]), ("attack",)),
+        ({**trained([], ["features"]), "claf.begun_classifiers": ["attack"]}, ("attack",)),
+        ({**trained(["natural"]), "claf.begun_classifiers": ["natural", "attack"]}, ("attack", "natural")),
+        ({**trained([]), "claf.begun_classifiers": []}, ()),
         ({"claf.ledger": "odd", "claf.optimizers": []}, ("attack",)),
     ],
 )

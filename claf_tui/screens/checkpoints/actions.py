@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from textual.content import Content
 
 from claf_engine.runs.header import CheckpointInfo, TensorInfo
+from claf_engine.terms.errors import ClafError, RunEnded
 from claf_tui.state.standings import WORDS
 from claf_tui.widgets.chart import PALETTE, robust_color
 from claf_tui.widgets.tables import Cell, table
@@ -85,6 +86,20 @@ def refusal_to_delete(entry: Entry, entries: Sequence[Entry], directory: Path, *
         return "it is the only checkpoint of this run"
     if is_live and readable and readable[0] == entry.path:
         return "it is the newest checkpoint of a live run, which would resume from it"
+    return ""
+
+
+def refusal_to_resume(request: ResumeRequest) -> str:
+    """Say why the command line could not do what a person asks for, or give an empty string."""
+    from claf_engine.runs import runs_root
+    from claf_engine.runs.resuming import require_resumable
+
+    try:
+        require_resumable(request.path, runs_root(), request.changes)
+    except RunEnded as error:
+        return f"{error}. Here, e evaluates it, a audits it, and r on an older checkpoint begins a new run from there"
+    except ClafError as error:
+        return str(error)
     return ""
 
 

@@ -23,6 +23,7 @@ from claf_tui.screens.checkpoints.actions import (
     ResumeRequest,
     list_entries,
     refusal_to_delete,
+    refusal_to_resume,
     tensor_cells,
     tensor_columns,
 )
@@ -202,13 +203,19 @@ class CheckpointBrowser(Screen[None]):
             action(entry.info)
 
     def action_resume(self) -> None:
-        """Leave with the request to resume from the checkpoint under the cursor."""
+        """Leave with the request to resume from the checkpoint under the cursor, or say why no run can go on there."""
         if self._is_live():
             self._tell("this run is live: stop it first, then resume from a checkpoint")
             return
         entry = self._readable()
-        if entry is not None:
-            self.app.exit(ResumeRequest(entry.path))
+        if entry is None:
+            return
+        request = ResumeRequest(entry.path)
+        refusal = refusal_to_resume(request)
+        if refusal:
+            self.notify(safe(f"not resumed: {refusal}", 400), severity="warning", markup=False, timeout=10)
+        else:
+            self.app.exit(request)
 
     def action_delete(self) -> None:
         """Ask whether to delete the checkpoint under the cursor, where that is allowed."""

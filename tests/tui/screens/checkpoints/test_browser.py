@@ -91,6 +91,29 @@ async def test_resuming_ends_the_browser_with_the_request(run: Path) -> None:
     assert app.return_value == ResumeRequest(run / "checkpoints" / "step-000000200.safetensors")
 
 
+async def test_a_finished_run_is_not_left_for_its_newest_checkpoint(run: Path) -> None:
+    (run / "status.json").write_text('{"status": "finished"}')
+    async with browser(run) as (app, pilot):
+        await until(lambda: "8 tensors" in screen_text(app))
+        await pilot.press("r")
+        await until(lambda: app._notifications)
+        assert "is finished" in next(iter(app._notifications)).message
+        assert "r on an older checkpoint begins a new run" in next(iter(app._notifications)).message
+        await pilot.press("down", "r")
+        await until(lambda: not app.is_running)
+    assert app.return_value == ResumeRequest(run / "checkpoints" / "step-000000200.safetensors")
+
+
+async def test_a_run_whose_settings_are_damaged_is_not_left(run: Path) -> None:
+    (run / "config.toml").write_text("nonsense = 1")
+    async with browser(run) as (app, pilot):
+        await until(lambda: "8 tensors" in screen_text(app))
+        await pilot.press("r")
+        await until(lambda: app._notifications)
+        assert "unknown key nonsense" in next(iter(app._notifications)).message
+        assert app.is_running
+
+
 async def test_a_live_run_is_neither_resumed_nor_robbed_of_its_newest_checkpoint(run: Path) -> None:
     async with browser(run, is_live=True) as (app, pilot):
         await until(lambda: "this run is live" in screen_text(app))

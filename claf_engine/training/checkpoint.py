@@ -29,12 +29,11 @@ from claf_engine.events.plain import check_of
 from claf_engine.models.hashing import hash_tensors
 from claf_engine.models.network import Network, build_network
 from claf_engine.runs.durable import FolderNotFlushed, write_atomically
-from claf_engine.runs.header import FORMAT_KEY, FORMAT_VERSION, CheckpointInfo, read_info, unreadable
+from claf_engine.runs.header import FORMAT_KEY, FORMAT_VERSION, NETWORK, CheckpointInfo, read_info, unreadable
 from claf_engine.runs.plugins import missing_plugin
 from claf_engine.terms.errors import CheckpointError, NonFiniteLoss
 from claf_engine.training.state import Cursor, Ledger, TrainState, begin, make_optimizer
 
-NETWORK = "network."
 KEPT_IF_ANY = ("features", "perturbations")
 """Tensors of a state that most states do not have."""
 

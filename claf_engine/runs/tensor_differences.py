@@ -111,7 +111,7 @@ def _difference(first: TensorFile, second: TensorFile, name: str) -> TensorDiffe
     one, other = first.tensors.get(name), second.tensors.get(name)
     if one is None or other is None:
         kind: Kind = "only after" if one is None else "only before"
-        return TensorDifference(name, kind, one and one.shape, other and other.shape)
+        return TensorDifference(name, kind, one.shape if one else None, other.shape if other else None)
     if one.shape != other.shape:
         return TensorDifference(name, "reshaped", one.shape, other.shape)
     if not (_is_known(one) and _is_known(other)):

@@ -10,9 +10,8 @@ from typing import Any, Protocol
 
 from textual.content import Content
 
-from claf_engine.runs.header import CheckpointInfo, TensorInfo
+from claf_engine.runs.header import CheckpointInfo
 from claf_engine.terms.errors import ClafError, RunEnded
-from claf_tui.state.standings import WORDS
 from claf_tui.widgets.chart import PALETTE, robust_color
 from claf_tui.widgets.tables import Cell, table
 from claf_tui.words import attack_words, figures
@@ -185,55 +184,3 @@ def last_sentence(text: str) -> str:
     """The last line that is not empty: what a failed command had to say."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return safe(lines[-1], 300) if lines else "the command failed without saying why"
-
-
-ENTRY_COLUMNS = (
-    ("step", 9),
-    ("natural", 7),
-    ("robust", 6),
-    ("audit", 9),
-    ("kept as", 11),
-    ("phase", 16),
-    ("epoch", 5),
-    ("size", 9),
-)
-"""Name and width of what `entry_cells` gives; all but the last fit into 80 cells."""
-
-
-def entry_columns(room: int) -> list[tuple[str, int]]:
-    """The columns that `room` cells are enough for; the size goes first."""
-    whole = sum(width + 2 for _, width in ENTRY_COLUMNS)
-    return list(ENTRY_COLUMNS if whole <= room else ENTRY_COLUMNS[:-1])
-
-
-def entry_cells(entry: Entry, standing: str = "") -> list[str]:
-    """Write one checkpoint as table cells; `standing` says what its accuracies rest on."""
-    info = entry.info
-    if info is None:
-        return [safe(entry.path.name, 9), figures.UNKNOWN, figures.UNKNOWN, "", "", "cannot be read", "", ""]
-    return [
-        figures.count(info.step),
-        figures.percent(info.metrics.get("validation_natural")),
-        figures.percent(info.metrics.get("validation_robust")),
-        safe(WORDS.get(standing, (standing, ""))[0], 9),
-        safe(", ".join(entry.kept_as), 11),
-        safe(info.phase, 16),
-        str(info.epoch),
-        figures.size(info.num_bytes),
-    ]
-
-
-def tensor_columns(room: int) -> list[tuple[str, int]]:
-    """Share `room` cells among the columns of the list of tensors; the type goes first when there is little."""
-    if room < 50:
-        return [("name", max(12, room - 16)), ("shape", 12)]
-    return [("name", room - 28), ("shape", 16), ("type", 6)]
-
-
-def tensor_cells(tensor: TensorInfo, columns: Sequence[tuple[str, int]]) -> list[str]:
-    """Write one tensor as table cells; a long name loses its beginning, because its end tells it apart."""
-    name = safe(tensor.name, 400)
-    width = columns[0][1]
-    name = name if len(name) <= width else f"…{name[1 - width :]}"
-    shape = "x".join(map(str, tensor.shape)) or "scalar"
-    return [name, safe(shape, columns[1][1]), safe(tensor.dtype, 6)][: len(columns)]

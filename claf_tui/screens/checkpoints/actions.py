@@ -134,14 +134,24 @@ def typed_command(path: Path, classifier: str | None = None) -> str:
     return shlex.join(["claf-tui", "eval", *_arguments(path, classifier)])
 
 
-def audit_command(path: Path, classifier: str | None = None) -> list[str]:
-    """The command that audits a checkpoint within a minute or so and writes its card as JSON."""
-    return [sys.executable, "-m", "claf_tui", "audit", *_arguments(path, classifier), "--budget", "quick", "--json"]
+def audit_command(path: Path, classifier: str | None = None, epsilon: str | None = None) -> list[str]:
+    """The command that audits a checkpoint within a minute or so and writes its events as lines of JSON.
+
+    Args:
+        path: the checkpoint.
+        classifier: which one; None is the checkpoint's own choice.
+        epsilon: radius of the claim, such as "4/255"; None is the command's own choice.
+    """
+    return [sys.executable, "-m", "claf_tui", "audit", *_audit_arguments(path, classifier, epsilon), "--ui", "jsonl"]
 
 
-def typed_audit(path: Path, classifier: str | None = None) -> str:
+def typed_audit(path: Path, classifier: str | None = None, epsilon: str | None = None) -> str:
     """The same command as a person types it."""
-    return shlex.join(["claf-tui", "audit", *_arguments(path, classifier), "--budget", "quick"])
+    return shlex.join(["claf-tui", "audit", *_audit_arguments(path, classifier, epsilon)])
+
+
+def _audit_arguments(path: Path, classifier: str | None, epsilon: str | None) -> list[str]:
+    return [*_arguments(path, classifier), *([] if epsilon is None else ["--eps", epsilon]), "--budget", "quick"]
 
 
 def _arguments(path: Path, classifier: str | None) -> list[str]:

@@ -1,8 +1,8 @@
 """The checkpoint browser: files of one run, their tensors by header only as a tree, statistics of one tensor."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -17,6 +17,7 @@ from claf_engine.runs.exporting import export_network
 from claf_engine.runs.header import CheckpointInfo, TensorInfo
 from claf_engine.runs.tensor_statistics import TensorStatistics, tensor_statistics
 from claf_engine.terms.errors import CheckpointError, ClafError
+from claf_tui.screens.card import CardScreen
 from claf_tui.screens.checkpoints.actions import (
     Entry,
     ListEntries,
@@ -312,7 +313,11 @@ class CheckpointBrowser(Screen[None]):
 
     @property
     def _measuring(self) -> Measuring:
-        return Measuring(self.app, self._commands, self.action_reload)
+        return Measuring(self.app, self._commands, self._show_new_card)
+
+    def _show_new_card(self, card: Mapping[str, Any]) -> None:
+        self.action_reload()
+        self.app.push_screen(CardScreen(card))
 
     @property
     def _entries(self) -> Sequence[Entry]:

@@ -1,15 +1,15 @@
 """Which columns the lists of the browser have at a width, and what stands in them. Pure."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from claf_engine.runs.header import CheckpointInfo, step_in_name
+from claf_engine.runs.header import step_in_name
 from claf_tui.screens.checkpoints.actions import Entry
 from claf_tui.screens.checkpoints.modules import TreeRow
+from claf_tui.state.outcome import probed_radius
 from claf_tui.state.standings import WORDS
-from claf_tui.words import attack_words, figures
-from claf_tui.words.attack_words import LINF, PIXEL
+from claf_tui.words import figures
 from claf_tui.words.safe_text import safe
 
 PADDING = 2
@@ -72,19 +72,10 @@ def entry_columns(room: int, robust: str = "robust") -> list[Column]:
 
 def robust_heading(entries: Sequence[Entry]) -> str:
     """Head the robust accuracies with the radius that they were probed at, where it is the same for all."""
-    radii = {_probed_radius(entry.info) for entry in entries if entry.info is not None}
+    radii = {probed_radius(entry.info) for entry in entries if entry.info is not None}
     (radius,) = radii if len(radii) == 1 else ("",)
     whole = f"robust {radius}".strip()
     return safe(whole if len(whole) <= ROBUST_WIDTH else f"rob. {radius}", ROBUST_WIDTH)
-
-
-def _probed_radius(info: CheckpointInfo) -> str:
-    config = info.metadata.get("claf.config")
-    probe = config.get("probe") if isinstance(config, Mapping) else None
-    epsilons = probe.get("epsilons") if isinstance(probe, Mapping) else None
-    if not isinstance(probe, Mapping) or not isinstance(epsilons, list) or not epsilons:
-        return ""
-    return attack_words.radius_text(epsilons[0], probe.get("norm", LINF), PIXEL)
 
 
 def entry_cells(entry: Entry, columns: Sequence[Column], standing: str = "", *, is_marked: bool = False) -> list[str]:

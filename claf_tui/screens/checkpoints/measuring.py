@@ -65,11 +65,17 @@ class Measuring:
         command = self.commands.audit(path, classifier) if self.commands.audit else None
         self.app.push_screen(AuditDialog(path, classifier, command, epsilon), take)
 
-    def view(self, info: CheckpointInfo) -> None:
-        """Open the card of a checkpoint, or say that there is none."""
-        card = card_of(info, (info.classifier, *trained_classifiers(info)))
+    def view(self, info: CheckpointInfo, classifier: str | None = None, key: str = "a") -> None:
+        """Open the card of a checkpoint, or say that there is none and which key audits it.
+
+        Args:
+            info: the checkpoint.
+            classifier: whose card is wanted first; None is the one that the checkpoint was measured with.
+            key: that audits.
+        """
+        card = card_of(info, (classifier or info.classifier, *trained_classifiers(info)))
         if card is None:
-            self._tell("unaudited: these weights have no card yet; a audits them")
+            self._tell(f"unaudited: these weights have no card yet; {key} audits them")
         else:
             self.app.push_screen(CardScreen(card))
 

@@ -31,3 +31,25 @@ def wilson(successes: int, count: int, confidence: float = CONFIDENCE) -> tuple[
     low = 0.0 if successes == 0 else centre - half
     high = 1.0 if successes == count else centre + half
     return low, high
+
+
+def difference_interval(
+    successes: int, count: int, other_successes: int, other_count: int, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """The interval of a difference of two independent proportions, first minus other, from their score intervals.
+
+    Newcombe 1998, method 10. Two models on the same images are not independent, which makes it too wide and never too
+    narrow where they get the same images right.
+
+    Returns:
+        Lower and upper bound in [-1, 1].
+
+    Raises:
+        ValueError: see `wilson`.
+    """
+    low, high = wilson(successes, count, confidence)
+    other_low, other_high = wilson(other_successes, other_count, confidence)
+    share, other_share = successes / count, other_successes / other_count
+    below = math.hypot(share - low, other_high - other_share)
+    above = math.hypot(high - share, other_share - other_low)
+    return max(-1.0, share - other_share - below), min(1.0, share - other_share + above)

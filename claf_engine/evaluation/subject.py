@@ -21,7 +21,7 @@ from claf_engine.runs.header import CheckpointInfo
 from claf_engine.terms.errors import CheckpointError, ConfigError, DataError
 from claf_engine.training.checkpoint import load_trained_network
 from claf_engine.training.identity import compare_images, placed_images
-from claf_engine.training.methods import phases_of
+from claf_engine.training.methods import begun_classifiers, phases_of
 from claf_engine.training.state import Cursor
 
 LoadImages = Callable[[DataConfig, torch.device, tuple[SplitName, ...]], Generator[Pulse, None, Dataset]]
@@ -228,11 +228,10 @@ def _trained_by(config: RunConfig) -> tuple[str, ...]:
     return tuple(dict.fromkeys(phase.classifier for phase in phases_of(config) if phase.classifier is not None))
 
 
-def _begun(info: CheckpointInfo, config: RunConfig) -> set[str | None]:
+def _begun(info: CheckpointInfo, config: RunConfig) -> tuple[str, ...]:
     """The classifiers that had taken a step when the checkpoint was saved."""
     try:
         cursor = Cursor.from_record(info.metadata["claf.cursor"])
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{info.path} does not say how far its run had come ({error})") from error
-    has_begun = cursor.epoch or cursor.part or cursor.sweep or cursor.batch
-    return {phase.classifier for phase in phases_of(config)[: cursor.phase + bool(has_begun)]}
+    return begun_classifiers(phases_of(config), cursor)

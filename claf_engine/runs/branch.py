@@ -84,9 +84,7 @@ def branch_run(
         RunError: the new directory cannot be written.
     """
     info = read_info(checkpoint)
-    origin = checkpoint.absolute().parent.parent
-    if not (origin / "config.toml").is_file():
-        raise CheckpointError(f"{checkpoint} does not lie in a run's checkpoints folder, so no run can go on from it")
+    origin = origin_of(checkpoint)
     before = read_config(origin)
     config = changed_settings(before, changes)
     told, now = differences(to_plain(before), to_plain(config)), dict(flat_settings(to_plain(config)))
@@ -108,6 +106,18 @@ def branch_run(
             raise RunError(f"cannot copy {checkpoint} to {root}: {error.strerror}") from error
         raise
     return directory
+
+
+def origin_of(checkpoint: Path) -> Path:
+    """The folder of the run that a checkpoint belongs to.
+
+    Raises:
+        CheckpointError: it does not lie in a run directory.
+    """
+    origin = checkpoint.absolute().parent.parent
+    if not (origin / "config.toml").is_file():
+        raise CheckpointError(f"{checkpoint} does not lie in a run's checkpoints folder, so no run can go on from it")
+    return origin
 
 
 def recorded_branch(run: Path) -> Branch | None:

@@ -27,7 +27,7 @@ from claf_engine.runs.foreign import STATUS_CAP, read_object, read_toml
 from claf_engine.runs.journal import EVENTS, METRICS, count_records
 from claf_engine.runs.listing import holder, list_checkpoints, summarise
 from claf_engine.runs.plugins import PLUGINS, missing_plugin, plugin_changes, plugin_records, recorded_plugins
-from claf_engine.terms.errors import ConfigError, ForeignFileError, RunError, RunLocked
+from claf_engine.terms.errors import ConfigError, ForeignFileError, RunEnded, RunError, RunLocked
 
 IMPORTED = "imported"
 """Status of a run that holds weights trained elsewhere."""
@@ -209,8 +209,7 @@ def open_run(path: Path, *, restart: bool = False) -> RunDirectory:
         RunError: its configuration cannot be read, or it is finished, or it was imported; it has taken steps and has no
             checkpoint, and `restart` is not asked for; or it is asked for, and there are checkpoints.
     """
-    if (status := summarise(path).status) in ENDED:
-        raise RunError(f"run {path.name} is {status}; evaluate it with `claf-tui eval {path.name}`, or start a new run")
+    require_unended(path)
     directory = RunDirectory(path, read_config(path), plugin_changes(path))
     try:
         _require_way_on(path, restart=restart)
@@ -218,6 +217,16 @@ def open_run(path: Path, *, restart: bool = False) -> RunDirectory:
         directory.close()
         raise
     return directory
+
+
+def require_unended(path: Path) -> None:
+    """Refuse a run in which there is nothing to go on with.
+
+    Raises:
+        RunEnded: it is finished, or was imported.
+    """
+    if (status := summarise(path).status) in ENDED:
+        raise RunEnded(f"run {path.name} is {status}; evaluate it with `claf-tui eval {path.name}`, or start a new run")
 
 
 def _require_way_on(path: Path, *, restart: bool) -> None:

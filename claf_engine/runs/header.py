@@ -26,6 +26,17 @@ CLASS_NAMES = "claf.class_names"
 """Key of the names of the classes, in the order of the labels; imported weights of old may lack it."""
 
 
+NETWORK = "network."
+"""What the names of the network's own tensors begin with."""
+DTYPE_BYTES = {
+    **dict.fromkeys(("F64", "I64", "U64"), 8),
+    **dict.fromkeys(("F32", "I32", "U32"), 4),
+    **dict.fromkeys(("F16", "BF16", "I16", "U16"), 2),
+    **dict.fromkeys(("F8_E4M3", "F8_E5M2", "I8", "U8", "BOOL"), 1),
+}
+"""Size of one number, by the names that safetensors gives to types."""
+
+
 @dataclass(frozen=True)
 class TensorInfo:
     """Name, shape and dtype of one stored tensor, as the header declares them."""
@@ -38,6 +49,11 @@ class TensorInfo:
     def num_values(self) -> int:
         """How many numbers the tensor holds."""
         return math.prod(self.shape)
+
+    @property
+    def num_bytes(self) -> int:
+        """What they take; 0 for a type that is not known here."""
+        return self.num_values * DTYPE_BYTES.get(self.dtype, 0)
 
 
 @dataclass(frozen=True)

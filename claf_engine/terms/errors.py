@@ -7,6 +7,7 @@ ClafError
 ├── CheckpointError   a checkpoint is missing, damaged, foreign, or cannot be written
 │   └── CheckpointGone it was deleted between being chosen and being opened
 ├── RunError          a run directory cannot be found, created, written or resumed
+│   ├── RunEnded      it is finished or imported
 │   └── RunLocked     another process owns the run directory
 ├── ForeignFileError  a file that somebody else may have written cannot be read as what it should be
 │   └── MissingFile   there is no such file
@@ -49,6 +50,10 @@ class RunError(ClafError):
     """A run directory cannot be found, created, written or resumed."""
 
     exit_code = 3
+
+
+class RunEnded(RunError):
+    """There is nothing to go on with in a run that has ended."""
 
 
 class RunLocked(RunError):

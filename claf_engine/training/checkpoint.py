@@ -29,12 +29,11 @@ from claf_engine.events.plain import check_of
 from claf_engine.models.hashing import hash_tensors
 from claf_engine.models.network import Network, build_network
 from claf_engine.runs.durable import FolderNotFlushed, write_atomically
-from claf_engine.runs.header import FORMAT_KEY, FORMAT_VERSION, CheckpointInfo, read_info, unreadable
+from claf_engine.runs.header import FORMAT_KEY, FORMAT_VERSION, NETWORK, CheckpointInfo, read_info, unreadable
 from claf_engine.runs.plugins import missing_plugin
 from claf_engine.terms.errors import CheckpointError, NonFiniteLoss
 from claf_engine.training.state import Cursor, Ledger, TrainState, begin, make_optimizer
 
-NETWORK = "network."
 KEPT_IF_ANY = ("features", "perturbations")
 """Tensors of a state that most states do not have."""
 
@@ -47,6 +46,7 @@ class Description:
         num_records: journal records that came before it.
         compute: device, precision, layout and threads it was trained with.
         trained_classifiers: those that may be evaluated, where the method does not say so by itself.
+        begun_classifiers: those that have taken a step, for whoever lists them without torch.
         imported: where foreign weights come from: file name, its SHA-256, architecture, untrained parts.
         data: fingerprint of the images that it was trained with (see `claf_engine.data.fingerprint`).
         image_size: height and width of the images that it was trained on, where that is known.
@@ -63,6 +63,7 @@ class Description:
     versions: Mapping[str, str]
     requested: bool = False
     trained_classifiers: tuple[str, ...] | None = None
+    begun_classifiers: tuple[str, ...] | None = None
     imported: Mapping[str, Any] | None = None
     image_size: tuple[int, int] | None = None
     data: Mapping[str, Any] | None = None

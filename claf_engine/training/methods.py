@@ -28,6 +28,7 @@ from claf_engine.training.phases.rocl import instance
 from claf_engine.training.phases.savings import num_replayed
 from claf_engine.training.phases.supervised import supervised
 from claf_engine.training.session import Session, steps_of_share
+from claf_engine.training.state import Cursor
 
 FEATURES_COST = 0.02
 """Of a classifier's step on features that are there already."""
@@ -120,6 +121,12 @@ def reported_classifiers(phases: tuple[Phase, ...]) -> set[str]:
     """The classifiers that a run of these phases reports: those of linear evaluation, or else all that it trains."""
     fitted_last = {phase.classifier for phase in phases if phase.is_frozen}
     return {name for name in fitted_last or {phase.classifier for phase in phases} if name is not None}
+
+
+def begun_classifiers(phases: tuple[Phase, ...], cursor: Cursor) -> tuple[str, ...]:
+    """The classifiers that have taken a step by then, in the order of their phases."""
+    begun = phases[: cursor.phase + cursor.has_begun_phase]
+    return tuple(dict.fromkeys(phase.classifier for phase in begun if phase.classifier is not None))
 
 
 def feature_epochs(phases: tuple[Phase, ...]) -> int:

@@ -21,7 +21,7 @@ from claf_engine.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from claf_engine.training.methods import Phase
+from claf_engine.training.methods import Phase, begun_classifiers, phases_of
 from claf_engine.training.session import Session
 from claf_engine.training.state import TrainState
 
@@ -52,6 +52,7 @@ def describe(
         compute=compute.record(),
         versions=versions(),
         requested=requested,
+        begun_classifiers=begun_classifiers(phases_of(session.config), session.state.cursor),
         data=Fingerprint.of(session.data).to_record(),
         image_size=session.data.image_size,
     )

@@ -53,6 +53,11 @@ class Cursor:
             raise ValueError("the position of a run is no counts")
         return cls(**record)
 
+    @property
+    def has_begun_phase(self) -> bool:
+        """Whether a step of the phase that is going on was taken."""
+        return bool(self.epoch or self.part or self.sweep or self.batch)
+
     def end_sweep(self) -> None:
         """Move to the next pass over the images."""
         self.sweep, self.batch = self.sweep + 1, 0

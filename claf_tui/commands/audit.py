@@ -44,8 +44,10 @@ NumExamples = Annotated[
     typer.Option(min=1, help="Test images; by default what the budget affords.", rich_help_panel="What"),
 ]
 Ui = Annotated[
-    Literal["auto", "tui", "plain"],
-    typer.Option(help="Live console or lines; auto: the console in a terminal.", rich_help_panel="How"),
+    Literal["auto", "tui", "plain", "jsonl"],
+    typer.Option(
+        help="Live console, lines, or events as JSON lines; auto: the console in a terminal.", rich_help_panel="How"
+    ),
 ]
 
 
@@ -70,8 +72,8 @@ def audit(  # noqa: PLR0913 (Typer declares one parameter per option)
 
     Exits with 8 when a diagnostic fails. An interrupted audit goes on where it was when the same command is given.
     """
-    if json and ui == "tui":
-        raise ConfigError("--json prints the finished audit and cannot be combined with --ui tui; leave one out")
+    if json and ui in {"tui", "jsonl"}:
+        raise ConfigError(f"--json prints the finished audit and cannot be combined with --ui {ui}; leave one out")
     options.load_plugins(plugin)
     from claf_engine.runs import find_checkpoint, runs_root
 

@@ -15,8 +15,8 @@ from claf_tui.state import RunState, reduce
 from claf_tui.words import attack_words, figures
 from claf_tui.words.safe_text import safe
 
-PROGRESS_INTERVAL = 5.0
-"""Seconds between two progress lines."""
+PROGRESS_INTERVAL, LIVE_INTERVAL = 5.0, 0.2
+"""Seconds between two progress lines: for a person, and for another program that draws them."""
 
 
 class PlainPrinter:
@@ -69,6 +69,22 @@ class PlainPrinter:
 def json_line(event: ev.Event) -> None:
     """Write an event as one line of JSON; progress is left out, as in the run's own files."""
     if not isinstance(event, ev.Progressed):
+        output.record(records.to_record(event), is_line=True)
+
+
+class LiveJsonPrinter:
+    """Writes events as lines of JSON, progress among them a few times a second: for a console in another process."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._next_progress = 0.0
+
+    def __call__(self, event: ev.Event) -> None:
+        """Write one event."""
+        if isinstance(event, ev.Progressed):
+            if self._clock() < self._next_progress:
+                return
+            self._next_progress = self._clock() + LIVE_INTERVAL
         output.record(records.to_record(event), is_line=True)
 
 

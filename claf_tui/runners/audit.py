@@ -17,7 +17,8 @@ from claf_engine.runs.choosing import afresh_steps
 from claf_engine.terms.errors import RunError
 from claf_tui.reports import output
 from claf_tui.reports.audit import diagnostic_lines, summary_lines
-from claf_tui.runners.lines import LOG
+from claf_tui.reports.printers import LiveJsonPrinter
+from claf_tui.runners.lines import LOG, play_in_lines
 from claf_tui.runners.ui_mode import choose_ui
 from claf_tui.words import exit_codes
 
@@ -54,7 +55,7 @@ def run(request: AuditRequest, choose: Choose, asked_ui: str, *, as_json: bool) 
     Args:
         request: what to audit.
         choose: the same request with files chosen afresh, for when one is gone before it is open.
-        asked_ui: auto, tui or plain.
+        asked_ui: auto, tui, plain or jsonl.
         as_json: print the record alone.
 
     Returns:
@@ -63,9 +64,13 @@ def run(request: AuditRequest, choose: Choose, asked_ui: str, *, as_json: bool) 
     Raises:
         ClafError: see `claf_engine.audits.audit.audit_steps`.
     """
-    if choose_ui("plain" if as_json else asked_ui) == "tui":
-        return in_console(request, choose)
-    return in_lines(request, choose, as_json=as_json)
+    match choose_ui("plain" if as_json else asked_ui):
+        case "tui":
+            return in_console(request, choose)
+        case "jsonl":
+            return in_events(request, choose)
+        case "plain":
+            return in_lines(request, choose, as_json=as_json)
 
 
 def in_lines(request: AuditRequest, choose: Choose, *, as_json: bool) -> int:
@@ -87,6 +92,18 @@ def in_lines(request: AuditRequest, choose: Choose, *, as_json: bool) -> int:
         return exit_codes.code_of(exit_codes.Ending(signal=signal.SIGINT))
     tell_report(report, as_json=as_json)
     return exit_codes.code_of(exit_codes.Ending(verdict=report.verdict))
+
+
+def in_events(request: AuditRequest, choose: Choose) -> int:
+    """Audit in this thread and print its events, progress among them, as lines of JSON; a signal stops it.
+
+    Raises:
+        ClafError: see `run`.
+    """
+    engine, log_path = AuditEngine(request, choose), _log_path(request)
+    signal_number = play_in_lines(engine, LiveJsonPrinter(), log_path)
+    verdict = "" if engine.report is None else engine.report.verdict
+    return exit_codes.code_of(exit_codes.Ending(signal=signal_number, verdict=verdict))
 
 
 def in_console(request: AuditRequest, choose: Choose) -> int:

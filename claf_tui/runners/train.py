@@ -16,6 +16,7 @@ from claf_engine.events.control import Control
 from claf_engine.runs.branch import branch_run
 from claf_engine.runs.folder import settings_text
 from claf_engine.runs.header import read_info
+from claf_engine.runs.resuming import goes_on_in_its_run
 from claf_engine.terms.errors import ClafError, ConfigError
 from claf_tui.reports import output, printers
 from claf_tui.reports import runs as reports
@@ -125,10 +126,8 @@ def _reopened(way: WayOn, command: Sequence[str]) -> runs.RunDirectory:
         raise ConfigError("--restart begins a run anew that has no checkpoint; name the run and nothing else")
     if is_file:
         read_info(path)
-        directory = path.absolute().parent.parent
-        readable = [entry.path for entry in runs.list_checkpoints(directory) if entry.info is not None]
-        if not way.is_branch and readable and readable[0].resolve() == path.resolve():
-            return runs.open_run(directory)
+        if not way.is_branch and goes_on_in_its_run(path):
+            return runs.open_run(path.absolute().parent.parent)
     elif way.at is not None:
         path = runs.find_checkpoint(way.reference, root, way.at)
     elif way.is_branch:

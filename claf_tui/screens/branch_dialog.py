@@ -7,7 +7,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Label, Static
 
-from claf_tui.screens.checkpoints.actions import Entry, ResumeRequest
+from claf_tui.screens.checkpoints.actions import Entry, ResumeRequest, refusal_to_resume
 from claf_tui.screens.form_dialog import FormScreen
 from claf_tui.words import figures
 from claf_tui.words.safe_text import safe
@@ -54,7 +54,10 @@ class BranchScreen(FormScreen[ResumeRequest]):
         file = chosen_file(self._files, self.query_one("#branch-step", Input).value)
         typed = [self.query_one(f"#branch-setting-{number}", Input).value for number in range(len(self._settings))]
         changes = [f"{key}={value.strip()}" for key, value in zip(self._settings, typed, strict=True) if value.strip()]
-        return ResumeRequest(file, tuple(changes))
+        request = ResumeRequest(file, tuple(changes))
+        if refusal := refusal_to_resume(request):
+            raise ValueError(safe(refusal, 400))
+        return request
 
 
 def chosen_file(files: dict[int, Path], text: str) -> Path:

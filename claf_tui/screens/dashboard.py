@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.events import Resize
 from textual.screen import Screen
 
+from claf_engine.events import TestResult
 from claf_engine.events.control import Control
 from claf_engine.runs import list_runs
 from claf_engine.runs.header import step_in_name
@@ -33,6 +34,7 @@ from claf_tui.charts.view import (
 )
 from claf_tui.screens.branch_dialog import BranchScreen
 from claf_tui.screens.checkpoints.actions import ResumeRequest, list_entries
+from claf_tui.screens.checkpoints.measuring import OWN_COMMANDS, Measuring
 from claf_tui.screens.compare_dialog import MAX_OFFERED, CompareScreen
 from claf_tui.screens.confirm_dialog import CANCEL, Answer, ConfirmScreen
 from claf_tui.screens.dashboard_keys import LIVE_HINTS, key_hints
@@ -42,6 +44,7 @@ from claf_tui.state import RunState, status_word
 from claf_tui.state.full_curves import FullCurves, FullReader, is_gathered
 from claf_tui.state.moment import Moment
 from claf_tui.state.other_run import OtherRun, read_other_run
+from claf_tui.state.outcome import audited_epsilon, selected_result
 from claf_tui.widgets.alert_bar import AlertBar
 from claf_tui.widgets.chart import Chart
 from claf_tui.widgets.curves import (
@@ -107,6 +110,8 @@ class Dashboard(Screen[None]):
         Binding("a", "acknowledge", "acknowledge an alert"),
         Binding("r", "go_back", "go back from a divergence"),
         Binding("v", "examples", "adversarial examples"),
+        Binding("A", "audit", "audit the result of an ended run"),
+        Binding("V", "card", "the card of an audited result"),
         Binding("pageup", "scroll_log(-1)", show=False),
         Binding("pagedown", "scroll_log(1)", show=False),
         Binding("escape", "restore", show=False),
@@ -250,6 +255,33 @@ class Dashboard(Screen[None]):
     def _on_way_back(self, request: ResumeRequest | None) -> None:
         if request is not None:
             self.app.exit(request)
+
+    def action_audit(self) -> None:
+        """Audit the checkpoint that the result of an ended run stands for; its verdict appears in the panel."""
+        chosen, measured = self._result, self.query_one(OutcomePanel).outcome.checkpoint
+        if chosen is None:
+            self._tell("A audits the result of a run that has finished")
+        elif measured is None:
+            self._tell("the checkpoint of this result is not there any more")
+        else:
+            self._measuring.audit_classifier(measured.path, chosen.classifier, audited_epsilon(chosen))
+
+    def action_card(self) -> None:
+        """Open the card of the result of an ended run."""
+        chosen, measured = self._result, self.query_one(OutcomePanel).outcome.checkpoint
+        if chosen is None or measured is None:
+            self._tell("V shows the card of the result of a run that has finished")
+        else:
+            self._measuring.view(measured, chosen.classifier, "A")
+
+    @property
+    def _result(self) -> TestResult | None:
+        """The result that an ended run stands for."""
+        return selected_result(self._state.finished.results) if self._state.finished is not None else None
+
+    @property
+    def _measuring(self) -> Measuring:
+        return Measuring(self.app, OWN_COMMANDS, lambda _: self.query_one(OutcomePanel).show(self._state))
 
     def action_panel(self, name: str) -> None:
         """Choose a panel; choosing it again shows it alone, and once more restores the others."""
@@ -487,7 +519,12 @@ class Dashboard(Screen[None]):
         """Choose the keys to name in the last line."""
         can_steer = self._state.finished is None and not self._read_only
         is_waiting = can_steer and self._control.status in {"paused", "pausing"}
-        return key_hints(can_steer=can_steer, is_waiting=is_waiting, can_go_back=self._way_back_step is not None)
+        return key_hints(
+            can_steer=can_steer,
+            is_waiting=is_waiting,
+            can_go_back=self._way_back_step is not None,
+            can_audit=self._result is not None,
+        )
 
     def _show_keys(self) -> None:
         self.query_one(KeyBar).show(self.hints())

@@ -24,10 +24,12 @@ LIVE_HINTS: tuple[Hint, ...] = (
 STEERING_KEYS = {"space", "p", "c", "e", "s"}
 
 
-def key_hints(*, can_steer: bool, is_waiting: bool, can_go_back: bool = False) -> list[Hint]:
+def key_hints(*, can_steer: bool, is_waiting: bool, can_go_back: bool = False, can_audit: bool = False) -> list[Hint]:
     """Choose the key hints that matter now."""
     hidden = set() if can_steer else STEERING_KEYS
     hints = [hint for hint in LIVE_HINTS if hint[0] not in hidden]
     if is_waiting and can_steer:
         hints[0] = ("space", "go on", "screen.toggle_pause")
+    if can_audit:
+        hints = [("A", "audit", "screen.audit"), ("v", "card", "screen.card"), *hints]
     return [("r", "go back", "screen.go_back"), *hints] if can_go_back else hints

@@ -60,13 +60,27 @@ KEYS: KeyTopics = (
         "Checkpoint browser",
         (
             ("tab", "next pane"),
+            ("enter", "open or close a module; left and right, too"),
             ("/", "filter tensors by name"),
             ("e", "evaluate the checkpoint, by a classifier that it has, on test images"),
             ("a", "audit it: ask whether its robust accuracy can be believed"),
             ("v", "view its robustness card"),
+            ("space", "mark it, to compare another with it"),
+            ("D", "compare it with the marked one, or with the one before"),
+            ("i", "its settings, those that differ from the preset first"),
+            ("h", "hash it anew, and say whether it was altered"),
+            ("x", "export its network to a file of its own"),
             ("r", "resume from it, when no run is live"),
             ("d", "delete it"),
+            ("f5", "read the folder again"),
             ("escape", "back"),
+        ),
+    ),
+    (
+        "When a run has ended",
+        (
+            ("A", "audit its result right there; escape stops and keeps results"),
+            ("V", "view the robustness card of its result"),
         ),
     ),
     (
@@ -130,6 +144,16 @@ FIGURES: FigureTexts = (
         "A flat map of what the encoder makes of the watched images. Letters are classes, a line leads to where the "
         "attack moves an image. Directions and scale are those of the newest probe.",
     ),
+    (
+        "before",
+        "The result against that of the latest finished run before it, of the same method and data. The interval "
+        "takes both for measured on images of their own; a difference beyond noise is one whose interval leaves 0 out.",
+    ),
+    (
+        "relative norm, cosine",
+        "How far a tensor has moved between two checkpoints, as a share of its length, and the cosine of the angle "
+        "between before and after: 1 is the same direction.",
+    ),
     ("L2", "The attack is bounded by the Euclidean length of the whole change instead of one pixel's."),
     (
         "no ball",
@@ -148,6 +172,10 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,question_mark,f1,q", "dismiss(None)", "close"),
         Binding("down,j", "scroll(1)", show=False),
         Binding("up,k", "scroll(-1)", show=False),
+        Binding("pagedown", "scroll(12)", show=False),
+        Binding("pageup", "scroll(-12)", show=False),
+        Binding("end", "scroll(9999)", show=False),
+        Binding("home", "scroll(-9999)", show=False),
     ]
 
     def compose(self) -> ComposeResult:

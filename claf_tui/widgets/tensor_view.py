@@ -1,5 +1,6 @@
 """Statistics of one tensor as text, with its histogram. Pure functions."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,8 @@ from claf_tui.words import figures
 from claf_tui.words.safe_text import safe
 
 MUTED = "$foreground 60%"
+MAX_KINDS = 4
+"""Types of numbers that are counted by name."""
 BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
@@ -22,7 +25,8 @@ def statistics_lines(tensor: TensorInfo, statistics: TensorStatistics, width: in
     facts = [("", shape, MUTED), ("", safe(tensor.dtype, 12), MUTED)]
     facts += [("", f"{figures.count(statistics.num_values)} values", MUTED), finite]
     pairs = [
-        ("mean ± deviation", f"{figures.figure(statistics.mean)} ± {figures.figure(statistics.std)}"),
+        ("mean", figures.figure(statistics.mean)),
+        ("deviation", figures.figure(statistics.std)),
         ("range", f"{figures.figure(statistics.minimum)} to {figures.figure(statistics.maximum)}"),
         ("zeros", figures.percent(statistics.zero_fraction)),
         *((name, figures.figure(value)) for name, value in statistics.quantiles.items()),
@@ -40,6 +44,36 @@ def statistics_lines(tensor: TensorInfo, statistics: TensorStatistics, width: in
         lines += [Content.styled(row, "$primary") for row in drawn]
         lines.append(Content.styled(ends, "$foreground 60%").truncate(width, ellipsis=True))
     return lines[:height]
+
+
+def module_lines(name: str, tensors: Sequence[TensorInfo], width: int, height: int) -> list[Content]:
+    """Write totals of a module and its largest tensors, with bars, into `width` x `height` cells."""
+    num_bytes = sum(tensor.num_bytes for tensor in tensors)
+    facts = [("", f"{len(tensors)} tensors", MUTED)]
+    facts += [("", f"{figures.count(sum(tensor.num_values for tensor in tensors))} values", MUTED)]
+    facts += [("", figures.size(num_bytes), MUTED)]
+    kinds = Counter(tensor.dtype for tensor in tensors)
+    facts += [(f"{safe(kind, 12)} ", str(number), "$foreground") for kind, number in kinds.most_common(MAX_KINDS)]
+    lines = [
+        Content.styled(safe(name, 200), "bold").truncate(width, ellipsis=True),
+        *_in_columns(facts, width),
+        Content(""),
+        Content.styled("largest", MUTED),
+    ]
+    largest = sorted(tensors, key=lambda tensor: -tensor.num_bytes)[: max(0, height - len(lines))]
+    return [*lines, *(_share_line(tensor, len(name) + 1, num_bytes, width) for tensor in largest)][:height]
+
+
+def _share_line(tensor: TensorInfo, prefix: int, total: int, width: int) -> Content:
+    """One tensor of a module: its name without the module's, its size, and a bar of its share."""
+    share = tensor.num_bytes / total if total else 0.0
+    size = f"{figures.size(tensor.num_bytes):>9} {figures.percent(share):>6}"
+    room = max(8, width - len(size) - 2)
+    short = safe(tensor.name[prefix:] or tensor.name, 200)
+    short = short if len(short) <= room else f"…{short[1 - room :]}"
+    line = Content.assemble((short.ljust(room), "$foreground"), (f"  {size}", MUTED))
+    filled = round(share * min(width, line.cell_length))
+    return line.stylize("$foreground on $primary 35%", 0, filled) if filled else line
 
 
 def histogram_rows(counts: Sequence[int], width: int, height: int) -> list[str]:

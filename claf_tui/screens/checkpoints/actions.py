@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from textual.content import Content
 
-from claf_engine.runs.header import CheckpointInfo, TensorInfo
-from claf_tui.state.standings import WORDS
+from claf_engine.runs.header import CheckpointInfo
+from claf_engine.terms.errors import ClafError, RunEnded
 from claf_tui.widgets.chart import PALETTE, robust_color
 from claf_tui.widgets.tables import Cell, table
 from claf_tui.words import attack_words, figures
@@ -42,6 +42,8 @@ class Entry(Protocol):
 
 FEATURES = "features"
 """The optimiser of encoder and projection head, which trains no classifier."""
+TOLD = ("claf.trained_classifiers", "claf.begun_classifiers")
+"""Keys of an imported checkpoint, and of one of our own, that name its trained classifiers."""
 ListEntries = Callable[[Path], Sequence[Entry]]
 MakeCommand = Callable[[Path, str | None], Sequence[str]]
 """Checkpoint and classifier (None: the checkpoint's own choice) to the command that evaluates or audits it."""
@@ -86,22 +88,40 @@ def refusal_to_delete(entry: Entry, entries: Sequence[Entry], directory: Path, *
     return ""
 
 
+def refusal_to_resume(request: ResumeRequest) -> str:
+    """Say why the command line could not do what a person asks for, or give an empty string."""
+    from claf_engine.runs import runs_root
+    from claf_engine.runs.resuming import require_resumable
+
+    try:
+        require_resumable(request.path, runs_root(), request.changes)
+    except RunEnded as error:
+        return f"{error}. Here, e evaluates it, a audits it, and r on an older checkpoint begins a new run from there"
+    except ClafError as error:
+        return str(error)
+    return ""
+
+
 def trained_classifiers(info: CheckpointInfo) -> tuple[str, ...]:
     """The classifiers of a checkpoint that its method has trained so far, the one it was measured with first.
 
-    An imported checkpoint names them. Elsewhere those that have an optimiser are in training and those that were probed
-    are trained; a file that says neither has its own choice only. Empty while nothing but the encoder is trained.
+    Checkpoints name them, those of earlier code do not: there, classifiers that have an optimiser are in training and
+    those that were probed are trained. A file that says nothing of the kind has its own choice, which is left to
+    whatever measures it to refuse. Empty where the file says that nothing but the encoder is trained.
     """
-    told = info.metadata.get("claf.trained_classifiers")
-    if isinstance(told, list | tuple):
-        return tuple(safe(name, 40) for name in told)
+    for key in TOLD:
+        if isinstance(told := info.metadata.get(key), list):
+            return _own_first([safe(name, 40) for name in told], info)
     ledger, optimizers = info.metadata.get("claf.ledger"), info.metadata.get("claf.optimizers")
-    if not isinstance(ledger, Mapping) or not isinstance(optimizers, Mapping):
-        return (safe(info.classifier, 40),)
-    probed = ledger.get("validation")
-    found = [*(probed if isinstance(probed, Mapping) else ()), *(str(name).rpartition("+")[2] for name in optimizers)]
-    names = dict.fromkeys(safe(name, 40) for name in found if name != FEATURES)
-    return tuple(sorted(names, key=lambda name: name != info.classifier))
+    probed = ledger.get("validation") if isinstance(ledger, Mapping) else None
+    found = list(probed) if isinstance(probed, Mapping) else []
+    found += [str(name).rpartition("+")[2] for name in optimizers] if isinstance(optimizers, Mapping) else []
+    named = [safe(name, 40) for name in found if name != FEATURES]
+    return _own_first(named or [safe(info.classifier, 40)], info)
+
+
+def _own_first(names: Sequence[str], info: CheckpointInfo) -> tuple[str, ...]:
+    return tuple(sorted(dict.fromkeys(names), key=lambda name: name != info.classifier))
 
 
 def evaluate_command(path: Path, classifier: str | None = None) -> list[str]:
@@ -114,14 +134,24 @@ def typed_command(path: Path, classifier: str | None = None) -> str:
     return shlex.join(["claf-tui", "eval", *_arguments(path, classifier)])
 
 
-def audit_command(path: Path, classifier: str | None = None) -> list[str]:
-    """The command that audits a checkpoint within a minute or so and writes its card as JSON."""
-    return [sys.executable, "-m", "claf_tui", "audit", *_arguments(path, classifier), "--budget", "quick", "--json"]
+def audit_command(path: Path, classifier: str | None = None, epsilon: str | None = None) -> list[str]:
+    """The command that audits a checkpoint within a minute or so and writes its events as lines of JSON.
+
+    Args:
+        path: the checkpoint.
+        classifier: which one; None is the checkpoint's own choice.
+        epsilon: radius of the claim, such as "4/255"; None is the command's own choice.
+    """
+    return [sys.executable, "-m", "claf_tui", "audit", *_audit_arguments(path, classifier, epsilon), "--ui", "jsonl"]
 
 
-def typed_audit(path: Path, classifier: str | None = None) -> str:
+def typed_audit(path: Path, classifier: str | None = None, epsilon: str | None = None) -> str:
     """The same command as a person types it."""
-    return shlex.join(["claf-tui", "audit", *_arguments(path, classifier), "--budget", "quick"])
+    return shlex.join(["claf-tui", "audit", *_audit_arguments(path, classifier, epsilon)])
+
+
+def _audit_arguments(path: Path, classifier: str | None, epsilon: str | None) -> list[str]:
+    return [*_arguments(path, classifier), *([] if epsilon is None else ["--eps", epsilon]), "--budget", "quick"]
 
 
 def _arguments(path: Path, classifier: str | None) -> list[str]:
@@ -164,55 +194,3 @@ def last_sentence(text: str) -> str:
     """The last line that is not empty: what a failed command had to say."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return safe(lines[-1], 300) if lines else "the command failed without saying why"
-
-
-ENTRY_COLUMNS = (
-    ("step", 9),
-    ("natural", 7),
-    ("robust", 6),
-    ("audit", 9),
-    ("kept as", 11),
-    ("phase", 16),
-    ("epoch", 5),
-    ("size", 9),
-)
-"""Name and width of what `entry_cells` gives; all but the last fit into 80 cells."""
-
-
-def entry_columns(room: int) -> list[tuple[str, int]]:
-    """The columns that `room` cells are enough for; the size goes first."""
-    whole = sum(width + 2 for _, width in ENTRY_COLUMNS)
-    return list(ENTRY_COLUMNS if whole <= room else ENTRY_COLUMNS[:-1])
-
-
-def entry_cells(entry: Entry, standing: str = "") -> list[str]:
-    """Write one checkpoint as table cells; `standing` says what its accuracies rest on."""
-    info = entry.info
-    if info is None:
-        return [safe(entry.path.name, 9), figures.UNKNOWN, figures.UNKNOWN, "", "", "cannot be read", "", ""]
-    return [
-        figures.count(info.step),
-        figures.percent(info.metrics.get("validation_natural")),
-        figures.percent(info.metrics.get("validation_robust")),
-        safe(WORDS.get(standing, (standing, ""))[0], 9),
-        safe(", ".join(entry.kept_as), 11),
-        safe(info.phase, 16),
-        str(info.epoch),
-        figures.size(info.num_bytes),
-    ]
-
-
-def tensor_columns(room: int) -> list[tuple[str, int]]:
-    """Share `room` cells among the columns of the list of tensors; the type goes first when there is little."""
-    if room < 50:
-        return [("name", max(12, room - 16)), ("shape", 12)]
-    return [("name", room - 28), ("shape", 16), ("type", 6)]
-
-
-def tensor_cells(tensor: TensorInfo, columns: Sequence[tuple[str, int]]) -> list[str]:
-    """Write one tensor as table cells; a long name loses its beginning, because its end tells it apart."""
-    name = safe(tensor.name, 400)
-    width = columns[0][1]
-    name = name if len(name) <= width else f"…{name[1 - width :]}"
-    shape = "x".join(map(str, tensor.shape)) or "scalar"
-    return [name, safe(shape, columns[1][1]), safe(tensor.dtype, 6)][: len(columns)]

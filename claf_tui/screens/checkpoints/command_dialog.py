@@ -1,6 +1,7 @@
 """A dialog around a command in a process of its own: that it is going on, then what it printed or what went wrong."""
 
 import asyncio
+from asyncio import StreamReader
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Sequence
 from typing import TypeVar
@@ -19,6 +20,8 @@ from claf_tui.words import figures
 from claf_tui.words.safe_text import safe
 
 FRAMES_PER_SECOND = 8
+MAX_LINE = 16 * 2**20
+"""Bytes of a line that a command prints; a card takes a few tens of KiB."""
 Answer = TypeVar("Answer")
 
 
@@ -46,6 +49,7 @@ class CommandScreen(ModalScreen[Answer]):
         self._command = list(command)
         self._is_waiting = True
         self._frame = 0
+        self._printed: list[str] = []
 
     def compose(self) -> ComposeResult:
         """Lay out command, result and keys."""
@@ -67,18 +71,32 @@ class CommandScreen(ModalScreen[Answer]):
 
     def start(self) -> None:
         """Run the command, instead of the one that may be running."""
-        self._is_waiting, self._frame = True, 0
+        self._is_waiting, self._frame, self._printed = True, 0, []
         self.query_one("#command-shown", Static).update(Content.styled(safe(self._typed, 300), "$foreground 60%"))
         self._tick()
         self._run_command()
 
-    def take(self, output: str) -> None:
-        """Show what the command printed.
+    def hear(self, line: str) -> None:
+        """Take one line that the command has printed, while it goes on."""
+        self._printed.append(line)
+
+    def waiting_lines(self) -> list[Content]:
+        """What is shown while the command goes on."""
+        spent = figures.duration(self._frame / FRAMES_PER_SECOND)
+        return [Content.styled(f"{spinner(self._frame)} {self._activity} · {spent}", "$accent")]
+
+    def finish(self) -> None:
+        """Show what the command has printed, or end with it.
 
         Raises:
             ValueError: it is not what the command prints.
         """
         raise NotImplementedError
+
+    @property
+    def printed(self) -> str:
+        """All that the command has printed."""
+        return "".join(self._printed)
 
     def may_have_printed(self, return_code: int) -> bool:
         """Whether a command that ended with this code has printed its result."""
@@ -97,26 +115,40 @@ class CommandScreen(ModalScreen[Answer]):
     def _tick(self) -> None:
         if self._is_waiting:
             self._frame += 1
-            spent = figures.duration(self._frame / FRAMES_PER_SECOND)
-            text = f"\n{spinner(self._frame)} {self._activity} · {spent}\n"
-            self.query_one("#figures-shown", Static).update(Content.styled(text, "$accent"))
+            text = Content("\n").join([Content(""), *self.waiting_lines(), Content("")])
+            self.query_one("#figures-shown", Static).update(text)
 
     @work(exclusive=True)
     async def _run_command(self) -> None:
         try:
-            process = await asyncio.create_subprocess_exec(*self._command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE)
+            process = await asyncio.create_subprocess_exec(
+                *self._command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, limit=MAX_LINE
+            )
         except OSError as error:
             self.show_lines([Content.styled(safe(error.strerror, 200), "$error")])
             return
         try:
-            output, errors = await process.communicate()
+            _, errors = await asyncio.gather(self._listen(process.stdout), _rest(process.stderr))
+            await process.wait()
+            if not self.may_have_printed(process.returncode or 0):
+                raise ValueError(last_sentence(errors.decode(errors="replace")))
+            self.finish()
+        except ValueError as error:
+            self.show_lines([Content.styled(safe(error, 300), "$error")])
         finally:
             if process.returncode is None:
                 process.terminate()
                 await process.wait()
-        try:
-            if not self.may_have_printed(process.returncode or 0):
-                raise ValueError(last_sentence(errors.decode(errors="replace")))
-            self.take(output.decode(errors="replace"))
-        except ValueError as error:
-            self.show_lines([Content.styled(safe(error, 300), "$error")])
+
+    async def _listen(self, stream: StreamReader | None) -> None:
+        """Hear every line.
+
+        Raises:
+            ValueError: one is longer than any of ours.
+        """
+        while stream is not None and (line := await stream.readline()):
+            self.hear(line.decode(errors="replace"))
+
+
+async def _rest(stream: StreamReader | None) -> bytes:
+    return await stream.read() if stream is not None else b""

@@ -42,14 +42,14 @@ class EvaluateScreen(CommandScreen[None]):
         chart.display = False
         yield chart
 
-    def take(self, output: str) -> None:
+    def finish(self) -> None:
         """Show the figures, or the curve where one was measured.
 
         Raises:
             ValueError: the output is not what an evaluation prints.
         """
-        lines = figure_lines(output, WIDTH)
-        record = json.loads(output)
+        lines = figure_lines(self.printed, WIDTH)
+        record = json.loads(self.printed)
         curve = curve_of(record) if "curve" in record else None
         chart = self.query_one(RobustnessCurve)
         chart.display = curve is not None

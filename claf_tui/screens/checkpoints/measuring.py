@@ -1,7 +1,8 @@
 """How a checkpoint is evaluated, audited and looked up from the browser."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from textual.app import App
@@ -34,12 +35,12 @@ class Measuring:
     Attributes:
         app: shows them.
         commands: what they run.
-        after_audit: called when an audit has left a card.
+        after_audit: called with the card that an audit has left.
     """
 
     app: App[Any]
     commands: Commands
-    after_audit: Callable[[], object]
+    after_audit: Callable[[Mapping[str, Any]], object]
 
     def evaluate(self, info: CheckpointInfo) -> None:
         """Evaluate a checkpoint."""
@@ -51,25 +52,31 @@ class Measuring:
         self._with_classifier(info, "evaluate", ask)
 
     def audit(self, info: CheckpointInfo) -> None:
-        """Audit a checkpoint, and open its card."""
+        """Audit a checkpoint."""
+        self._with_classifier(info, "audit", lambda classifier: self.audit_classifier(info.path, classifier))
 
-        def ask(classifier: str) -> None:
-            command = self.commands.audit(info.path, classifier) if self.commands.audit else None
-            self.app.push_screen(AuditDialog(info.path, classifier, command), self._show_card)
+    def audit_classifier(self, path: Path, classifier: str, epsilon: str | None = None) -> None:
+        """Audit one classifier of a checkpoint, at a radius such as "4/255" or at the command's own."""
 
-        self._with_classifier(info, "audit", ask)
+        def take(card: Mapping[str, Any] | None) -> None:
+            if card is not None:
+                self.after_audit(card)
 
-    def view(self, info: CheckpointInfo) -> None:
-        """Open the card of a checkpoint, or say that there is none."""
-        card = card_of(info, (info.classifier, *trained_classifiers(info)))
+        command = self.commands.audit(path, classifier) if self.commands.audit else None
+        self.app.push_screen(AuditDialog(path, classifier, command, epsilon), take)
+
+    def view(self, info: CheckpointInfo, classifier: str | None = None, key: str = "a") -> None:
+        """Open the card of a checkpoint, or say that there is none and which key audits it.
+
+        Args:
+            info: the checkpoint.
+            classifier: whose card is wanted first; None is the one that the checkpoint was measured with.
+            key: that audits.
+        """
+        card = card_of(info, (classifier or info.classifier, *trained_classifiers(info)))
         if card is None:
-            self._tell("unaudited: these weights have no card yet; a audits them")
+            self._tell(f"unaudited: these weights have no card yet; {key} audits them")
         else:
-            self.app.push_screen(CardScreen(card))
-
-    def _show_card(self, card: dict[str, Any] | None) -> None:
-        if card is not None:
-            self.after_audit()
             self.app.push_screen(CardScreen(card))
 
     def _with_classifier(self, info: CheckpointInfo, verb: str, then: Callable[[str], None]) -> None:

@@ -1,7 +1,7 @@
 import pytest
 from scipy.stats import binomtest
 
-from claf_engine.accuracy.intervals import wilson
+from claf_engine.accuracy.intervals import difference_interval, wilson
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,19 @@ def test_more_examples_make_it_narrower() -> None:
 def test_what_is_no_proportion_is_refused(successes: int, count: int) -> None:
     with pytest.raises(ValueError, match="is no proportion"):
         wilson(successes, count)
+
+
+def test_the_interval_of_a_difference_is_that_of_newcombe() -> None:
+    """Newcombe 1998, table II: 56/70 against 48/80 by method 10."""
+    assert difference_interval(56, 70, 48, 80) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
+def test_the_interval_of_a_difference_turns_with_its_sides() -> None:
+    low, high = difference_interval(30, 50, 20, 60)
+    assert difference_interval(20, 60, 30, 50) == pytest.approx((-high, -low))
+
+
+@pytest.mark.parametrize(("successes", "other"), [(0, 10), (10, 0), (0, 0), (10, 10)])
+def test_no_difference_is_larger_than_one(successes: int, other: int) -> None:
+    low, high = difference_interval(successes, 10, other, 10)
+    assert -1 <= low <= (successes - other) / 10 <= high <= 1

@@ -10,6 +10,7 @@ from claf_engine.terms.errors import (
     DataError,
     DeviceError,
     NonFiniteLoss,
+    RunEnded,
     RunError,
     RunLocked,
 )
@@ -35,6 +36,7 @@ def test_no_error_leaves_the_process_as_if_it_had_succeeded(error: type[ClafErro
         (DataError, 3),
         (CheckpointError, 3),
         (RunError, 3),
+        (RunEnded, 3),
         (RunLocked, 3),
         (NonFiniteLoss, 4),
         (DeviceError, 5),
@@ -44,8 +46,9 @@ def test_scripts_can_rely_on_the_exit_code(error: type[ClafError], exit_code: in
     assert error.exit_code == exit_code
 
 
-def test_a_locked_run_can_be_caught_as_an_error_of_the_run() -> None:
-    assert issubclass(RunLocked, RunError)
+@pytest.mark.parametrize("error", [RunEnded, RunLocked])
+def test_a_run_that_cannot_be_gone_on_with_can_be_caught_as_an_error_of_the_run(error: type[Exception]) -> None:
+    assert issubclass(error, RunError)
 
 
 def test_an_error_prints_as_its_sentence_alone() -> None:

@@ -112,6 +112,16 @@ def test_files_that_are_no_checkpoints_are_left_alone(save, directory: RunDirect
     assert (directory.checkpoints / "notes.txt").read_text() == "mine"
 
 
+def test_a_checkpoint_names_the_classifiers_that_have_begun_whether_or_not_they_were_probed(
+    save, directory: RunDirectory, session: Session
+) -> None:
+    session.state.cursor.phase, session.state.cursor.epoch = 1, 3
+    save(3)
+    (entry,) = list_checkpoints(directory.path)
+    assert entry.info is not None
+    assert entry.info.metadata["claf.begun_classifiers"] == [ATTACK_CLASSIFIER]
+
+
 def test_what_was_deleted_is_told(save, directory: RunDirectory) -> None:
     save(1)
     save(2)

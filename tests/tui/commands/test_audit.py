@@ -11,6 +11,7 @@ import pytest
 
 from claf_engine import events as ev
 from claf_engine.audits.request import AuditRequest
+from claf_engine.events import records
 from claf_engine.events.audit import DiagnosticFound
 from claf_engine.events.control import Control
 from claf_engine.events.ticks import Pulse
@@ -145,6 +146,7 @@ def test_a_mistake_ends_as_one_sentence_and_its_exit_code(engine: Audit, capsys:
         (["--num-examples", "0"], "'--num-examples'"),
         (["--checkpoint", "newest"], "'newest' is neither best, last nor a step"),
         (["--json", "--ui", "tui"], "--json prints the finished audit and cannot be combined with --ui tui"),
+        (["--json", "--ui", "jsonl"], "--json prints the finished audit and cannot be combined with --ui jsonl"),
         (["--ui", "tui"], "--ui tui needs a terminal"),
         (["--surrogate", "nobody"], "no run 'nobody'"),
     ],
@@ -153,6 +155,26 @@ def test_options_that_make_no_sense_are_named(engine: Audit, capsys: Shown, opti
     assert cli.run(["audit", "old", *options]) in (2, 3)
     assert sentence in capsys.readouterr().err
     assert engine.request is None
+
+
+@pytest.mark.parametrize(("verdict", "code"), [("warns", 0), ("fails", 8)])
+def test_events_are_lines_of_json_and_the_card_is_the_last(
+    engine: Audit, capsys: Shown, verdict: str, code: int
+) -> None:
+    engine.verdict = verdict
+    assert cli.run(["audit", "old", "--ui", "jsonl"]) == code
+    shown = capsys.readouterr()
+    told = [records.from_record(json.loads(line)) for line in shown.out.splitlines()]
+    assert [type(event) for event in told] == [ev.AuditStarted, ev.Progressed, ev.DiagnosticFound, ev.AuditFinished]
+    assert isinstance(told[-1], ev.AuditFinished)
+    assert told[-1].card["verdict"] == verdict
+    assert shown.err == ""
+
+
+def test_a_mistake_in_an_audit_of_events_is_one_sentence(engine: Audit, capsys: Shown) -> None:
+    engine.error = DataError("there are no images")
+    assert cli.run(["audit", "old", "--ui", "jsonl"]) == 3
+    assert capsys.readouterr().err == "error: there are no images\n"
 
 
 @pytest.fixture

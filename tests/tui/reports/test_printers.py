@@ -8,7 +8,14 @@ import pytest
 from claf_engine import events as ev
 from claf_engine.events import records
 from claf_engine.events.control import Control
-from claf_tui.reports.printers import PROGRESS_INTERVAL, PlainPrinter, json_line, progress_line
+from claf_tui.reports.printers import (
+    LIVE_INTERVAL,
+    PROGRESS_INTERVAL,
+    LiveJsonPrinter,
+    PlainPrinter,
+    json_line,
+    progress_line,
+)
 from claf_tui.state import RunState
 from claf_tui.words import figures
 from tests.tui.hostile import EVERYTHING, HOSTILE
@@ -183,3 +190,19 @@ def test_progress_is_no_json_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_line_of_progress_says_when_the_machine_is_busy() -> None:
     idle, busy = (progress_line(replace(PROGRESS, waited=waited), None, RunState(), NOW) for waited in (0.02, 0.5))
     assert busy == f"{idle}  busy machine: 50% of the time without a core"
+
+
+def test_progress_for_a_program_comes_a_few_times_a_second(capsys: pytest.CaptureFixture[str]) -> None:
+    moments = iter([0.0, LIVE_INTERVAL / 2, LIVE_INTERVAL, 2 * LIVE_INTERVAL])
+    printer = LiveJsonPrinter(lambda: next(moments, 9.0))
+    for step in (1, 2, 3):
+        printer(replace(PROGRESS, step=step))
+    steps = [json.loads(line)["step"] for line in capsys.readouterr().out.splitlines()]
+    assert steps == [1, 3]
+
+
+def test_everything_but_progress_is_told_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    printer = LiveJsonPrinter(lambda: 0.0)
+    for _ in range(3):
+        printer(LOGGED)
+    assert len(capsys.readouterr().out.splitlines()) == 3

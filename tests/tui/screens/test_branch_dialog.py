@@ -6,7 +6,7 @@ from textual.widgets import Input
 from claf_engine import events as ev
 from claf_tui.screens.branch_dialog import BranchScreen, chosen_file
 from claf_tui.screens.checkpoints.actions import ResumeRequest
-from tests.tui.consoles import SIZES, Held, console, screen_text, until
+from tests.tui.consoles import SIZES, Held, console, screen_text, text_in, until
 from tests.tui.scripted import run_started, write_checkpoint
 
 LOWER = "supervised.optimizer.learning_rate=0.01"
@@ -15,6 +15,8 @@ LOWER = "supervised.optimizer.learning_rate=0.01"
 def diverged(tmp_path: Path, checkpoint: int | None = 10) -> Held:
     """A run with checkpoints of steps 10 and 20 that blew up after the first of them."""
     folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "config.toml").write_text('method = "at"\n')
     for step in (10, 20):
         write_checkpoint(folder, step)
     file = str(folder / "checkpoints" / f"step-{checkpoint:09d}.safetensors") if checkpoint is not None else None
@@ -55,6 +57,18 @@ async def test_step_and_settings_may_be_typed(tmp_path: Path) -> None:
     assert app.return_value == ResumeRequest(
         tmp_path / "run" / "checkpoints" / "step-000000020.safetensors", ("supervised.optimizer.learning_rate=0.5",)
     )
+
+
+@pytest.mark.parametrize(("typed", "sentence"), [("fast", "learning_rate"), ("-1", "learning_rate")])
+async def test_a_setting_that_no_run_could_have_is_told_in_the_form(tmp_path: Path, typed: str, sentence: str) -> None:
+    async with console(diverged(tmp_path)) as (app, pilot):
+        await until(lambda: "DIVERGED" in screen_text(app))
+        await pilot.press("r")
+        await until(lambda: isinstance(app.screen, BranchScreen))
+        app.screen.query_one("#branch-setting-0", Input).value = typed
+        await pilot.click("#apply")
+        await until(lambda: sentence in text_in(app, "#form-error"))
+        assert app.is_running
 
 
 async def test_the_form_can_be_left(tmp_path: Path) -> None:

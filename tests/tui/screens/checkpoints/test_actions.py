@@ -3,14 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from claf_engine.runs.header import TensorInfo, read_info
+from claf_engine.runs.header import read_info
 from claf_tui.screens.checkpoints.actions import (
     evaluate_command,
     figure_lines,
     last_sentence,
     refusal_to_delete,
-    tensor_cells,
-    tensor_columns,
     trained_classifiers,
     typed_command,
 )
@@ -26,7 +24,11 @@ from tests.tui.scripted import write_checkpoint
         (trained([], ["encoder+adversarial"]), ("adversarial",)),
         (trained(["natural"]), ("natural",)),
         (trained(["natural", "attack"], ["features", "attack"]), ("attack", "natural")),
-        (trained([], []), ()),
+        (trained([], []), ("attack",)),
+        (trained([], ["features"]), ("attack",)),
+        ({**trained([], ["features"]), "claf.begun_classifiers": ["attack"]}, ("attack",)),
+        ({**trained(["natural"]), "claf.begun_classifiers": ["natural", "attack"]}, ("attack", "natural")),
+        ({**trained([]), "claf.begun_classifiers": []}, ()),
         ({"claf.ledger": "odd", "claf.optimizers": []}, ("attack",)),
     ],
 )
@@ -99,10 +101,3 @@ def test_the_command_asks_the_chosen_classifier() -> None:
 def test_the_last_sentence_is_clean() -> None:
     assert last_sentence(f"Traceback\n\n{EVERYTHING}\n\n").isprintable()
     assert last_sentence("") == "the command failed without saying why"
-
-
-def test_a_long_tensor_name_keeps_its_end() -> None:
-    tensor = TensorInfo("encoder.layers.3.blocks.1.convolution.weight", (512, 512, 3, 3), "F32")
-    name, shape = tensor_cells(tensor, tensor_columns(40))
-    assert name == "…ks.1.convolution.weight"
-    assert shape == "512x512x3x3"

@@ -38,13 +38,23 @@ async def test_where_a_method_trained_several_classifiers_one_is_chosen(tmp_path
 
 
 async def test_while_only_the_encoder_is_trained_there_is_nothing_to_evaluate(tmp_path: Path) -> None:
-    write_checkpoint(tmp_path / "run", 100, phase="1 · robust contrastive", extra=trained([], ["features"]))
+    extra = {**trained([], ["features"]), "claf.begun_classifiers": []}
+    write_checkpoint(tmp_path / "run", 100, phase="1 · robust contrastive", extra=extra)
     async with browser(tmp_path / "run", (80, 24)) as (app, pilot):
         await until(lambda: "8 tensors" in screen_text(app))
         await pilot.press("e")
         await until(lambda: app._notifications)
         assert "no classifier is trained yet" in next(iter(app._notifications)).message
         assert not isinstance(app.screen, EvaluateScreen)
+
+
+async def test_a_checkpoint_of_an_epoch_without_a_probe_is_evaluated(tmp_path: Path) -> None:
+    extra = {**trained([], ["features"]), "claf.begun_classifiers": ["attack"]}
+    write_checkpoint(tmp_path / "run", 100, phase="2 · adversarial features", extra=extra)
+    async with browser(tmp_path / "run", (80, 24), program=f"print({json.dumps(json.dumps(FIGURES))})") as (app, pilot):
+        await until(lambda: "8 tensors" in screen_text(app))
+        await pilot.press("e")
+        await until(lambda: "61.8%" in screen_text(app))
 
 
 async def test_a_failed_evaluation_shows_its_sentence(run: Path) -> None:

@@ -16,6 +16,7 @@ from claf_tui.state.outcome import BestEpoch, Earlier, Outcome, look_up
 from claf_tui.state.standings import UNAUDITED, cards_changed
 from claf_tui.widgets.tables import caveat_lines, results_table
 from claf_tui.widgets.verdicts import DIM, GLYPHS, glyph
+from claf_tui.words import figures
 from claf_tui.words.next_command import next_command, saved_text
 from claf_tui.words.safe_text import safe
 

@@ -78,8 +78,8 @@ async def test_a_audits_the_result_right_there_and_the_verdict_appears(
         assert "unaudited: A audits it" in screen_text(app)
         write_card(card(), folder / "audit" / "step-000000200-attack-8-255-pixel-quick")
         await pilot.press("A")
-        await until(lambda: "audit fails: v shows its card" in screen_text(app))
-        await pilot.press("v")
+        await until(lambda: "audit fails: V shows its card" in screen_text(app))
+        await pilot.press("V")
         await until(lambda: isinstance(app.screen, CardScreen))
     assert asked == [(folder / "checkpoints" / "step-000000200.safetensors", "attack", "8/255")]
 
@@ -118,7 +118,7 @@ async def test_a_result_whose_checkpoint_is_gone_says_so(ended: Held, tmp_path: 
 async def test_an_unaudited_result_has_no_card_to_view(ended: Held) -> None:
     async with console(ended, (80, 24)) as (app, pilot):
         await until(lambda: "step-000000200.safetensors" in screen_text(app))
-        await pilot.press("v")
+        await pilot.press("V")
         await until(lambda: any("A audits them" in note.message for note in app._notifications))
 
 

@@ -75,7 +75,7 @@ def test_the_outcome_says_what_its_accuracies_rest_on(tmp_path: Path, width: int
     state = fold(played(tmp_path, "at"))
     caption = plain(outcome_lines(state, width, outcome=Outcome("unaudited")))[0]
     assert "accuracy on test images · unaudited: A audits it" in caption
-    assert "· audit fails: v shows its card" in plain(outcome_lines(state, width, outcome=Outcome("audit fails")))[0]
+    assert "· audit fails: V shows its card" in plain(outcome_lines(state, width, outcome=Outcome("audit fails")))[0]
 
 
 BEST = BestEpoch(1200, 30, "2 · adversarial features", "attack", 0.535, "8/255")

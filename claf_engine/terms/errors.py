@@ -53,7 +53,16 @@ class RunError(ClafError):
 
 
 class RunEnded(RunError):
-    """There is nothing to go on with in a run that has ended."""
+    """There is nothing to go on with in a run that has ended.
+
+    Attributes:
+        run: its name.
+        status: finished or imported.
+    """
+
+    def __init__(self, run: str, status: str) -> None:
+        super().__init__(f"run {run} is {status}; evaluate it with `claf-tui eval {run}`, or start a new run")
+        self.run, self.status = run, status
 
 
 class RunLocked(RunError):

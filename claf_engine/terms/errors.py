@@ -56,13 +56,12 @@ class RunEnded(RunError):
     """There is nothing to go on with in a run that has ended.
 
     Attributes:
-        run: its name.
-        status: finished or imported.
+        ending: how it stands, without the fix, for a screen that has fixes of its own.
     """
 
-    def __init__(self, run: str, status: str) -> None:
-        super().__init__(f"run {run} is {status}; evaluate it with `claf-tui eval {run}`, or start a new run")
-        self.run, self.status = run, status
+    def __init__(self, message: str, ending: str = "") -> None:
+        super().__init__(message)
+        self.ending = ending or message
 
 
 class RunLocked(RunError):

@@ -226,7 +226,8 @@ def require_unended(path: Path) -> None:
         RunEnded: it is finished, or was imported.
     """
     if (status := summarise(path).status) in ENDED:
-        raise RunEnded(f"run {path.name} is {status}; evaluate it with `claf-tui eval {path.name}`, or start a new run")
+        ending = f"run {path.name} is {status}"
+        raise RunEnded(f"{ending}; evaluate it with `claf-tui eval {path.name}`, or start a new run", ending)
 
 
 def _require_way_on(path: Path, *, restart: bool) -> None:

@@ -53,7 +53,15 @@ class RunError(ClafError):
 
 
 class RunEnded(RunError):
-    """There is nothing to go on with in a run that has ended."""
+    """There is nothing to go on with in a run that has ended.
+
+    Attributes:
+        ending: how it stands, without the fix, for a screen that has fixes of its own.
+    """
+
+    def __init__(self, message: str, ending: str = "") -> None:
+        super().__init__(message)
+        self.ending = ending or message
 
 
 class RunLocked(RunError):

@@ -4,7 +4,7 @@ Everything is read from files, which takes a moment: whoever shows it looks it u
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +149,7 @@ def earlier_result(directory: Path, selected: TestResult) -> Earlier | None:
         mine, other = shared
         return Earlier(
             run.name,
-            attack_words.radius(mine),
+            attack_words.radius(replace(mine, notice="")),
             mine.accuracy - other.accuracy,
             difference_interval(*_counted(mine), *_counted(other)),
             _changes(run, directory),

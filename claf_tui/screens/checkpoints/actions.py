@@ -96,7 +96,7 @@ def refusal_to_resume(request: ResumeRequest) -> str:
     try:
         require_resumable(request.path, runs_root(), request.changes)
     except RunEnded as error:
-        return f"{error}. Here, e evaluates it, a audits it, and r on an older checkpoint begins a new run from there"
+        return f"{error.ending}: e evaluates it, a audits it, and r on an older checkpoint begins a new run from there"
     except ClafError as error:
         return str(error)
     return ""

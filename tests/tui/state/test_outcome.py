@@ -98,6 +98,13 @@ def test_the_first_radius_that_both_have_is_compared(tmp_path: Path) -> None:
     assert found.radius == "16/255"
 
 
+def test_a_figure_that_cannot_be_right_is_marked_in_the_table_and_not_once_more(tmp_path: Path) -> None:
+    run_folder(tmp_path, "before", 1, with_robust(0.5))
+    found = earlier_result(run_folder(tmp_path, "now", 2), with_robust(0.6, notice="too weak"))
+    assert found is not None
+    assert found.radius == "8/255"
+
+
 def test_a_figure_of_no_images_is_not_compared(tmp_path: Path) -> None:
     run_folder(tmp_path, "before", 1, with_robust(0.5, num_examples=0))
     assert earlier_result(run_folder(tmp_path, "now", 2), RESULT) is None

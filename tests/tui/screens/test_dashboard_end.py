@@ -97,7 +97,7 @@ async def test_an_audit_that_goes_on_shows_its_progress_and_can_be_left(
         await until(lambda: "unaudited: A audits it" in screen_text(app))
 
 
-@pytest.mark.parametrize("key", ["A", "v"])
+@pytest.mark.parametrize("key", ["A", "V"])
 async def test_while_a_run_goes_on_there_is_no_result_to_audit(tmp_path: Path, key: str) -> None:
     async with console(Held(run_started(tmp_path / "run")), (80, 24)) as (app, pilot):
         await until(lambda: app.state.run)

@@ -1,12 +1,13 @@
 """Where the run is: every phase, the whole run, and what is being done right now."""
 
 from textual.content import Content
-from textual.widget import Widget
+from textual.events import Resize
 
 from claf_engine.events import Progressed
 from claf_tui.state import PhaseState, RunState
 from claf_tui.state.moment import Moment, run_fraction, time_left
 from claf_tui.widgets.glyphs import PHASE_GLYPHS, bar, fit, spinner, spread
+from claf_tui.widgets.lines import Lines
 from claf_tui.words import figures
 from claf_tui.words.safe_text import safe
 
@@ -15,48 +16,52 @@ WIDE = 96
 LEFT_ROOM = len("ends 30 Nov 14:05")
 
 
-class PhaseStrip(Widget):
+class PhaseStrip(Lines):
     """The phases of the run; one line each on a wide screen, all in one line on a narrow one."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._state = RunState()
-        self._moment = Moment()
+        self._state, self._moment = RunState(), Moment()
+        self._shown_at: tuple[object, ...] = ()
+        self._slow: list[Content] = []
         self.is_compact = False
 
     def show(self, state: RunState, moment: Moment) -> None:
-        """Show this state from now on; the height follows the number of phases."""
+        """Show this state from now on; what moves once a second is made once a second."""
         self._state, self._moment = state, moment
-        # Compared with what is laid out, because a layout that was asked for before the screen is up may be lost.
-        self.refresh(layout=self.size.height not in (0, self.get_content_height()))
+        width = self.size.width
+        if not state.phases:
+            self.show_lines(starting_lines(moment, width, state.progress))
+            return
+        marks = tuple((phase.status, phase.epoch) for phase in state.phases)
+        shown_at = width, self.is_compact, moment.word, state.run, state.finished, int(state.elapsed), marks
+        if shown_at != self._shown_at:
+            self._shown_at, self._slow = shown_at, slow_lines(state, moment, width, is_compact=self.is_compact)
+        self.show_lines([*self._slow, activity_line(state, moment, width)])
+
+    def on_resize(self, _: Resize) -> None:
+        """Make the lines fit."""
+        self.show(self._state, self._moment)
 
     def get_content_height(self, *_: object) -> int:
-        """Three lines, or two and one for each phase."""
-        return 3 if self.is_compact or not self._state.phases else len(self._state.phases) + 2
-
-    def render(self) -> Content:
-        """Draw the strip."""
-        lines = strip_lines(self._state, self._moment, self.size.width, is_compact=self.is_compact)
-        return Content("\n").join(lines)
+        """As many lines as there are; three before anything is shown."""
+        return len(self._lines) or 3
 
 
 def strip_lines(state: RunState, moment: Moment, width: int, *, is_compact: bool) -> list[Content]:
     """Draw the whole strip as lines of at most `width` cells."""
     if not state.phases:
         return starting_lines(moment, width, state.progress)
+    return [*slow_lines(state, moment, width, is_compact=is_compact), activity_line(state, moment, width)]
+
+
+def slow_lines(state: RunState, moment: Moment, width: int, *, is_compact: bool) -> list[Content]:
+    """Draw the phases and the whole run, which a look every second is enough for."""
     if is_compact:
-        phases = [phases_in_a_row(state.phases, width)]
-    else:
-        room = max(len(safe(phase.plan.title, 40)) for phase in state.phases)
-        is_known = state.progress is not None
-        phases = [
-            phase_line(phase, max(room, 14), width, time_left(phase.remaining, moment) if is_known else "")
-            if phase.status == "active"
-            else phase_line(phase, max(room, 14), width)
-            for phase in state.phases
-        ]
-        return [*phases, run_line(state, moment, max(room, 14), width), activity_line(state, moment, width)]
-    return [*phases, run_line(state, moment, 9, width, is_compact=True), activity_line(state, moment, width)]
+        return [phases_in_a_row(state.phases, width), run_line(state, moment, 9, width, is_compact=True)]
+    room = max(14, *(len(safe(phase.plan.title, 40)) for phase in state.phases))
+    phases = [phase_line(phase, room, width, _left_of(phase, state, moment)) for phase in state.phases]
+    return [*phases, run_line(state, moment, room, width)]
 
 
 def starting_lines(moment: Moment, width: int, loading: Progressed | None = None) -> list[Content]:
@@ -133,6 +138,12 @@ def activity_line(state: RunState, moment: Moment, width: int) -> Content:
         share = progress.activity_fraction
         left = Content.assemble(left, "  ", bar(share, 12, "$secondary"), (f" {100 * share:.0f}%", "$foreground 60%"))
     return spread(left, step, width)
+
+
+def _left_of(phase: PhaseState, state: RunState, moment: Moment) -> str:
+    """What is left of the phase that goes on, where that is known or being learned."""
+    is_told = phase.status == "active" and state.progress is not None
+    return time_left(phase.remaining, moment) if is_told else ""
 
 
 def _times(fraction: float, elapsed: float, left: str) -> Content:

@@ -9,7 +9,6 @@ from claf_tui.commands import options
 from claf_tui.reports import output, printers
 from claf_tui.runners.ui_mode import choose_ui
 from claf_tui.words import exit_codes
-from claf_tui.words.next_command import saved_text
 
 
 def watch(run: options.Run = "latest") -> int:
@@ -26,6 +25,8 @@ def watch(run: options.Run = "latest") -> int:
         result = run_console(TrainingApp, follower, Control(), log_path=Path(os.devnull), read_only=True)
         tell_failure(result, None)
         return result.return_code
+    from claf_tui.words.next_command import saved_text
+
     show = printers.PlainPrinter()
     for event in follower(Control()):
         show(event)

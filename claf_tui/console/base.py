@@ -1,10 +1,12 @@
 """What every console has in common: the engine's thread, the poll, leaving, help; no screen and no file logic."""
 
 import gc
+import importlib
 import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar, TextIO
 
 from textual import on
@@ -17,6 +19,7 @@ from claf_engine import events as ev
 from claf_engine.events.control import Control
 from claf_tui.console.bridge import Engine, EngineThread, describe
 from claf_tui.console.driver import ConsoleDriver, KeyboardLost
+from claf_tui.console.pace import SHARE, Drawn, is_due
 from claf_tui.console.palette import PaletteApp
 from claf_tui.console.theme import THEME
 from claf_tui.console.toasts import toast_of
@@ -26,6 +29,11 @@ from claf_tui.state.moment import Moment
 from claf_tui.words import exit_codes
 
 POLLS_PER_SECOND = 6
+CPU_SHARE = SHARE
+"""Of one core: what drawing may take while nothing but progress happens."""
+BROWSER = "claf_tui.screens.checkpoints.browser"
+PRELOAD_SECONDS = 3.0
+"""After which a screen that is not shown yet is loaded; by then the first one is up."""
 SWITCH_INTERVAL = 0.001
 """Seconds after which the engine's thread yields to the console's; the default of 5 ms makes keys feel slow."""
 MAX_TOLD = 3
@@ -86,6 +94,8 @@ class ConsoleApp(PaletteApp):
         self.read_only = read_only
         self._log_file = log_file
         self._frame = 0
+        self._drawn: Drawn | None = None
+        self._drawn_word = ""
         self._switch_interval = sys.getswitchinterval()
         self._started = time.monotonic()
         self._leaves_when_done = False
@@ -181,6 +191,7 @@ class ConsoleApp(PaletteApp):
         sys.setswitchinterval(SWITCH_INTERVAL)
         self.thread.start()
         self.set_interval(1 / POLLS_PER_SECOND, self.poll)
+        self.set_timer(PRELOAD_SECONDS, self._load_browser)
 
     def on_unmount(self) -> None:
         """Give threads their usual share again, and the garbage collector what was set aside."""
@@ -207,14 +218,21 @@ class ConsoleApp(PaletteApp):
             self.bell()
         if any(isinstance(event, ev.CheckpointSaved) for event in events):
             self._reload_browser()
-        word = self.word
-        if word != "PAUSED":
-            self._frame += 1
-        with self.batch_update():
-            self.draw(Moment(word, self._frame, time.monotonic() - self._started, time.time()))
+        has_news = any(not isinstance(event, ev.Progressed | ev.StepLogged) for event in events)
+        self._draw_where_due(is_urgent=has_news or self.word != self._drawn_word)
         if self.is_hung_up or (self._leaves_when_done and not must_wait):
             self.was_abandoned = self.thread.is_alive and not self.thread.has_begun
             self.exit(return_code=self.exit_code)
+
+    def _draw_where_due(self, *, is_urgent: bool) -> None:
+        now = Drawn(time.monotonic(), time.thread_time())
+        if not is_urgent and not is_due(self._drawn, now, CPU_SHARE):
+            return
+        self._drawn, self._drawn_word = now, self.word
+        if self._drawn_word != "PAUSED":
+            self._frame += 1
+        with self.batch_update():
+            self.draw(Moment(self._drawn_word, self._frame, now.at - self._started, time.time()))
 
     async def action_quit(self) -> None:
         """Leave; live work is asked to stop and save first."""
@@ -262,6 +280,11 @@ class ConsoleApp(PaletteApp):
         """Leave as after a hang-up, of which a process without a shell is not told."""
         self.on_signal(signal.SIGHUP)
 
+    def _load_browser(self) -> None:
+        """Load in another thread what the browser needs, so that its key is answered at once."""
+        if self.check_action("checkpoints", ()):
+            self.run_worker(partial(importlib.import_module, BROWSER), thread=True, exit_on_error=False)
+
     def take_rest(self) -> None:
         """Take what the engine has told since the last poll."""
         for event in self.thread.drain():
@@ -292,6 +315,8 @@ class ConsoleApp(PaletteApp):
             self._abandon(signal.SIGINT)
 
     def _reload_browser(self) -> None:
+        if BROWSER not in sys.modules:  # to load it takes longer than a frame, and none is open that was not loaded
+            return
         from claf_tui.screens.checkpoints.browser import CheckpointBrowser
 
         for screen in self.screen_stack:

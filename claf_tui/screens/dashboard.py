@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Resize
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 
 from claf_engine.events import TestResult
 from claf_engine.events.control import Control
@@ -68,8 +68,8 @@ from claf_tui.widgets.status_bar import StatusBar
 from claf_tui.widgets.tables import ProbeTable, probe_hint, probe_title
 from claf_tui.words.safe_text import safe
 
-POLLS_PER_CHART = 6
-"""Charts are drawn on every sixth poll only: they are most of the console's work, and nobody reads faster."""
+SECONDS_PER_CHART = 1.0
+"""Between two drawings of the charts: they are most of the console's work, and nobody reads faster."""
 CHARTS = (PROBE, LOSS, METHOD)
 PAN = 0.25
 """The share of what is shown by which a key moves it."""
@@ -125,7 +125,9 @@ class Dashboard(Screen[None]):
         self._panel = PANELS[0]
         self._loss_name: str | None = None
         self._titles: dict[str, str] = {}
-        self._num_shown = 0
+        self._charted = -SECONDS_PER_CHART
+        self._had_ended = False
+        self._moment = Moment()
         self._view = View()
         self._scene = Scene()
         self._full_reader: FullReader | None = None
@@ -159,6 +161,11 @@ class Dashboard(Screen[None]):
             self._set_title(name, name)
         self._select(self._panel)
 
+    def on_screen_resume(self) -> None:
+        """Catch up: nothing is drawn while another screen covers this one."""
+        self._charted = -SECONDS_PER_CHART
+        self.call_later(lambda: self.show(self._state, self._moment))
+
     def on_resize(self, event: Resize) -> None:
         """Choose the layout that the size has room for."""
         self._fit(event.size.width, event.size.height)
@@ -167,8 +174,12 @@ class Dashboard(Screen[None]):
         """Draw this state; cheap where nothing changed, and nothing while the screen is not up."""
         if not self.is_mounted or not self.is_running:
             return
-        had_ended = self._state.finished is not None
-        self._state = state
+        had_ended = self._had_ended
+        self._state, self._moment = state, moment
+        if self.app.screen is not self and not isinstance(self.app.screen, ModalScreen):
+            self._show_alerts()
+            return
+        self._had_ended = state.finished is not None
         self.query_one(StatusBar).show(state, moment)
         self.query_one(PhaseLine).show(state, moment)
         self.query_one(KeyFigures).show(state, moment)
@@ -177,10 +188,10 @@ class Dashboard(Screen[None]):
         self.query_one(ProbeTable).show(state)
         self._show_alerts()
         has_ended = state.finished is not None
-        if self._num_shown % POLLS_PER_CHART == 0 or had_ended != has_ended:
+        if moment.waited - self._charted >= SECONDS_PER_CHART or had_ended != has_ended:
+            self._charted = moment.waited
             self._read_in_full()
             self._show_charts()
-        self._num_shown += 1
         self._show_keys()
         if had_ended != has_ended:
             self._fit(*self.size)

@@ -1,5 +1,7 @@
 """The help screens of a run, an audit and a reproduction: every key, and what each figure means."""
 
+from functools import cache
+
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
@@ -164,7 +166,10 @@ FIGURES: FigureTexts = (
 
 
 class HelpScreen(ModalScreen[None]):
-    """All keys and figures on one page."""
+    """All keys and figures on one page.
+
+    Nothing shines through: to draw the screen below dimmed would take longer than the page itself.
+    """
 
     KEYS = KEYS
     FIGURES = FIGURES
@@ -190,6 +195,7 @@ class HelpScreen(ModalScreen[None]):
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
 
 
+@cache
 def help_text(keys_by_topic: KeyTopics, figures: FigureTexts) -> Content:
     """Write the page."""
     lines: list[Content] = []

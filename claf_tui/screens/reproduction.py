@@ -25,8 +25,8 @@ from claf_tui.widgets.paper_table import TableBody, TableHead, num_lines
 from claf_tui.widgets.queue_bar import QueueBar
 from claf_tui.widgets.reproduction_end import ReproductionEnd
 
-POLLS_PER_CHART = 6
-"""The loss is drawn on every sixth poll only, as on the dashboard."""
+SECONDS_PER_CHART = 1.0
+"""Between two drawings of the loss, as on the dashboard."""
 WIDE = 120
 """Cells from which on the bar chart stands beside the current run."""
 TALL, TALL_AT_END = 34, 28
@@ -58,7 +58,7 @@ class ReproductionScreen(Screen[None]):
         self._current, self._end, self._bars = CurrentRun(), ReproductionEnd(), PaperBars()
         self._parts = (self._queue, self._head, self._body, self._current, self._end, self._bars)
         self._prefers_bars = False
-        self._num_shown = 0
+        self._charted = -SECONDS_PER_CHART
         self._titles = ("", "")
 
     def compose(self) -> ComposeResult:
@@ -105,9 +105,9 @@ class ReproductionScreen(Screen[None]):
         self.query_one(LogPanel).show(scene.state)
         if self.query_one(AlertBar).show(scene.state):
             self.app.bell()
-        if self._num_shown % POLLS_PER_CHART == 0 or owns_run(drawn) != owns_run(scene):
+        if scene.moment.waited - self._charted >= SECONDS_PER_CHART or owns_run(drawn) != owns_run(scene):
+            self._charted = scene.moment.waited
             self.query_one("#loss", Chart).show(titled_loss(shown))
-        self._num_shown += 1
         self._show_titles()
         self.query_one(KeyBar).show(self._hints())
         if drawn.table != scene.table or drawn.has_ended != scene.has_ended:

@@ -11,8 +11,8 @@ from claf_tui.charts.braille import BLANK, CELL_COLUMNS, CELL_ROWS, to_cells
 from claf_tui.state.album import NoPage, Page
 from claf_tui.state.embedding import basis_of, relative_displacement
 from claf_tui.widgets.chart import PALETTE
+from claf_tui.widgets.drawn_lines import Line, LinesWidget
 from claf_tui.widgets.examples_panel import MUTED, reason_lines
-from claf_tui.widgets.lines import Line, LinesWidget
 from claf_tui.words import figures
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

@@ -9,8 +9,8 @@ from textual.content import Content
 from textual.message import Message
 
 from claf_tui.state.album import BROKEN, SURVIVES, UNKNOWN, WRONG, Fates, NoPage, Page
+from claf_tui.widgets.drawn_lines import Line, LinesWidget
 from claf_tui.widgets.half_blocks import half_blocks
-from claf_tui.widgets.lines import Line, LinesWidget
 
 MUTED = "$foreground 60%"
 GAP = 1

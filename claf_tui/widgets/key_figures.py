@@ -4,7 +4,7 @@ import math
 from typing import Literal
 
 from textual.content import Content
-from textual.widget import Widget
+from textual.events import Resize
 
 from claf_engine.events import ProbeFinished
 from claf_tui.state import Mark, RunState
@@ -12,6 +12,7 @@ from claf_tui.state.moment import Moment
 from claf_tui.widgets.chart import PALETTE, robust_color
 from claf_tui.widgets.curves import loss_title, shown_loss_name
 from claf_tui.widgets.glyphs import fit, spread
+from claf_tui.widgets.lines import Lines
 from claf_tui.widgets.phase_strip import ENDED, activity, activity_bar, activity_line
 from claf_tui.words import attack_words, figures
 from claf_tui.words.safe_text import safe
@@ -20,7 +21,7 @@ NOISE_DEVIATIONS = 2.0
 """Standard deviations from which on a fall is drawn as one."""
 
 
-class KeyFigures(Widget):
+class KeyFigures(Lines):
     """The latest probe against the best in one line, what is being done in another; between them a warning if due.
 
     Args:
@@ -34,26 +35,30 @@ class KeyFigures(Widget):
         self._has_activity = has_activity
         self._state = RunState()
         self._moment: Moment | None = None
+        self._shown_at: tuple[object, ...] = ()
 
     def show(self, state: RunState, moment: Moment | None = None) -> None:
         """Show this state from now on."""
-        drawn = _shown(self._state, self._moment)
         self._state, self._moment = state, moment if self._has_activity else None
-        if drawn != _shown(state, self._moment):
-            self.refresh(layout=self.size.height != self.get_content_height())
+        shown_at = self.size.width, *_shown(state, self._moment)
+        if shown_at != self._shown_at:
+            self._shown_at = shown_at
+            self.show_lines(self._made(self.size.width))
+
+    def on_resize(self, _: Resize) -> None:
+        """Make the lines fit."""
+        self.show(self._state, self._moment)
 
     def get_content_height(self, *_: object) -> int:
-        """Two lines, and one more where the figures are not accuracy in a ball."""
-        return 3 if _has_caveat(self._state.probe) else 2
+        """As many lines as there are; two before anything is shown."""
+        return len(self._lines) or 2
 
-    def render(self) -> Content:
-        """Draw the lines."""
-        width = self.size.width
+    def _made(self, width: int) -> list[Content]:
         can_ask = self._state.finished is None and not self._read_only
         lines = [accuracy_line(self._state, width, can_ask=can_ask), work_line(self._state, self._moment, width)]
         if self._state.probe is not None and _has_caveat(self._state.probe):
             lines.insert(1, caveat_line(self._state.probe, width))
-        return Content("\n").join(lines)
+        return lines
 
 
 def accuracy_line(state: RunState, width: int, *, can_ask: bool = True) -> Content:

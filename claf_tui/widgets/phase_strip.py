@@ -1,12 +1,13 @@
 """Where the run is: every phase, the whole run, and what is being done right now."""
 
 from textual.content import Content
-from textual.widget import Widget
+from textual.events import Resize
 
 from claf_engine.events import Progressed
 from claf_tui.state import PhaseState, RunState
 from claf_tui.state.moment import Moment, run_fraction, time_left
 from claf_tui.widgets.glyphs import PHASE_GLYPHS, bar, fit, spinner, spread
+from claf_tui.widgets.lines import Lines
 from claf_tui.words import figures
 from claf_tui.words.safe_text import safe
 
@@ -17,23 +18,32 @@ ENDED = frozenset({"FINISHED", "STOPPED", "FAILED", "DIVERGED"})
 LEFT_ROOM = len("ends 30 Nov 14:05")
 
 
-class PhaseLine(Widget):
+class PhaseLine(Lines):
     """The phases of the run in one line: which are done, how far the active one is, and the whole run."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._state = RunState()
-        self._moment = Moment()
+        self._state, self._moment = RunState(), Moment()
+        self._shown_at: tuple[object, ...] = ()
 
     def show(self, state: RunState, moment: Moment) -> None:
-        """Show this state from now on."""
-        drawn, self._state, self._moment = self._state, state, moment
-        if not state.phases or (drawn.phases, drawn.progress) != (state.phases, state.progress):
-            self.refresh()
+        """Show this state from now on; what moves once a second is made once a second."""
+        self._state, self._moment = state, moment
+        width = self.size.width
+        marks = tuple((phase.status, phase.epoch) for phase in state.phases)
+        moving = int(state.elapsed) if state.phases else moment.frame
+        shown_at = width, moment.word, state.finished, state.progress is None, moving, marks
+        if shown_at != self._shown_at:
+            self._shown_at = shown_at
+            self.show_lines([header_line(state, moment, width)])
 
-    def render(self) -> Content:
-        """Draw the line."""
-        return header_line(self._state, self._moment, self.size.width)
+    def on_resize(self, _: Resize) -> None:
+        """Make the line fit."""
+        self.show(self._state, self._moment)
+
+    def get_content_height(self, *_: object) -> int:
+        """One line."""
+        return 1
 
 
 def header_line(state: RunState, moment: Moment, width: int) -> Content:
@@ -75,19 +85,16 @@ def strip_lines(state: RunState, moment: Moment, width: int, *, is_compact: bool
     """Draw the whole strip as lines of at most `width` cells."""
     if not state.phases:
         return starting_lines(moment, width, state.progress)
+    return [*slow_lines(state, moment, width, is_compact=is_compact), activity_line(state, moment, width)]
+
+
+def slow_lines(state: RunState, moment: Moment, width: int, *, is_compact: bool) -> list[Content]:
+    """Draw the phases and the whole run, which a look every second is enough for."""
     if is_compact:
-        phases = [phases_in_a_row(state.phases, width)]
-    else:
-        room = max(len(safe(phase.plan.title, 40)) for phase in state.phases)
-        is_known = state.progress is not None
-        phases = [
-            phase_line(phase, max(room, 14), width, time_left(phase.remaining, moment) if is_known else "")
-            if phase.status == "active"
-            else phase_line(phase, max(room, 14), width)
-            for phase in state.phases
-        ]
-        return [*phases, run_line(state, moment, max(room, 14), width), activity_line(state, moment, width)]
-    return [*phases, run_line(state, moment, 9, width, is_compact=True), activity_line(state, moment, width)]
+        return [phases_in_a_row(state.phases, width), run_line(state, moment, 9, width, is_compact=True)]
+    room = max(14, *(len(safe(phase.plan.title, 40)) for phase in state.phases))
+    phases = [phase_line(phase, room, width, _left_of(phase, state, moment)) for phase in state.phases]
+    return [*phases, run_line(state, moment, room, width)]
 
 
 def starting_lines(moment: Moment, width: int, loading: Progressed | None = None) -> list[Content]:
@@ -182,6 +189,12 @@ def activity_bar(progress: Progressed, width: int) -> Content:
     """How far that is."""
     share = progress.activity_fraction
     return Content.assemble(bar(share, width, "$secondary"), (f" {100 * share:.0f}%", "$foreground 60%"))
+
+
+def _left_of(phase: PhaseState, state: RunState, moment: Moment) -> str:
+    """What is left of the phase that goes on, where that is known or being learned."""
+    is_told = phase.status == "active" and state.progress is not None
+    return time_left(phase.remaining, moment) if is_told else ""
 
 
 def _times(fraction: float, elapsed: float, left: str) -> Content:

@@ -29,7 +29,7 @@ class ProbeTable(Widget):
         """Show the latest probe of this state; the height follows the number of its rows."""
         if state.probe != self._probe:
             self._probe = state.probe
-            self.refresh(layout=True)
+            self.refresh(layout=self.size.height != self.get_content_height())
 
     def get_content_height(self, *_: object) -> int:
         """A caption, the warnings that are due, a head and a row for each accuracy; nothing before the first probe."""

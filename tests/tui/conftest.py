@@ -12,6 +12,7 @@ def _waits_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("textual._wait.SLEEP_GRANULARITY", 0.008)
     monkeypatch.setattr("textual._wait.SLEEP_IDLE", 0.004)
     monkeypatch.setattr("claf_tui.console.base.POLLS_PER_SECOND", 20)
+    monkeypatch.setattr("claf_tui.console.base.CPU_SHARE", 1.0)
 
 
 @pytest.fixture(autouse=True)

@@ -29,7 +29,7 @@ def test_looking_at_a_run_changes_nothing(tmp_path: Path) -> None:
     measured(folder, 1, 0.5)
     before = tree(tmp_path)
     assert list_runs(tmp_path)[0].status == "interrupted"
-    assert (is_live(folder), holder(folder)) == (False, "process ? on an unknown machine")
+    assert (is_live(folder), str(holder(folder))) == (False, "process ? on an unknown machine")
     find_checkpoint("latest", tmp_path)
     assert tree(tmp_path) == before
     with FileLock(folder / "run.lock"):

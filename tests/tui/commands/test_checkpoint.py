@@ -123,7 +123,7 @@ def test_an_imported_model_is_listed_and_shown_as_what_it_is(foreign: Path, root
     capsys.readouterr()
     assert cli.run(["runs"]) == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if "-theirs" in line)
-    assert line.split()[1:4] == ["imported", "foreign", "cifar10"]
+    assert line.split()[1:6] == ["imported", "just", "now", "foreign", "cifar10"]
     assert cli.run(["checkpoint", "show", "theirs"]) == 0
     assert "imported from their model.pt (resnet18), SHA-256 " in capsys.readouterr().out
 

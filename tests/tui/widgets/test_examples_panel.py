@@ -3,6 +3,7 @@ import pytest
 from textual.content import Content
 
 from claf_tui.state.album import BROKEN, SURVIVES, UNKNOWN, WRONG
+from claf_tui.widgets.drawn_lines import Line
 from claf_tui.widgets.examples_panel import (
     Layout,
     best_width,
@@ -13,7 +14,6 @@ from claf_tui.widgets.examples_panel import (
     trend_of,
     words_of,
 )
-from claf_tui.widgets.lines import Line
 from tests.tui.widgets.pages import page_of, with_change
 
 

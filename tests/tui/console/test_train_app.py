@@ -60,7 +60,7 @@ async def test_everything_fits_at_every_size(tmp_path: Path) -> None:
             lines = screen_lines(app)
             assert all(len(line) == size[0] for line in lines)
             assert "PAUSED" in lines[0]
-            assert "robust 16/255" in screen_text(app)
+            assert "robust 8/255" in screen_text(app)
             for widget in app.screen.walk_children():
                 region = widget.region
                 assert not widget.display or region.height == 0 or app.screen.region.contains_region(region)
@@ -77,7 +77,7 @@ async def test_odd_sizes_do_not_break_it(tmp_path: Path) -> None:
 async def test_a_narrow_screen_shows_one_panel_and_numbers_choose_it(tmp_path: Path) -> None:
     async with console(held(tmp_path), (80, 24)) as (app, pilot):
         await until(lambda: app.state.run)
-        for key, title in (("2", "attack classifier"), ("3", "probe"), ("4", "log"), ("1", "SupCon loss")):
+        for key, title in (("3", "attack classifier"), ("2", "SupCon loss"), ("4", "log"), ("1", "probe")):
             await pilot.press(key)
             await until(lambda title=title, key=key: f"{key} {title}" in screen_text(app))
             assert sum(f"─ {number} " in screen_text(app) for number in "1234") == 1
@@ -159,7 +159,7 @@ async def test_the_loss_chart_switches_to_a_logarithmic_axis(tmp_path: Path) -> 
     loss = ev.StepLogged(4, 0, 1, "encoder", "supcon", 2.5, 0.1, 800.0, 3.0)
     async with console(held(tmp_path, loss)) as (app, pilot):
         await until(lambda: app.state.losses)
-        await pilot.press("l")
+        await pilot.press("2", "l")
         await until(lambda: "log scale ─" in screen_text(app))
 
 

@@ -76,7 +76,7 @@ async def test_a_collapse_stays_on_the_screen_until_it_is_acknowledged(tmp_path:
         await until(lambda: "ALERT" in screen_text(app))
         assert "catastrophic overfitting in epoch 2" in screen_text(app)
         assert "a acknowledges" in screen_text(app)
-        assert "COLLAPSED" in screen_text(app) or size == (80, 24)
+        await until(lambda: "COLLAPSED" in screen_text(app) or size == (80, 24))
         await pilot.press("2", "4", "1")
         assert "ALERT" in screen_text(app)
         await pilot.press("a")

@@ -12,7 +12,7 @@ from claf_tui.state import RunState
 from claf_tui.state.full_curves import FullCurves
 from claf_tui.state.series import Series
 from claf_tui.widgets.chart import PALETTE, robust_color
-from claf_tui.words import figures
+from claf_tui.words import attack_words, figures
 from claf_tui.words.safe_text import safe
 
 LOSS_TITLES = {
@@ -121,8 +121,10 @@ def probe_lines(state: RunState) -> list[ChartLine]:
     """
     radii = list(dict.fromkeys(key.radius for key in state.probes if key.radius))
     colors = {radius: robust_color(index) for index, radius in enumerate(radii)} | {"": PALETTE[0]}
+    latest = state.probe.robust if state.probe is not None else ()
+    doubted = {attack_words.ball_radius(item): f" {attack_words.DOUBTED}" for item in latest if item.notice}
     return [
-        ChartLine(radius or "natural", colors[radius], series)
+        ChartLine(f"{radius}{doubted.get(radius, '')}" or "natural", colors[radius], series)
         for radius in (*radii, "")
         for key, series in state.probes.items()
         if key.radius == radius

@@ -158,7 +158,7 @@ async def test_the_console_names_the_true_checkpoint_of_a_killed_run(killed: Run
     write_checkpoint(killed.path, 8)
     async with console(Follower(killed.path, poll_seconds=0.01), read_only=True) as (app, _):
         await until(lambda: "saved at step 8, 112 steps before the end" in screen_text(app))
-        assert f"claf-tui train --resume {killed.path.name}" in screen_text(app)
+        await until(lambda: f"claf-tui train --resume {killed.path.name}" in screen_text(app))
 
 
 def test_without_a_terminal_the_true_checkpoint_of_a_killed_run_is_told(

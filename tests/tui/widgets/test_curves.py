@@ -1,18 +1,24 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from claf_engine import events as ev
+from claf_tui.charts.view import Extent, View
 from claf_tui.widgets.curves import (
     logged_losses,
     loss_lines,
     loss_panel_title,
     loss_title,
+    probe_bands,
+    probe_lines,
     rate_lines,
     shown_loss_name,
+    view_text,
 )
 from tests.tui.hostile import EVERYTHING
-from tests.tui.scripted_methods import METHODS, played, started
+from tests.tui.scripted import robust_figure
+from tests.tui.scripted_methods import METHODS, played, probe, started
 from tests.tui.widgets.folded import fold
 
 FIRST_LOSS = {
@@ -68,6 +74,32 @@ def test_curves_of_several_phases_have_names_short_enough_for_a_legend(tmp_path:
     names = [line.name for line in loss_lines(fold(played(tmp_path, "claf")), "classifier")]
     assert names == ["adversarial", "linear", "adversarial linear"]
     assert [line.name for line in rate_lines(fold(played(tmp_path, "rocl")))] == ["robust contrastive", "fine-tuning"]
+
+
+def test_robust_accuracy_comes_first_and_a_line_for_each_classifier_shares_its_name(tmp_path: Path) -> None:
+    lines = probe_lines(fold(played(tmp_path, "claf")))
+    assert [line.name for line in lines] == ["8/255"] * 4 + ["16/255"] * 4 + ["natural"] * 4
+    assert len({line.color for line in lines}) == 3
+    assert [name for _, name in probe_bands(fold(played(tmp_path, "claf")))] == [
+        "quick fit",
+        "attack",
+        "natural",
+        "adversarial",
+    ]
+
+
+def test_a_radius_whose_figure_cannot_be_right_is_marked_in_the_legend() -> None:
+    robust = robust_figure("8/255", 0.6), replace(robust_figure("16/255", 0.4), notice="too few steps")
+    lines = probe_lines(fold([probe(5, 0, "attack", robust=robust)]))
+    assert [line.name for line in lines] == ["8/255", "16/255 !", "natural"]
+
+
+def test_a_step_is_named_by_its_epoch_clock_and_phase_as_far_as_there_is_room(tmp_path: Path) -> None:
+    state = fold(played(tmp_path, "claf"))
+    view, extent = View(cursor=27.0, span=10.0), Extent(0.0, 80.0)
+    assert view_text(state, view, extent, 100) == "step 27 · epoch 2 · 0:27 · adversarial features · 70 to 80"
+    assert view_text(state, view, extent, 40) == "step 27 · epoch 2 · 0:27 · 70 to 80"
+    assert view_text(state, view, extent, 12) == "step 27"
 
 
 def test_a_loss_that_is_not_known_is_still_drawn_and_cleaned(tmp_path: Path) -> None:

@@ -235,6 +235,8 @@ def norm_text(relative: float) -> str:
     """Write a relative norm as a percentage; what grew from zero has none."""
     if math.isinf(relative):
         return "from zero"
+    if relative >= 0.01:
+        return figures.percent(relative)
     return "0" if relative == 0 else f"{100 * relative:.3g}%"
 
 

@@ -191,7 +191,7 @@ async def test_the_alert_of_a_run_that_ended_long_ago_waits_for_whoever_watches_
         await until(lambda: "ALERT" in screen_text(app))
         assert "catastrophic overfitting in epoch 2" in screen_text(app)
         await until(lambda: "FINISHED" in screen_text(app))
-        assert f"claf-tui eval {run.path.name} --eps 16/255" in screen_text(app)
+        await until(lambda: f"claf-tui eval {run.path.name} --eps 16/255" in screen_text(app))
         await pilot.press("a")
         await until(lambda: "ALERT" not in screen_text(app))
 

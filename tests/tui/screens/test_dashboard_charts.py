@@ -9,6 +9,7 @@ from textual.widgets import SelectionList
 from claf_engine import events as ev
 from claf_engine.runs.journal import Journal
 from claf_tui.screens.compare_dialog import CompareScreen
+from claf_tui.screens.space import PANELS, space_of
 from claf_tui.widgets.chart import Chart
 from tests.tui.consoles import Held, console, screen_lines, screen_text, text_in, until
 from tests.tui.scripted_methods import METHODS, played, probe, started
@@ -38,6 +39,19 @@ def steps_shown(text: str) -> tuple[int, int]:
     words = text.replace(",", "").split()
     middle = words.index("to")
     return int(words[middle - 1]), int(words[middle + 1])
+
+
+@pytest.mark.parametrize("size", [(80, 24), (100, 28), (140, 45), (200, 60)])
+async def test_panels_get_the_rows_of_their_budget(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with console(long_run(tmp_path / "run"), size) as (app, _):
+        await until(lambda: "● 8/255" in screen_text(app))
+        space = space_of(*size, "probe")
+        shown = [name for name in PANELS if app.screen.query_one(f"#panel-{name}").display]
+        heights = [app.screen.query_one(f"#panel-{name}").region.height for name in shown]
+        upper, lower = space.rows(size[1])
+        assert tuple(shown) == space.panels
+        assert heights == [upper, *[lower] * len(space.bottom)]
+        assert app.screen.query_one("#probe-table").display is space.has_table
 
 
 async def test_the_cursor_is_shared_by_all_charts_and_says_where_it_is(tmp_path: Path) -> None:

@@ -60,13 +60,13 @@ def test_without_a_network_everything_is_shown() -> None:
 
 def test_the_summary_takes_all_tensors_together() -> None:
     text = summary_line([SAME, TURNED, GROWN, GONE]).plain
-    assert "together 141%" in text
+    assert "together 141.4%" in text
     assert "2 changed" in text
     assert "1 only before" in text
 
 
 @pytest.mark.parametrize(
-    ("relative", "text"), [(0.0, "0"), (0.00123, "0.123%"), (1.5, "150%"), (math.inf, "from zero")]
+    ("relative", "text"), [(0.0, "0"), (0.00123, "0.123%"), (1.5, "150.0%"), (math.inf, "from zero")]
 )
 def test_a_relative_norm_is_a_percentage(relative: float, text: str) -> None:
     assert norm_text(relative) == text

@@ -44,7 +44,7 @@ class Space:
             num_more_rows: what alerts, a warning and the summary at the end take.
         """
         room = max(0, height - HEAD_ROWS - KEY_ROWS - num_more_rows)
-        return (room, 0) if not self.bottom else (room - room // 2, room // 2)
+        return (room, 0) if not self.bottom else (room // 2, room - room // 2)
 
 
 def is_compact(width: int, height: int) -> bool:

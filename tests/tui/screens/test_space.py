@@ -4,9 +4,9 @@ from claf_tui.screens.space import PANELS, Space, space_of
 
 BUDGET = {
     (80, 24): (Space("probe"), (19, 0)),
-    (100, 28): (Space("probe", ("loss", "method")), (12, 11)),
+    (100, 28): (Space("probe", ("loss", "method")), (11, 12)),
     (140, 45): (Space("probe", ("loss", "method", "log")), (20, 20)),
-    (200, 60): (Space("probe", ("loss", "method", "log"), has_table=True), (28, 27)),
+    (200, 60): (Space("probe", ("loss", "method", "log"), has_table=True), (27, 28)),
 }
 
 

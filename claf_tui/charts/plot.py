@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.cells import cell_len, set_cell_size
 
 from claf_tui.charts import braille
 from claf_tui.charts.axis import Axis, clock_labels, clock_ticks, labels, step_labels, ticks, value_axis
@@ -242,7 +243,7 @@ def _named(item: _Shown, options: ChartOptions, cursor: float | None, digits: in
 
 
 def _length(row: Row) -> int:
-    return sum(len(text) for text, _ in row)
+    return sum(cell_len(text) for text, _ in row)
 
 
 @dataclass(frozen=True)
@@ -250,11 +251,17 @@ class _Canvas:
     codes: braille.Ints
     glyphs: NDArray[np.str_]
     styles: NDArray[np.object_]
+    is_wide: NDArray[np.bool_]
 
     @classmethod
     def blank(cls, num_rows: int, num_columns: int) -> "_Canvas":
         shape = (num_rows, num_columns)
-        return cls(np.zeros(shape, np.int64), np.full(shape, " "), np.full(shape, "text", dtype=object))
+        return cls(
+            np.zeros(shape, np.int64),
+            np.full(shape, " "),
+            np.full(shape, "text", dtype=object),
+            np.zeros(shape, np.bool_),
+        )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -270,14 +277,21 @@ class _Canvas:
         self.glyphs[hit] = [chr(braille.BLANK + code) for code in self.codes[hit]]
 
     def write(self, row: int, column: int, text: str, style: str) -> None:
-        """Write below all curves, as far as there is room."""
-        text = text[: self.codes.shape[1] - column]
-        self.glyphs[row, column : column + len(text)] = list(text)
-        self.styles[row, column : column + len(text)] = style
+        """Write below all curves, as far as there is room; a wide character is followed by an empty cell."""
+        cells = [part for char in text for part in (char, *[""] * (cell_len(char) - 1))]
+        cells = cells[: self.codes.shape[1] - column]
+        self.glyphs[row, column : column + len(cells)] = cells
+        self.is_wide[row, column : column + len(cells)] = [cell_len(cell) == 2 for cell in cells]
+        self.styles[row, column : column + len(cells)] = style
 
     def spans(self, row: int) -> Row:
-        """One row as spans of equal style."""
-        return _spans(self.glyphs[row], self.styles[row])
+        """One row as spans of equal style; a wide character of which a curve took one half is left out."""
+        glyphs = self.glyphs[row].copy()
+        for column in np.flatnonzero(self.is_wide[row]):
+            halves = [str(half) for half in glyphs[column : column + 2]]
+            if len(halves) < 2 or halves[1] or cell_len(halves[0]) != 2:
+                glyphs[column : column + 2] = [half if cell_len(half) == 1 else " " for half in halves]
+        return _spans(glyphs, self.styles[row])
 
 
 def _spans(glyphs: NDArray[np.str_], styles: NDArray[np.object_]) -> Row:
@@ -346,7 +360,7 @@ def _draw_bands(canvas: _Canvas, horizontal: Horizontal, bands: Sequence[tuple[f
         if start > 0:
             for row in range(canvas.codes.shape[0]):
                 canvas.write(row, start, "┊", "grid")
-        text = name if len(name) + 2 <= room else name[: max(0, room - 2)]
+        text = name if cell_len(name) + 2 <= room else set_cell_size(name, max(0, room - 2))
         canvas.write(0, max(start, 0) + (start > 0), text, "axis")
 
 
@@ -359,6 +373,8 @@ def _draw(
         place = horizontal.place(points.x)
         known = ~np.isnan(place)
         mid, top, bottom = (_from_top(values, shape[0], array) for array in (points.mean, points.high, points.low))
+        # What reaches below a logarithmic axis is drawn down to its foot.
+        bottom = np.where(np.isnan(bottom), shape[0] - 1.0, bottom)
         curve = braille.Curve(place[known], mid[known], top[known], bottom[known])
         drawn = _dashed(braille.trace(curve, shape), DASHES[_dash(dash)])
         if has_markers:

@@ -47,12 +47,18 @@ class Curve(Protocol):
 
 @dataclass(frozen=True)
 class ChartLine:
-    """One named curve, its colour, and which of the `DASHES` draw it; lines of one name share a place in the legend."""
+    """One named curve; lines of one name share a place in the legend.
+
+    Attributes:
+        dash: which of the `DASHES` draw it.
+        timeline: when its steps were taken where that is not the run of the scene, but one that is laid over it.
+    """
 
     name: str
     color: str
     curve: Curve
     dash: int = 0
+    timeline: Timeline | None = None
 
 
 @dataclass(frozen=True)
@@ -151,9 +157,10 @@ class Drawing:
 
 @dataclass(frozen=True)
 class _Shown:
-    """A line with its points in view and their trend, if it has one."""
+    """A line with all its points, those in view, and their trend, if it has one."""
 
     line: ChartLine
+    whole: Points
     points: Points
     trend: Points | None
 
@@ -172,10 +179,12 @@ def plot(
     if options.is_colourless:
         names = list(dict.fromkeys(line.name for line in drawn))
         drawn = [replace(line, dash=names.index(line.name)) for line in drawn]
-    extent = scene.extent or _extent([line.curve.arrays for line in drawn])
-    shown_steps = window(scene.view, extent)
+    wholes = [_aligned(line, scene) for line in drawn]
+    shown_steps = window(scene.view, scene.extent or _extent(wholes))
     most = width * braille.CELL_COLUMNS * 2
-    shown = [_in_view(line, shown_steps, most, options, scene.view) for line in drawn]
+    shown = [
+        _in_view(line, whole, shown_steps, most, options, scene.view) for line, whole in zip(drawn, wholes, strict=True)
+    ]
     head = legend(shown, width, options, scene.view.cursor)
     if width < 16 or height < 5:
         return Drawing([head])
@@ -208,7 +217,7 @@ def legend(shown: Sequence[_Shown], width: int, options: ChartOptions, cursor: f
     """
     named: dict[str, _Shown] = {}
     for item in shown:
-        if item.line.name not in named or cursor is None or nearest(item.line.curve.arrays, cursor) is not None:
+        if item.line.name not in named or cursor is None or nearest(item.whole, cursor) is not None:
             named[item.line.name] = item
     for digits, has_trend in ((1, True), (1, False), (0, False)):
         items = [_named(item, options, cursor, digits, has_trend=has_trend) for item in named.values()]
@@ -229,8 +238,8 @@ def _named(item: _Shown, options: ChartOptions, cursor: float | None, digits: in
 
     raw, smooth = item.line.curve.latest, None
     if cursor is not None:
-        place = nearest(item.line.curve.arrays, cursor)
-        raw = float(item.line.curve.arrays.mean[place]) if place is not None else None
+        place = nearest(item.whole, cursor)
+        raw = float(item.whole.mean[place]) if place is not None else None
     if has_trend and item.trend is not None:
         place = len(item.trend) - 1 if cursor is None else nearest(item.trend, cursor)
         smooth = float(item.trend.mean[place]) if place is not None else None
@@ -303,14 +312,40 @@ def _extent(curves: Sequence[Points]) -> Extent:
     return Extent(min(float(points.x[0]) for points in curves), max(float(points.x[-1]) for points in curves))
 
 
-def _in_view(line: ChartLine, shown: Extent, most: int, options: ChartOptions, view: View) -> _Shown:
+def aligned(steps: Floats, view: View, timeline: Timeline, onto: Timeline) -> Floats:
+    """Steps of one run as those steps of another that stand in the same place of the horizontal axis.
+
+    Args:
+        steps: ascending; shape (n,), like what comes back.
+        view: what the axis counts.
+        timeline: of the run that the steps are of.
+        onto: that of the other.
+    """
+    match view.x_axis:
+        case "clock":
+            return onto.clock.steps(timeline.clock.values(steps))
+        case "epoch":
+            return onto.epochs.steps(timeline.epochs.values(steps))
+        case "step":
+            return steps
+
+
+def _aligned(line: ChartLine, scene: Scene) -> Points:
+    """All points of a line, by steps of the run of the scene."""
+    points = line.curve.arrays
+    if line.timeline is None or scene.view.x_axis == "step":
+        return points
+    return replace(points, x=aligned(points.x, scene.view, line.timeline, scene.timeline))
+
+
+def _in_view(line: ChartLine, whole: Points, shown: Extent, most: int, options: ChartOptions, view: View) -> _Shown:
     """What of a line is shown, as at most `most` points: more than there are columns of dots."""
-    points = gathered(within(line.curve.arrays, shown.first, shown.last), most)
+    points = gathered(within(whole, shown.first, shown.last), most)
     points = without_extremes(points, is_log=options.is_log)
     level = view.smoothing if view.smoothing is not None else usual_level(float(points.counts.sum()))
     if not options.has_trend or level == 0 or len(points) < 2:
-        return _Shown(line, points, None)
-    return _Shown(line, points, trend(points, max(LEVELS[level] * shown.span, 1e-9)))
+        return _Shown(line, whole, points, None)
+    return _Shown(line, whole, points, trend(points, max(LEVELS[level] * shown.span, 1e-9)))
 
 
 def _value_axis(shown: Sequence[_Shown], options: ChartOptions) -> Axis:

@@ -10,6 +10,7 @@ from claf_tui.charts.trend import LEVELS
 from claf_tui.charts.view import Extent, View, window
 from claf_tui.state import RunState
 from claf_tui.state.full_curves import FullCurves
+from claf_tui.state.other_run import OtherRun
 from claf_tui.state.series import Series
 from claf_tui.widgets.chart import PALETTE, robust_color
 from claf_tui.words import figures
@@ -82,15 +83,24 @@ def rate_lines(state: RunState, full: FullCurves | None = None) -> list[ChartLin
     return _by_phase(state, {phase: rates.get(phase, series) for phase, series in state.rates.items()})
 
 
-def of_others(lines_by_run: Sequence[tuple[str, Sequence[ChartLine]]]) -> list[ChartLine]:
+def of_others(lines_by_run: Sequence[tuple[OtherRun, Sequence[ChartLine]]]) -> list[ChartLine]:
     """The curves of other runs, to lay over those of the one that is shown: one kind of dashes for each run.
 
-    Colours say which curve it is; where a run has one only, its name alone stands in the legend.
+    Colours say which curve it is; where a run has one only, its name alone stands in the legend. Each keeps its own
+    clock and its own epochs.
     """
     found = []
     for number, (run, lines) in enumerate(lines_by_run, 1):
         is_only = len({line.name for line in lines}) == 1
-        found += [replace(line, name=run if is_only else f"{run}: {line.name}", dash=number) for line in lines]
+        found += [
+            replace(
+                line,
+                name=run.name if is_only else f"{run.name}: {line.name}",
+                dash=number,
+                timeline=run.state.timeline,
+            )
+            for line in lines
+        ]
     return found
 
 

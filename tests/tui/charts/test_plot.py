@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from claf_tui.charts.plot import ChartLine, ChartOptions, Scene, plot
-from claf_tui.charts.view import View, XAxis
+from claf_tui.charts.plot import ChartLine, ChartOptions, Scene, aligned, plot
+from claf_tui.charts.view import X_AXES, Extent, View, XAxis
 from claf_tui.state import Mark
 from claf_tui.state.series import Series
 from claf_tui.state.timeline import Timeline
@@ -288,3 +289,33 @@ def test_a_legend_of_wide_names_keeps_to_its_width() -> None:
     head = plot(lines, 36, 10, ChartOptions()).rows[0]
     assert cell_len("".join(text for text, _ in head)) <= 36
     assert "実験の名前1" in "".join(text for text, _ in head)
+
+
+def paced(steps: int, per_epoch: int, seconds: float) -> Timeline:
+    timeline = Timeline()
+    for step in range(0, steps + 1, per_epoch):
+        timeline = Timeline(timeline.clock.append(step, seconds * step), timeline.epochs.append(step, step / per_epoch))
+    return timeline
+
+
+@pytest.mark.parametrize(("axis", "column"), [("step", 0.25), ("epoch", 0.5), ("clock", 0.75)])
+def test_another_run_is_placed_by_its_own_epochs_and_its_own_clock(axis: XAxis, column: float) -> None:
+    # 200 steps of the other are 8 of 16 epochs, and at 3 s each as long as 600 of the 800 steps shown.
+    curve = Series()
+    for step in (0, 199, 200):
+        curve = curve.append(step, 1.0 if step == 200 else 0.0)
+    other = ChartLine("other", "#56b4e9", curve, timeline=paced(400, 25, 3.0))
+    scene = Scene(View(x_axis=axis), Extent(0, 800), paced(800, 50, 1.0))
+    drawing = plot([other], 80, 14, ChartOptions(), scene)
+    assert drawing.horizontal is not None
+    last = max(len("".join(text for text, _ in row).rstrip("⠂⠄⠁⡀ ")) for row in drawing.rows[1:5])
+    assert last - drawing.left == pytest.approx(column * drawing.horizontal.num_columns, abs=1.5)
+    head = plot([other], 80, 14, ChartOptions(), replace(scene, view=View(x_axis=axis, cursor=column * 800))).rows[0]
+    assert "".join(text for text, _ in head) == "● other 1"
+
+
+def test_steps_of_two_runs_are_aligned_both_ways() -> None:
+    one, two = paced(800, 50, 1.0), paced(400, 25, 3.0)
+    for axis in X_AXES:
+        there = aligned(np.array([40.0, 333.0]), View(x_axis=axis), one, two)
+        assert aligned(there, View(x_axis=axis), two, one) == pytest.approx([40.0, 333.0])

@@ -152,4 +152,4 @@ def _log_ticks(axis: Axis, most: int) -> list[float]:
             break
     if len(inside) > most:
         inside = inside[:: math.ceil(len(inside) / most)]
-    return inside if len(inside) >= 2 else [axis.low / 0.95, axis.high / 1.05]
+    return inside if len(inside) >= 2 else ticks(Axis(axis.low, axis.high), most)

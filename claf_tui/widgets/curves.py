@@ -150,7 +150,7 @@ def probe_bands(state: RunState) -> tuple[tuple[float, str], ...]:
 
 def view_text(state: RunState, view: View, extent: Extent, width: int) -> str:
     """Say what charts show where that is not the whole run, as far as it fits: the cursor, and the stretch of steps."""
-    places = place_parts(state, view.cursor) if view.cursor is not None else []
+    places = place_parts(state, view.cursor, in_all=view.x_axis == "epoch") if view.cursor is not None else []
     stretch = []
     if not view.is_whole:
         shown = window(view, extent)
@@ -164,15 +164,22 @@ def view_text(state: RunState, view: View, extent: Extent, width: int) -> str:
     return next((text for text in texts if len(text) <= width), "")
 
 
-def place_parts(state: RunState, step: float) -> list[str]:
-    """Name a step by its number, its epoch, the run's clock and the phase that it belongs to."""
+def place_parts(state: RunState, step: float, *, in_all: bool = False) -> list[str]:
+    """Name a step by its number, its epoch, the run's clock and the phase that it belongs to.
+
+    Args:
+        state: of the run.
+        step: maybe between two that were taken.
+        in_all: say as well which epoch of all phases together it is, which is what an axis of epochs counts.
+    """
     at = np.array([step])
     parts = [f"step {figures.count(round(step))}"]
     clock = figures.duration(float(state.timeline.clock.values(at)[0]))
-    epochs = float(state.timeline.epochs.values(at)[0])
+    epochs = total = float(state.timeline.epochs.values(at)[0])
     for phase in state.phases:
         if epochs < phase.plan.epochs or phase is state.phases[-1]:
-            parts += [f"epoch {int(epochs) + 1}"] if phase.plan.epochs else []
+            among = f" ({int(total) + 1} in all)" if in_all and epochs != total else ""
+            parts += [f"epoch {int(epochs) + 1}{among}"] if phase.plan.epochs else []
             return [*parts, clock, safe(phase.plan.title, 40).rpartition("· ")[2]]
         epochs -= phase.plan.epochs
     return [*parts, clock]

@@ -319,3 +319,14 @@ def test_steps_of_two_runs_are_aligned_both_ways() -> None:
     for axis in X_AXES:
         there = aligned(np.array([40.0, 333.0]), View(x_axis=axis), one, two)
         assert aligned(there, View(x_axis=axis), two, one) == pytest.approx([40.0, 333.0])
+
+
+def test_a_logarithmic_axis_of_little_more_than_one_number_has_round_ticks_all_the_same() -> None:
+    scene = Scene(View(is_x_log=True, span=48.0, end=188.0), Extent(0, 200))
+    curve = Series()
+    for step in range(201):
+        curve = curve.append(step, 139 + step / 4.1)
+    rows = plot([ChartLine("a", "#ffffff", curve)], 70, 12, ChartOptions(is_log=True), scene).rows
+    assert "".join(text for text, _ in rows[-1]).split() == ["step", "150", "160", "170", "180"]
+    texts = ["".join(text for text, _ in row) for row in rows]
+    assert [text.split("┤")[0].strip() for text in texts if "┤" in text] == ["200", "150"]

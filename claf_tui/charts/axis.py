@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -14,6 +15,10 @@ _CLOCK_UNITS: tuple[int, ...] = (
     *(86400 * days for days in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)),
 )
 """Steps between times on a clock, in seconds."""
+MAX_OFF = 0.01
+"""How far the label of a tick may lie from it, as a share of the room between ticks."""
+MAX_DIGITS = 13
+"""Decimals of labels: ticks are never closer together than an axis can tell apart."""
 
 
 @dataclass(frozen=True)
@@ -85,19 +90,19 @@ def ticks(axis: Axis, most: int) -> list[float]:
 
 def labels(values: list[float], *, is_percent: bool = False) -> list[str]:
     """Write ticks with as many decimals as tell them apart."""
+    factor, kind = (100.0, "f") if is_percent else (1.0, "f")
+    if not is_percent and any(abs(value) >= 1e4 or abs(value) < 1e-3 for value in values if value != 0):
+        kind = "e"
+    numbers = [factor * value for value in values]
+    tolerance = MAX_OFF * min((abs(b - a) for a, b in pairwise(numbers)), default=abs(numbers[0]) if numbers else 0.0)
+    written: list[str] = []
+    for digits in range(MAX_DIGITS):
+        written = [f"{number:.{digits}{kind}}" for number in numbers]
+        if all(abs(float(text) - number) <= tolerance for text, number in zip(written, numbers, strict=True)):
+            break
     if is_percent:
-        return [f"{100 * value:.0f}%" for value in values]
-    shown = [value for value in values if value != 0]
-    if any(abs(value) >= 1e4 or abs(value) < 1e-3 for value in shown):
-        return [_exponent(value) for value in values]
-    for digits in range(7):
-        written = [f"{value:.{digits}f}" for value in values]
-        if all(
-            math.isclose(float(text), value, rel_tol=1e-6, abs_tol=1e-9)
-            for text, value in zip(written, values, strict=True)
-        ):
-            return written
-    return [f"{value:.3g}" for value in values]
+        return [f"{text}%" for text in written]
+    return [_exponent(text) for text in written] if kind == "e" else written
 
 
 def step_labels(values: list[float]) -> list[str]:
@@ -125,8 +130,11 @@ def _clock_label(seconds: int) -> str:
     return figures.duration(seconds) if seconds < 3600 else f"{seconds // 3600}:{seconds % 3600 // 60:02d}h"
 
 
-def _exponent(value: float) -> str:
-    return "0" if value == 0 else f"{value:.1e}".replace("e+0", "e").replace("e-0", "e-").replace(".0e", "e")
+def _exponent(text: str) -> str:
+    """Write 1.50e+04 as 1.5e4."""
+    mantissa, _, exponent = text.partition("e")
+    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    return "0" if float(mantissa) == 0 else f"{mantissa}e{int(exponent)}"
 
 
 def _log_axis(low: float, high: float) -> Axis:
@@ -144,4 +152,4 @@ def _log_ticks(axis: Axis, most: int) -> list[float]:
             break
     if len(inside) > most:
         inside = inside[:: math.ceil(len(inside) / most)]
-    return inside if len(inside) >= 2 else [axis.low / 0.95, axis.high / 1.05]
+    return inside if len(inside) >= 2 else ticks(Axis(axis.low, axis.high), most)

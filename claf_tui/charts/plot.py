@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.cells import cell_len, set_cell_size
 
 from claf_tui.charts import braille
 from claf_tui.charts.axis import Axis, clock_labels, clock_ticks, labels, step_labels, ticks, value_axis
@@ -46,12 +47,18 @@ class Curve(Protocol):
 
 @dataclass(frozen=True)
 class ChartLine:
-    """One named curve, its colour, and which of the `DASHES` draw it; lines of one name share a place in the legend."""
+    """One named curve; lines of one name share a place in the legend.
+
+    Attributes:
+        dash: which of the `DASHES` draw it.
+        timeline: when its steps were taken where that is not the run of the scene, but one that is laid over it.
+    """
 
     name: str
     color: str
     curve: Curve
     dash: int = 0
+    timeline: Timeline | None = None
 
 
 @dataclass(frozen=True)
@@ -150,9 +157,10 @@ class Drawing:
 
 @dataclass(frozen=True)
 class _Shown:
-    """A line with its points in view and their trend, if it has one."""
+    """A line with all its points, those in view, and their trend, if it has one."""
 
     line: ChartLine
+    whole: Points
     points: Points
     trend: Points | None
 
@@ -171,10 +179,12 @@ def plot(
     if options.is_colourless:
         names = list(dict.fromkeys(line.name for line in drawn))
         drawn = [replace(line, dash=names.index(line.name)) for line in drawn]
-    extent = scene.extent or _extent([line.curve.arrays for line in drawn])
-    shown_steps = window(scene.view, extent)
+    wholes = [_aligned(line, scene) for line in drawn]
+    shown_steps = window(scene.view, scene.extent or _extent(wholes))
     most = width * braille.CELL_COLUMNS * 2
-    shown = [_in_view(line, shown_steps, most, options, scene.view) for line in drawn]
+    shown = [
+        _in_view(line, whole, shown_steps, most, options, scene.view) for line, whole in zip(drawn, wholes, strict=True)
+    ]
     head = legend(shown, width, options, scene.view.cursor)
     if width < 16 or height < 5:
         return Drawing([head])
@@ -207,7 +217,7 @@ def legend(shown: Sequence[_Shown], width: int, options: ChartOptions, cursor: f
     """
     named: dict[str, _Shown] = {}
     for item in shown:
-        if item.line.name not in named or cursor is None or nearest(item.line.curve.arrays, cursor) is not None:
+        if item.line.name not in named or cursor is None or nearest(item.whole, cursor) is not None:
             named[item.line.name] = item
     for digits, has_trend in ((1, True), (1, False), (0, False)):
         items = [_named(item, options, cursor, digits, has_trend=has_trend) for item in named.values()]
@@ -228,8 +238,8 @@ def _named(item: _Shown, options: ChartOptions, cursor: float | None, digits: in
 
     raw, smooth = item.line.curve.latest, None
     if cursor is not None:
-        place = nearest(item.line.curve.arrays, cursor)
-        raw = float(item.line.curve.arrays.mean[place]) if place is not None else None
+        place = nearest(item.whole, cursor)
+        raw = float(item.whole.mean[place]) if place is not None else None
     if has_trend and item.trend is not None:
         place = len(item.trend) - 1 if cursor is None else nearest(item.trend, cursor)
         smooth = float(item.trend.mean[place]) if place is not None else None
@@ -242,7 +252,7 @@ def _named(item: _Shown, options: ChartOptions, cursor: float | None, digits: in
 
 
 def _length(row: Row) -> int:
-    return sum(len(text) for text, _ in row)
+    return sum(cell_len(text) for text, _ in row)
 
 
 @dataclass(frozen=True)
@@ -250,11 +260,17 @@ class _Canvas:
     codes: braille.Ints
     glyphs: NDArray[np.str_]
     styles: NDArray[np.object_]
+    is_wide: NDArray[np.bool_]
 
     @classmethod
     def blank(cls, num_rows: int, num_columns: int) -> "_Canvas":
         shape = (num_rows, num_columns)
-        return cls(np.zeros(shape, np.int64), np.full(shape, " "), np.full(shape, "text", dtype=object))
+        return cls(
+            np.zeros(shape, np.int64),
+            np.full(shape, " "),
+            np.full(shape, "text", dtype=object),
+            np.zeros(shape, np.bool_),
+        )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -270,14 +286,21 @@ class _Canvas:
         self.glyphs[hit] = [chr(braille.BLANK + code) for code in self.codes[hit]]
 
     def write(self, row: int, column: int, text: str, style: str) -> None:
-        """Write below all curves, as far as there is room."""
-        text = text[: self.codes.shape[1] - column]
-        self.glyphs[row, column : column + len(text)] = list(text)
-        self.styles[row, column : column + len(text)] = style
+        """Write below all curves, as far as there is room; a wide character is followed by an empty cell."""
+        cells = [part for char in text for part in (char, *[""] * (cell_len(char) - 1))]
+        cells = cells[: self.codes.shape[1] - column]
+        self.glyphs[row, column : column + len(cells)] = cells
+        self.is_wide[row, column : column + len(cells)] = [cell_len(cell) == 2 for cell in cells]
+        self.styles[row, column : column + len(cells)] = style
 
     def spans(self, row: int) -> Row:
-        """One row as spans of equal style."""
-        return _spans(self.glyphs[row], self.styles[row])
+        """One row as spans of equal style; a wide character of which a curve took one half is left out."""
+        glyphs = self.glyphs[row].copy()
+        for column in np.flatnonzero(self.is_wide[row]):
+            halves = [str(half) for half in glyphs[column : column + 2]]
+            if len(halves) < 2 or halves[1] or cell_len(halves[0]) != 2:
+                glyphs[column : column + 2] = [half if cell_len(half) == 1 else " " for half in halves]
+        return _spans(glyphs, self.styles[row])
 
 
 def _spans(glyphs: NDArray[np.str_], styles: NDArray[np.object_]) -> Row:
@@ -289,14 +312,40 @@ def _extent(curves: Sequence[Points]) -> Extent:
     return Extent(min(float(points.x[0]) for points in curves), max(float(points.x[-1]) for points in curves))
 
 
-def _in_view(line: ChartLine, shown: Extent, most: int, options: ChartOptions, view: View) -> _Shown:
+def aligned(steps: Floats, view: View, timeline: Timeline, onto: Timeline) -> Floats:
+    """Steps of one run as those steps of another that stand in the same place of the horizontal axis.
+
+    Args:
+        steps: ascending; shape (n,), like what comes back.
+        view: what the axis counts.
+        timeline: of the run that the steps are of.
+        onto: that of the other.
+    """
+    match view.x_axis:
+        case "clock":
+            return onto.clock.steps(timeline.clock.values(steps))
+        case "epoch":
+            return onto.epochs.steps(timeline.epochs.values(steps))
+        case "step":
+            return steps
+
+
+def _aligned(line: ChartLine, scene: Scene) -> Points:
+    """All points of a line, by steps of the run of the scene."""
+    points = line.curve.arrays
+    if line.timeline is None or scene.view.x_axis == "step":
+        return points
+    return replace(points, x=aligned(points.x, scene.view, line.timeline, scene.timeline))
+
+
+def _in_view(line: ChartLine, whole: Points, shown: Extent, most: int, options: ChartOptions, view: View) -> _Shown:
     """What of a line is shown, as at most `most` points: more than there are columns of dots."""
-    points = gathered(within(line.curve.arrays, shown.first, shown.last), most)
+    points = gathered(within(whole, shown.first, shown.last), most)
     points = without_extremes(points, is_log=options.is_log)
     level = view.smoothing if view.smoothing is not None else usual_level(float(points.counts.sum()))
     if not options.has_trend or level == 0 or len(points) < 2:
-        return _Shown(line, points, None)
-    return _Shown(line, points, trend(points, max(LEVELS[level] * shown.span, 1e-9)))
+        return _Shown(line, whole, points, None)
+    return _Shown(line, whole, points, trend(points, max(LEVELS[level] * shown.span, 1e-9)))
 
 
 def _value_axis(shown: Sequence[_Shown], options: ChartOptions) -> Axis:
@@ -346,7 +395,7 @@ def _draw_bands(canvas: _Canvas, horizontal: Horizontal, bands: Sequence[tuple[f
         if start > 0:
             for row in range(canvas.codes.shape[0]):
                 canvas.write(row, start, "┊", "grid")
-        text = name if len(name) + 2 <= room else name[: max(0, room - 2)]
+        text = name if cell_len(name) + 2 <= room else set_cell_size(name, max(0, room - 2))
         canvas.write(0, max(start, 0) + (start > 0), text, "axis")
 
 
@@ -359,6 +408,8 @@ def _draw(
         place = horizontal.place(points.x)
         known = ~np.isnan(place)
         mid, top, bottom = (_from_top(values, shape[0], array) for array in (points.mean, points.high, points.low))
+        # What reaches below a logarithmic axis is drawn down to its foot.
+        bottom = np.where(np.isnan(bottom), shape[0] - 1.0, bottom)
         curve = braille.Curve(place[known], mid[known], top[known], bottom[known])
         drawn = _dashed(braille.trace(curve, shape), DASHES[_dash(dash)])
         if has_markers:

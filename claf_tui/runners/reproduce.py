@@ -72,12 +72,13 @@ def in_console(engine: ReproductionEngine, request: ReproductionRequest, log_pat
         ConfigError: the table, the scale or the data source does not exist.
         RunError: the reproduction's folder cannot be written.
     """
+    from claf_tui.console.history import WithHistory
     from claf_tui.console.launch import run_console, tell_failure
     from claf_tui.console.reproduce_app import ReproductionApp
 
     configs_of(request)
     make_folder(request)
-    result = run_console(ReproductionApp, engine, Control(), log_path=log_path)
+    result = run_console(ReproductionApp, WithHistory(engine), Control(), log_path=log_path)
     tell_failure(result, log_path)
     return result.return_code
 

@@ -184,12 +184,13 @@ def asked_way(request: "ResumeRequest") -> tuple[WayOn, list[str]]:
 
 def in_console(engine: RunEngine) -> RunOutcome:
     """Train in the live console and leave a summary in the terminal."""
+    from claf_tui.console.history import WithHistory
     from claf_tui.console.launch import run_console, tell_failure
     from claf_tui.console.train_app import TrainingApp
 
     directory = engine.directory
     log_path = directory.path / LOG
-    result = run_console(TrainingApp, engine, Control(), log_path=log_path, leave=engine.leave)
+    result = run_console(TrainingApp, WithHistory(engine), Control(), log_path=log_path, leave=engine.leave)
     if result.resume is not None:
         return RunOutcome(result.return_code, result.resume)
     tell_failure(result, log_path if engine.has_started else None)

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -18,7 +19,7 @@ from claf_engine.events.control import Control
 from claf_engine.runs import list_runs
 from claf_engine.runs.header import step_in_name
 from claf_engine.terms.errors import ForeignFileError, RunError
-from claf_tui.charts.plot import ChartOptions, Scene
+from claf_tui.charts.plot import ChartOptions, Scene, aligned
 from claf_tui.charts.view import (
     ZOOM,
     Extent,
@@ -425,7 +426,10 @@ class Dashboard(Screen[None]):
     @property
     def _extent(self) -> Extent:
         """The steps that there is anything of, of the runs that are compared as well."""
-        last = max(float(run.step) for run in (self._state, *(other.state for other in self._others.values())))
+        last, own = float(self._state.step), self._state.timeline
+        for other in self._others.values():
+            end = aligned(np.array([float(other.state.step)]), self._view, other.state.timeline, own)
+            last = max(last, float(end[0]))
         return Extent(0.0, max(1.0, last))
 
     def _look(self, view: View) -> None:
@@ -439,13 +443,13 @@ class Dashboard(Screen[None]):
         bands = probe_bands(state)
         self._scene = Scene(self._view, self._extent, state.timeline, state.marks)
         loss, method, probe = (self.query_one(f"#{panel}", Chart) for panel in (LOSS, METHOD, PROBE))
-        over = of_others([(other.name, loss_lines(other.state, name)) for other in others])
+        over = of_others([(other, loss_lines(other.state, name)) for other in others])
         loss.show([*loss_lines(state, name, self._full), *over], self._scene)
         self._set_title(LOSS, loss_panel_title(state, name, is_log=loss.is_log))
         shown = method_panel(state, self._full)
         over = of_others(
             [
-                (other.name, method_panel(other.state).lines)
+                (other, method_panel(other.state).lines)
                 for other in others
                 if state.run and other.state.run and other.state.run.method == state.run.method
             ]
@@ -454,7 +458,7 @@ class Dashboard(Screen[None]):
         method.show_empty(shown.empty)
         method.show([*shown.lines, *over], self._scene)
         self._set_title(METHOD, shown.title)
-        over = of_others([(other.name, first_radius(probe_lines(other.state))) for other in others])
+        over = of_others([(other, first_radius(probe_lines(other.state))) for other in others])
         probe.show([*probe_lines(state), *over], replace(self._scene, bands=bands))
         probe.show_empty(probe_hint(state, can_ask=state.finished is None and not self._read_only))
         self._set_title(PROBE, probe_title(state.probe))

@@ -130,7 +130,8 @@ FIGURES: FigureTexts = (
     ),
     (
         "┃ ✎ ★ ⚠ ╳",
-        "On the axis: a phase begins, a live edit, the best checkpoint, an alert, values that are not finite.",
+        "On the axis: a phase begins, a live edit, the best checkpoint, an alert, values that are not finite "
+        "(or, with l, not above 0).",
     ),
     (
         "unaudited",

@@ -8,6 +8,7 @@ from typing import Any
 from claf_engine import events as ev
 from claf_tui.state.run_state import (
     MAX_CHECKPOINTS,
+    MAX_PROBES,
     MAX_RECORDS,
     LossKey,
     PhaseState,
@@ -156,7 +157,8 @@ def _probed(event: ev.ProbeFinished, state: RunState) -> RunState:
     for radius, accuracy in figures_by_radius.items():
         key = ProbeKey(safe(event.classifier, 20), radius)
         probes[key] = probes.get(key, Series()).append(event.step, accuracy)
-    state = _with_record(replace(state, probes=probes, probe=event), event)
+    recent = (*state.recent_probes, event)[-MAX_PROBES:]
+    state = _with_record(replace(state, probes=probes, recent_probes=recent), event)
     robust_text = "".join(f", {attack_words.radius(item)} {figures.percent(item.accuracy)}" for item in event.robust)
     asked = "probe you asked for" if event.requested else "probe"
     warning = attack_words.caveat(event.robust)
@@ -273,16 +275,19 @@ def _finished(event: ev.RunFinished, state: RunState) -> RunState:
 def _until(state: RunState, step: int) -> RunState:
     """Take back what was drawn after a step: a resumed run takes those steps again."""
     run = safe(state.run.run, 60) if state.run is not None else ""
+    timeline = state.timeline.until(step)
     return replace(
         state,
         step=step,
+        elapsed=timeline.clock.points[-1][1] if timeline.clock.points else 0.0,
         progress=None,
         losses={key: series.until(step) for key, series in state.losses.items()},
         rates={key: series.until(step) for key, series in state.rates.items()},
         probes={key: kept for key, series in state.probes.items() if (kept := series.until(step)).points},
         records=tuple(one for one in state.records if one.step <= step),
         marks=tuple(one for one in state.marks if one.step <= step),
-        timeline=state.timeline.until(step),
+        timeline=timeline,
+        recent_probes=tuple(one for one in state.recent_probes if one.step <= step),
         before=state.before.until(step),
         after=state.after.until(step),
         dissociation=state.dissociation.until(step),

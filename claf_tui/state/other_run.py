@@ -30,12 +30,24 @@ class OtherRun:
 
 
 def read_other_run(directory: Path) -> OtherRun:
-    """Fold the journal of a run in bounded memory; of a long one an even choice of its steps.
+    """Fold the journal of a run.
 
     Raises:
         ForeignFileError: a file of it is no regular file, or cannot be read.
     """
     state = RunState()
+    for event in events_so_far(directory):
+        if not isinstance(event, ev.RunFinished):
+            state = reduce(state, event)
+    return OtherRun(short_name(directory.name), state)
+
+
+def events_so_far(directory: Path) -> Iterator[ev.Event]:
+    """The events in the journal of a run, in bounded memory; of a long one an even choice of its steps.
+
+    Raises:
+        ForeignFileError: a file of it is no regular file, or cannot be read.
+    """
     with ExitStack() as files:
         lines = []
         for name in (METRICS, EVENTS):
@@ -45,10 +57,7 @@ def read_other_run(directory: Path) -> OtherRun:
                 continue
             thinner = Thinner(os.fstat(file.fileno()).st_size, MAX_STEPS)
             lines.append(thinner.thinned(_batches(file)))
-        for event in Passage().events(lines):
-            if not isinstance(event, ev.RunFinished):
-                state = reduce(state, event)
-    return OtherRun(short_name(directory.name), state)
+        yield from Passage().events(lines)
 
 
 def _batches(file: BufferedReader) -> Iterator[list[bytes]]:

@@ -41,17 +41,17 @@ class Points:
 
 
 def without_extremes(points: Points, *, is_log: bool) -> Points:
-    """Turn into gaps what no axis can show."""
+    """Turn into gaps what no axis can show; a point is one where any of its values lies beyond `MAX_MAGNITUDE`.
 
-    def cleaned(values: Floats) -> Floats:
-        magnitude = np.abs(values)
-        is_off = (magnitude > MAX_MAGNITUDE) | (is_log & (values < 1 / MAX_MAGNITUDE))
-        return np.where(is_off, np.nan, values) if is_off.any() else values
-
-    mean = cleaned(points.mean)
-    if points.low is points.mean and points.high is points.mean:
-        return Points(points.x, mean, mean, mean, points.counts)
-    return Points(points.x, mean, cleaned(points.low), cleaned(points.high), points.counts)
+    One that reaches from positive values down to what a logarithm does not have keeps its place, without a least value.
+    """
+    least = 1 / MAX_MAGNITUDE if is_log else -MAX_MAGNITUDE
+    is_off = (points.high > MAX_MAGNITUDE) | (points.low < -MAX_MAGNITUDE) | (points.mean < least)
+    is_low_off = is_off | (points.low < least)
+    if not is_low_off.any():
+        return points
+    mean, high = (np.where(is_off, np.nan, values) for values in (points.mean, points.high))
+    return Points(points.x, mean, np.where(is_low_off, np.nan, points.low), high, points.counts)
 
 
 def within(points: Points, low: float, high: float) -> Points:
@@ -68,10 +68,13 @@ def gathered(points: Points, most: int) -> Points:
     starts = np.arange(most, dtype=np.int64) * len(points) // most
     counts = np.add.reduceat(points.counts, starts)
     ends = np.append(starts[1:], len(points)) - 1
-    # fmin and fmax pass over what is not a number, the sum does not: one value that is not finite makes a gap.
+    # fmin and fmax pass over what is not a number, the sum does not: one value that is not finite makes a gap. So does
+    # a sum beyond all numbers; its range says why.
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = np.add.reduceat(points.mean * points.counts, starts) / counts
     return Points(
         points.x[ends],
-        np.add.reduceat(points.mean * points.counts, starts) / counts,
+        mean,
         np.fmin.reduceat(points.low, starts),
         np.fmax.reduceat(points.high, starts),
         counts,

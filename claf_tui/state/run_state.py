@@ -15,6 +15,7 @@ MAX_CHECKPOINTS = 200
 MAX_ALERTS = 50
 MAX_MARKS = 500
 MAX_RECORDS = 200
+MAX_PROBES = 50
 
 PhaseStatus = Literal["waiting", "active", "done", "stopped", "failed"]
 MarkKind = Literal["phase", "edit", "best", "alert"]
@@ -98,6 +99,7 @@ class RunState:
         one_step: accuracy under the one-step attack of fast training; `multi_step` that under PGD.
         probes: natural and robust accuracy, in the order in which classifiers and radii were first probed.
         records: the best probes so far, oldest first.
+        recent_probes: oldest first, so that a resumed run knows the one before its checkpoint.
         marks: what happened when, newest last.
         num_log_lines: lines logged in all; `log` holds the newest of them.
         values: live-editable values as they stand, by dotted name.
@@ -123,7 +125,7 @@ class RunState:
     records: tuple[Record, ...] = ()
     marks: tuple[Mark, ...] = ()
     timeline: Timeline = Timeline()
-    probe: ev.ProbeFinished | None = None
+    recent_probes: tuple[ev.ProbeFinished, ...] = ()
     retrain: ev.ClassifierRetrained | None = None
     overfitting: ev.OverfittingChecked | None = None
     checkpoints: tuple[ev.CheckpointSaved, ...] = ()
@@ -138,6 +140,11 @@ class RunState:
     def active_phase(self) -> PhaseState | None:
         """The phase that is going on, if any."""
         return next((phase for phase in self.phases if phase.status == "active"), None)
+
+    @property
+    def probe(self) -> ev.ProbeFinished | None:
+        """The latest probe, if any."""
+        return self.recent_probes[-1] if self.recent_probes else None
 
     @property
     def best(self) -> Record | None:

@@ -104,7 +104,10 @@ class Chart(Widget):
         self.capture_mouse()
 
     def on_mouse_move(self, event: MouseMove) -> None:
-        """Pan while the button is down."""
+        """Pan while the button is down; it may have been let go where nobody told of it."""
+        if self._drag is not None and not event.button:
+            self.capture_mouse(False)
+            self._drag = None
         if self._drag is not None and event.x != self._drag:
             self.post_message(self.Dragged((self._drag - event.x) / self.num_columns))
             self._drag, self._has_dragged = event.x, True

@@ -10,6 +10,7 @@ from claf_tui.charts.trend import LEVELS
 from claf_tui.charts.view import Extent, View, window
 from claf_tui.state import RunState
 from claf_tui.state.full_curves import FullCurves
+from claf_tui.state.other_run import OtherRun
 from claf_tui.state.series import Series
 from claf_tui.widgets.chart import PALETTE, robust_color
 from claf_tui.words import attack_words, figures
@@ -82,15 +83,24 @@ def rate_lines(state: RunState, full: FullCurves | None = None) -> list[ChartLin
     return _by_phase(state, {phase: rates.get(phase, series) for phase, series in state.rates.items()})
 
 
-def of_others(lines_by_run: Sequence[tuple[str, Sequence[ChartLine]]]) -> list[ChartLine]:
+def of_others(lines_by_run: Sequence[tuple[OtherRun, Sequence[ChartLine]]]) -> list[ChartLine]:
     """The curves of other runs, to lay over those of the one that is shown: one kind of dashes for each run.
 
-    Colours say which curve it is; where a run has one only, its name alone stands in the legend.
+    Colours say which curve it is; where a run has one only, its name alone stands in the legend. Each keeps its own
+    clock and its own epochs.
     """
     found = []
     for number, (run, lines) in enumerate(lines_by_run, 1):
         is_only = len({line.name for line in lines}) == 1
-        found += [replace(line, name=run if is_only else f"{run}: {line.name}", dash=number) for line in lines]
+        found += [
+            replace(
+                line,
+                name=run.name if is_only else f"{run.name}: {line.name}",
+                dash=number,
+                timeline=run.state.timeline,
+            )
+            for line in lines
+        ]
     return found
 
 
@@ -142,7 +152,7 @@ def probe_bands(state: RunState) -> tuple[tuple[float, str], ...]:
 
 def view_text(state: RunState, view: View, extent: Extent, width: int) -> str:
     """Say what charts show where that is not the whole run, as far as it fits: the cursor, and the stretch of steps."""
-    places = place_parts(state, view.cursor) if view.cursor is not None else []
+    places = place_parts(state, view.cursor, in_all=view.x_axis == "epoch") if view.cursor is not None else []
     stretch = []
     if not view.is_whole:
         shown = window(view, extent)
@@ -156,15 +166,22 @@ def view_text(state: RunState, view: View, extent: Extent, width: int) -> str:
     return next((text for text in texts if len(text) <= width), "")
 
 
-def place_parts(state: RunState, step: float) -> list[str]:
-    """Name a step by its number, its epoch, the run's clock and the phase that it belongs to."""
+def place_parts(state: RunState, step: float, *, in_all: bool = False) -> list[str]:
+    """Name a step by its number, its epoch, the run's clock and the phase that it belongs to.
+
+    Args:
+        state: of the run.
+        step: maybe between two that were taken.
+        in_all: say as well which epoch of all phases together it is, which is what an axis of epochs counts.
+    """
     at = np.array([step])
     parts = [f"step {figures.count(round(step))}"]
     clock = figures.duration(float(state.timeline.clock.values(at)[0]))
-    epochs = float(state.timeline.epochs.values(at)[0])
+    epochs = total = float(state.timeline.epochs.values(at)[0])
     for phase in state.phases:
         if epochs < phase.plan.epochs or phase is state.phases[-1]:
-            parts += [f"epoch {int(epochs) + 1}"] if phase.plan.epochs else []
+            among = f" ({int(total) + 1} in all)" if in_all and epochs != total else ""
+            parts += [f"epoch {int(epochs) + 1}{among}"] if phase.plan.epochs else []
             return [*parts, clock, safe(phase.plan.title, 40).rpartition("· ")[2]]
         epochs -= phase.plan.epochs
     return [*parts, clock]

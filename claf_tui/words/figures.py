@@ -107,8 +107,8 @@ def exact_count(value: float) -> str:
     """Write a round count in as few characters as tell it from others: 950, 1.25k, 34k, 1.5M."""
     for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= factor:
-            return f"{value / factor:.10g}{unit}"
-    return f"{value:.10g}"
+            return f"{value / factor:.15g}{unit}"
+    return f"{value:.15g}"
 
 
 def percent(fraction: float | None, digits: int = 1) -> str:

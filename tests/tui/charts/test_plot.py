@@ -1,13 +1,15 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
-from claf_tui.charts.plot import ChartLine, ChartOptions, Scene, plot
-from claf_tui.charts.view import View, XAxis
+from claf_tui.charts.plot import ChartLine, ChartOptions, Scene, aligned, plot
+from claf_tui.charts.view import X_AXES, Extent, View, XAxis
 from claf_tui.state import Mark
 from claf_tui.state.series import Series
 from claf_tui.state.timeline import Timeline
@@ -228,3 +230,103 @@ def test_places_on_the_horizontal_axis_have_names_and_overlapping_ones_are_left_
     options = ChartOptions(is_percent=True, x_name="ε", x_marks=marks)
     rows = plot([ChartLine("a", "#56b4e9", series([0.5, 0.2]))], 40, 8, options).rows
     assert "".join(text for text, _ in rows[-1]).split() == ["ε", "0/255", "10/255"]
+
+
+@pytest.mark.parametrize(
+    ("ys", "is_percent", "written"),
+    [
+        ([10000.0, 10490.0], False, ["1.04e4", "1.02e4", "1e4"]),
+        ([-12000.0, -11850.0], False, ["-1.185e4", "-1.19e4", "-1.195e4", "-1.2e4"]),
+        ([1.0, 1.00000005], False, ["1.00000004", "1.00000002", "1.00000000"]),
+        ([0.001, 0.002], True, ["0.20%", "0.15%", "0.10%"]),
+        ([0.5, 2.0], False, ["2.0", "1.5", "1.0", "0.5"]),
+    ],
+)
+def test_no_two_ticks_look_alike(ys: list[float], is_percent: bool, written: list[str]) -> None:
+    chart = drawn({"a": ys}, height=12, is_percent=is_percent, is_log=is_percent)
+    assert [line.split("┤")[0].strip() for line in chart.splitlines() if "┤" in line] == written
+
+
+def test_labels_of_steps_differ_however_many_steps_there_were() -> None:
+    curve = Series()
+    for step in range(50):
+        curve = curve.append(10**12 + step, step)
+    foot = plot([ChartLine("a", "#ffffff", curve)], 70, 12, ChartOptions()).rows[-1][0][0]
+    assert foot.split() == ["step", "1000.00000001G", "1000.00000003G"]
+
+
+def test_on_a_logarithmic_axis_a_curve_that_now_and_then_is_0_falls_to_the_foot_and_does_not_vanish() -> None:
+    ys = [0.0 if index % 4 == 0 else 0.1 for index in range(3000)]
+    with_zeros, without = (drawn({"a": values}, is_log=True).splitlines() for values in (ys, [0.1] * 3000))
+    level = next(number for number, line in enumerate(without) if line.startswith("0.10"))
+    assert all(line.count("⣿") > 50 for line in with_zeros[level + 1 : -2])
+    assert "╳" not in with_zeros[-2]
+    assert "⣿" not in "".join(without)
+
+
+def test_a_point_that_holds_a_value_beyond_all_axes_is_a_gap_among_the_others() -> None:
+    spiked = [2e30 if index % 1500 == 700 else float(index) for index in range(3000)]
+    rows = drawn({"a": spiked}).splitlines()
+    assert rows[-2].count("╳") == 2
+    assert [row.split("┤")[0].strip() for row in rows if "┤" in row] == ["3000", "2000", "1000", "0"]
+
+
+def test_values_whose_sum_is_no_number_any_more_draw_without_a_warning() -> None:
+    assert drawn({"a": [1e308, -1e308] * 2000 + [1.0] * 4000}).splitlines()[-2].count("╳") > 20
+
+
+@pytest.mark.parametrize("start", range(4))
+def test_wide_characters_take_two_cells_each_whatever_a_curve_leaves_of_them(start: int) -> None:
+    lines = [ChartLine("学習率の実験", "#56b4e9", series([0.0] * (17 + start) + [1.0] * (23 - start)))]
+    scene = Scene(bands=((0, "敵対的分類器による長い名前の分類器"), (230, "自然")))
+    rows = plot(lines, 50, 10, ChartOptions(), scene).rows
+    assert {cell_len("".join(text for text, _ in row)) for row in rows[1:]} == {50}
+    assert "敵対" in "".join(text for text, _ in rows[1])
+
+
+def test_a_legend_of_wide_names_keeps_to_its_width() -> None:
+    lines = [ChartLine(f"実験の名前{number}", "#56b4e9", series([1.0, 2.0])) for number in range(4)]
+    head = plot(lines, 36, 10, ChartOptions()).rows[0]
+    assert cell_len("".join(text for text, _ in head)) <= 36
+    assert "実験の名前1" in "".join(text for text, _ in head)
+
+
+def paced(steps: int, per_epoch: int, seconds: float) -> Timeline:
+    timeline = Timeline()
+    for step in range(0, steps + 1, per_epoch):
+        timeline = Timeline(timeline.clock.append(step, seconds * step), timeline.epochs.append(step, step / per_epoch))
+    return timeline
+
+
+@pytest.mark.parametrize(("axis", "column"), [("step", 0.25), ("epoch", 0.5), ("clock", 0.75)])
+def test_another_run_is_placed_by_its_own_epochs_and_its_own_clock(axis: XAxis, column: float) -> None:
+    # 200 steps of the other are 8 of 16 epochs, and at 3 s each as long as 600 of the 800 steps shown.
+    curve = Series()
+    for step in (0, 199, 200):
+        curve = curve.append(step, 1.0 if step == 200 else 0.0)
+    other = ChartLine("other", "#56b4e9", curve, timeline=paced(400, 25, 3.0))
+    scene = Scene(View(x_axis=axis), Extent(0, 800), paced(800, 50, 1.0))
+    drawing = plot([other], 80, 14, ChartOptions(), scene)
+    assert drawing.horizontal is not None
+    last = max(len("".join(text for text, _ in row).rstrip("⠂⠄⠁⡀ ")) for row in drawing.rows[1:5])
+    assert last - drawing.left == pytest.approx(column * drawing.horizontal.num_columns, abs=1.5)
+    head = plot([other], 80, 14, ChartOptions(), replace(scene, view=View(x_axis=axis, cursor=column * 800))).rows[0]
+    assert "".join(text for text, _ in head) == "● other 1"
+
+
+def test_steps_of_two_runs_are_aligned_both_ways() -> None:
+    one, two = paced(800, 50, 1.0), paced(400, 25, 3.0)
+    for axis in X_AXES:
+        there = aligned(np.array([40.0, 333.0]), View(x_axis=axis), one, two)
+        assert aligned(there, View(x_axis=axis), two, one) == pytest.approx([40.0, 333.0])
+
+
+def test_a_logarithmic_axis_of_little_more_than_one_number_has_round_ticks_all_the_same() -> None:
+    scene = Scene(View(is_x_log=True, span=48.0, end=188.0), Extent(0, 200))
+    curve = Series()
+    for step in range(201):
+        curve = curve.append(step, 139 + step / 4.1)
+    rows = plot([ChartLine("a", "#ffffff", curve)], 70, 12, ChartOptions(is_log=True), scene).rows
+    assert "".join(text for text, _ in rows[-1]).split() == ["step", "150", "160", "170", "180"]
+    texts = ["".join(text for text, _ in row) for row in rows]
+    assert [text.split("┤")[0].strip() for text in texts if "┤" in text] == ["200", "150"]

@@ -13,9 +13,9 @@ from claf_engine.events.control import Control
 from claf_engine.runs import RunDirectory, create_run, list_runs, open_run, read_config
 from claf_engine.terms.errors import DataError, NonFiniteLoss
 from claf_tui import cli
+from claf_tui.console.bridge import Engine
 from claf_tui.console.launch import ConsoleResult
 from claf_tui.reports.streams import OutputLost
-from claf_tui.runners import train as runner
 from claf_tui.screens.checkpoints.actions import ResumeRequest
 from claf_tui.words import exit_codes
 from tests.tui.commands.conftest import UseEngine
@@ -334,14 +334,14 @@ class Console:
     def __call__(
         self,
         _app_class: object,
-        engine: runner.RunEngine,
+        engine: Engine,
         control: Control,
         *,
         log_path: Path,
         leave: Callable[[int], None],
     ) -> ConsoleResult:
         list(engine(control))
-        self.directories.append(engine.directory.path)
+        self.directories.append(log_path.parent)
         return self.results.pop(0)
 
 

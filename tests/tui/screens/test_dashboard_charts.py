@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from textual.events import MouseScrollUp
+from textual.events import MouseMove, MouseScrollUp
 from textual.widgets import SelectionList
 
 from claf_engine import events as ev
@@ -142,6 +142,21 @@ async def test_a_click_looks_at_a_step_and_the_wheel_zooms_about_it(tmp_path: Pa
         await until(lambda: "step 1," in screen_text(app))
         await pilot._post_mouse_events([MouseScrollUp], widget="#probe", offset=middle)
         await until(lambda: steps_shown(screen_text(app))[1] - steps_shown(screen_text(app))[0] in range(1499, 1502))
+
+
+@pytest.mark.parametrize(("button", "shown"), [(1, "1,875 to 2,625"), (0, "2,250 to 3,000")])
+async def test_dragging_pans_only_as_long_as_the_button_is_down(tmp_path: Path, button: int, shown: str) -> None:
+    async with console(long_run(tmp_path / "run"), (140, 45)) as (app, pilot):
+        await until(lambda: "4.999" in screen_text(app))
+        await pilot.press("up", "up")
+        await until(lambda: "2,250 to 3,000 · following" in screen_text(app))
+        chart = app.screen.query_one("#probe", Chart)
+        await pilot.mouse_down("#probe", offset=(20, 5))
+        await pilot._post_mouse_events(
+            [MouseMove], widget="#probe", offset=(20 + chart.num_columns // 2, 5), button=button
+        )
+        await until(lambda: shown in screen_text(app))
+        assert (app.mouse_captured is chart) == bool(button)
 
 
 async def test_other_runs_are_laid_over_in_dashes(tmp_path: Path) -> None:

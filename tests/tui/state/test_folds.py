@@ -304,6 +304,23 @@ def test_a_resumed_run_forgets_a_best_that_it_has_yet_to_reach(started: RunState
     assert [point.x for point in resumed.probes["attack", "8/255"].points] == [2, 6]
 
 
+def test_a_resumed_run_shows_the_probe_before_its_checkpoint_as_its_latest(started: RunState) -> None:
+    state = fold(probed(2, 0.4), probed(8, 0.5), state=started)
+    assert state.probe == probed(8, 0.5)
+    assert started.run is not None
+    assert fold(replace(started.run, resumed_from_step=5), state=state).probe == probed(2, 0.4)
+    assert fold(replace(started.run, resumed_from_step=1), state=state).probe is None
+
+
+def test_the_clock_of_a_resumed_run_goes_on_from_its_checkpoint(started: RunState) -> None:
+    taken = [replace(step(number), elapsed=2.0 * number) for number in (10, 20, 30)]
+    again = [replace(step(number), elapsed=2.0 * number + 5) for number in (21, 25)]
+    assert started.run is not None
+    state = fold(*taken, replace(started.run, resumed_from_step=20), *again, state=started)
+    assert state.timeline.clock.points == ((10, 20.0), (20, 40.0), (21, 47.0), (25, 55.0))
+    assert state.elapsed == 55.0
+
+
 def test_what_happened_is_marked_where_it_did(started: RunState) -> None:
     saved = ev.CheckpointSaved(4, 0, "step-4", 10, ("last", "best"), 0.1)
     edited, alert = ev.ValueEdited(5, "learning_rate", 0.1, 0.05), ev.Alert(6, "x", "text")

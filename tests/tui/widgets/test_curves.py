@@ -10,6 +10,7 @@ from claf_tui.widgets.curves import (
     loss_lines,
     loss_panel_title,
     loss_title,
+    place_parts,
     probe_bands,
     probe_lines,
     rate_lines,
@@ -108,3 +109,12 @@ def test_a_loss_that_is_not_known_is_still_drawn_and_cleaned(tmp_path: Path) -> 
     assert shown_loss_name(state) == EVERYTHING
     assert len(loss_lines(state, EVERYTHING)) == 1
     assert loss_title(EVERYTHING).isprintable()
+
+
+def test_on_an_axis_of_epochs_a_place_names_the_one_that_the_axis_counts_as_well(tmp_path: Path) -> None:
+    state = fold(played(tmp_path, "claf"))
+    assert place_parts(state, 32)[:2] == ["step 32", "epoch 3"]
+    assert place_parts(state, 32, in_all=True)[1] == "epoch 3 (7 in all)"
+    assert place_parts(state, 8, in_all=True)[1] == "epoch 2"
+    assert "epoch 3 (7 in all)" in view_text(state, View(cursor=32.0, x_axis="epoch"), Extent(0, 80), 100)
+    assert "in all" not in view_text(state, View(cursor=32.0), Extent(0, 80), 100)

@@ -88,10 +88,9 @@ def _named_preset(directory: Path) -> str | None:
 def preset_in(command: Iterable[Any]) -> str | None:
     """The preset that a command line begins with; None where it does not tell, or begins with something else."""
     words = [str(word) for word in command]
-    for word, following in pairwise([*words, ""]):
-        if word.startswith("--preset"):
-            name = following if word == "--preset" else word.removeprefix("--preset=")
-            return name if name in preset_names() else None
-    if "train" not in words or any(word.startswith(OTHER_ORIGINS) for word in words):
-        return None
-    return DEFAULT_PRESET
+    pairs = [word.partition("=")[::2] if "=" in word else (word, after) for word, after in pairwise([*words, ""])]
+    named = [value for option, value in pairs if option == "--preset"]
+    if named:
+        return named[-1] if named[-1] in preset_names() else None
+    begins_otherwise = any(option in OTHER_ORIGINS for option, _ in pairs)
+    return DEFAULT_PRESET if "train" in words and not begins_otherwise else None

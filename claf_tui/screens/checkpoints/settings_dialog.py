@@ -1,25 +1,17 @@
-"""The settings that a checkpoint was trained with: those that differ from the preset first, then all."""
+"""The settings that a checkpoint was trained with: those that differ from the preset, or all."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Static
 
-from claf_engine.runs.against_preset import AgainstPreset, Setting, against_preset
-from claf_engine.runs.folder import read_begun
 from claf_engine.runs.header import CheckpointInfo
+from claf_engine.runs.settings import Settings, settings_of
+from claf_tui.widgets.settings_panel import SettingsPanel
 from claf_tui.words import figures
-from claf_tui.words.safe_text import safe
-
-DIM = "$foreground 60%"
-NOT_SET = "not set"
-MAX_SETTINGS = 500
-"""A file of ours has about ninety."""
 
 
 class SettingsDialog(ModalScreen[None]):
@@ -27,6 +19,7 @@ class SettingsDialog(ModalScreen[None]):
 
     BINDINGS = [
         Binding("escape,i,q", "dismiss(None)", "close"),
+        Binding("a", "all_settings", "all settings"),
         Binding("down,j", "scroll(1)", show=False),
         Binding("up,k", "scroll(-1)", show=False),
         Binding("pagedown,space", "scroll(15)", show=False),
@@ -36,70 +29,26 @@ class SettingsDialog(ModalScreen[None]):
     def __init__(self, info: CheckpointInfo) -> None:
         super().__init__()
         self._info = info
+        self._is_whole = False
 
     def compose(self) -> ComposeResult:
         """Lay out the page."""
-        with VerticalScroll(classes="page") as page:
+        with VerticalScroll(classes="page", can_focus=False) as page:
             page.border_title = Content(f"settings of step {figures.count(self._info.step)}")
-            page.border_subtitle = Content("escape closes · arrows scroll")
-            yield Static(settings_text(compared_settings(self._info)))
+            page.border_subtitle = Content("a all settings · escape closes · arrows scroll")
+            yield SettingsPanel(compared_settings(self._info), {})
+
+    def action_all_settings(self) -> None:
+        """Show all settings, or again only those that differ."""
+        self._is_whole = not self._is_whole
+        self.query_one(SettingsPanel).show({}, is_whole=self._is_whole)
 
     def action_scroll(self, lines: int) -> None:
         """Scroll the page."""
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
 
 
-def compared_settings(info: CheckpointInfo) -> AgainstPreset:
+def compared_settings(info: CheckpointInfo) -> Settings:
     """The settings in a checkpoint's header beside those of the preset that its run began with."""
     plain = info.metadata.get("claf.config")
-    command = read_begun(info.path.absolute().parent.parent).get("command")
-    return against_preset(plain if isinstance(plain, Mapping) else {}, command if isinstance(command, list) else ())
-
-
-def settings_text(compared: AgainstPreset) -> Content:
-    """Write the page."""
-    preset = f"preset {compared.preset}" if compared.is_told else f"the nearest preset, {compared.preset}"
-    changes = compared.changes
-    number = f"{len(changes)} setting{' differs' if len(changes) == 1 else 's differ'} from {preset}"
-    lines = [Content.styled(number if changes else f"no setting differs from {preset}", "bold $primary")]
-    lines += _change_lines(changes)
-    lines += [Content(""), Content.styled("all settings", "bold $primary")]
-    return Content("\n").join([*lines, *_section_lines(compared.settings[:MAX_SETTINGS])])
-
-
-def _change_lines(changes: Sequence[Setting]) -> list[Content]:
-    """A line for each setting that differs, with the preset's value."""
-    keys = [safe(setting.key, 60) for setting in changes]
-    values = [value_text(setting.value) for setting in changes]
-    widths = max(map(len, keys), default=0), max(map(len, values), default=0)
-    return [
-        Content.assemble(
-            (f"  {key.ljust(widths[0])}  ", DIM),
-            (value.ljust(widths[1]), "bold $accent"),
-            (f"  preset {value_text(setting.preset_value)}", DIM),
-        )
-        for setting, key, value in zip(changes, keys, values, strict=True)
-    ]
-
-
-def _section_lines(settings: Sequence[Setting]) -> list[Content]:
-    """All settings below the names of their sections; those that differ stand out."""
-    parts = [(setting, *safe(setting.key, 60).rpartition(".")[::2]) for setting in settings]
-    width = max((len(name) for _, _, name in parts), default=0)
-    lines, shown = [], ""
-    for setting, section, name in parts:
-        if section != shown:
-            shown = section
-            lines.append(Content.styled(f"  {section}", "$secondary"))
-        value = (value_text(setting.value), "bold $accent" if setting.differs else "$foreground")
-        lines.append(Content.assemble((f"    {name.ljust(width)}  ", DIM), value))
-    return lines
-
-
-def value_text(value: Any) -> str:
-    """Write a value of TOML on part of a line."""
-    if value is None:
-        return NOT_SET
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return safe(", ".join(map(str, value)) if isinstance(value, list) else value, 40)
+    return settings_of(plain if isinstance(plain, Mapping) else {}, info.path.absolute().parent.parent)

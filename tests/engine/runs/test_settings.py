@@ -45,6 +45,8 @@ def test_a_setting_that_was_unset_differs_too() -> None:
         ("train --preset smoke --set seed=3", "smoke"),
         ("train --preset=paper", "paper"),
         ("train --config mine.toml --preset smoke", "smoke"),
+        ("train --preset paper --preset=smoke", "smoke"),
+        ("train --preset", None),
         ("train", DEFAULT_PRESET),
         ("train --set attack.steps=3", DEFAULT_PRESET),
         ("train --config mine.toml", None),

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from itertools import product
 
 import psutil
 import torch
@@ -126,7 +127,8 @@ def _fastest(config: RuntimeConfig, device: torch.device, threads: int) -> Candi
     layouts: tuple[str, ...] = LAYOUTS if config.layout == "auto" else (config.layout,)
     if len(precisions) == len(layouts) == 1:
         return precisions[0], layouts[0]
-    return choose(measure(device, threads, synchronise), precisions, layouts)
+    seconds = measure(device, threads, synchronise, tuple(product(precisions, layouts)))
+    return choose(seconds, precisions, layouts)
 
 
 def keep_freed_memory() -> bool:

@@ -8,7 +8,6 @@ on one machine choose alike; what was chosen is shown, recorded, and taken over 
 import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from itertools import product
 
 import torch
 import torch.nn.functional as F
@@ -50,15 +49,21 @@ def choose(seconds: dict[Candidate, float], precisions: Iterable[str], layouts: 
 
 
 @lru_cache(maxsize=8)
-def measure(device: torch.device, _threads: int, synchronise: Callable[[torch.device], None]) -> dict[Candidate, float]:
-    """Seconds of the reference work in every precision and layout; measured once a process.
+def measure(
+    device: torch.device,
+    _threads: int,
+    synchronise: Callable[[torch.device], None],
+    candidates: tuple[Candidate, ...],
+) -> dict[Candidate, float]:
+    """Seconds of the reference work in each of the candidates; measured once a process.
 
     Args:
         device: where.
         _threads: of the processor, already set; another number is another measurement.
         synchronise: waits until the device has finished.
+        candidates: those that may be chosen; bf16 that is emulated takes many times as long as all others.
     """
-    works = {candidate: _work(device, *candidate) for candidate in product(PRECISIONS, LAYOUTS)}
+    works = {candidate: _work(device, *candidate) for candidate in candidates}
     best = dict.fromkeys(works, float("inf"))
     for number in range(1 + _ROUNDS):
         for candidate, work in works.items():

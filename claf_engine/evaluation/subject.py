@@ -100,7 +100,7 @@ def open_steps(
     info, config, network = load_trained_network(checkpoint)
     classifier = classifier or info.classifier
     require_trained(info, config, classifier)
-    runtime = config.runtime if device is None else RuntimeConfig(device=device, threads=config.runtime.threads)
+    runtime = config.runtime if device is None else _elsewhere(config.runtime, device)
     compute = choose_compute(runtime)
     images, placed = placed_images(data_config(config, wanted.source, wanted.num_train), info.run)
     splits, lacking = _splits_there(images, wanted.splits)
@@ -114,6 +114,13 @@ def open_steps(
         notices = (measured, *lacking)
     compute.place(network)
     return Opened(info, config, network, classifier, compute, data, notices)
+
+
+def _elsewhere(trained: RuntimeConfig, device: str) -> RuntimeConfig:
+    """The run's runtime on a device that may be another: its precision was chosen for its own, a layout is at home on
+    all, and measuring which is the fastest takes longer than measuring a small test set.
+    """
+    return RuntimeConfig(device=device, threads=trained.threads, layout=trained.layout)
 
 
 def _splits_there(images: DataConfig, wanted: tuple[SplitName, ...]) -> tuple[tuple[SplitName, ...], tuple[str, ...]]:

@@ -18,6 +18,7 @@ import pyte
 
 from tests.tui.consoles import HANG
 
+SIZE = (80, 24)
 LAUNCH = """
 import os, sys, time
 from pathlib import Path
@@ -63,16 +64,22 @@ sys.exit(result.return_code)
 
 
 class Terminal:
-    """A pseudo-terminal of 80 x 24 with a process on it.
+    """A pseudo-terminal with a process on it.
 
     Args:
         command: what runs on it.
+        size: its columns and rows.
         ignored: signals that it ignores.
         controls: whether it is the process's controlling terminal, so that its end is told by a signal.
     """
 
     def __init__(
-        self, command: Sequence[str], *, ignored: Sequence[signal.Signals] = (), controls: bool = True
+        self,
+        command: Sequence[str],
+        *,
+        size: tuple[int, int] = SIZE,
+        ignored: Sequence[signal.Signals] = (),
+        controls: bool = True,
     ) -> None:
         def settle() -> None:
             for number in ignored:
@@ -81,7 +88,8 @@ class Terminal:
                 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
         self.master, self.slave = pty.openpty()
-        termios.tcsetwinsize(self.slave, (24, 80))
+        columns, rows = size
+        termios.tcsetwinsize(self.slave, (rows, columns))
         self.modes = termios.tcgetattr(self.slave)
         environment = {**os.environ, "TERM": "xterm-256color", "PYTHONPATH": os.getcwd()}
         environment.pop("CI", None)
@@ -95,7 +103,7 @@ class Terminal:
             env=environment,
         )
         self.written = b""
-        self.screen = pyte.Screen(80, 24)
+        self.screen = pyte.Screen(columns, rows)
         self.stream = pyte.ByteStream(self.screen)
 
     @property
@@ -109,6 +117,15 @@ class Terminal:
         ends = {b"\x1b[?1049l": b"\x1b[?1049h", b"\x1b[?25h": b"\x1b[?25l", b"\x1b[?1003l": b"\x1b[?1003h"}
         are_sane = all(self.written.rfind(end) > self.written.rfind(begin) for end, begin in ends.items())
         return are_sane and self.modes_are_restored
+
+    @property
+    def shown(self) -> str:
+        """The text on the screen."""
+        return "\n".join(self.screen.display)
+
+    def press(self, keys: str) -> None:
+        """Press keys, written as a terminal sends them."""
+        os.write(self.master, keys.encode())
 
     def resize(self, rows: int, columns: int) -> None:
         """Give the terminal another size and tell the process."""
@@ -149,9 +166,9 @@ class Terminal:
         deadline = time.monotonic() + HANG
         while time.monotonic() < deadline:
             self.read(0.03)
-            if claim in "\n".join(self.screen.display) if isinstance(claim, str) else claim():
+            if claim in self.shown if isinstance(claim, str) else claim():
                 return
-        raise AssertionError("\n".join(self.screen.display))
+        raise AssertionError(self.shown)
 
     def left_with(self) -> int:
         """Wait for the process to leave, take its last words, and give its exit status."""
@@ -177,10 +194,14 @@ def console_in_terminal(
 
 @contextmanager
 def process_in_terminal(
-    command: Sequence[str], *, ignored: Sequence[signal.Signals] = (), controls: bool = True
+    command: Sequence[str],
+    *,
+    size: tuple[int, int] = SIZE,
+    ignored: Sequence[signal.Signals] = (),
+    controls: bool = True,
 ) -> Iterator[Terminal]:
     """A process on a pseudo-terminal, killed in the end."""
-    shown = Terminal(command, ignored=ignored, controls=controls)
+    shown = Terminal(command, size=size, ignored=ignored, controls=controls)
     try:
         yield shown
     finally:

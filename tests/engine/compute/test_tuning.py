@@ -9,11 +9,12 @@ from claf_engine.compute.device import synchronise
 from claf_engine.compute.tuning import LAYOUTS, PRECISIONS, Candidate, choose, measure
 
 CPU = torch.device("cpu")
+EVERY = tuple(product(PRECISIONS, LAYOUTS))
 
 
 def measured(**changes: float) -> dict[Candidate, float]:
     """One second for every candidate, but for those named as precision__layout."""
-    seconds = dict.fromkeys(product(PRECISIONS, LAYOUTS), 1.0)
+    seconds = dict.fromkeys(EVERY, 1.0)
     return seconds | {tuple(name.split("__", 1)): value for name, value in changes.items()}  # type: ignore[misc]
 
 
@@ -45,10 +46,15 @@ def test_a_layout_that_was_asked_for_is_kept_whatever_is_faster(layout: str) -> 
 
 
 def test_every_candidate_is_measured_on_the_device() -> None:
-    seconds = measure(CPU, torch.get_num_threads(), synchronise)
-    assert set(seconds) == set(product(PRECISIONS, LAYOUTS))
+    seconds = measure(CPU, torch.get_num_threads(), synchronise, EVERY)
+    assert set(seconds) == set(EVERY)
     assert all(0 < value < 60 for value in seconds.values())
 
 
 def test_a_device_is_measured_once_a_process() -> None:
-    assert measure(CPU, 1, synchronise) is measure(CPU, 1, synchronise)
+    assert measure(CPU, 1, synchronise, EVERY) is measure(CPU, 1, synchronise, EVERY)
+
+
+def test_only_what_may_be_chosen_is_measured() -> None:
+    candidates = (("fp32", "channels_last"), ("fp32", "contiguous"))
+    assert tuple(measure(CPU, torch.get_num_threads(), synchronise, candidates)) == candidates

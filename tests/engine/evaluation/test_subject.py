@@ -57,6 +57,16 @@ def test_the_images_of_the_run_are_measured_without_a_word(checkpoint: Path, mon
     assert told(ask(checkpoint)) == ()
 
 
+def test_the_layout_that_a_run_was_given_is_not_measured_again(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(monkeypatch, DATA)
+    monkeypatch.setattr("claf_engine.compute.device.has_bf16", lambda _: False)
+    monkeypatch.setattr("claf_engine.compute.device.measure", lambda *_: pytest.fail("it was measured"))
+    _, opened = exhaust(open_steps(checkpoint, wanted=Wanted(), device="auto"))
+    assert opened.compute.layout == CONFIG.runtime.layout
+
+
 def test_changed_test_images_are_refused(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(monkeypatch, with_test_images(1))
     with pytest.raises(DataError, match=r"was trained with \(other test images\); restore them, or give --accept"):

@@ -423,8 +423,7 @@ def _draw(
         canvas.add(dots(item.points, item.line.dash, has_markers=has_markers), item.line.color)
     for item in shown:
         if item.trend is not None:
-            dash = item.line.dash if options.is_colourless else 0
-            canvas.add(dots(item.trend, dash, has_markers=False), f"bright {item.line.color}")
+            canvas.add(dots(item.trend, item.line.dash, has_markers=False), f"bright {item.line.color}")
 
 
 def _dash(number: int) -> int:

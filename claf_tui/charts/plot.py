@@ -243,11 +243,11 @@ def _named(item: _Shown, options: ChartOptions, cursor: float | None, digits: in
     if has_trend and item.trend is not None:
         place = len(item.trend) - 1 if cursor is None else nearest(item.trend, cursor)
         smooth = float(item.trend.mean[place]) if place is not None else None
-    color = item.line.color
+    color = _raw_style(item.line)
     sample = SAMPLES[_dash(item.line.dash)]
     row = [(sample, color), (f" {item.line.name} ", "text"), (text(raw), color)]
     if smooth is not None and not np.isnan(smooth):
-        row += [(f" trend {text(smooth)}", f"bright {color}")]
+        row += [(f" trend {text(smooth)}", f"bright {item.line.color}")]
     return row
 
 
@@ -278,10 +278,12 @@ class _Canvas:
         return self.codes.shape[0] * braille.CELL_ROWS, self.codes.shape[1] * braille.CELL_COLUMNS
 
     def add(self, dots: NDArray[np.bool_], style: str) -> None:
-        """Lay a curve over what is there; a trend takes over the cells of the curve that it belongs to."""
+        """Lay a curve over what is there; a trend takes over the cells of curves, and curves those of darker ones."""
         cells = braille.to_cells(dots)
         hit = cells > 0
-        self.codes[hit] = (cells if style.startswith("bright ") else self.codes | cells)[hit]
+        is_darker = np.array([str(there).startswith("dim ") for there in self.styles[hit]], dtype=np.bool_)
+        is_taken = is_darker & (not style.startswith("dim ")) | style.startswith("bright ")
+        self.codes[hit] = np.where(is_taken, cells[hit], self.codes[hit] | cells[hit])
         self.styles[hit] = style
         self.glyphs[hit] = [chr(braille.BLANK + code) for code in self.codes[hit]]
 
@@ -418,12 +420,19 @@ def _draw(
                     braille.marker(drawn, int(np.rint(row)), int(np.rint(column)))
         return drawn
 
-    for item in shown:
-        has_markers = len(item.points) <= NUM_MARKED and not options.has_trend
-        canvas.add(dots(item.points, item.line.dash, has_markers=has_markers), item.line.color)
-    for item in shown:
+    # What is laid over lies below, darker and without marks: the run that is shown stays in sight where both meet.
+    below_first = sorted(shown, key=lambda item: item.line.timeline is None)
+    for item in below_first:
+        has_markers = len(item.points) <= NUM_MARKED and not options.has_trend and item.line.timeline is None
+        canvas.add(dots(item.points, item.line.dash, has_markers=has_markers), _raw_style(item.line))
+    for item in below_first:
         if item.trend is not None:
-            canvas.add(dots(item.trend, item.line.dash, has_markers=False), f"bright {item.line.color}")
+            style = f"bright {item.line.color}" if item.line.timeline is None else item.line.color
+            canvas.add(dots(item.trend, item.line.dash, has_markers=False), style)
+
+
+def _raw_style(line: ChartLine) -> str:
+    return line.color if line.timeline is None else f"dim {line.color}"
 
 
 def _dash(number: int) -> int:

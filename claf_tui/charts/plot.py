@@ -278,12 +278,10 @@ class _Canvas:
         return self.codes.shape[0] * braille.CELL_ROWS, self.codes.shape[1] * braille.CELL_COLUMNS
 
     def add(self, dots: NDArray[np.bool_], style: str) -> None:
-        """Lay a curve over what is there; a trend takes over the cells of curves, and curves those of darker ones."""
+        """Lay a curve over what is there; a trend takes over the cells of the curve that it belongs to."""
         cells = braille.to_cells(dots)
         hit = cells > 0
-        is_darker = np.array([str(there).startswith("dim ") for there in self.styles[hit]], dtype=np.bool_)
-        is_taken = is_darker & (not style.startswith("dim ")) | style.startswith("bright ")
-        self.codes[hit] = np.where(is_taken, cells[hit], self.codes[hit] | cells[hit])
+        self.codes[hit] = (cells if style.startswith("bright ") else self.codes | cells)[hit]
         self.styles[hit] = style
         self.glyphs[hit] = [chr(braille.BLANK + code) for code in self.codes[hit]]
 

@@ -338,7 +338,7 @@ def test_a_run_that_is_laid_over_lies_below_the_one_that_is_shown_and_has_no_mar
     rows = plot([own, over], 60, 14, ChartOptions(), Scene()).rows
     styles = {style for row in rows[1:-2] for text, style in row if any(0x2800 < ord(char) < 0x2900 for char in text)}
     assert styles == {"grid", "#56b4e9", "dim #e69f00"}
-    # Where both meet, the cells of the own run hold its own dots and nothing else.
+    # Where both meet, the colour is that of the own run, and the dots of both are there.
     both, alone = (plot(lines, 60, 14, ChartOptions(is_percent=True)).rows for lines in ([own, over], [own]))
     assert count_cells(both, "#56b4e9") == count_cells(alone, "#56b4e9") > 40
 

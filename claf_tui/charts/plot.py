@@ -243,11 +243,11 @@ def _named(item: _Shown, options: ChartOptions, cursor: float | None, digits: in
     if has_trend and item.trend is not None:
         place = len(item.trend) - 1 if cursor is None else nearest(item.trend, cursor)
         smooth = float(item.trend.mean[place]) if place is not None else None
-    color = item.line.color
+    color = _raw_style(item.line)
     sample = SAMPLES[_dash(item.line.dash)]
     row = [(sample, color), (f" {item.line.name} ", "text"), (text(raw), color)]
     if smooth is not None and not np.isnan(smooth):
-        row += [(f" trend {text(smooth)}", f"bright {color}")]
+        row += [(f" trend {text(smooth)}", f"bright {item.line.color}")]
     return row
 
 
@@ -418,13 +418,19 @@ def _draw(
                     braille.marker(drawn, int(np.rint(row)), int(np.rint(column)))
         return drawn
 
-    for item in shown:
-        has_markers = len(item.points) <= NUM_MARKED and not options.has_trend
-        canvas.add(dots(item.points, item.line.dash, has_markers=has_markers), item.line.color)
-    for item in shown:
+    # What is laid over lies below, darker and without marks: the run that is shown stays in sight where both meet.
+    below_first = sorted(shown, key=lambda item: item.line.timeline is None)
+    for item in below_first:
+        has_markers = len(item.points) <= NUM_MARKED and not options.has_trend and item.line.timeline is None
+        canvas.add(dots(item.points, item.line.dash, has_markers=has_markers), _raw_style(item.line))
+    for item in below_first:
         if item.trend is not None:
-            dash = item.line.dash if options.is_colourless else 0
-            canvas.add(dots(item.trend, dash, has_markers=False), f"bright {item.line.color}")
+            style = f"bright {item.line.color}" if item.line.timeline is None else item.line.color
+            canvas.add(dots(item.trend, item.line.dash, has_markers=False), style)
+
+
+def _raw_style(line: ChartLine) -> str:
+    return line.color if line.timeline is None else f"dim {line.color}"
 
 
 def _dash(number: int) -> int:

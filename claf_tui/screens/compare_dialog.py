@@ -4,8 +4,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from rich.cells import cell_len
+from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Button, SelectionList, Static
 from textual.widgets.selection_list import Selection
@@ -39,8 +42,9 @@ class CompareScreen(FormScreen[tuple[Path, ...]]):
     def fields(self) -> Iterator[Widget]:
         """Lay out the list of runs."""
         yield Static(Content(f"space chooses, up to {MAX_OTHERS}; enter shows their curves in dashes over this run's."))
-        yield SelectionList[Path](
-            *(Selection(described(run), run.directory, run.directory in self._chosen) for run in self._offered),
+        room = max((cell_len(shown_name(run)) for run in self._offered), default=0)
+        yield RunList(
+            *(Selection(described(run, room), run.directory, run.directory in self._chosen) for run in self._offered),
             id="compare-runs",
             compact=True,
         )
@@ -68,8 +72,28 @@ class CompareScreen(FormScreen[tuple[Path, ...]]):
         return tuple(chosen)
 
 
-def described(run: RunSummary) -> Content:
-    """Name a run, how it stands and its method in one line."""
+class RunList(SelectionList[Path]):
+    """A list whose choices differ by a sign and not by their colours alone."""
+
+    def render_line(self, y: int) -> Strip:
+        """Put the sign into the box of a line that was chosen, and nothing into the others."""
+        left, box, *rest = super().render_line(y)
+        place = self.scroll_offset.y + y
+        if place >= self.option_count:
+            return Strip([left, box, *rest])
+        is_chosen = self.get_option_at_index(place).value in self.selected
+        return Strip([left, Segment("✔" if is_chosen else " ", box.style), *rest])
+
+
+def shown_name(run: RunSummary) -> str:
+    """The name of a run, cut and cleaned."""
+    return safe(run.name, 48)
+
+
+def described(run: RunSummary, room: int = 0) -> Content:
+    """Name a run in `room` cells, then how it stands and its method, in one line."""
     method, data = (safe(run.record.get(name, ""), 16) for name in ("method", "data"))
     about = " · ".join(part for part in (safe(run.status, 12), f"{method} on {data}" if method else "") if part)
-    return Content.assemble((safe(run.name, 48), "$foreground"), (f"  {about}", "$foreground 60%"))
+    name = shown_name(run)
+    gap = " " * (2 + max(0, room - cell_len(name)))
+    return Content.assemble((name, "$foreground"), (f"{gap}{about}", "$foreground 60%"))

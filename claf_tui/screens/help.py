@@ -1,5 +1,6 @@
 """The help screens of a run, an audit and a reproduction: every key, and what each figure means."""
 
+import textwrap
 from functools import cache
 
 from textual.app import ComposeResult
@@ -7,7 +8,7 @@ from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Static
+from textual.widget import Widget
 
 KeyTopics = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 FigureTexts = tuple[tuple[str, str], ...]
@@ -189,25 +190,52 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll(classes="page") as page:
             page.border_title = Content("help")
             page.border_subtitle = Content("escape closes · arrows scroll")
-            yield Static(help_text(self.KEYS, self.FIGURES))
+            yield HelpText(self.KEYS, self.FIGURES)
 
     def action_scroll(self, lines: int) -> None:
         """Scroll the page."""
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
 
 
+class HelpText(Widget):
+    """The page itself, wrapped anew for every width."""
+
+    def __init__(self, keys_by_topic: KeyTopics, figures: FigureTexts) -> None:
+        super().__init__()
+        self._keys_by_topic = keys_by_topic
+        self._figures = figures
+
+    def get_content_height(self, _container: object, _viewport: object, width: int) -> int:
+        """As many lines as there are at this width."""
+        return len(help_lines(self._keys_by_topic, self._figures, width))
+
+    def render(self) -> Content:
+        """Draw the page."""
+        return Content("\n").join(help_lines(self._keys_by_topic, self._figures, self.size.width))
+
+
 @cache
-def help_text(keys_by_topic: KeyTopics, figures: FigureTexts) -> Content:
-    """Write the page."""
+def help_lines(keys_by_topic: KeyTopics, figures: FigureTexts, width: int) -> tuple[Content, ...]:
+    """Write the page as lines of at most `width` cells; what goes on in the next line hangs under its text."""
     lines: list[Content] = []
     for title, keys in keys_by_topic:
         lines.append(Content.styled(title, "bold $primary"))
-        lines += [Content.assemble((f"  {key:<13} ", "bold $accent"), (text, "$foreground")) for key, text in keys]
+        for key, text in keys:
+            lines += _hanging(f"  {key:<13} ", text, width, ("bold $accent", "$foreground"))
         lines.append(Content(""))
     lines.append(Content.styled("What the figures mean", "bold $primary"))
     for name, text in figures:
-        lines.append(Content.assemble((f"  {name}: ", "bold"), (text, "$foreground 60%")))
-    return Content("\n").join(lines)
+        first, *more = textwrap.wrap(f"{name}: {text}", max(12, width - 4))
+        head, tail = first[: len(name) + 1], first[len(name) + 1 :]
+        lines.append(Content.assemble((f"  {head}", "bold"), (tail, "$foreground 60%")))
+        lines += [Content.styled(f"    {line}", "$foreground 60%") for line in more]
+    return tuple(lines)
+
+
+def _hanging(head: str, text: str, width: int, styles: tuple[str, str]) -> list[Content]:
+    first, *more = textwrap.wrap(text, max(12, width - len(head)))
+    hung = [Content.styled(f"{'':<{len(head)}}{line}", styles[1]) for line in more]
+    return [Content.assemble((head, styles[0]), (first, styles[1])), *hung]
 
 
 AUDIT_KEYS: KeyTopics = (

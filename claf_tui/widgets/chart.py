@@ -187,7 +187,7 @@ def _style(name: str, foreground: Color, background: Color) -> Style:
         if kind == "bright":
             color = color.blend(foreground, 0.6)
         elif kind == "dim":
-            color = color.blend(background, 0.62)
+            color = color.blend(background, 0.4)
     return Style(color=color.rich_color, bold=name in hues or None)
 
 

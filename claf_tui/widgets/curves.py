@@ -176,7 +176,7 @@ def place_parts(state: RunState, step: float, *, in_all: bool = False) -> list[s
     """
     at = np.array([step])
     parts = [f"step {figures.count(round(step))}"]
-    clock = figures.duration(float(state.timeline.clock.values(at)[0]))
+    clock = figures.exact_duration(float(state.timeline.clock.values(at)[0]))
     epochs = total = float(state.timeline.epochs.values(at)[0])
     for phase in state.phases:
         if epochs < phase.plan.epochs or phase is state.phases[-1]:

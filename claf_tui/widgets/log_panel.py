@@ -83,6 +83,6 @@ def log_rows(line: LogLine, width: int) -> list[Row]:
     room = max(12, width - HANG)
     text = safe(line.text, 400)
     first, *rest = (textwrap.wrap(text, room) or [""]) if len(text) > room else [text]
-    clock = f"{figures.duration(line.elapsed):>8} "
+    clock = f"{figures.exact_duration(line.elapsed):>8} "
     glyph = LEVEL_GLYPHS.get(line.level, "·")
     return [Row(clock, f"{glyph} {first}", line.level), *(Row(" " * HANG, part, line.level) for part in rest)]

@@ -18,6 +18,10 @@ Cell = tuple[str, str]
 PROBE_HEAD = ("epsilon", "accuracy", "attack", "steps", "step size", "restarts", "images")
 
 
+WIDEST = 76
+"""Cells of the widest table that is asked for."""
+
+
 class ProbeTable(Widget):
     """The latest probe, with everything a reader needs to repeat it."""
 
@@ -30,6 +34,11 @@ class ProbeTable(Widget):
         if state.probe != self._probe:
             self._probe = state.probe
             self.refresh(layout=self.size.height != self.get_content_height())
+
+    def get_content_width(self, *_: object) -> int:
+        """As wide as the widest line, where it may be."""
+        lines = probe_table(self._probe, WIDEST) if self._probe is not None else []
+        return max((line.cell_length for line in lines), default=0)
 
     def get_content_height(self, *_: object) -> int:
         """A caption, the warnings that are due, a head and a row for each accuracy; nothing before the first probe."""

@@ -26,6 +26,15 @@ def duration(seconds: float | None) -> str:
     return f"{hours}:{minutes:02d}:{seconds_left:02d}" if hours else f"{minutes}:{seconds_left:02d}"
 
 
+def exact_duration(seconds: float) -> str:
+    """Write in at most 8 characters when something happened since a start: 4:07, 26:02:33; from 100 h on 4d 04:10."""
+    whole = max(0, int(seconds)) if math.isfinite(seconds) else 0
+    hours, minutes = divmod(whole // 60, 60)
+    if hours >= 100:
+        return f"{hours // 24}d {hours % 24:02d}:{minutes:02d}"
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+
+
 def end_time(remaining: float | None, now: float, zone: tzinfo | None = None) -> str:
     """Write when something ends: "ends 14:05" today, "ends Sun 14:05" within six days, else with the date.
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from claf_tui.charts.plot import ChartLine, ChartOptions, Scene, aligned, plot
+from claf_tui.charts.plot import ChartLine, ChartOptions, Row, Scene, aligned, plot
 from claf_tui.charts.view import X_AXES, Extent, View, XAxis
 from claf_tui.state import Mark
 from claf_tui.state.series import Series
@@ -330,3 +330,18 @@ def test_a_logarithmic_axis_of_little_more_than_one_number_has_round_ticks_all_t
     assert "".join(text for text, _ in rows[-1]).split() == ["step", "150", "160", "170", "180"]
     texts = ["".join(text for text, _ in row) for row in rows]
     assert [text.split("┤")[0].strip() for text in texts if "┤" in text] == ["200", "150"]
+
+
+def test_a_run_that_is_laid_over_lies_below_the_one_that_is_shown_and_has_no_marks() -> None:
+    own = ChartLine("own", "#56b4e9", series([1.0, 1.0, 1.0]))
+    over = ChartLine("a", "#e69f00", series([1.0, 1.0, 2.0]), 1, Timeline())
+    rows = plot([own, over], 60, 14, ChartOptions(), Scene()).rows
+    styles = {style for row in rows[1:-2] for text, style in row if any(0x2800 < ord(char) < 0x2900 for char in text)}
+    assert styles == {"grid", "#56b4e9", "dim #e69f00"}
+    # Where both meet, the colour is that of the own run, and the dots of both are there.
+    both, alone = (plot(lines, 60, 14, ChartOptions(is_percent=True)).rows for lines in ([own, over], [own]))
+    assert count_cells(both, "#56b4e9") == count_cells(alone, "#56b4e9") > 40
+
+
+def count_cells(rows: list[Row], style: str) -> int:
+    return sum(len(text) for row in rows[1:-2] for text, name in row if name == style)

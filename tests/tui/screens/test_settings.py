@@ -6,10 +6,18 @@ import pytest
 from claf_engine import events as ev
 from claf_engine.config.presets import resolve_config
 from claf_engine.runs import to_plain
+from claf_engine.runs.settings import compare
 from claf_tui.screens.settings import SettingsScreen
+from claf_tui.state.machine import MachineState
 from tests.tui.consoles import SIZES, Held, console, screen_lines, screen_text, until
+from tests.tui.goldens import assert_golden
 from tests.tui.scripted import run_started
+from tests.tui.scripted_two_days import noise
+from tests.tui.staged import SIZES as SNAPSHOTS
+from tests.tui.staged import staged
+from tests.tui.widgets.test_machine_panel import SAMPLE
 
+GOLDEN = Path(__file__).parent / "golden"
 CHANGES = ("attack.steps=7", "batch_size=32", "probe.every_epochs=5")
 
 
@@ -67,3 +75,12 @@ async def test_an_edit_is_shown_with_the_next_look(held: Held) -> None:
         app.state = replace(app.state, values={"learning_rate": 0.05})
         app.look_at_machine()
         await until(lambda: "0.05*" in screen_text(app))
+
+
+@pytest.mark.parametrize("size", SNAPSHOTS)
+async def test_settings_and_machine_look_as_recorded(size: tuple[int, int]) -> None:
+    compared = compare(to_plain(resolve_config("smoke", overrides=CHANGES)), "smoke")
+    looks = tuple(replace(SAMPLE, load=0.5 + 0.4 * noise(number)) for number in range(60))
+    screen = SettingsScreen(compared, {"learning_rate": 0.05}, MachineState(looks))
+    async with staged(screen, size) as (app, _):
+        assert_golden(app, GOLDEN / f"settings_{size[0]}x{size[1]}.txt")

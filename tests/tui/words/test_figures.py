@@ -23,6 +23,25 @@ def test_durations_read_like_a_clock(seconds: float | None, text: str) -> None:
     assert figures.duration(seconds) == text
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0:00"),
+        (247.9, "4:07"),
+        (3753, "1:02:33"),
+        (93_753, "26:02:33"),
+        (359_999, "99:59:59"),
+        (360_000, "4d 04:00"),
+        (-1, "0:00"),
+        (math.nan, "0:00"),
+    ],
+)
+def test_when_something_happened_is_told_to_the_second_or_the_minute_however_long_a_run_is(
+    seconds: float, text: str
+) -> None:
+    assert figures.exact_duration(seconds) == text
+
+
 def test_an_accuracy_that_is_not_known_is_a_dash() -> None:
     assert (figures.percent(0.931), figures.percent(None), figures.percent(math.nan)) == ("93.1%", "–", "–")
 

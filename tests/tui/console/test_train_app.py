@@ -150,7 +150,7 @@ async def test_help_names_keys_and_explains_figures(tmp_path: Path) -> None:
         await pilot.press("question_mark")
         await until(lambda: isinstance(app.screen, HelpScreen))
         await pilot.press("end")
-        await until(lambda: "dissociation" in screen_text(app))
+        await until(lambda: "catastrophic overfitting" in screen_text(app))
         await pilot.press("escape")
         await until(lambda: not isinstance(app.screen, HelpScreen))
 

@@ -131,7 +131,9 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     """The flags that every benchmark has: --json, --repeats, --device."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
-    made.add_argument("--repeats", type=int, default=REPEATS, help="timed repetitions of each side (default 5)")
+    made.add_argument(
+        "--repeats", type=int, default=REPEATS, help="timed repetitions of each side (default %(default)s)"
+    )
     made.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
     return made
 

@@ -10,6 +10,7 @@ read and stamped meanwhile, as by a terminal beside the run, and interpreted aft
 import argparse
 import json
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -40,8 +41,11 @@ POLL_SECONDS = 0.5
 LAST_WORDS = 500
 FIRST_SECONDS = 1.0
 """Between the first step of stage 2 and the first key."""
-PAUSES = (0.25, 0.5)
-"""Seconds between two keys, at random, so that keys do not fall in with the console's own repainting."""
+PAUSES = (0.4, 0.8)
+"""Seconds between two keys, at random, so that keys do not fall in with the console's own repainting; a key that was
+not answered before the next one takes its answer back is never seen to be answered."""
+REPEATS = 7
+"""Alternated pairs of runs."""
 BAR_SECONDS = 0.1
 PERCENTILES = (50, 95, 99)
 UNKNOWN_TO_PYTE = (b"\x1b[?2026$p", b"\x1b[>1u", b"\x1b[<u")
@@ -53,7 +57,7 @@ class Key:
 
     Attributes:
         name: what it asks for, for the table.
-        text: stands on the screen once it was answered, or no longer does.
+        text: a pattern of what stands on the screen once it was answered, or no longer does.
     """
 
     name: str
@@ -63,14 +67,32 @@ class Key:
 
     def is_answered_by(self, screen: str) -> bool:
         """Whether the screen is what the key asked for."""
-        return (self.text in screen) is self.is_shown
+        return (re.search(self.text, screen) is not None) is self.is_shown
 
 
+ESCAPE = b"\x1b[27u"
+"""As a terminal sends it that tells keys apart; a bare escape is taken for the beginning of another key for 0.1 s."""
+CURSOR, STRETCH, MOVED = r"╰─ step \d", r"╰─ [\d,]+ to ", r"╯╰─ [\d,]+ to "
+"""Where the cursor is, which steps are shown, and the same below the third panel."""
 KEYS = (
+    Key("left: cursor", b"\x1b[D", CURSOR, is_shown=True),
+    Key("0: no cursor", b"0", CURSOR, is_shown=False),
+    Key("up: zoom in", b"\x1b[A", STRETCH, is_shown=True),
+    Key("3: panel", b"3", MOVED, is_shown=True),
+    Key("1: panel", b"1", MOVED, is_shown=False),
+    Key("down: zoom out, twice", b"\x1b[B\x1b[B", STRETCH, is_shown=False),
+    Key("x: axis of epochs", b"x", "│epoch", is_shown=True),
+    Key("x: time and steps", b"xx", "│epoch", is_shown=False),
+    Key("f: full screen", b"f", "4 log", is_shown=False),
+    Key("f: all panels", b"f", "4 log", is_shown=True),
     Key("? opens help", b"?", "Steer the run", is_shown=True),
     Key("? closes help", b"?", "Steer the run", is_shown=False),
-    Key("l: log axis", b"l", ", log scale", is_shown=True),
-    Key("l: linear axis", b"l", ", log scale", is_shown=False),
+    Key("v opens examples", b"v", "╭─ pictures", is_shown=True),
+    Key("v closes examples", b"v", "╭─ pictures", is_shown=False),
+    Key("i opens settings", b"i", "╭─ settings", is_shown=True),
+    Key("i closes settings", b"i", "╭─ settings", is_shown=False),
+    Key("b opens browser", b"b", "newest first", is_shown=True),
+    Key("escape closes browser", ESCAPE, "newest first", is_shown=False),
 )
 """Pressed in turns; the last brings back what was there before the first."""
 
@@ -102,6 +124,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     flags.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the runs, on top of the demo's"
     )
+    flags.set_defaults(repeats=REPEATS)
     return flags.parse_args(argv)
 
 

@@ -45,6 +45,7 @@ MORE = (
 )
 """What a wider screen adds, in this order."""
 LONGEST_PHASE = 30
+LONGEST_KEPT = len("last, best, requested")
 COMFORTABLE_PHASE = 24
 """The phase gets so much before another column comes."""
 
@@ -66,7 +67,10 @@ def entry_columns(room: int, robust: str = "robust") -> list[Column]:
         chosen.append(column)
         left -= column.width + PADDING
     wide = chosen[phase].width + max(0, left)
-    chosen[phase] = chosen[phase]._replace(width=min(LONGEST_PHASE, wide))
+    kept = next(index for index, column in enumerate(chosen) if column.name == "kept as")
+    more = min(LONGEST_KEPT - chosen[kept].width, max(0, wide - COMFORTABLE_PHASE))
+    chosen[kept] = chosen[kept]._replace(width=chosen[kept].width + more)
+    chosen[phase] = chosen[phase]._replace(width=min(LONGEST_PHASE, wide - more))
     return chosen
 
 

@@ -3,11 +3,10 @@
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from claf_tui.state.points import Points
+if TYPE_CHECKING:
+    from claf_tui.state.points import Points
 
 MAX_POINTS = 1024
 """A series that reaches this many points halves itself: neighbours merge into their mean, minimum and maximum."""
@@ -38,8 +37,13 @@ class Series:
     latest: float | None = None
 
     @cached_property
-    def arrays(self) -> Points:
+    def arrays(self) -> "Points":
         """The points as arrays."""
+        # Here, because lists and lines of runs, which draw nothing, must begin without waiting for numpy.
+        import numpy as np
+
+        from claf_tui.state.points import Points
+
         table = np.array(self.points, dtype=np.float64).reshape(-1, 5)
         x, mean, low, high, counts = np.ascontiguousarray(table.T)
         return Points(x, mean, low, high, counts)

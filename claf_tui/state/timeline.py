@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from claf_tui.state.points import Floats
+if TYPE_CHECKING:
+    from claf_tui.state.points import Floats
 
 MAX_POINTS = 1024
 """A track that reaches this many points keeps every second of them."""
@@ -34,16 +34,19 @@ class Track:
         kept = tuple(point for point in self.points if point[0] <= step)
         return self if len(kept) == len(self.points) else Track(kept, self.stride)
 
-    def values(self, steps: Floats) -> Floats:
+    def values(self, steps: "Floats") -> "Floats":
         """The values at steps; before the first and after the last that is known it goes on as it does there."""
         return _along(self._table[:, 0], self._table[:, 1], steps)
 
-    def steps(self, values: Floats) -> Floats:
+    def steps(self, values: "Floats") -> "Floats":
         """The steps at which values were reached."""
         return _along(self._table[:, 1], self._table[:, 0], values)
 
     @cached_property
-    def _table(self) -> Floats:
+    def _table(self) -> "Floats":
+        # Here, as in `Series.arrays`: what draws nothing begins without numpy.
+        import numpy as np
+
         return np.array(self.points or ((0.0, 0.0),), dtype=np.float64)
 
 
@@ -64,8 +67,10 @@ class Timeline:
         return Timeline(self.clock.until(step), self.epochs.until(step))
 
 
-def _along(x: Floats, y: Floats, places: Floats) -> Floats:
+def _along(x: "Floats", y: "Floats", places: "Floats") -> "Floats":
     """Interpolate between known points, and go on beyond them at the mean slope of all."""
+    import numpy as np
+
     found = np.interp(places, x, y)
     slope = (y[-1] - y[0]) / (x[-1] - x[0]) if x[-1] > x[0] else 0.0
     beyond: Floats = found + slope * (np.maximum(places - x[-1], 0) - np.maximum(x[0] - places, 0))

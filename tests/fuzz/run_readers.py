@@ -269,7 +269,7 @@ def read_old_weights(_: Path, file: Path) -> bool:
 RUN_READERS: dict[str, Reader] = {
     "status.json": Reader(of_run("status.json"), read_status, any_json),
     "run.json, its plugins and its age": Reader(make_plugins, read_plugins, any_json),
-    "holder.json": Reader(of_run("holder.json"), lambda run, _: "?" not in holder(run), any_json),
+    "holder.json": Reader(of_run("holder.json"), lambda run, _: "?" not in str(holder(run)), any_json),
     "events.jsonl": Reader(of_run("events.jsonl"), read_records, any_lines),
     "metrics.jsonl": Reader(of_run("metrics.jsonl"), read_records, any_lines),
     "events.jsonl, followed": Reader(of_run("events.jsonl"), follow, any_lines),

@@ -80,7 +80,7 @@ def test_a_long_run_is_shown_as_it_stands_and_that_steps_were_left_out_is_said(t
     assert len(curve.points) < len(whole_curve.points) / 2
     assert curve.latest == whole_curve.latest == 5000.123456789
     assert (thinned.step, thinned.probe, thinned.finished) == (whole.step, whole.probe, whole.finished)
-    assert thinned.natural == whole.natural
+    assert thinned.probes == whole.probes
     told = [line.text for line in thinned.log if "curves are drawn from 1 in" in line.text]
     assert len(told) == 1
     assert "of 5000 logged steps were passed over unread" in told[0]

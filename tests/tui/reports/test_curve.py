@@ -8,7 +8,16 @@ import pytest
 from rich.console import Console
 
 from claf_engine.accuracy.curve import Curve, CurveError, CurvePoint, MinimalPerturbations
-from claf_tui.reports.curve import claim_number, confusion_sentence, curve_chart, curve_tables, quartile_sentence
+from claf_tui.charts.plot import Row
+from claf_tui.reports.curve import (
+    ALL_COLOR,
+    WORST_COLOR,
+    claim_number,
+    confusion_sentence,
+    curve_chart,
+    curve_tables,
+    quartile_sentence,
+)
 from claf_tui.reports.evaluation import evaluation_tables
 from claf_tui.words.attack_words import NO_BALL
 from tests.tui.hostile import EVERYTHING
@@ -95,11 +104,22 @@ def test_the_chart_has_the_radii_under_it_and_both_curves_fall() -> None:
     assert max(map(len, rows)) <= 80
     assert rows[0] == "● all classes 18.0%  ● worst class, below 0.0%"
     assert rows[-1].split() == ["ε", *RADII]
-    dots = [[column for column, char in enumerate(row) if char == "●"] for row in rows[1:]]
-    assert sum(map(len, dots)) == 2 * len(RADII)
-    left, right = min(min(found) for found in dots if found), max(max(found) for found in dots if found)
-    heights = [[height for height, found in enumerate(dots) if column in found] for column in (left, right)]
-    assert all(first < last for first, last in zip(*heights, strict=True))
+    columns = {style: drawn_rows(curve_chart(curve_of(), 80, 16), style) for style in (ALL_COLOR, WORST_COLOR)}
+    for heights in columns.values():
+        assert len(heights) > 60, "a curve goes across the whole chart"
+        assert heights[min(heights)] < heights[max(heights)], "and falls"
+
+
+def drawn_rows(rows: list[Row], style: str) -> dict[int, int]:
+    """The row of the uppermost cell of a curve in each column that it covers."""
+    found: dict[int, int] = {}
+    for number, row in enumerate(rows[1:]):
+        column = 0
+        for text, name in row:
+            if name == style:
+                found |= {place: number for place in range(column, column + len(text)) if place not in found}
+            column += len(text)
+    return found
 
 
 def test_where_radius_0_was_not_attacked_the_chart_begins_with_natural_accuracy() -> None:

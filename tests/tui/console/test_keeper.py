@@ -45,9 +45,9 @@ def test_without_its_keeper_the_terminal_stays_as_the_console_had_it(tmp_path: P
 def test_a_library_that_aborts_leaves_a_sane_terminal_and_where_it_was_in_the_log(tmp_path: Path) -> None:
     with console_in_terminal(tmp_path) as shown:
         shown.until("RUNNING")
-        (tmp_path / "aborts").touch()
         os.write(shown.master, b"q")
         shown.until("leave?")
+        (tmp_path / "aborts").touch()
         os.write(shown.master, b"y")
         assert shown.left_with() == -signal.SIGABRT
         shown.until(lambda: shown.is_restored)

@@ -72,7 +72,7 @@ def write_run(directory: Path, num_steps: int) -> None:
     noise = random.Random(0)
     journal = Journal(directory)
     journal.open()
-    journal.append(_started(directory, num_steps))
+    journal.append(started(directory, num_steps))
     journal.append(ev.PhaseStarted(0, PLAN.name, 0))
     every = max(1, num_steps // NUM_PROBES)
     for step in range(1, num_steps + 1):
@@ -86,7 +86,8 @@ def write_run(directory: Path, num_steps: int) -> None:
     journal.close()
 
 
-def _started(directory: Path, num_steps: int) -> ev.RunStarted:
+def started(directory: Path, num_steps: int) -> ev.RunStarted:
+    """The start of a run of so many steps."""
     return ev.RunStarted(
         run=directory.name,
         directory=str(directory),

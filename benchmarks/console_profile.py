@@ -1,8 +1,9 @@
 """Question 12: where does the console's own time go?
 
-The console shows a run that an engine without torch plays: steps, progress and probes at the pace of a real one. Told are
-the share of a core that the console's thread takes while nothing is pressed, by its own clock and without the profiler,
-and with the profiler the functions that it spends its time in. It draws into memory; what the terminal takes is left out.
+The console shows a run that an engine without torch plays: steps, progress and probes at the pace of a real one. Told
+are the share of a core that the console's thread takes while nothing is pressed, by its own clock and without the
+profiler, and with the profiler the functions that it spends its time in. It draws into memory; what the terminal takes
+is left out.
 """
 
 import asyncio

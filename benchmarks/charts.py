@@ -18,6 +18,7 @@ from benchmarks.common import parser, show, write
 from claf_engine import events as ev
 from claf_engine.events.control import Control
 from claf_engine.runs.journal import Journal
+from claf_tui.console.base import set_loaded_aside
 from claf_tui.console.follower import Follower
 from claf_tui.console.train_app import TrainingApp
 from claf_tui.screens.dashboard import Dashboard
@@ -117,6 +118,7 @@ async def _measure(directory: Path, num_steps: int, num_keys: int) -> tuple[floa
         chart = board.query_one("#loss", Chart)
         await _until(lambda: chart.num_points > 0)
         opened = time.perf_counter() - began
+        set_loaded_aside()  # as a console with a terminal does when a run begins
         began = time.perf_counter()
         board.action_zoom(1)
         await _until(lambda: chart.num_points >= num_steps)

@@ -67,12 +67,16 @@ class StepReader:
         self._offset = self._inode = self._num_steps = 0
         self._begun = b""
 
-    def read(self) -> None:
+    def read(self) -> bool:
         """Read what was added; from the beginning where the journal is another file by now.
+
+        Returns:
+            Whether there is anything that was not there before.
 
         Raises:
             ForeignFileError: it is no regular file, or cannot be read.
         """
+        before = self._inode, self._num_steps
         with open_foreign(self._path) as file:
             status = os.fstat(file.fileno())
             if self._inode not in (0, status.st_ino) or status.st_size < self._offset:
@@ -91,6 +95,7 @@ class StepReader:
                 self._begun = begun[-PIECE:]
                 if end:
                     self._take(whole)
+        return (self._inode, self._num_steps) != before
 
     def _begin_anew(self) -> None:
         self.curves.clear()

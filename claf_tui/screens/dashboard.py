@@ -435,7 +435,8 @@ class Dashboard(Screen[None]):
     def _look(self, view: View) -> None:
         """Show this from now on."""
         self._view = view
-        self._read_in_full()
+        if view.is_whole or self._full is None:
+            self._read_in_full()
         self._show_charts()
 
     def _show_charts(self) -> None:
@@ -495,7 +496,7 @@ class Dashboard(Screen[None]):
 
     def _take_full(self, reader: FullReader | None, full: FullCurves | None) -> None:
         self._is_reading = False
-        if reader is not None and reader is self._full_reader:
+        if reader is not None and reader is self._full_reader and full is not self._full:
             self._full = full
             self._show_charts()
 

@@ -49,17 +49,21 @@ class FullReader:
 
     def __init__(self, directory: Path) -> None:
         self._reader = StepReader(directory, frozenset(RETRAINING))
+        self._curves = FullCurves({}, {})
 
     def read(self) -> FullCurves:
-        """Read what was added since the last time.
+        """Read what was added since the last time; where nothing was, the curves are the same object.
 
         Raises:
             ForeignFileError: the journal cannot be read.
         """
-        self._reader.read()
-        found = {name: FullCurve.of_column(column) for name, column in self._reader.curves.items()}
-        losses = {LossKey(*name): curve for name, curve in found.items() if name.loss_name}
-        return FullCurves(losses, {name.phase: curve for name, curve in found.items() if not name.loss_name})
+        if self._reader.read():
+            found = {name: FullCurve.of_column(column) for name, column in self._reader.curves.items()}
+            losses = {LossKey(*name): curve for name, curve in found.items() if name.loss_name}
+            self._curves = FullCurves(
+                losses, {name.phase: curve for name, curve in found.items() if not name.loss_name}
+            )
+        return self._curves
 
 
 def is_gathered(state: RunState) -> bool:

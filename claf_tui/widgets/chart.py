@@ -58,6 +58,8 @@ class Chart(Widget):
         self._lines: tuple[ChartLine, ...] = ()
         self._scene = Scene()
         self._key: object = None
+        self._version = 0
+        self._blank = Strip([])
         self._drawing = Drawing([])
         self._strips: list[Strip] = []
         self._styles: dict[tuple[str, Color, Color], Style] = {}
@@ -69,19 +71,19 @@ class Chart(Widget):
         scene = scene or self._scene
         if tuple(lines) != self._lines or scene != self._scene:
             self._lines, self._scene = tuple(lines), scene
-            self.refresh()
+            self._redraw()
 
     def show_empty(self, text: str) -> None:
         """Say this while there is nothing to draw."""
         if text != self._empty:
             self._empty = text
-            self.refresh()
+            self._redraw()
 
     def show_percent(self, *, is_percent: bool) -> None:
         """Take the values as fractions from now on, or as plain numbers."""
         if is_percent != self._options.is_percent:
             self._options = replace(self._options, is_percent=is_percent)
-            self.refresh()
+            self._redraw()
 
     @property
     def num_columns(self) -> int:
@@ -96,7 +98,7 @@ class Chart(Widget):
 
     def watch_is_log(self) -> None:
         """Redraw with the other kind of value axis."""
-        self.refresh()
+        self._redraw()
 
     def on_mouse_down(self, event: MouseDown) -> None:
         """Begin to drag."""
@@ -127,16 +129,25 @@ class Chart(Widget):
         """Zoom out."""
         self._turn(event, 1 / ZOOM)
 
+    def notify_style_update(self) -> None:
+        """Draw with other colours."""
+        super().notify_style_update()
+        self._version += 1
+
     def render_line(self, y: int) -> Strip:
-        """Give one line of the drawing, which is made once per change."""
-        background = self.background_colors[1]
-        key = (self._lines, self._scene, self.size, self.is_log, self._empty, self._options, background)
+        """Give one line of the drawing, made once per change: to ask for colours takes longer than a line."""
+        key = (self._version, self.size, self.app.theme)
         if key != self._key:
             self._key = key
-            self._strips = self._draw(background)
-        width = self.size.width
-        strip = self._strips[y] if y < len(self._strips) else Strip.blank(width)
-        return strip.adjust_cell_length(width).apply_style(self.rich_style)
+            width, style = self.size.width, self.rich_style
+            strips = self._draw(self.background_colors[1])
+            self._strips = [strip.adjust_cell_length(width).apply_style(style) for strip in strips]
+            self._blank = Strip.blank(width).apply_style(style)
+        return self._strips[y] if y < len(self._strips) else self._blank
+
+    def _redraw(self) -> None:
+        self._version += 1
+        self.refresh()
 
     def _draw(self, background: Color) -> list[Strip]:
         width, height = self.size

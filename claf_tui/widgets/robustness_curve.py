@@ -36,6 +36,7 @@ class RobustnessCurve(Chart):
         """Draw this from now on."""
         self._options = replace(self._options, x_marks=curve.marks)
         self.show(curve.lines)
+        self._redraw()
 
 
 def curve_of(record: Mapping[str, Any]) -> CurveLines | None:

@@ -28,6 +28,18 @@ def test_a_journal_shows_every_step_that_memory_has_gathered(tmp_path: Path) -> 
     assert len(full.rates[0].arrays) == NUM_STEPS - 1
 
 
+def test_a_journal_to_which_nothing_was_added_gives_the_same_curves(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.open()
+    journal.append(steps(1, 2)[0])
+    reader = FullReader(tmp_path)
+    first = reader.read()
+    assert reader.read() is first
+    journal.append(steps(2, 3)[0])
+    assert reader.read() is not first
+    journal.close()
+
+
 def test_a_short_run_has_nothing_to_read_again(tmp_path: Path) -> None:
     state = reduce(RunState(), run_started(tmp_path))
     for event in steps(1, 500):

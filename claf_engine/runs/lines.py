@@ -1,6 +1,7 @@
 """The whole lines of a journal of any length, in bounded memory. No torch."""
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import BinaryIO
 
 LINE_CAP = 2**20
@@ -30,8 +31,13 @@ class LineSplitter:
         return lines
 
 
-def whole_lines(file: BinaryIO) -> Iterator[bytes]:
-    """The lines of a journal without their ends; one longer than `LINE_CAP` comes empty, a torn last one not at all."""
+def line_batches(file: BinaryIO) -> Iterator[list[bytes]]:
+    """The lines of a journal without their ends, as they are read: see `whole_lines`."""
     splitter = LineSplitter()
     while piece := file.read(PIECE):
-        yield from splitter.feed(piece)
+        yield splitter.feed(piece)
+
+
+def whole_lines(file: BinaryIO) -> Iterator[bytes]:
+    """The lines of a journal without their ends; one longer than `LINE_CAP` comes empty, a torn last one not at all."""
+    return chain.from_iterable(line_batches(file))

@@ -16,12 +16,11 @@ from claf_engine.runs.journal import EVENTS, METRICS
 from claf_engine.runs.lines import PIECE, LineSplitter
 from claf_engine.runs.streaming import Passage, Thinner
 from claf_engine.terms.errors import ForeignFileError, RunError
+from claf_tui.state.other_run import MAX_STEPS
 
 POLL_SECONDS = 0.5
 SILENCE_SECONDS = 10.0
 """Seconds without a sign of life after which the run's lock is looked at."""
-MAX_STEPS = 4096
-"""Four times what a curve keeps (see `claf_tui.state.series`), so that the choice hardly shows."""
 PROGRESS_FIELDS = {spec.name: spec.default is MISSING for spec in fields(ev.Progressed)}
 """Of a status file; whether earlier code wrote them too."""
 

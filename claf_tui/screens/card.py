@@ -11,6 +11,7 @@ from textual.events import Resize
 from textual.screen import Screen
 
 from claf_tui.screens.help import AuditHelp
+from claf_tui.screens.scroll_keys import SCROLL_KEYS
 from claf_tui.widgets.card_sections import CardHead, CardSection, attack_lines, diagnostic_lines, provenance_lines
 from claf_tui.widgets.key_bar import Hint, KeyBar
 from claf_tui.widgets.robustness_curve import RobustnessCurve, curve_of
@@ -36,12 +37,7 @@ class CardScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,c,enter", "back", "back"),
         Binding("question_mark,f1", "explain", "help"),
-        Binding("down,j", "scroll(1)", show=False),
-        Binding("up,k", "scroll(-1)", show=False),
-        Binding("pagedown,space", "scroll(15)", show=False),
-        Binding("pageup", "scroll(-15)", show=False),
-        Binding("home", "scroll(-10000)", show=False),
-        Binding("end", "scroll(10000)", show=False),
+        *SCROLL_KEYS,
     ]
 
     def __init__(self, card: Mapping[str, Any]) -> None:

@@ -130,10 +130,10 @@ class Dashboard(Screen[None]):
         self._had_ended = False
         self._moment = Moment()
         self._view = View()
-        self._scene = Scene()
         self._full_reader: FullReader | None = None
         self._full: FullCurves | None = None
         self._is_reading = False
+        self._told_unread = ""
         self._others: dict[Path, OtherRun] = {}
 
     def compose(self) -> ComposeResult:
@@ -441,11 +441,10 @@ class Dashboard(Screen[None]):
 
     def _show_charts(self) -> None:
         state, name, others = self._state, self._shown_loss, self._others.values()
-        bands = probe_bands(state)
-        self._scene = Scene(self._view, self._extent, state.timeline, state.marks)
+        scene = Scene(self._view, self._extent, state.timeline, state.marks)
         loss, method, probe = (self.query_one(f"#{panel}", Chart) for panel in (LOSS, METHOD, PROBE))
         over = of_others([(other, loss_lines(other.state, name)) for other in others])
-        loss.show([*loss_lines(state, name, self._full), *over], self._scene)
+        loss.show([*loss_lines(state, name, self._full), *over], scene)
         self._set_title(LOSS, loss_panel_title(state, name, is_log=loss.is_log))
         shown = method_panel(state, self._full)
         over = of_others(
@@ -457,10 +456,10 @@ class Dashboard(Screen[None]):
         )
         method.show_percent(is_percent=shown.is_percent)
         method.show_empty(shown.empty)
-        method.show([*shown.lines, *over], self._scene)
+        method.show([*shown.lines, *over], scene)
         self._set_title(METHOD, shown.title)
         over = of_others([(other, first_radius(probe_lines(other.state))) for other in others])
-        probe.show([*probe_lines(state), *over], replace(self._scene, bands=bands))
+        probe.show([*probe_lines(state), *over], replace(scene, bands=probe_bands(state)))
         probe.show_empty(probe_hint(state, can_ask=state.finished is None and not self._read_only))
         self._set_title(PROBE, probe_title(state.probe))
         self._show_view()
@@ -487,15 +486,18 @@ class Dashboard(Screen[None]):
 
     def _read(self) -> None:
         reader = self._full_reader
+        full, error = None, ""
         try:
             full = None if reader is None else reader.read()
-        except ForeignFileError as error:
-            self.app.call_later(self._tell, f"not every step can be shown: {error}")
-            full = None
-        self.app.call_later(self._take_full, reader, full)
+        except ForeignFileError as refused:
+            error = str(refused)
+        self.app.call_later(self._take_full, reader, full, error)
 
-    def _take_full(self, reader: FullReader | None, full: FullCurves | None) -> None:
+    def _take_full(self, reader: FullReader | None, full: FullCurves | None, error: str) -> None:
         self._is_reading = False
+        if error and error != self._told_unread:
+            self._tell(f"not every step can be shown: {error}")
+        self._told_unread = error
         if reader is not None and reader is self._full_reader and full is not self._full:
             self._full = full
             self._show_charts()
@@ -518,7 +520,7 @@ class Dashboard(Screen[None]):
         self.app.call_later(self._take_other, directory, other)
 
     def _take_other(self, directory: Path, other: OtherRun) -> None:
-        if not any(True for line in (*probe_lines(other.state), *other.state.losses)):
+        if not other.state.probes and not other.state.losses:
             self._tell(f"{other.name} has no curves yet")
         self._others[directory] = other
         self._show_charts()

@@ -12,6 +12,7 @@ from textual.screen import Screen
 
 from claf_engine.events.control import Control
 from claf_tui.charts.plot import ChartOptions
+from claf_tui.screens.dashboard import SECONDS_PER_CHART
 from claf_tui.state import RunState
 from claf_tui.state.reproduction import Scene, caveat
 from claf_tui.widgets.alert_bar import AlertBar
@@ -25,8 +26,6 @@ from claf_tui.widgets.paper_table import TableBody, TableHead, num_lines
 from claf_tui.widgets.queue_bar import QueueBar
 from claf_tui.widgets.reproduction_end import ReproductionEnd
 
-SECONDS_PER_CHART = 1.0
-"""Between two drawings of the loss, as on the dashboard."""
 WIDE = 120
 """Cells from which on the bar chart stands beside the current run."""
 TALL, TALL_AT_END = 34, 28

@@ -11,6 +11,7 @@ from textual.events import Resize
 from textual.screen import Screen
 
 from claf_engine.runs.settings import Settings
+from claf_tui.screens.scroll_keys import SCROLL_KEYS
 from claf_tui.state.machine import MachineState
 from claf_tui.widgets.key_bar import Hint, KeyBar
 from claf_tui.widgets.machine_panel import MachinePanel, history_title
@@ -33,12 +34,7 @@ class SettingsScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,i", "app.pop_screen", "back"),
         Binding("a", "all_settings", "all settings"),
-        Binding("down,j", "scroll(1)", show=False),
-        Binding("up,k", "scroll(-1)", show=False),
-        Binding("pagedown,space", "scroll(15)", show=False),
-        Binding("pageup", "scroll(-15)", show=False),
-        Binding("home", "scroll(-10000)", show=False),
-        Binding("end", "scroll(10000)", show=False),
+        *SCROLL_KEYS,
     ]
 
     def __init__(self, settings: Settings, edits: Mapping[str, float], machine: MachineState) -> None:

@@ -4,13 +4,12 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from io import BufferedReader
 from pathlib import Path
 
 from claf_engine import events as ev
 from claf_engine.runs.foreign import open_foreign
 from claf_engine.runs.journal import EVENTS, METRICS
-from claf_engine.runs.lines import PIECE, LineSplitter
+from claf_engine.runs.lines import line_batches
 from claf_engine.runs.streaming import Passage, Thinner
 from claf_engine.terms.errors import MissingFile
 from claf_tui.state.folds import reduce
@@ -56,14 +55,8 @@ def events_so_far(directory: Path) -> Iterator[ev.Event]:
             except MissingFile:
                 continue
             thinner = Thinner(os.fstat(file.fileno()).st_size, MAX_STEPS)
-            lines.append(thinner.thinned(_batches(file)))
+            lines.append(thinner.thinned(line_batches(file)))
         yield from Passage().events(lines)
-
-
-def _batches(file: BufferedReader) -> Iterator[list[bytes]]:
-    splitter = LineSplitter()
-    while piece := file.read(PIECE):
-        yield splitter.feed(piece)
 
 
 def short_name(folder: str) -> str:

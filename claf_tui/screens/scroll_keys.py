@@ -1,0 +1,12 @@
+"""The keys that scroll a page which has nothing else to choose; its screen has `action_scroll(lines)`."""
+
+from textual.binding import Binding
+
+SCROLL_KEYS = (
+    Binding("down,j", "scroll(1)", show=False),
+    Binding("up,k", "scroll(-1)", show=False),
+    Binding("pagedown,space", "scroll(15)", show=False),
+    Binding("pageup", "scroll(-15)", show=False),
+    Binding("home", "scroll(-10000)", show=False),
+    Binding("end", "scroll(10000)", show=False),
+)

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from claf_engine.config.base import Count, PixelDistance, Positive, Settings, Share
 from claf_engine.config.measuring import EvaluationConfig, ProbeConfig
-from claf_engine.config.registry import DATA, DEFAULT_ARCHITECTURE, METHODS, MODELS, data_name
+from claf_engine.config.registry import DATA, DEFAULT_ARCHITECTURE, LIBRARIES, METHODS, MODELS, data_name, library_of
 from claf_engine.config.training import (
     AdversarialConfig,
     AlpConfig,
@@ -60,6 +60,17 @@ def require_source(source: str) -> str:
     return source
 
 
+def require_architecture(name: str) -> str:
+    """Give an architecture back, for a check of a setting; whether a library has it is found when it is built.
+
+    Raises:
+        ValueError: it is neither ours, nor a library's, nor registered.
+    """
+    if name in LIBRARIES:
+        raise ValueError(f"{name} is a library: say which of its models, such as {name}:resnet50")
+    return name if library_of(name) else MODELS.require(name)
+
+
 class DataConfig(Settings):
     """Which images, and how they are split."""
 
@@ -74,13 +85,23 @@ class DataConfig(Settings):
 
 
 class ModelConfig(Settings):
-    """The network: an encoder, ours a CIFAR-stem ResNet, a projection head and linear classifiers."""
+    """The network: an encoder, ours a residual network, a projection head and linear classifiers."""
 
-    architecture: Annotated[str, AfterValidator(MODELS.require)] = Field(
-        DEFAULT_ARCHITECTURE, description="of the encoder: resnet, or the name that a plugin registers"
+    architecture: Annotated[str, AfterValidator(require_architecture)] = Field(
+        DEFAULT_ARCHITECTURE,
+        description="of the encoder: resnet, resnet18, resnet34, resnet50, preact-resnet18, wrn-28-10, wrn-34-10, "
+        "torchvision:NAME, timm:NAME, or the name that a plugin registers",
     )
-    width: Positive = Field(64, description="channels of the first stage; each later stage doubles them")
-    blocks: tuple[Positive, ...] = Field((2, 2, 2, 2), description="residual blocks per stage; ResNet-18 is [2,2,2,2]")
+    stem: Literal["cifar", "imagenet"] = Field(
+        "cifar",
+        description="of ours: a 3x3 convolution; or a 7x7 one of stride 2 and pooling, for images of 224 pixels",
+    )
+    width: Positive = Field(
+        64, description="of ours: channels of the first stage; 64 is the published network, others scale it"
+    )
+    blocks: tuple[Positive, ...] = Field(
+        (2, 2, 2, 2), description="of resnet: residual blocks per stage; the others have theirs"
+    )
     activation: Literal["relu", "silu", "softplus"] = Field(
         "relu", description="of the encoder; silu and softplus (beta 10) are smooth, which makes attacks stronger"
     )

@@ -20,8 +20,19 @@ Value = TypeVar("Value")
 
 PLAIN_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 DEFAULT_ARCHITECTURE = "resnet"
+OWN_ARCHITECTURES = (
+    DEFAULT_ARCHITECTURE,
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "preact-resnet18",
+    "wrn-28-10",
+    "wrn-34-10",
+)
+LIBRARIES = ("torchvision", "timm")
+"""Whose models are architectures too, as "torchvision:resnet50"."""
 ARGUMENT_MARK = ":"
-"""Between the name of a data source and what it is given, such as a path."""
+"""Between the name of a data source or a library and what it is given, such as a path."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +138,9 @@ _LOADING: ContextVar[Plugin | None] = ContextVar("plugin that is being loaded", 
 
 METHODS: Registry[Callable[..., Any]] = Registry("method", get_args(Method))
 """Settings to phases, see `training.registered`; a loss is a method of one phase."""
-MODELS: Registry[Callable[..., Any]] = Registry("architecture", (DEFAULT_ARCHITECTURE,))
+MODELS: Registry[Callable[..., Any]] = Registry(
+    "architecture", (*OWN_ARCHITECTURES, *LIBRARIES), (*OWN_ARCHITECTURES, *(f"{name}:NAME" for name in LIBRARIES))
+)
 """Settings to an encoder, see `models.registered`."""
 DATA: Registry[Callable[..., Any]] = Registry(
     "data source", ("shapes", "cifar10", "folder"), ("shapes", "cifar10", "folder:PATH")
@@ -136,6 +149,12 @@ DATA: Registry[Callable[..., Any]] = Registry(
 ATTACKS: Registry[Any] = Registry("attack", get_args(EvaluationAttack))
 """Attacks to measure with, see `attacks.registered`."""
 REGISTRIES: tuple[Registry[Any], ...] = (METHODS, MODELS, DATA, ATTACKS)
+
+
+def library_of(architecture: str) -> str:
+    """The library that a model is of: "torchvision" of "torchvision:resnet50"; empty where it is of none."""
+    library, mark, name = architecture.partition(ARGUMENT_MARK)
+    return library if mark and name and library in LIBRARIES else ""
 
 
 def data_name(source: str) -> str:

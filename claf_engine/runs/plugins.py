@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from claf_engine.config.registry import DATA, METHODS, MODELS, REGISTRIES, data_name, registered_by, registered_plugins
+from claf_engine.config.registry import (
+    DATA,
+    METHODS,
+    MODELS,
+    REGISTRIES,
+    data_name,
+    library_of,
+    registered_by,
+    registered_plugins,
+)
 from claf_engine.runs.foreign import STATUS_CAP, read_object
 from claf_engine.terms.errors import ForeignFileError
 
@@ -89,7 +98,7 @@ def _unknown(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
         (MODELS, model.get("architecture") if isinstance(model, Mapping) else None),
         (DATA, data.get("source") if isinstance(data, Mapping) else None),
     ]
-    named = [(registry, data_name(name)) for registry, name in asked if isinstance(name, str)]
+    named = [(registry, data_name(name)) for registry, name in asked if isinstance(name, str) and not library_of(name)]
     return [
         (registry.kind, name) for registry, name in named if name not in registry.own and name not in registry.entries
     ]

@@ -26,6 +26,7 @@ from claf_engine.compute.seeding import continue_stream, derive_seed, generator_
 from claf_engine.config import ModelConfig, RunConfig
 from claf_engine.config.registry import DEFAULT_ARCHITECTURE
 from claf_engine.events.plain import check_of
+from claf_engine.models.architectures import is_own
 from claf_engine.models.hashing import hash_tensors
 from claf_engine.models.network import Network, build_network
 from claf_engine.runs.durable import FolderNotFlushed, write_atomically
@@ -202,10 +203,10 @@ def load_weights(network: Network, tensors: Mapping[str, Tensor], path: Path) ->
 
 def _require_claimed(config: ModelConfig, num_classes: int, tensors: Mapping[str, Tensor], path: Path) -> None:
     """Compare the network that a checkpoint says it holds with its tensors, before the network takes any memory."""
-    if config.architecture != DEFAULT_ARCHITECTURE:
+    if not is_own(config):
         return
     try:
-        if sum(config.blocks) > len(tensors):
+        if config.architecture == DEFAULT_ARCHITECTURE and sum(config.blocks) > len(tensors):
             raise ValueError("it has more blocks than tensors")
         with torch.device("meta"):
             network = Network(config, num_classes)

@@ -85,11 +85,11 @@ class Encoder(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(config.mean).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(config.std).view(1, 3, 1, 1))
+        self.register_buffer("mean", torch.tensor(config.mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(config.std).view(1, -1, 1, 1))
         self.activation = ACTIVATIONS[config.activation]
         channels = config.width
-        self.stem: nn.Module = nn.Conv2d(3, channels, 3, 1, 1, bias=False)
+        self.stem: nn.Module = nn.Conv2d(config.num_channels, channels, 3, 1, 1, bias=False)
         self.norm: nn.Module = nn.BatchNorm2d(channels)
         blocks: list[nn.Module] = []
         for stage, num_blocks in enumerate(config.blocks):
@@ -102,7 +102,7 @@ class Encoder(nn.Module):
         self.num_features = channels
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images (N, 3, H, W) in [0, 1] to features (N, D)."""
+        """Map images (N, C, H, W) in [0, 1] to features (N, D)."""
         hidden = self.activation(self.norm(self.stem((images - self.mean) / self.std)))
         features: Tensor = self.blocks(hidden).mean((2, 3))
         return features
@@ -137,7 +137,7 @@ class Network(nn.Module):
         self.classifiers = nn.ModuleDict({name: nn.Linear(width, num_classes) for name in CLASSIFIERS})
 
     def project(self, images: Tensor) -> Tensor:
-        """Map images (N, 3, H, W) in [0, 1] to projections z = g(f(x)), shape (N, P), unit length."""
+        """Map images (N, C, H, W) in [0, 1] to projections z = g(f(x)), shape (N, P), unit length."""
         projections: Tensor = self.projection_head(self.encoder(images))
         return projections
 
@@ -155,7 +155,7 @@ class Pipeline(nn.Module):
         self.classifier = classifier
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images (N, 3, H, W) in [0, 1] to fp32 logits (N, K)."""
+        """Map images (N, C, H, W) in [0, 1] to fp32 logits (N, K)."""
         logits: Tensor = self.classifier(self.encoder(images))
         return logits.float()
 
@@ -176,8 +176,8 @@ def build_network(config: ModelConfig, num_classes: int, generator: torch.Genera
     for part in ours:
         part.to_empty(device="cpu")
     if isinstance(network.encoder, Encoder):
-        network.encoder.mean.copy_(torch.tensor(config.mean).view(1, 3, 1, 1))
-        network.encoder.std.copy_(torch.tensor(config.std).view(1, 3, 1, 1))
+        network.encoder.mean.copy_(torch.tensor(config.mean).view(1, -1, 1, 1))
+        network.encoder.std.copy_(torch.tensor(config.std).view(1, -1, 1, 1))
     for part in ours:
         for module in part.modules():
             _initialise(module, generator)

@@ -51,7 +51,7 @@ def num_classes(network: Network) -> int:
 
 
 def features_of(encoder: nn.Module) -> nn.Module:
-    """An encoder as a module from images (N, 3, H, W) to fp32 features (N, D), folded where that is possible."""
+    """An encoder as a module from images (N, C, H, W) to fp32 features (N, D), folded where that is possible."""
     return fold(Pipeline(encoder, nn.Identity()))
 
 

@@ -18,6 +18,7 @@ from claf_engine.models.network import NATURAL, build_network
 
 MODEL = ModelConfig(width=16, blocks=(1, 1, 1), activation="silu", projection_hidden=8, projection_dim=8)
 """Smooth, because smooth models give the better gradients (Xie et al. 2020); its projection head stays unused."""
+GRAY = {"mean": (0.5,), "std": (0.25,)}
 BATCH = 64
 PEAK_RATE = 0.01
 ATTACK_STEPS = 3
@@ -32,7 +33,7 @@ def surrogate_steps(bench: Bench, train: Split, num_classes: int) -> Generator[P
         num_classes: of the labels.
 
     Returns:
-        Images (N, 3, H, W) in [0, 1] to logits (N, K), in eval mode.
+        Images (N, C, H, W) in [0, 1] to logits (N, K), in eval mode.
     """
     seed, compute, epochs = bench.subject.seed, bench.compute, bench.budget.surrogate_epochs
     split = first(train, bench.budget.fit_images)
@@ -40,7 +41,8 @@ def surrogate_steps(bench: Bench, train: Split, num_classes: int) -> Generator[P
     starts = measurement_generator(seed, "surrogate's attack", compute.device)
     epsilon = bench.subject.epsilon
     spec = make_attack("pgd", epsilon, steps=ATTACK_STEPS, step_size=crossing_step_size(epsilon, ATTACK_STEPS))
-    network = build_network(MODEL, num_classes, chance)
+    is_gray = split.images.shape[1] == 1
+    network = build_network(MODEL.model_copy(update=GRAY) if is_gray else MODEL, num_classes, chance)
     compute.place(network)
     model = network.with_classifier(NATURAL)
     optimizer = torch.optim.Adam(model.parameters(), PEAK_RATE)

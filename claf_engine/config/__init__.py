@@ -7,7 +7,7 @@ wrong values and `claf-tui config show`. Distances are exact fractions in pixel 
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from claf_engine.config.base import Count, PixelDistance, Positive, Settings, Share
 from claf_engine.config.measuring import EvaluationConfig, ProbeConfig
@@ -78,6 +78,9 @@ class DataConfig(Settings):
         "shapes",
         description="shapes, cifar10, folder:PATH with train/CLASS and test/CLASS, or NAME:ARGUMENT of a plugin",
     )
+    channels: Literal[1, 3] | None = Field(
+        None, description="1 gray, 3 colour; by default as the model has them, or else as the images are"
+    )
     seed: Count = Field(0, description="seed of the shapes generator and of the train/validation split")
     num_train: Positive | None = Field(None, description="training images after the validation split; all by default")
     num_validation: Positive = Field(1000, description="images held out of the training split to select on")
@@ -107,16 +110,37 @@ class ModelConfig(Settings):
     )
     projection_hidden: Positive = Field(512, description="hidden units of the projection head")
     projection_dim: Positive = Field(128, description="length of the projection that the contrastive loss sees")
-    mean: tuple[float, float, float] = Field((0.4914, 0.4822, 0.4465), description="channel means, inside the network")
-    std: tuple[float, float, float] = Field((0.2470, 0.2435, 0.2616), description="channel deviations")
+    mean: tuple[float, ...] = Field(
+        (0.4914, 0.4822, 0.4465),
+        description="channel means, inside the network: 1 for gray or 3 for colour; [] measures them on the training "
+        "images, as is done for all sources but shapes and cifar10 unless they are given",
+    )
+    std: tuple[float, ...] = Field((0.2470, 0.2435, 0.2616), description="channel deviations, given or measured alike")
 
     @model_validator(mode="after")
     def _has_stages(self) -> "ModelConfig":
         if not 1 <= len(self.blocks) <= 4:
             raise ValueError("model.blocks needs one to four stages, such as [2, 2, 2, 2]")
-        if min(self.std) <= 0:
-            raise ValueError("model.std must be positive")
         return self
+
+    @field_validator("mean", "std")
+    @classmethod
+    def _is_of_channels(cls, values: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
+        means = info.data.get("mean", values)
+        if len(values) not in (0, 1, 3) or len(values) != len(means):
+            beside = f" beside a model.mean of {len(means)}" if len(values) != len(means) else ""
+            raise ValueError(
+                f"model.{info.field_name} has {len(values)} values{beside}; give both one for gray images or three for "
+                "colour, or [] to have them measured"
+            )
+        if info.field_name == "std" and min(values, default=1) <= 0:
+            raise ValueError("model.std must be positive")
+        return values
+
+    @property
+    def num_channels(self) -> int:
+        """Channels of the images: 1 or 3; 0 where they and their statistics are yet to be measured."""
+        return len(self.mean)
 
 
 class ViewsConfig(Settings):
@@ -202,3 +226,9 @@ class RunConfig(Settings):
     evaluation: EvaluationConfig = EvaluationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     runtime: RuntimeConfig = RuntimeConfig()
+
+    @property
+    def images(self) -> DataConfig:
+        """The images with the channels that the model takes, where that is known."""
+        channels = self.data.channels or self.model.num_channels or None
+        return self.data.model_copy(update={"channels": channels})

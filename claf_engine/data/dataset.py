@@ -5,7 +5,7 @@ index operation: no workers, no queues, no decoding inside the training loop.
 """
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -23,7 +23,8 @@ class Split:
     """Images and their labels, in an order of which every prefix holds the classes in proportion.
 
     Attributes:
-        images: (N, 3, H, W) uint8, on the device; those of any network that is measured may be fp32 in [0, 1] instead.
+        images: (N, C, H, W) uint8, C being 1 or 3, on the device; those of any network that is measured may be fp32
+            in [0, 1] instead.
         labels: (N,) int64 in [0, number of classes), on the device.
     """
 
@@ -93,6 +94,35 @@ class Source:
 def to_pixels(images: Tensor) -> Tensor:
     """Map images of any shape to fp32 pixels in [0, 1]: uint8 values divided by 255, others as they are."""
     return images.float() if images.is_floating_point() else images.float().div_(255)
+
+
+def in_channels(source: Source, channels: int | None) -> Source:
+    """The source with gray images (1) or coloured ones (3), and a notice where they had to be changed.
+
+    Gray is the luma of ITU-R 601 in Pillow's rounding; a gray image in colour has it in all channels.
+    """
+    found = source.test.images.shape[1]
+    if channels in (None, found):
+        return source
+    change = _to_luma if channels == 1 else _to_colour
+    pool, test = (Split(change(split.images), split.labels) for split in (source.pool, source.test))
+    notice = (
+        f"The images of {source.name} were {'coloured and are taken as gray' if channels == 1 else GRAY_IN_COLOUR}."
+    )
+    return replace(source, pool=pool, test=test, notices=(*source.notices, notice))
+
+
+GRAY_IN_COLOUR = "gray and are taken with three equal channels"
+
+
+def _to_luma(images: Tensor) -> Tensor:
+    red, green, blue = images.to(torch.int32).unbind(1)
+    luma = (19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16
+    return luma.to(torch.uint8).unsqueeze(1)
+
+
+def _to_colour(images: Tensor) -> Tensor:
+    return images.repeat(1, 3, 1, 1)
 
 
 def stratified_order(labels: Tensor, generator: torch.Generator) -> Tensor:

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from claf_engine.config import DataConfig
-from claf_engine.data.dataset import Dataset, Source, require_sizes, split_source
+from claf_engine.data.dataset import Dataset, Source, in_channels, require_sizes, split_source
 from claf_engine.data.fingerprint import SPLITS, SplitName
 from claf_engine.data.folder import PREFIX, folder_source
 from claf_engine.data.listing import list_folder
@@ -32,7 +32,7 @@ def dataset_steps(
         DataError: the source is missing, unreadable, or smaller than what is asked for.
     """
     needs_train = "train" in splits or "validation" in splits
-    source = yield from _source_steps(config, needs_train=needs_train)
+    source = in_channels((yield from _source_steps(config, needs_train=needs_train)), config.channels)
     return split_source(source, config, device, needs_train=needs_train)
 
 

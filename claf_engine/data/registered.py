@@ -24,7 +24,8 @@ class Images:
     """What a plugin's source delivers: a pool to train and validate on, and its own test images.
 
     Attributes:
-        train: images (N, 3, H, W), uint8 or floating in [0, 1], and their labels (N,), integers in [0, K).
+        train: images (N, 3, H, W), or (N, 1, H, W) in gray, uint8 or floating in [0, 1], and their labels (N,),
+            integers in [0, K).
         test: the same, of the same height and width.
         class_names: K names, in the order of the labels.
     """
@@ -120,8 +121,10 @@ def _tensor(values: Array, what: str) -> Tensor:
 def _levels(images: Tensor, what: str) -> tuple[Tensor, bool]:
     """Images as uint8, and whether they had to be rounded for it."""
     shape = tuple(images.shape)
-    if len(shape) != 4 or shape[1] != 3 or 0 in shape:
-        raise DataError(f"{what} have shape {shape}; give (N, 3, height, width): channels first, grey ones repeated")
+    if len(shape) != 4 or shape[1] not in (1, 3) or 0 in shape:
+        raise DataError(
+            f"{what} have shape {shape}; give (N, 3, height, width), or (N, 1, height, width) in gray: channels first"
+        )
     if images.dtype == torch.uint8:
         return images.contiguous(), False
     if not images.is_floating_point():

@@ -4,6 +4,8 @@ The recipe is SimCLR's and SupContrast's: random resized crop, horizontal flip, 
 operations agree with `torchvision.transforms.v2.functional`, whose random transforms draw one set of parameters for a
 whole batch and therefore cannot be used here.
 
+Images have three channels or one; on gray ones hue, saturation and the dropping of colour change nothing.
+
 All randomness is drawn up front, as many numbers as the shape and the settings say, so that streams stay aligned
 between runs whatever the images hold. Nothing here is differentiated.
 """
@@ -54,13 +56,13 @@ def make_views(images: Tensor, config: ViewsConfig, num_views: int, generator: t
     has it anywhere with equal odds while no image pays for it more than once.
 
     Args:
-        images: (B, 3, H, W) fp32 in [0, 1]; not modified.
+        images: (B, C, H, W) fp32 in [0, 1]; not modified.
         config: ranges and probabilities.
         num_views: V, views of each image.
         generator: on the images' device; the number of draws depends on the shape and the settings alone.
 
     Returns:
-        (B, V, 3, H, W) in [0, 1].
+        (B, V, C, H, W) in [0, 1].
     """
     count = len(images) * num_views
     deal = torch.randperm(count, generator=generator, device=images.device)
@@ -81,12 +83,12 @@ def crop_and_flip(images: Tensor, config: ViewsConfig, generator: torch.Generato
     """Random resized crop and horizontal flip only.
 
     Args:
-        images: (B, 3, H, W) fp32 in [0, 1]; not modified.
+        images: (B, C, H, W) fp32 in [0, 1]; not modified.
         config: crop scale and flip probability.
         generator: on the images' device; the number of draws depends on B alone.
 
     Returns:
-        (B, 3, H, W) in [0, 1].
+        (B, C, H, W) in [0, 1].
     """
     draws = torch.rand((len(images), _CROP_DRAWS), generator=generator, device=images.device)
     boxes, flips = _draw_crops(draws, config, images.shape)
@@ -97,12 +99,12 @@ def shift_and_flip(images: Tensor, config: ViewsConfig, generator: torch.Generat
     """Move each image by up to four whole pixels, black moving in, and mirror it: the usual supervised view.
 
     Args:
-        images: (B, 3, H, W) fp32 in [0, 1]; not modified.
+        images: (B, C, H, W) fp32 in [0, 1]; not modified.
         config: flip probability.
         generator: on the images' device; the number of draws depends on B alone.
 
     Returns:
-        (B, 3, H, W), every value a pixel of the image or 0.
+        (B, C, H, W), every value a pixel of the image or 0.
     """
     size, (height, width) = len(images), images.shape[-2:]
     draws = torch.rand((size, 3), generator=generator, device=images.device)
@@ -119,12 +121,12 @@ def resample(images: Tensor, boxes: Tensor, flips: Tensor) -> Tensor:
     """Cut a box out of each image and stretch it, bilinearly, over the whole frame; mirror it where asked.
 
     Args:
-        images: (N, 3, H, W).
+        images: (N, C, H, W).
         boxes: (N, 4) left, top, width, height as fractions of the frame, inside [0, 1]; not rounded to pixels.
         flips: (N,) bool.
 
     Returns:
-        (N, 3, H, W), every value a convex combination of pixels.
+        (N, C, H, W), every value a convex combination of pixels.
     """
     left, top, width, height = boxes.unsqueeze(2).unbind(1)
     across = _centres(images.shape[3], images) * torch.where(flips[:, None], -width, width) + (2 * left + width - 1)
@@ -140,12 +142,12 @@ def apply_jitter(images: Tensor, jitter: Jitter, hue_place: int) -> Tensor:
     """Brightness, contrast, saturation and hue, in an order of its own for each image except for the place of hue.
 
     Args:
-        images: (N, 3, H, W) in [0, 1].
+        images: (N, C, H, W) in [0, 1].
         jitter: N rows of parameters.
         hue_place: 0 to 3, after how many of the other operations hue comes.
 
     Returns:
-        (N, 3, H, W) in [0, 1].
+        (N, C, H, W) in [0, 1].
     """
     for step in range(_NUM_JITTERS - 1):
         if step == hue_place:
@@ -161,12 +163,12 @@ def scale_colour(images: Tensor, factors: Tensor, operation: Tensor) -> Tensor:
     All three are `factor * image + (1 - factor) * other`, clamped, so one pass serves a mixed batch.
 
     Args:
-        images: (N, 3, H, W) in [0, 1].
+        images: (N, C, H, W) in [0, 1].
         factors: (N,) nonnegative; 1 leaves the image alone.
         operation: (N,) int64, 0 brightness, 1 contrast, 2 saturation.
 
     Returns:
-        (N, 3, H, W) in [0, 1].
+        (N, C, H, W) in [0, 1].
     """
     gray = to_gray(images)
     rest = (1 - factors).view(-1, 1, 1, 1)
@@ -179,12 +181,14 @@ def shift_hue(images: Tensor, turns: Tensor) -> Tensor:
     """Turn the hue of each image in HSV space, keeping saturation and value.
 
     Args:
-        images: (N, 3, H, W) in [0, 1].
+        images: (N, C, H, W) in [0, 1].
         turns: (N,) in [-0.5, 0.5]; a third of a turn takes red to green.
 
     Returns:
-        (N, 3, H, W) in [0, 1].
+        (N, C, H, W) in [0, 1].
     """
+    if images.shape[1] == 1:
+        return images
     red, green, blue = images.unbind(1)
     value = images.amax(1)
     chroma = value - images.amin(1)
@@ -206,14 +210,18 @@ def shift_hue(images: Tensor, turns: Tensor) -> Tensor:
 
 
 def to_gray(images: Tensor) -> Tensor:
-    """Map (N, 3, H, W) to the luma (N, 1, H, W)."""
+    """Map (N, C, H, W) to the luma (N, 1, H, W); gray images are their own."""
+    if images.shape[1] == 1:
+        return images
     red, green, blue = images.unbind(1)
     luma: Tensor = (red * LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2])
     return luma.unsqueeze(1)
 
 
 def drop_colour(images: Tensor, chosen: Tensor) -> Tensor:
-    """Replace all three channels by the luma where chosen, (N,) bool; shape (N, 3, H, W) and range kept."""
+    """Replace all channels by the luma where chosen, (N,) bool; shape (N, C, H, W) and range kept."""
+    if images.shape[1] == 1:
+        return images
     return torch.lerp(images, to_gray(images), chosen.view(-1, 1, 1, 1).to(images.dtype))
 
 

@@ -24,7 +24,7 @@ from claf_engine.terms.errors import CheckpointError, ConfigError
 from claf_engine.training.checkpoint import Description, checkpoint_path, save_checkpoint, weights_sha256
 from claf_engine.training.state import TrainState, begin
 
-Channels = tuple[float, float, float]
+Channels = tuple[float, ...]
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 """In the order of the labels (Krizhevsky 2009)."""

@@ -20,7 +20,7 @@ from claf_engine.runs.choosing import open_chosen
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.terms.errors import CheckpointError, ConfigError, DataError
 from claf_engine.training.checkpoint import load_trained_network
-from claf_engine.training.identity import compare_images, placed_images
+from claf_engine.training.identity import compare_images, placed_images, require_channels
 from claf_engine.training.methods import begun_classifiers, phases_of
 from claf_engine.training.state import Cursor
 
@@ -51,7 +51,7 @@ class Opened:
 
     @property
     def model(self) -> nn.Module:
-        """Images (N, 3, H, W) in [0, 1] to logits (N, K) of the classifier."""
+        """Images (N, C, H, W) in [0, 1] to logits (N, K) of the classifier."""
         return self.network.with_classifier(self.classifier)
 
 
@@ -112,6 +112,7 @@ def open_steps(
         require_same_classes(info, data)
         measured = f"measured on {data.name}, which --data names, and not on the run's own {config.data.source}"
         notices = (measured, *lacking)
+    require_channels(config, data)
     compute.place(network)
     return Opened(info, config, network, classifier, compute, data, notices)
 
@@ -141,7 +142,7 @@ def load_network(checkpoint: str | Path, classifier: str | None = None, device: 
         device: where.
 
     Returns:
-        Images (N, 3, H, W) in [0, 1] to logits (N, K), in eval mode, with parts `encoder` (images to features (N, D))
+        Images (N, C, H, W) in [0, 1] to logits (N, K), in eval mode, with parts `encoder` (images to features (N, D))
         and `classifier` (features to logits).
 
     Raises:
@@ -166,11 +167,11 @@ def data_config(config: RunConfig, source: str | None, num_train: int | None = 1
         ConfigError: the source has no such form.
     """
     if source is None:
-        return config.data
+        return config.images
     try:
         sizes = {"num_train": num_train, "num_validation": 1, "num_test": None}
         return DataConfig.model_validate(
-            {**config.data.model_dump(), "source": absolute_source(source, Path()), **sizes}
+            {**config.images.model_dump(), "source": absolute_source(source, Path()), **sizes}
         )
     except ValueError as error:
         raise ConfigError(f"--data: {DATA.complaint(source)}") from error

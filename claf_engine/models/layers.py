@@ -55,8 +55,8 @@ def stem_of(config: ModelConfig, channels: int) -> tuple[nn.Conv2d, nn.Module]:
         of stride 2 (He et al. 2016), so that the blocks see a quarter of each side.
     """
     if config.stem == "cifar":
-        return nn.Conv2d(len(config.mean), channels, 3, 1, 1, bias=False), nn.Identity()
-    return nn.Conv2d(len(config.mean), channels, 7, 2, 3, bias=False), nn.MaxPool2d(3, 2, 1)
+        return nn.Conv2d(config.num_channels, channels, 3, 1, 1, bias=False), nn.Identity()
+    return nn.Conv2d(config.num_channels, channels, 7, 2, 3, bias=False), nn.MaxPool2d(3, 2, 1)
 
 
 class Pointwise(nn.Conv2d):

@@ -36,7 +36,8 @@ class Split:
 class LibraryEncoder(Normalised):
     """A library's model without its classifier: pixels in [0, 1] to features.
 
-    Grey images are given to it as coloured ones. Its text representation has the name: equal weights do not make equal models.
+    Gray images are given to it as coloured ones. Its text representation has the name: equal weights do not make equal
+    models.
     """
 
     def __init__(self, config: ModelConfig, module: nn.Module, num_features: int) -> None:

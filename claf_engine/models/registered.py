@@ -12,7 +12,7 @@ from claf_engine.config.registry import MODELS
 from claf_engine.terms.errors import ConfigError
 
 BuildEncoder = Callable[[ModelConfig], nn.Module]
-"""Settings to an encoder: images (N, 3, H, W) in [0, 1] to features (N, D), with D as its attribute `num_features`."""
+"""Settings to an encoder: images (N, C, H, W) in [0, 1] to features (N, D), with D as its attribute `num_features`."""
 
 Function = TypeVar("Function", bound=BuildEncoder)
 
@@ -54,7 +54,7 @@ class RegisteredEncoder(nn.Module):
         return f"{self.name}, {self._origin}"
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images (N, 3, H, W) in [0, 1] to features (N, D).
+        """Map images (N, C, H, W) in [0, 1] to features (N, D).
 
         Raises:
             ConfigError: the module gives something else.

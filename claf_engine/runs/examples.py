@@ -42,7 +42,7 @@ class CleanExamples:
     """The W watched images before any attack, the same at every probe.
 
     Attributes:
-        pictures: (P, 3, H, W) levels 0 to 255 of the first P of them, at most 32 a side.
+        pictures: (P, C, H, W) levels 0 to 255 of the first P of them, at most 32 a side.
         labels: (W,) true classes.
     """
 
@@ -97,7 +97,7 @@ class ProbedExamples:
     Attributes:
         about: where it stood.
         attack: for a person, such as "PGD-10 at 8/255".
-        pictures: (P, 3, H, W) levels 0 to 255 of the attacked ones.
+        pictures: (P, C, H, W) levels 0 to 255 of the attacked ones.
         before: answers to the clean images.
         after: answers to the attacked ones.
     """
@@ -163,7 +163,7 @@ def read_clean(run: Path) -> CleanExamples:
     tensors, _ = _load(path)
     try:
         pictures, labels = tensors["pictures"], tensors["labels"]
-        _require(pictures.dtype == np.uint8 and pictures.ndim == 4 and pictures.shape[1] == 3, "pictures")
+        _require(pictures.dtype == np.uint8 and pictures.ndim == 4 and pictures.shape[1] in (1, 3), "pictures")
         num_pictures, _, height, width = pictures.shape
         _require(num_pictures <= MAX_PICTURES and 0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE, "pictures")
         return CleanExamples(pictures, _classes(labels, (_num_watched(labels, num_pictures),), "labels"))

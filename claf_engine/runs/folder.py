@@ -98,6 +98,19 @@ class RunDirectory:
         """
         _write(self.path / "run.json", {**read_begun(self.path), **record})
 
+    def settle(self, config: RunConfig) -> None:
+        """Replace the settings by those with what was found out when the run began; whoever goes on reads these.
+
+        Raises:
+            RunError: config.toml cannot be written.
+        """
+        path = self.path / "config.toml"
+        try:
+            write_atomically(path, settings_text(config).encode())
+        except OSError as error:
+            raise RunError(f"cannot write {path}: {error.strerror}; nothing was trained") from error
+        self.config = config
+
     def take_over(self, checkpoint: Path) -> None:
         """Copy a checkpoint of another run into this one.
 

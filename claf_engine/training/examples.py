@@ -108,7 +108,7 @@ def _projection(num_features: int) -> np.ndarray[tuple[int, int], np.dtype[np.fl
 
 
 def _levels(images: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Pictures (P, 3, H, W) with levels 0 to 255 of images in [0, 1]; larger ones are averaged down."""
+    """Pictures (P, C, H, W) with levels 0 to 255 of images in [0, 1]; larger ones are averaged down."""
     shrink = max(1.0, max(images.shape[-2:]) / MAX_SIDE)
     if shrink > 1:
         height, width = (max(1, round(side / shrink)) for side in images.shape[-2:])

@@ -8,6 +8,7 @@ from claf_engine.config import DataConfig, RunConfig
 from claf_engine.config.sources import FOLDER, absolute_source, is_relative
 from claf_engine.data import Dataset
 from claf_engine.data.fingerprint import SPLITS, Changes, Fingerprint, SplitName, changes_of, class_changes
+from claf_engine.data.statistics import channel_statistics
 from claf_engine.runs import to_plain
 from claf_engine.runs.branch import Branch
 from claf_engine.runs.folder import flat_settings
@@ -110,6 +111,40 @@ def require_same_settings(info: CheckpointInfo, config: RunConfig, branch: Branc
             f"config.toml of run {info.run} is not what {info.path.name} was trained with: "
             f"{'; '.join(changes.values())}; put these values back, or begin a new run with "
             f"`claf-tui train --config {shlex.quote(str(file))}`"
+        )
+
+
+def settled(config: RunConfig, data: Dataset) -> tuple[RunConfig, tuple[str, ...]]:
+    """The settings with what depends on the images: means and deviations of channels, where these are measured.
+
+    Returns:
+        The settings, and what was measured in words; nothing where all was given.
+
+    Raises:
+        DataError: the images have other channels than the model.
+    """
+    require_channels(config, data)
+    if config.model.num_channels:
+        return config, ()
+    found = channel_statistics(data.train.images)
+    model = config.model.model_copy(update={"mean": found.mean, "std": found.std})
+    mean, std = (", ".join(f"{value:.4f}" for value in values) for values in (found.mean, found.std))
+    sentence = f"channel means {mean} and deviations {std} were measured on the {len(data.train)} training images"
+    return config.model_copy(update={"model": model}), (sentence,)
+
+
+def require_channels(config: RunConfig, data: Dataset) -> None:
+    """Refuse images of other channels than the network takes; one whose statistics are not measured takes any.
+
+    Raises:
+        DataError: they have others.
+    """
+    found, wanted = data.test.images.shape[1], config.model.num_channels
+    if wanted not in (0, found):
+        raise DataError(
+            f"the images of {data.name} have {found} channel{'s' * (found > 1)} and the network takes {wanted}, one "
+            "for each value of model.mean; take other images, or have both measured with --set model.mean=[] --set "
+            "model.std=[]"
         )
 
 

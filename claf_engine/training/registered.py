@@ -17,11 +17,11 @@ from claf_engine.training.phases.objectives import Batch, Objective, craft, trai
 from claf_engine.training.session import Session
 
 Model = Callable[[Tensor], Tensor]
-"""Images (N, 3, H, W) in [0, 1] to fp32 logits (N, K) in train mode, with their graph."""
+"""Images (N, C, H, W) in [0, 1] to fp32 logits (N, K) in train mode, with their graph."""
 Attack = Callable[[Tensor, Tensor], Tensor]
-"""Images (N, 3, H, W) in [0, 1] and labels (N,) to adversarial examples under the attack of training."""
+"""Images (N, C, H, W) in [0, 1] and labels (N,) to adversarial examples under the attack of training."""
 Loss = Callable[[Model, Tensor, Tensor, Attack], Tensor]
-"""Model, images (B, 3, H, W) in [0, 1], labels (B,) and attack to a 0-d loss with its graph."""
+"""Model, images (B, C, H, W) in [0, 1], labels (B,) and attack to a 0-d loss with its graph."""
 Phases = Callable[[RunConfig], Sequence[Phase]]
 
 LossFunction = TypeVar("LossFunction", bound=Loss)

@@ -33,6 +33,7 @@ from claf_engine.training.identity import (
     fit_to_images,
     placed_images,
     require_same_settings,
+    settled,
 )
 from claf_engine.training.methods import Phase, feature_epochs, phases_of
 from claf_engine.training.progress import Pace, plan_work
@@ -164,9 +165,13 @@ def _train(directory: RunDirectory, control: Control, journal: Journal) -> Itera
     if start is not None:
         require_same_settings(start, config, branch)
     compute, notices = _compute_for(config, start)
-    images, placed = placed_images(config.data, directory.path.name)
+    images, placed = placed_images(config.images, directory.path.name)
     data = yield from pump(dataset_steps(images, compute.device), _loading)
     told = (*placed, *_same_images(directory, start, data))
+    config, measured = settled(config, data)
+    if measured:
+        directory.settle(config)
+        directory.note({"channel_statistics": {"mean": config.model.mean, "std": config.model.std}})
     state = _state(directory, start, data, compute)
     phases = phases_of(config)
     session = Session(config, compute, data, state, feature_epochs(phases))
@@ -180,6 +185,8 @@ def _train(directory: RunDirectory, control: Control, journal: Journal) -> Itera
     yield _started(session, phases, directory, start)
     for text in (*data.notices, *_class_notices(data), *damaged, *notices, *told, *directory.notices):
         yield ev.Notice("warning", text, state.cursor.step)
+    for text in measured:
+        yield ev.Notice("info", text, state.cursor.step)
     if branch is not None and start is not None and branch.begins_at(start):
         for text in begin_branch(state, phases, branch):
             yield ev.Notice("info", text, start.step)

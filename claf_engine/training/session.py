@@ -86,11 +86,11 @@ class Session:
             assert cursor.batch == batch + 1, "a batch must end with finish_step"
 
     def training_batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Images (B, 3, H, W) in [0, 1] and labels (B,) of the given training rows."""
+        """Images (B, C, H, W) in [0, 1] and labels (B,) of the given training rows."""
         return self.take(self.data.train, rows)
 
     def take(self, split: Split, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Images (B, 3, H, W) in [0, 1] and labels (B,) of the given rows of a split."""
+        """Images (B, C, H, W) in [0, 1] and labels (B,) of the given rows of a split."""
         rows = rows.to(self.compute.device, non_blocking=True)
         return to_pixels(split.images[rows]), split.labels[rows]
 

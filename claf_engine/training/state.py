@@ -169,7 +169,7 @@ class TrainState:
         loss_count: how many losses it sums.
         features: (N, D) fp32 features of attacked training images that retraining is yet to replay, on the device;
             zero where no image was attacked; None while there are none.
-        perturbations: (N, 3, H, W) int8, where the next attack on each training image begins, in 127ths of epsilon, on
+        perturbations: (N, C, H, W) int8, where the next attack on each training image begins, in 127ths of epsilon, on
             the device; None where attacks do not start warm.
     """
 

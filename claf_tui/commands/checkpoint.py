@@ -148,7 +148,7 @@ def _summary(imported: "Imported") -> str:
     return "\n".join(safe(line, 400) for line in lines)
 
 
-def _joined(channels: tuple[float, float, float]) -> str:
+def _joined(channels: tuple[float, ...]) -> str:
     return ",".join(f"{value:g}" for value in channels)
 
 

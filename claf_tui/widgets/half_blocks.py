@@ -22,9 +22,13 @@ def resized(picture: NDArray[np.generic], height: int, width: int) -> NDArray[np
 
 
 def half_blocks(picture: NDArray[np.generic], height: int, width: int) -> list[list[Segment]]:
-    """Draw a picture (3, H, W) of levels 0 to 255 in `height` x `width` cells; a list of segments for each line."""
+    """Draw a picture of levels 0 to 255 in `height` x `width` cells; a list of segments for each line.
+
+    The picture is (3, H, W), or (1, H, W) in gray.
+    """
     levels = resized(picture, 2 * height, width).round().clip(0, 255).astype(np.int64)
-    packed = (levels[0] << 16) + (levels[1] << 8) + levels[2]
+    red, green, blue = np.broadcast_to(levels, (3, *levels.shape[1:]))
+    packed = (red << 16) + (green << 8) + blue
     return [_line(packed[2 * row].tolist(), packed[2 * row + 1].tolist()) for row in range(height)]
 
 

@@ -60,14 +60,16 @@ def tiny_config(**changes: Any) -> RunConfig:
     return RunConfig.model_validate(plain)
 
 
-def tiny_data(num_train: int = 24, num_other: int = 16, side: int = 8, num_classes: int = 4) -> Dataset:
+def tiny_data(
+    num_train: int = 24, num_other: int = 16, side: int = 8, num_classes: int = 4, channels: int = 3
+) -> Dataset:
     """Random images, each tinted by its class."""
     generator = torch.Generator().manual_seed(3)
 
     def split(count: int) -> Split:
         labels = torch.arange(count) % num_classes
-        images = torch.randint(0, 128, (count, 3, side, side), generator=generator)
-        images[torch.arange(count), labels % 3] += 30 * (1 + labels // 3).view(-1, 1, 1)
+        images = torch.randint(0, 128, (count, channels, side, side), generator=generator)
+        images[torch.arange(count), labels % channels] += 30 * (1 + labels // channels).view(-1, 1, 1)
         return Split(images.to(torch.uint8), labels)
 
     names = tuple(f"class {index}" for index in range(num_classes))

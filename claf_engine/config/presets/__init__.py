@@ -26,6 +26,8 @@ PRESET_KEY = "preset"
 """Top-level key by which a configuration file, or a preset, names the preset that it builds on."""
 MAX_FILE_BYTES = 2**20
 """Of a configuration file, which may also be a pipe; ours are a few KiB."""
+WITH_KNOWN_STATISTICS = ("shapes", "cifar10")
+"""Sources whose channel means and deviations are the defaults of the model; those of others are measured."""
 UNSET = "none"
 """The value that `--set KEY=none` writes for "not limited", since TOML has no null."""
 
@@ -144,6 +146,8 @@ def resolve_layers(layers: Iterable[Layer], overrides: Iterable[Override] = ()) 
     merged: dict[str, Any] = {}
     for layer in layers:
         merged = _merge(merged, layer.values)
+    if not any(_names_statistics(layer) for layer in layers[1:]):
+        merged = _merge(merged, _statistics_for(merged))
     try:
         return RunConfig.model_validate(merged)
     except ValidationError as error:
@@ -156,6 +160,19 @@ def _placed(layer: Layer, base: Path) -> Layer:
     if not isinstance(data, Mapping) or not isinstance(source := data.get("source"), str):
         return layer
     return Layer(layer.origin, {**layer.values, "data": {**data, "source": absolute_source(source, base)}})
+
+
+def _names_statistics(layer: Layer) -> bool:
+    model = layer.values.get("model")
+    return isinstance(model, Mapping) and ("mean" in model or "std" in model)
+
+
+def _statistics_for(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Have means and deviations measured, where those of the defaults are of other images."""
+    data = values.get("data")
+    if not isinstance(data, Mapping) or data.get("source") in WITH_KNOWN_STATISTICS:
+        return {}
+    return {"model": {"mean": [], "std": []}} if isinstance(values.get("model"), Mapping) else {}
 
 
 def _preset_layers(name: str, from_file: Layer | None) -> list[Layer]:

@@ -140,7 +140,7 @@ def classifier_images(
 def craft(
     session: Session, target: Target, images: Tensor, labels: Tensor, rows: Tensor | None = None
 ) -> Generator[Pulse, None, Tensor]:
-    """The adversarial view of images (B, 3, H, W): PGD through encoder and attack classifier, in eval mode.
+    """The adversarial view of images (B, C, H, W): PGD through encoder and attack classifier, in eval mode.
 
     Args:
         session: settings and random streams.
@@ -160,7 +160,7 @@ def craft(
 
 
 def source_images(session: Session, images: Tensor) -> Tensor:
-    """What is attacked: the images (B, 3, H, W) as they are, or randomly cropped and flipped."""
+    """What is attacked: the images (B, C, H, W) as they are, or randomly cropped and flipped."""
     if session.config.adversarial.source == "image":
         return images
     return crop_and_flip(images, session.config.views, session.state.generators[VIEWS])

@@ -30,7 +30,7 @@ def contrastive(session: Session) -> Iterator[Tick]:
 
 
 def contrastive_loss(session: Session, views: Tensor, labels: Tensor) -> Tensor:
-    """Contrastive loss of views (B, V, 3, H, W); all of them share one forward pass and so one BatchNorm batch."""
+    """Contrastive loss of views (B, V, C, H, W); all of them share one forward pass and so one BatchNorm batch."""
     network: Network = session.state.network
     batch_size, num_views = views.shape[:2]
     with training(network), session.compute.autocast():

@@ -20,7 +20,7 @@ from claf_engine.training.losses import kl_divergence, logit_distance
 from claf_engine.training.session import Session
 
 Batch = tuple[Tensor, Tensor]
-"""Images (B, 3, H, W) in [0, 1] and labels (B,)."""
+"""Images (B, C, H, W) in [0, 1] and labels (B,)."""
 Objective = Callable[[Session, Pipeline, Target, Batch], Generator[Pulse, None, Tensor]]
 """Session, the model that learns, the target of its attacks and a batch to a 0-d loss."""
 
@@ -74,7 +74,7 @@ def trades_loss(session: Session, model: Pipeline, target: Target, batch: Batch)
 
 
 def craft(session: Session, target: Target, batch: Batch, spec: Attack) -> Generator[Pulse, None, Tensor]:
-    """Adversarial examples (B, 3, H, W) of the model as it stands, in the configured BatchNorm mode.
+    """Adversarial examples (B, C, H, W) of the model as it stands, in the configured BatchNorm mode.
 
     With batch statistics an image moves the losses of all others too, and cross-entropy weighs those by how wrong the
     model is on each. Log-odds alone would weigh them equally, so there the climb is on cross-entropy itself.

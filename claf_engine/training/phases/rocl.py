@@ -42,11 +42,11 @@ def craft_instances(session: Session, target: Target, loss: Loss, views: Tensor)
         session: settings and random stream.
         target: encoder and projection head.
         loss: projections and their fixed counterparts to the loss that is climbed.
-        views: (B, 2, 3, H, W) in [0, 1]: what is attacked, and the other view of each image, whose projections do not
+        views: (B, 2, C, H, W) in [0, 1]: what is attacked, and the other view of each image, whose projections do not
             change during the attack and are computed once.
 
     Returns:
-        (B, 3, H, W) in [0, 1].
+        (B, C, H, W) in [0, 1].
     """
     config = session.config
     target.refresh()
@@ -68,7 +68,7 @@ def rocl_loss(session: Session, views: Tensor) -> Tensor:
 
     Args:
         session: settings and network.
-        views: (B, 3, 3, H, W) in [0, 1]; the adversarial view comes last, its target before it.
+        views: (B, 3, C, H, W) in [0, 1]; the adversarial view comes last, its target before it.
 
     Returns:
         A 0-d tensor with its graph.

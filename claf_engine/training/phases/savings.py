@@ -91,7 +91,7 @@ def prepare_perturbations(session: Session) -> None:
 
 
 def warm_point(session: Session, rows: Tensor, images: Tensor) -> Tensor | None:
-    """Where the attack on images (B, 3, H, W) begins, up to rounding; None where it begins at its usual start.
+    """Where the attack on images (B, C, H, W) begins, up to rounding; None where it begins at its usual start.
 
     Args:
         session: where perturbations are kept.
@@ -110,7 +110,7 @@ def keep_perturbations(session: Session, rows: Tensor, moved: Tensor) -> None:
     Args:
         session: where perturbations are kept.
         rows: (B,) training rows of the images.
-        moved: (B, 3, H, W) attacked minus original images.
+        moved: (B, C, H, W) attacked minus original images.
     """
     kept = session.state.perturbations
     if kept is not None:

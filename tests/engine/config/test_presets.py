@@ -433,3 +433,19 @@ def test_the_package_can_be_used_without_torch() -> None:
         "import sys, claf_engine.config.presets as p; p.resolve_config(None, None); assert 'torch' not in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("overrides", "mean"),
+    [
+        ((), (0.4914, 0.4822, 0.4465)),
+        (("data.source=cifar10",), (0.4914, 0.4822, 0.4465)),
+        (("data.source=folder:/x",), ()),
+        (("data.source=folder:/x", "model.mean=[0.5]", "model.std=[0.5]"), (0.5,)),
+        (("model.mean=[]", "model.std=[]"), ()),
+    ],
+)
+def test_statistics_of_images_that_nobody_knows_are_measured(
+    overrides: tuple[str, ...], mean: tuple[float, ...]
+) -> None:
+    assert resolve_config("smoke", overrides=overrides).model.mean == mean

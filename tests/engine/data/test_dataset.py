@@ -1,10 +1,12 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from claf_engine.config import DataConfig
-from claf_engine.data.dataset import Dataset, Source, Split, split_source, stratified_order, to_pixels
+from claf_engine.data.dataset import Dataset, Source, Split, in_channels, split_source, stratified_order, to_pixels
 from claf_engine.terms.errors import DataError
 from tests.properties import examples
 
@@ -127,3 +129,26 @@ def test_asking_for_more_than_there_is_names_the_setting_and_the_limit(
     with pytest.raises(DataError, match=culprit) as caught:
         split(**sizes)
     assert remedy in str(caught.value)
+
+
+def test_coloured_images_become_the_gray_of_pillow_and_say_so() -> None:
+    images = torch.randint(0, 256, (4, 3, 5, 6), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    coloured = Split(images, torch.arange(4))
+    found = in_channels(Source("x", ("a",), coloured, coloured), 1)
+    expected = [np.array(Image.fromarray(each.permute(1, 2, 0).numpy()).convert("L")) for each in images]
+    assert np.array_equal(found.pool.images[:, 0], np.stack(expected))
+    assert found.notices == ("The images of x were coloured and are taken as gray.",)
+
+
+def test_gray_images_get_three_equal_channels_where_the_network_takes_three() -> None:
+    gray = Split(torch.arange(24, dtype=torch.uint8).view(2, 1, 3, 4), torch.arange(2))
+    found = in_channels(Source("x", ("a",), gray, gray), 3)
+    assert torch.equal(found.test.images, gray.images.expand(2, 3, 3, 4))
+    assert found.notices == ("The images of x were gray and are taken with three equal channels.",)
+
+
+@pytest.mark.parametrize("channels", [None, 1])
+def test_images_of_the_right_channels_are_left_alone(channels: int | None) -> None:
+    gray = Split(torch.zeros(2, 1, 3, 4, dtype=torch.uint8), torch.arange(2))
+    whole = Source("x", ("a",), gray, gray)
+    assert in_channels(whole, channels) is whole

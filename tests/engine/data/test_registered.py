@@ -96,7 +96,7 @@ LEVELS, LABELS = some()
         (3, "data source 'mine' gives a int; return the record claf_engine.data.Images"),
         (images(train=LEVELS), r"the training images of 'mine' must be a pair \(images, labels\)"),
         (images(train=("x", LABELS)), "the training images of 'mine' are no array of numbers"),
-        (images(train=(LEVELS[:, :1], LABELS)), r"have shape \(12, 1, 4, 4\); give \(N, 3, height, width\): channels"),
+        (images(train=(LEVELS[:, :2], LABELS)), r"have shape \(12, 2, 4, 4\); give \(N, 3, height, width\), or"),
         (images(train=(LEVELS.permute(0, 2, 3, 1), LABELS)), r"\(12, 4, 4, 3\); give .*: channels first"),
         (images(train=(LEVELS[:0], LABELS[:0])), r"have shape \(0, 3, 4, 4\)"),
         (images(train=(LEVELS.int(), LABELS)), r"are int32; give uint8, or floating values in \[0, 1\]"),

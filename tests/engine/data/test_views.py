@@ -297,3 +297,18 @@ def test_every_image_of_a_batch_is_shifted_by_itself() -> None:
 def test_a_flip_mirrors_the_shifted_image() -> None:
     image = torch.rand(1, 3, 12, 12)
     assert torch.equal(shifted(image, flip=1.0), shifted(image).flip(3))
+
+
+def test_views_of_gray_images_are_those_of_the_same_images_in_three_channels() -> None:
+    images = random_images(5)[:, :1]
+    gray = make_views(images, ViewsConfig(), 2, seeded(4))
+    coloured = make_views(images.expand(-1, 3, -1, -1).contiguous(), ViewsConfig(), 2, seeded(4))
+    assert gray.shape == (5, 2, 1, 8, 8)
+    # The luma weights of torchvision add up to 0.9999.
+    assert torch.allclose(gray, coloured[:, :, :1], atol=1e-3)
+
+
+def test_a_view_of_a_gray_image_is_no_longer_the_image() -> None:
+    images = random_images(2)[:, :1]
+    config = ViewsConfig(crop_scale=(1.0, 1.0), flip=0.0, jitter=1.0)
+    assert not torch.allclose(make_views(images, config, 1, seeded())[:, 0], images, atol=0.01)

@@ -293,7 +293,7 @@ def asked_for(monkeypatch: pytest.MonkeyPatch) -> list[DataConfig]:
 
 def test_unless_told_otherwise_the_data_are_those_of_the_run(checkpoint: Path, asked_for: list[DataConfig]) -> None:
     ask(checkpoint)
-    assert asked_for == [CONFIG.data]
+    assert asked_for == [CONFIG.images]
 
 
 def test_other_data_may_be_asked_for(checkpoint: Path, asked_for: list[DataConfig]) -> None:

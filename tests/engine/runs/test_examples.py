@@ -198,3 +198,13 @@ def test_a_file_under_the_name_of_another_step_is_refused(written: Path, tmp_pat
     path_of(tmp_path, 8).write_bytes(path_of(written).read_bytes())
     with pytest.raises(ForeignFileError, match="step"):
         read_probed(tmp_path, 8, clean_examples())
+
+
+def test_gray_pictures_are_read_back_as_they_were(tmp_path: Path) -> None:
+    drawn = clean_examples()
+    clean = CleanExamples(drawn.pictures[:, :1].copy(), drawn.labels)
+    probed = probed_examples(clean)
+    write_examples(tmp_path, clean, probed)
+    again = read_clean(tmp_path)
+    assert np.array_equal(again.pictures, clean.pictures)
+    assert np.array_equal(read_probed(tmp_path, 7, again).pictures, probed.pictures)

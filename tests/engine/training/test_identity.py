@@ -13,6 +13,7 @@ from claf_engine.data import Dataset, Split
 from claf_engine.events.control import Control
 from claf_engine.events.ticks import Pulse
 from claf_engine.runs import create_run, list_checkpoints, open_run
+from claf_engine.runs.folder import read_config
 from claf_engine.runs.header import read_info
 from claf_engine.terms.errors import CheckpointError, ClafError, DataError, RunError
 from claf_engine.training import checkpoint
@@ -215,3 +216,44 @@ def test_images_of_a_checkpoint_that_does_not_know_them_may_not(use: USE, tmp_pa
     edit(run, 'source = "shapes"', 'source = "folder:/elsewhere"')
     with pytest.raises(ClafError, match="data.source was 'shapes', is 'folder:/elsewhere'"):
         go_on(run)
+
+
+def gray(run: Path, use: USE) -> list[ev.Event]:
+    use(tiny_data(channels=1))
+    config = tiny_config(method="claf", model__mean=(), model__std=())
+    return play(create_run(run, "tiny", config, []))
+
+
+def test_statistics_that_are_not_given_are_measured_told_and_kept(tmp_path: Path, use: USE) -> None:
+    events = gray(tmp_path, use)
+    run = next(tmp_path.iterdir())
+    pixels = tiny_data(channels=1).train.images.double() / 255
+    expected = [round(float(pixels.mean()), 4)], [round(float(pixels.std(correction=0)), 4)]
+    kept, model = json.loads((run / "run.json").read_text())["channel_statistics"], read_config(run).model
+    assert (kept["mean"], kept["std"]) == (list(model.mean), list(model.std)) == expected
+    assert "were measured on the 24 training images" in notices(events)
+    assert read_info(list_checkpoints(run)[0].path).metadata["claf.config"]["model"]["mean"] == expected[0]
+
+
+def test_a_resumed_run_measures_nothing_again(tmp_path: Path, use: USE) -> None:
+    use(tiny_data(channels=1))
+    run = half_run(tmp_path, model__mean=(), model__std=())
+    before = read_config(run).model
+    assert before.num_channels == 1
+    assert "were measured" not in notices(go_on(run))
+    assert read_config(run).model == before
+
+
+def test_images_of_other_channels_than_the_model_takes_are_refused(tmp_path: Path, use: USE) -> None:
+    use(tiny_data(channels=1))
+    with pytest.raises(DataError, match="the images of tiny have 1 channel and the network takes 3"):
+        play(create_run(tmp_path, "tiny", tiny_config(method="natural"), []))
+
+
+def test_a_run_whose_statistics_were_given_keeps_its_settings_untouched(tmp_path: Path, use: USE) -> None:
+    use(tiny_data())
+    directory = create_run(tmp_path, "tiny", tiny_config(method="natural", supervised__epochs=1), [])
+    before = (directory.path / "config.toml").read_bytes()
+    play(directory)
+    assert (directory.path / "config.toml").read_bytes() == before
+    assert "channel_statistics" not in json.loads((directory.path / "run.json").read_text())

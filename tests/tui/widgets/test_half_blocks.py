@@ -65,3 +65,8 @@ def test_cells_of_one_colour_are_one_segment() -> None:
 def test_levels_beyond_the_range_are_cut() -> None:
     levels = np.array([-50.0, 300.0]).reshape(1, 2, 1).repeat(3, 0)
     assert cells(half_blocks(levels, 1, 1)) == [[((0, 0, 0), (255, 255, 255))]]
+
+
+def test_a_gray_picture_looks_like_the_same_one_in_three_channels() -> None:
+    gray = picture()[:1]
+    assert half_blocks(gray, 8, 16) == half_blocks(np.repeat(gray, 3, axis=0), 8, 16)

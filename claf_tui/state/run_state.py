@@ -109,7 +109,7 @@ class RunState:
     run: ev.RunStarted | None = None
     phases: tuple[PhaseState, ...] = ()
     progress: ev.Progressed | None = None
-    control: Literal["running", "paused", "stopping"] = "running"
+    control: Literal["running", "pausing", "paused", "stopping"] = "running"
     elapsed: float = 0.0
     step: int = 0
     learning_rate: float | None = None

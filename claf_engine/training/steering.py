@@ -43,6 +43,7 @@ def why_not_edited(edit: LiveEdit, *, has_rate: bool) -> str:
     """The reason why a value cannot be changed while the run goes on, or nothing.
 
     Args:
+        edit: the value, and what it is of.
         has_rate: whether the phase has a learning rate by now.
     """
     if edit.name == LEARNING_RATE and 0 < edit.value < math.inf:

@@ -149,6 +149,10 @@ def which_checkpoint(text: str, flag: str = "--checkpoint") -> Literal["best", "
 
 
 Run = Annotated[str, typer.Argument(help="A run: its folder, its name, or latest.", autocompletion=complete_runs)]
+NamedRun = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run: its folder, its name, or latest.", autocompletion=complete_runs)
+]
+"""The same where something follows, so that it must be named."""
 Checkpoint = Annotated[
     str,
     typer.Argument(

@@ -14,7 +14,7 @@ from claf_tui.console.toasts import toast_of
     ],
 )
 def test_trouble_and_answers_to_requests_are_told(event: ev.Event, severity: str) -> None:
-    toast = toast_of(event)
+    toast = toast_of(event, 0.0)
     assert toast is not None
     assert toast.severity == severity
 
@@ -29,4 +29,4 @@ def test_trouble_and_answers_to_requests_are_told(event: ev.Event, severity: str
     ],
 )
 def test_what_nobody_asked_for_is_not(event: ev.Event) -> None:
-    assert toast_of(event) is None
+    assert toast_of(event, 0.0) is None

@@ -13,7 +13,7 @@ from claf_engine.events.records import from_record
 from claf_engine.runs.durable import TEMPORARY_PREFIX
 from claf_engine.runs.inbox import user_name
 from claf_engine.runs.journal import EVENTS, record_of
-from claf_engine.runs.listing import holder, is_live
+from claf_engine.runs.listing import holder, is_live, summarise
 from claf_engine.runs.requests import CONTROL, Request, RequestName
 from claf_engine.runs.status import read_status
 from claf_engine.runs.tail import Tail
@@ -64,7 +64,7 @@ def ask(run: Path, name: RequestName, setting: str = "", value: float | None = N
     if reason := why_not_asked(run):
         raise RequestRefused(reason)
     if not is_served(run):
-        raise NotAnswered(f"no process trains in {run.name}; `claf-tui train --resume {run.name}` goes on with it")
+        raise NotAnswered(_unserved(run))
     owner = holder(run)
     if not owner.token:
         raise NotAnswered(f"{owner} trains in {run.name} with an earlier version, which takes no requests")
@@ -158,6 +158,13 @@ def _awaited(asked: Asked, seconds: float) -> ev.RequestServed | None:
         if answer is not None or has_left or time.monotonic() >= until:
             return answer
         time.sleep(LOOK_SECONDS)
+
+
+def _unserved(run: Path) -> str:
+    status = summarise(run).status
+    if status in ("finished", "imported"):
+        return f"run {run.name} is {status}, and no process trains in it"
+    return f"no process trains in {run.name}; `claf-tui train --resume {run.name}` goes on with it"
 
 
 def _unanswered(asked: Asked, seconds: float, *, is_withdrawn: bool) -> str:

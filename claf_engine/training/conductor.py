@@ -65,6 +65,7 @@ class Conductor:
         self._saved_at = time.monotonic()
         self._is_unsaved = False
         self._is_paused = False
+        self._waited = 0.0
         self._is_serving = False
         self._has_pulsed = False
 
@@ -320,22 +321,22 @@ class Conductor:
 
     def _wait(self) -> Iterator[ev.Event]:
         """Wait while a person has paused the run, with a heartbeat; what was asked for in a pause is served in it."""
-        step, waited = self._session.state.cursor.step, 0.0
+        step = self._session.state.cursor.step
         if self._control.status in WAITING and not (self._is_paused and self._is_serving):
             if not self._is_paused:
-                self._is_paused = True
+                self._is_paused, self._waited = True, 0.0
                 yield self._pace.progressed()
                 yield ev.ControlChanged(step, "paused")
                 self._write_status("paused")
             while seconds := self._control.wait_while_paused(min(INBOX_SECONDS, STATUS_SECONDS)):
-                waited += seconds
+                self._waited += seconds
                 if self._pace.is_due("status", STATUS_SECONDS):
                     self._write_status("paused")
                 yield from self._answer()
             self._pace.leave_out()
         if self._is_paused and self._control.status not in WAITING:
             self._is_paused = False
-            yield ev.ControlChanged(step, "resumed", waited)
+            yield ev.ControlChanged(step, "resumed", self._waited)
 
     def _write_status(self, status: str) -> None:
         """Say how the run stands, where its folder is there to say it in."""

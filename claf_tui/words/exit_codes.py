@@ -32,7 +32,7 @@ MEANINGS = {
     str(ROW_FAILED): "reproduce: some rows could not be filled",
     str(AUDIT_FAILED): "audit: a diagnostic fails",
     str(OUTPUT_LOST): "nobody could read what was printed",
-    str(REFUSED): "steer: the run refused",
+    str(REFUSED): "steer: the request was refused",
     str(NOT_ANSWERED): "steer: nobody answered",
     "129, 130, 143": "ended by hang-up, ctrl+c or termination",
 }

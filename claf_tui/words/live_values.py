@@ -56,7 +56,7 @@ def parse_change(text: str) -> tuple[str, float]:
     if parse is None or not written.strip():
         choices = " and ".join(PARSERS)
         raise ConfigError(
-            f"{text!r} sets nothing that may change while a run goes on; that are {choices}, as KEY=VALUE"
+            f"{text!r} sets nothing that may change while a run goes on: {choices} may, written as KEY=VALUE"
         )
     try:
         value = parse(written)

@@ -14,10 +14,11 @@ from claf_engine.runs.durable import TEMPORARY_PREFIX
 from claf_engine.runs.inbox import user_name
 from claf_engine.runs.journal import EVENTS, record_of
 from claf_engine.runs.listing import holder, is_live, summarise
-from claf_engine.runs.requests import CONTROL, Request, RequestName
+from claf_engine.runs.requests import CONTROL, Request
 from claf_engine.runs.status import read_status
 from claf_engine.runs.tail import Tail
 from claf_engine.terms.errors import NotAnswered, RequestRefused, RunError
+from claf_engine.terms.names import RequestName
 
 SILENT_SECONDS = 15.0
 """Since its last sign of life, after which a run is taken to have no process, where its lock does not tell."""

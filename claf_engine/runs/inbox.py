@@ -11,10 +11,13 @@ import pwd
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
-from claf_engine.runs.requests import CONTROL, NAMES, REQUEST_CAP, Request
+from claf_engine.runs.requests import CONTROL, REQUEST_CAP, Request
 from claf_engine.terms.errors import ForeignFileError, RunError
+from claf_engine.terms.names import RequestName
 
+NAMES = get_args(RequestName)
 MAX_TAKEN = 64
 """Requests of one look; the others are taken at the next."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

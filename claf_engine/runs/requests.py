@@ -7,7 +7,7 @@ it. Plain files, so that it works wherever the folder can be written: over NFS, 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Self
 
 from claf_engine.events.control import LiveEdit
 from claf_engine.events.records import build
@@ -18,16 +18,13 @@ CONTROL = "control"
 REQUEST_CAP = 4096
 """Largest file of a request, in bytes; ours are a tenth of that."""
 
-RequestName = Literal["pause", "resume", "probe", "checkpoint", "stop", "set"]
-NAMES: tuple[RequestName, ...] = get_args(RequestName)
-
 
 @dataclass(frozen=True)
 class Request:
     """One wish of a person.
 
     Attributes:
-        name: one of `NAMES`, in a request that is served.
+        name: one of `claf_engine.terms.names.RequestName`, in a request that is served.
         nonce: tells it from every other request.
         owner: token of the process that is asked (`claf_engine.runs.Holder`); no other one serves it.
         user, host, pid: who asks, by their own account.

@@ -1,11 +1,11 @@
 """`claf-tui steer`."""
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
-from claf_engine.runs.requests import NAMES, RequestName
 from claf_engine.terms.errors import ConfigError, RequestRefused
+from claf_engine.terms.names import RequestName
 from claf_tui.commands import options
 from claf_tui.reports import output
 from claf_tui.words import exit_codes
@@ -14,7 +14,7 @@ from claf_tui.words.safe_text import safe
 
 WAIT_SECONDS = 10.0
 
-What = Annotated[RequestName, typer.Argument(metavar="REQUEST", help=f"One of {', '.join(NAMES)}.")]
+What = Annotated[RequestName, typer.Argument(metavar="REQUEST", help=f"One of {', '.join(get_args(RequestName))}.")]
 Change = Annotated[
     str | None,
     typer.Argument(metavar="[KEY=VALUE]", help="With set: learning_rate=NUMBER or probe.every_epochs=NUMBER."),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from claf_engine import events as ev
 from claf_engine.runs.asking import Asked, ask, since_life, withdraw
-from claf_engine.runs.requests import RequestName
+from claf_engine.terms.names import RequestName
 from claf_tui.screens.steering import ASKED
 
 PATIENCE = 10.0

@@ -132,3 +132,30 @@ def test_a_request_that_cannot_be_written_is_said_in_a_sentence(run: RunDirector
 def test_a_run_that_is_gone_is_said_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(RequestRefused, match="cannot look into .*: No such file"):
         ask(tmp_path / "gone", "pause")
+
+
+def test_two_requests_of_one_moment_lie_side_by_side(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two machines, say: neither the time nor a process number tells them apart."""
+    monkeypatch.setattr("claf_engine.runs.asking.time.time", lambda: 1_790_000_000.0)
+    asked = {ask(run.path, "pause").request.nonce, ask(run.path, "resume").request.nonce}
+    assert {received.request.nonce for received in run.inbox.take(run.path)} == asked
+
+
+def test_a_disk_that_complains_only_at_the_end_is_noticed(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Network file systems tell of a full disk when a file is closed or renamed."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(122, "Disk quota exceeded")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(RunError, match="Disk quota exceeded"):
+        ask(run.path, "pause")
+    assert os.listdir(run.path / CONTROL) == []
+
+
+def test_a_burst_of_requests_is_taken_in_order_and_soon(run: RunDirectory) -> None:
+    asked = [ask(run.path, "checkpoint").request.nonce for _ in range(200)]
+    taken: list[str] = []
+    for _ in range(4):
+        taken += [received.request.nonce for received in run.inbox.take(run.path)]
+    assert taken == asked

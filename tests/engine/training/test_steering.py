@@ -1,8 +1,8 @@
 import pytest
 
 from claf_engine.events.control import Control, LiveEdit, Requests
-from claf_engine.runs.inbox import Received
-from claf_engine.runs.requests import NAMES, Request
+from claf_engine.runs.inbox import NAMES, Received
+from claf_engine.runs.requests import Request
 from claf_engine.training.steering import Standing, served
 
 

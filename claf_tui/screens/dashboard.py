@@ -608,7 +608,7 @@ class Dashboard(Screen[None]):
         try:
             wish()
         except ClafError as error:
-            self._tell(str(error))
+            self.notify(str(error), severity="warning", markup=False, timeout=6)
             return
         self._show_word()
         if said and not self._read_only:

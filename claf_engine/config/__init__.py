@@ -11,7 +11,16 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 
 from claf_engine.config.base import Count, PixelDistance, Positive, Settings, Share
 from claf_engine.config.measuring import EvaluationConfig, ProbeConfig
-from claf_engine.config.registry import DATA, DEFAULT_ARCHITECTURE, LIBRARIES, METHODS, MODELS, data_name, library_of
+from claf_engine.config.registry import (
+    DATA,
+    DEFAULT_ARCHITECTURE,
+    LIBRARIES,
+    METHODS,
+    MODELS,
+    data_name,
+    file_of,
+    library_of,
+)
 from claf_engine.config.training import (
     AdversarialConfig,
     AlpConfig,
@@ -108,6 +117,9 @@ class ModelConfig(Settings):
     activation: Literal["relu", "silu", "softplus"] = Field(
         "relu", description="of the encoder; silu and softplus (beta 10) are smooth, which makes attacks stronger"
     )
+    weights: str | None = Field(
+        None, description="file of weights that training of a library's or a file's model begins with"
+    )
     projection_hidden: Positive = Field(512, description="hidden units of the projection head")
     projection_dim: Positive = Field(128, description="length of the projection that the contrastive loss sees")
     mean: tuple[float, ...] = Field(
@@ -116,6 +128,12 @@ class ModelConfig(Settings):
         "images, as is done for all sources but shapes and cifar10 unless they are given",
     )
     std: tuple[float, ...] = Field((0.2470, 0.2435, 0.2616), description="channel deviations, given or measured alike")
+
+    @property
+    def is_normalisation_chosen(self) -> bool:
+        """Whether mean or deviation is another than by default, and is not to be measured."""
+        defaults = type(self).model_fields
+        return any(getattr(self, name) not in (defaults[name].default, ()) for name in ("mean", "std"))
 
     @model_validator(mode="after")
     def _has_stages(self) -> "ModelConfig":
@@ -141,6 +159,15 @@ class ModelConfig(Settings):
     def num_channels(self) -> int:
         """Channels of the images: 1 or 3; 0 where they and their statistics are yet to be measured."""
         return len(self.mean)
+
+    @model_validator(mode="after")
+    def _has_a_model_for_its_weights(self) -> "ModelConfig":
+        if self.weights is not None and not (library_of(self.architecture) or file_of(self.architecture)):
+            raise ValueError(
+                f"model.weights goes with --model FILE.py:FUNCTION, torchvision:NAME or timm:NAME, and not with "
+                f"architecture {self.architecture!r}; `claf-tui checkpoint import` takes over weights of a CIFAR ResNet"
+            )
+        return self
 
 
 class ViewsConfig(Settings):

@@ -10,7 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from claf_engine.config.registry import Plugin, registered_by, registering
+from claf_engine.config.registry import (
+    ARGUMENT_MARK,
+    MODELS,
+    OWN_ARCHITECTURES,
+    Entry,
+    Plugin,
+    file_of,
+    library_of,
+    registered_by,
+    registering,
+)
 from claf_engine.terms.errors import ConfigError
 
 
@@ -28,6 +38,46 @@ def load_plugin(path: Path) -> Loaded:
     Raises:
         ConfigError: the file is missing, no Python file, or raises; with its line.
     """
+    plugin, text = _read(path)
+    with registering(plugin):
+        _execute(text, plugin)
+    return Loaded(plugin, registered_by(plugin))
+
+
+def load_model(text: str) -> str:
+    """Make what `--model` names an architecture; the function of a file is not called yet.
+
+    Args:
+        text: FILE.py:FUNCTION, whose file is run as a plugin's is; or torchvision:NAME or timm:NAME.
+
+    Returns:
+        The name of the architecture: that of the file without its folder, and the function.
+
+    Raises:
+        ConfigError: it has no such form, the file cannot be loaded, or has no such function.
+    """
+    if library_of(text):
+        return text
+    file, _, function = text.rpartition(ARGUMENT_MARK)
+    if not file_of(text):
+        ours = f"; {text} is one of our own: --set model.architecture={text}" if text in OWN_ARCHITECTURES else ""
+        raise ConfigError(f"--model {text} names no model; give FILE.py:FUNCTION, torchvision:NAME or timm:NAME{ours}")
+    plugin, content = _read(Path(file))
+    name = f"{plugin.file}{ARGUMENT_MARK}{function}"
+    with registering(plugin):
+        build = getattr(_execute(content, plugin), function, None)
+        if not callable(build):
+            raise ConfigError(f"{file} has no function {function!r}; name the one that builds the model")
+        MODELS.entries[name] = Entry(build, plugin)
+    return name
+
+
+def _read(path: Path) -> tuple[Plugin, bytes]:
+    """A plugin's file, and its text.
+
+    Raises:
+        ConfigError: it is missing or no Python file.
+    """
     path = path.expanduser()
     if path.suffix != ".py":
         raise ConfigError(f"{path} is no plugin: a plugin is a Python file, whose name ends in .py")
@@ -35,10 +85,7 @@ def load_plugin(path: Path) -> Loaded:
         text = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"cannot read the plugin {path}: {error.strerror}") from error
-    plugin = Plugin(path.resolve(), hashlib.sha256(text).hexdigest())
-    with registering(plugin):
-        _execute(text, plugin)
-    return Loaded(plugin, registered_by(plugin))
+    return Plugin(path.resolve(), hashlib.sha256(text).hexdigest()), text
 
 
 def raised_in(error: BaseException, plugin: Plugin) -> str:
@@ -51,7 +98,7 @@ def raised_in(error: BaseException, plugin: Plugin) -> str:
     return f"{type(error).__name__}{where}: {reason}"
 
 
-def _execute(text: bytes, plugin: Plugin) -> None:
+def _execute(text: bytes, plugin: Plugin) -> ModuleType:
     """Run the text as a module that functions and classes of it can name as theirs.
 
     Raises:
@@ -65,3 +112,4 @@ def _execute(text: bytes, plugin: Plugin) -> None:
     except (Exception, SystemExit) as error:
         del sys.modules[module.__name__]
         raise ConfigError(f"the plugin {plugin.path} cannot be loaded: {raised_in(error, plugin)}") from error
+    return module

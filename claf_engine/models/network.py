@@ -4,15 +4,20 @@ Parameters of ours are initialised from an explicit generator with torch's defau
 """
 
 import math
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from claf_engine.config import ModelConfig
+from claf_engine.config.registry import file_of
 from claf_engine.models.architectures import OwnEncoder, is_own, own_encoder
 from claf_engine.models.library import is_of_a_library, library_encoder
+from claf_engine.models.probing import probe_images, require_output
 from claf_engine.models.registered import registered_encoder
+from claf_engine.models.written import WrittenModel, written_encoder
+from claf_engine.terms.errors import ConfigError
 
 ATTACK_CLASSIFIER = "attack"
 NATURAL = "natural"
@@ -47,7 +52,14 @@ class Network(nn.Module):
         self.encoder = own_encoder(config) if encoder is None else encoder
         width = int(self.encoder.num_features)  # type: ignore[arg-type]
         self.projection_head = ProjectionHead(width, config.projection_hidden, config.projection_dim)
-        self.classifiers = nn.ModuleDict({name: nn.Linear(width, num_classes) for name in CLASSIFIERS})
+        self.classifiers = nn.ModuleDict(
+            {name: nn.Identity() if self.is_whole else nn.Linear(width, num_classes) for name in CLASSIFIERS}
+        )
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the encoder gives logits itself, so that there are no features to learn or to fit classifiers to."""
+        return isinstance(self.encoder, WrittenModel) and self.encoder.is_whole
 
     def project(self, images: Tensor) -> Tensor:
         """Map images (N, C, H, W) in [0, 1] to projections z = g(f(x)), shape (N, P), unit length."""
@@ -73,13 +85,22 @@ class Pipeline(nn.Module):
         return logits.float()
 
 
-def build_network(config: ModelConfig, num_classes: int, generator: torch.Generator) -> Network:
+def build_network(
+    config: ModelConfig, num_classes: int, generator: torch.Generator, image_size: tuple[int, int] | None = None
+) -> Network:
     """Build a network on the CPU, initialised from `generator` alone.
 
+    Args:
+        config: of the model.
+        num_classes: outputs of each classifier.
+        generator: on the CPU.
+        image_size: height and width, which a model of a user's file is asked with; others do not need it.
+
     Raises:
-        ConfigError: the encoder is a library's or a plugin's, and cannot be had or is none.
+        ConfigError: the encoder is a library's, a plugin's or a file's, and cannot be had or is none.
+        DataError: a file's model does not take such images, or gives other logits.
     """
-    encoder = None if is_own(config) else _foreign_encoder(config, generator)
+    encoder = None if is_own(config) else _foreign_encoder(config, num_classes, generator, image_size)
     with torch.device("meta"):
         network = Network(config, num_classes, encoder)
     ours = [network.projection_head, network.classifiers]
@@ -92,13 +113,31 @@ def build_network(config: ModelConfig, num_classes: int, generator: torch.Genera
     for part in ours:
         for module in part.modules():
             _initialise(module, generator)
+    if isinstance(encoder, WrittenModel) and encoder.taken_off is not None:
+        start_classifiers(network, encoder.taken_off.state_dict())
     return network
 
 
-def _foreign_encoder(config: ModelConfig, generator: torch.Generator) -> nn.Module:
-    """The encoder of a library or a plugin, initialised from `generator` alone."""
+def start_classifiers(network: Network, tensors: Mapping[str, Tensor]) -> None:
+    """Give every linear classifier a weight (K, D) and a bias (K,), which is zero where there is none, in place."""
+    for layer in network.classifiers.values():
+        assert isinstance(layer, nn.Linear)
+        layer.load_state_dict({"bias": torch.zeros_like(layer.bias), **tensors})
+
+
+def _foreign_encoder(
+    config: ModelConfig, num_classes: int, generator: torch.Generator, image_size: tuple[int, int] | None
+) -> nn.Module:
+    """The encoder of a library, a file or a plugin, initialised from `generator` alone."""
     if is_of_a_library(config):
-        return library_encoder(config, generator)
+        encoder = library_encoder(config, num_classes, generator)
+        if image_size is not None:
+            require_output(encoder, probe_images((len(config.mean), *image_size)), config.architecture)
+        return encoder
+    if file_of(config.architecture):
+        if image_size is None:
+            raise ConfigError(f"{config.architecture} cannot be built where the size of the images is not known")
+        return written_encoder(config.architecture, num_classes, (len(config.mean), *image_size), generator)
     return registered_encoder(config, generator)
 
 

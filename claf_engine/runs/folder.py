@@ -189,7 +189,7 @@ class RunDirectory:
 
 
 def create_run(root: Path, name: str, config: RunConfig, command: list[str]) -> RunDirectory:
-    """Make a new run directory and take its lock; a relative path of its images becomes absolute.
+    """Make a new run directory and take its lock; relative paths of its images and weights become absolute.
 
     Raises:
         RunError: the name is not a plain file name, or the folder cannot be written.
@@ -197,8 +197,7 @@ def create_run(root: Path, name: str, config: RunConfig, command: list[str]) -> 
     """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", name):
         raise RunError(f"{name!r} is no run name; use up to 64 letters, digits, dots, dashes and underscores")
-    source = absolute_source(config.data.source, Path())
-    config = config.model_copy(update={"data": config.data.model_copy(update={"source": source})})
+    config = _with_absolute_paths(config)
     stamp = time.strftime("%Y%m%d-%H%M%S")
     settings = settings_text(config).encode()
     begun = {"command": command, "working_folder": os.getcwd(), "created": stamp, "created_at": time.time()}
@@ -215,6 +214,14 @@ def create_run(root: Path, name: str, config: RunConfig, command: list[str]) -> 
         if isinstance(error, OSError):
             raise RunError(f"cannot write to {root}: {error.strerror}; set CLAF_RUNS_DIR to another folder") from error
         raise
+
+
+def _with_absolute_paths(config: RunConfig) -> RunConfig:
+    """The same settings wherever somebody stands who goes on with the run."""
+    data = config.data.model_copy(update={"source": absolute_source(config.data.source, Path())})
+    weights = config.model.weights
+    absolute = None if weights is None else str(Path(weights).expanduser().absolute())
+    return config.model_copy(update={"data": data, "model": config.model.model_copy(update={"weights": absolute})})
 
 
 def open_run(path: Path, *, restart: bool = False) -> RunDirectory:

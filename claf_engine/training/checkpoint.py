@@ -150,7 +150,7 @@ def restore_state(config: RunConfig, num_classes: int, compute: Compute, path: P
         CheckpointError: it cannot be read, or belongs to another architecture.
     """
     info, tensors = load_checkpoint(path)
-    state = begin(config, num_classes, compute)
+    state = begin(config, num_classes, compute, _image_size(info))
     load_weights(state.network, tensors, path)
     try:
         for name, groups in info.metadata["claf.optimizers"].items():
@@ -185,9 +185,18 @@ def load_trained_network(path: Path) -> TrainedNetwork:
             raise CheckpointError(f"{path.name} needs a plugin: {missing}") from error
         raise CheckpointError(f"{path} holds no configuration that this version knows") from error
     _require_claimed(config.model, num_classes, tensors, path)
-    network = build_network(config.model, num_classes, torch.Generator())
+    network = build_network(config.model, num_classes, torch.Generator(), _image_size(info))
     load_weights(network, tensors, path)
     return TrainedNetwork(info, config, network)
+
+
+def _image_size(info: CheckpointInfo) -> tuple[int, int] | None:
+    """Height and width of the images that a checkpoint was trained on; None where it does not say."""
+    told = info.metadata.get("claf.image_size")
+    if not isinstance(told, list) or len(told) != 2 or not all(_is_count(side) and side > 0 for side in told):
+        return None
+    height, width = told
+    return height, width
 
 
 def load_weights(network: Network, tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -293,7 +302,7 @@ def load_optimizer(
                 remembered[key] = torch.empty_like(parameter).copy_(value)
 
 
-_is_number = check_of(float)
+_is_number, _is_count = check_of(float), check_of(int)
 
 
 def _network_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -4,12 +4,21 @@ import warnings
 import pytest
 import torch
 from torch import nn
+from torchvision import models
 
 from claf_engine.config import ModelConfig
 from claf_engine.models.folding import fold
-from claf_engine.models.library import LibraryEncoder, library_model, split_classifier
+from claf_engine.models.library import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    LibraryModel,
+    library_model,
+    split_classifier,
+    usual_normalisation,
+    whole_library_model,
+)
 from claf_engine.models.network import NATURAL, Network, build_network
-from claf_engine.terms.errors import ConfigError
+from claf_engine.terms.errors import ConfigError, DataError
 
 SMALL = ("torchvision:resnet18", "timm:resnet10t")
 
@@ -46,7 +55,7 @@ def test_its_weights_come_from_the_run_s_generator_alone(architecture: str) -> N
 def test_it_is_given_normalised_images() -> None:
     network, images = build("torchvision:resnet18"), torch.rand(2, 3, 40, 40)
     encoder = network.encoder.eval()
-    assert isinstance(encoder, LibraryEncoder)
+    assert isinstance(encoder, LibraryModel)
     expected = encoder.module((images - encoder.mean) / encoder.std)
     torch.testing.assert_close(encoder(images), expected)
 
@@ -69,13 +78,13 @@ def test_its_representation_has_its_name() -> None:
 def test_what_gives_more_than_logits_in_train_mode_is_built_without_that() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model = library_model("torchvision:googlenet", 3)
+        model = library_model("torchvision:googlenet", 3, torch.Generator())
     assert isinstance(model.train()(torch.rand(2, 3, 64, 64)), torch.Tensor)
 
 
 def test_the_classifier_of_a_vision_transformer_is_its_last_layer() -> None:
     with torch.device("meta"):
-        split = split_classifier(library_model("torchvision:vit_b_32", 7), "vit_b_32")
+        split = split_classifier(models.get_model("vit_b_32", num_classes=7), "vit_b_32")
     assert (split.classifier.in_features, split.classifier.out_features) == (768, 7)
 
 
@@ -104,3 +113,22 @@ def test_without_timm_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPat
 def test_a_library_alone_is_no_architecture(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} is a library: say which of its models, such as {name}:resnet50"):
         ModelConfig(architecture=name)
+
+
+def test_the_usual_normalisation_is_that_of_the_published_weights() -> None:
+    assert usual_normalisation("torchvision:resnet50") == (IMAGENET_MEAN, IMAGENET_STD)
+    assert usual_normalisation("timm:vit_base_patch16_224") == ((0.5,) * 3, (0.5,) * 3)
+
+
+def test_a_whole_model_gives_logits_of_normalised_images() -> None:
+    config = ModelConfig(architecture="torchvision:resnet18", mean=IMAGENET_MEAN, std=IMAGENET_STD)
+    model, images = whole_library_model(config, 5, torch.Generator()).eval(), torch.rand(2, 3, 40, 40)
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    torch.testing.assert_close(model(images), model.module((images - mean) / std))
+    assert model(images).shape == (2, 5)
+
+
+def test_images_that_it_does_not_take_are_refused_with_the_reason() -> None:
+    config = ModelConfig(architecture="torchvision:vit_b_32", projection_hidden=8, projection_dim=4)
+    with pytest.raises(DataError, match="torchvision:vit_b_32 does not take images of 32x32 pixels and 3 channels: Wr"):
+        build_network(config, 3, torch.Generator(), (32, 32))

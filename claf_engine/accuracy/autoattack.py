@@ -185,7 +185,7 @@ def _examine(model: nn.Module, split: Split, batch_size: int) -> tuple[str, int]
     """Hash of weights, examples and the logits of the first batch; and how many classes to aim at."""
     with frozen(model):
         logits = model(to_pixels(split.images[:batch_size]))
-    tensors = {**model.state_dict(), "images": split.images, "labels": split.labels, "first logits": logits}
+    tensors = {**model.state_dict(), **split.identity(), "first logits": logits}
     return hash_tensors(tensors), _num_targets(logits.shape[1])
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args
 
+from claf_engine.config import sources
 from claf_engine.config.suggestion import suggestion
 from claf_engine.terms.errors import ClafError, ConfigError
 from claf_engine.terms.names import EvaluationAttack, Method
@@ -93,6 +94,10 @@ class Registry(Generic[Value]):
             )
         self.entries[name] = entry
 
+    def add_file(self, plugin: Plugin, module: Value) -> None:
+        """Register what a whole file defines, under its path."""
+        self.entries[str(plugin.path)] = Entry(module, plugin)
+
     def complaint(self, name: str) -> str:
         """What is wrong with a name that is neither ours nor registered, and what to use."""
         written = (*(self.forms or self.own), *self.entries)
@@ -129,9 +134,7 @@ METHODS: Registry[Callable[..., Any]] = Registry("method", get_args(Method))
 """Settings to phases, see `training.registered`; a loss is a method of one phase."""
 MODELS: Registry[Callable[..., Any]] = Registry("architecture", (DEFAULT_ARCHITECTURE,))
 """Settings to an encoder, see `models.registered`."""
-DATA: Registry[Callable[..., Any]] = Registry(
-    "data source", ("shapes", "cifar10", "folder"), ("shapes", "cifar10", "folder:PATH")
-)
+DATA: Registry[Callable[..., Any]] = Registry("data source", sources.OWN, sources.FORMS)
 """Settings to images, see `data.registered`."""
 ATTACKS: Registry[Any] = Registry("attack", get_args(EvaluationAttack))
 """Attacks to measure with, see `attacks.registered`."""
@@ -139,8 +142,8 @@ REGISTRIES: tuple[Registry[Any], ...] = (METHODS, MODELS, DATA, ATTACKS)
 
 
 def data_name(source: str) -> str:
-    """The name of a data source without what it is given: "folder" of "folder:PATH"."""
-    return source.partition(ARGUMENT_MARK)[0]
+    """The name of a data source without what it is given: "folder" of "folder:PATH", "a/my.py" of "a/my.py:build"."""
+    return sources.file_of(source) or source.partition(ARGUMENT_MARK)[0]
 
 
 def registered_by(plugin: Plugin) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from claf_engine.config import DataConfig, RunConfig
 from claf_engine.config.sources import FOLDER, absolute_source, is_relative
 from claf_engine.data import Dataset
 from claf_engine.data.fingerprint import SPLITS, Changes, Fingerprint, SplitName, changes_of, class_changes
-from claf_engine.data.statistics import channel_statistics
 from claf_engine.runs import to_plain
 from claf_engine.runs.branch import Branch
 from claf_engine.runs.folder import flat_settings
@@ -126,7 +125,7 @@ def settled(config: RunConfig, data: Dataset) -> tuple[RunConfig, tuple[str, ...
     require_channels(config, data)
     if config.model.num_channels:
         return config, ()
-    found = channel_statistics(data.train.images)
+    found = data.train.statistics
     model = config.model.model_copy(update={"mean": found.mean, "std": found.std})
     mean, std = (", ".join(f"{value:.4f}" for value in values) for values in (found.mean, found.std))
     sentence = f"channel means {mean} and deviations {std} were measured on the {len(data.train)} training images"

@@ -334,7 +334,8 @@ def test_a_radius_above_1_is_a_setting_in_l2_alone(group: str) -> None:
         ("views.crop_scale=[0.5]", "--set: views.crop_scale needs more items, not [0.5]"),
         (
             "data.source=shape",
-            "--set: data.source: unknown data source 'shape'; use shapes, cifar10 or folder:PATH, or give a --plugin "
+            "--set: data.source: unknown data source 'shape'; use shapes, cifar10, folder:PATH, torchvision:NAME, "
+            "hf:PATH, parquet:PATH, wds:PATH or FILE.py:NAME, or give a --plugin "
             "that registers it; did you mean shapes?",
         ),
         (

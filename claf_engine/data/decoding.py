@@ -144,7 +144,7 @@ def decode(raw: Raw, name: str, form: Form) -> Pixels | Unusable:
     elif plain.size != size:
         plain = plain.resize(size, Image.Resampling.BILINEAR)
     levels = np.array(plain).reshape(form.height, form.width, form.channels).transpose(2, 0, 1)
-    return Pixels(levels, bool(transparent), turn is not None)
+    return Pixels(np.ascontiguousarray(levels), bool(transparent), turn is not None)
 
 
 def _opened(raw: Raw) -> AbstractContextManager[Image.Image]:

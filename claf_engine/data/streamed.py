@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from multiprocessing.context import BaseContext
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,18 @@ def _gathered(found: Sequence[NDArray[np.uint8] | Unusable]) -> Batch:
 def _ignore_interrupts(_: int) -> None:
     """A key that stops the run goes to all processes of a terminal; this one ends when the run lets go of it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _other_processes() -> BaseContext:
+    """How processes are begun: as forks of a small one that has loaded this module, where there are forks.
+
+    A fork of this process itself, which computes in threads, may hang.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 @dataclass
@@ -152,15 +165,13 @@ class Streamed:
     def _loading(self) -> DataLoader[Any]:
         """The loader, whose processes stay from one plan to the next."""
         if self._loader is None:
-            methods = multiprocessing.get_all_start_methods()
             self._loader = DataLoader(
                 self._reader,  # type: ignore[arg-type]
                 batch_sampler=self._plan,
                 num_workers=self._workers,
                 collate_fn=_gathered,
                 worker_init_fn=_ignore_interrupts,
-                # A fork of a process that computes in threads may hang.
-                multiprocessing_context="forkserver" if "forkserver" in methods else "spawn",
+                multiprocessing_context=_other_processes(),
                 persistent_workers=True,
                 prefetch_factor=_AHEAD,
                 generator=torch.Generator().manual_seed(derive_seed(0, "reading ahead")),

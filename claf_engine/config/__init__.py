@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from claf_engine.config.base import Count, PixelDistance, Positive, Settings, Share
 from claf_engine.config.measuring import EvaluationConfig, ProbeConfig
 from claf_engine.config.registry import DATA, DEFAULT_ARCHITECTURE, METHODS, MODELS, data_name
-from claf_engine.config.sources import file_of, is_ours
+from claf_engine.config.sources import TORCHVISION, TORCHVISION_NAMES, file_of, is_ours
 from claf_engine.config.training import (
     AdversarialConfig,
     AlpConfig,
@@ -62,7 +62,11 @@ def require_source(source: str) -> str:
         raise ValueError(
             f"{source!r} is a function of a file that was not named on the command line; add --plugin {file}"
         )
-    raise ValueError(DATA.complaint(source))
+    told, meant = DATA.complaint(source), source.removeprefix(TORCHVISION).lower()
+    known = next((name for name in TORCHVISION_NAMES if name.lower() == meant), None)
+    if known is not None:
+        told = f"{told.partition('; did you mean')[0]}; did you mean {TORCHVISION}{known}?"
+    raise ValueError(told)
 
 
 class DataConfig(Settings):

@@ -7,10 +7,11 @@ import hashlib
 import sys
 import traceback
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
-from claf_engine.config.registry import Plugin, registered_by, registering
+from claf_engine.config.registry import DATA, Plugin, registered_by, registering
 from claf_engine.terms.errors import ConfigError
 
 
@@ -22,8 +23,13 @@ class Loaded:
     registered: tuple[str, ...]
 
 
-def load_plugin(path: Path) -> Loaded:
+def load_plugin(path: Path, *, as_data: bool = False) -> Loaded:
     """Run a plugin's file, which registers what it adds; loaded again, it replaces what it registered before.
+
+    Args:
+        path: the file.
+        as_data: its functions may be named as data sources, "FILE.py:NAME", which they also may where it registers
+            nothing.
 
     Raises:
         ConfigError: the file is missing, no Python file, or raises; with its line.
@@ -37,8 +43,12 @@ def load_plugin(path: Path) -> Loaded:
         raise ConfigError(f"cannot read the plugin {path}: {error.strerror}") from error
     plugin = Plugin(path.resolve(), hashlib.sha256(text).hexdigest())
     with registering(plugin):
-        _execute(text, plugin)
-    return Loaded(plugin, registered_by(plugin))
+        module = _execute(text, plugin)
+        registered = registered_by(plugin)
+        if as_data or not registered:
+            for known_as in {str(path.absolute()), str(plugin.path)}:
+                DATA.add_file(known_as, plugin, partial(getattr, module))
+    return Loaded(plugin, registered)
 
 
 def raised_in(error: BaseException, plugin: Plugin) -> str:
@@ -51,7 +61,7 @@ def raised_in(error: BaseException, plugin: Plugin) -> str:
     return f"{type(error).__name__}{where}: {reason}"
 
 
-def _execute(text: bytes, plugin: Plugin) -> None:
+def _execute(text: bytes, plugin: Plugin) -> ModuleType:
     """Run the text as a module that functions and classes of it can name as theirs.
 
     Raises:
@@ -65,3 +75,4 @@ def _execute(text: bytes, plugin: Plugin) -> None:
     except (Exception, SystemExit) as error:
         del sys.modules[module.__name__]
         raise ConfigError(f"the plugin {plugin.path} cannot be loaded: {raised_in(error, plugin)}") from error
+    return module

@@ -94,9 +94,9 @@ class Registry(Generic[Value]):
             )
         self.entries[name] = entry
 
-    def add_file(self, plugin: Plugin, module: Value) -> None:
-        """Register what a whole file defines, under its path."""
-        self.entries[str(plugin.path)] = Entry(module, plugin)
+    def add_file(self, path: str, plugin: Plugin, defined: Value) -> None:
+        """Register what gives the definitions of a whole file by their names, under its absolute path."""
+        self.entries[path] = Entry(defined, plugin)
 
     def complaint(self, name: str) -> str:
         """What is wrong with a name that is neither ours nor registered, and what to use."""

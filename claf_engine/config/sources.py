@@ -5,20 +5,31 @@ import re
 from pathlib import Path
 
 FOLDER = "folder:"
-ON_DISK = (FOLDER, "hf:", "parquet:", "wds:")
+TABLES = ("hf:", "parquet:")
+SHARDS = "wds:"
+ON_DISK = (FOLDER, *TABLES, SHARDS)
 """Beginnings of the sources that a path follows."""
 TORCHVISION = "torchvision:"
 FORMS = ("shapes", "cifar10", "folder:PATH", "torchvision:NAME", "hf:PATH", "parquet:PATH", "wds:PATH", "FILE.py:NAME")
 """All of our own, for a person."""
 OWN = ("shapes", "cifar10", "folder", "torchvision", "hf", "parquet", "wds")
 """Their names without what they are given."""
+TORCHVISION_NAMES = (
+    *("CIFAR10", "CIFAR100", "CLEVRClassification", "Caltech101", "Caltech256", "Country211", "DTD", "EMNIST"),
+    *("EuroSAT", "FER2013", "FGVCAircraft", "FashionMNIST", "Flowers102", "Food101", "GTSRB", "ImageNet"),
+    *("Imagenette", "KMNIST", "MNIST", "OxfordIIITPet", "PCAM", "Places365", "QMNIST", "RenderedSST2", "SEMEION"),
+    *("STL10", "SUN397", "SVHN", "StanfordCars", "USPS"),
+)
+"""Data sets that are read through torchvision."""
 
-_OURS = re.compile(r"shapes|cifar10|torchvision:\w+|(folder|hf|parquet|wds):.+", re.DOTALL)
+_OURS = re.compile(r"shapes|cifar10|(folder|hf|parquet|wds):.+", re.DOTALL)
 _FUNCTION = re.compile(r"(?P<file>.+\.py):(?P<name>[A-Za-z_]\w*)", re.DOTALL)
 
 
 def is_ours(source: str) -> bool:
     """Whether a source is of one of our own forms that need no file of a user's to be run."""
+    if source.startswith(TORCHVISION):
+        return source.removeprefix(TORCHVISION) in TORCHVISION_NAMES
     return _OURS.fullmatch(source) is not None
 
 

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from claf_engine.config import DataConfig
+from claf_engine.data.arrow_files import Table
 from claf_engine.data.cache import CacheKey, Decoded, cached_bytes, load_cache, save_cache
 from claf_engine.data.dataset import Source, Split
 from claf_engine.data.decoding import Form, Measured, Pixels, Unusable, decode, measure
-from claf_engine.data.items import Catalogue, Items, Part
+from claf_engine.data.items import Catalogue, Chosen, Items, Part
 from claf_engine.data.statistics import channel_statistics
 from claf_engine.data.streamed import Reader, Streamed
 from claf_engine.events.ticks import Pulse
@@ -78,7 +79,7 @@ def read_steps(catalogue: Catalogue, config: DataConfig, room: float) -> Generat
     survey = yield from survey_steps(catalogue)
     form = choose_form(catalogue, survey, config)
     if len(catalogue) * torch.Size(form.shape).numel() > room:
-        return _streamed_source(catalogue, survey, form, config)
+        return (yield from _streamed_steps(catalogue, survey, form, config))
     decoded = yield from decode_steps(catalogue, survey, form)
     if key is not None:
         notices += save_cache(key, decoded)
@@ -162,7 +163,9 @@ def _source(catalogue: Catalogue, decoded: Decoded, notices: list[str]) -> Sourc
     return _source_of(catalogue, splits, (*decoded.notices, *notices))
 
 
-def _streamed_source(catalogue: Catalogue, survey: Survey, form: Form, config: DataConfig) -> Source:
+def _streamed_steps(
+    catalogue: Catalogue, survey: Survey, form: Form, config: DataConfig
+) -> Generator[Pulse, None, Source]:
     """The source without its pixels.
 
     Raises:
@@ -172,7 +175,7 @@ def _streamed_source(catalogue: Catalogue, survey: Survey, form: Form, config: D
         raise _refusal(catalogue, survey.unusable)
     splits = {}
     for name, part in catalogue.parts.items():
-        reader = Reader(part.items, form)
+        reader = Reader((yield from _quick_steps(part.items)), form)
         rows = torch.arange(len(part))
         splits[name] = Split(Streamed(reader, rows, torch.device("cpu"), config.workers), part.labels)
     size = len(catalogue) * torch.Size(form.shape).numel() / 2**20
@@ -181,6 +184,13 @@ def _streamed_source(catalogue: Catalogue, survey: Survey, form: Form, config: D
         f"time in {config.workers} processes (data.workers)."
     )
     return _source_of(catalogue, splits, (*_form_notices(catalogue, survey, form), told))
+
+
+def _quick_steps(items: Items) -> Generator[Pulse, None, Items]:
+    """The same items where each of them is read without others."""
+    if isinstance(items, Chosen):
+        return Chosen((yield from _quick_steps(items.items)), items.rows)
+    return (yield from items.unpacked_steps()) if isinstance(items, Table) else items
 
 
 def _source_of(catalogue: Catalogue, splits: dict[str, Split], notices: tuple[str, ...]) -> Source:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from claf_engine.config import DataConfig, RunConfig
-from claf_engine.config.sources import FOLDER, absolute_source, is_relative
+from claf_engine.config.sources import absolute_source, is_relative, path_of
 from claf_engine.data import Dataset
 from claf_engine.data.fingerprint import SPLITS, Changes, Fingerprint, SplitName, changes_of, class_changes
 from claf_engine.runs import to_plain
@@ -37,10 +37,10 @@ def placed_images(config: DataConfig, run: str) -> tuple[DataConfig, tuple[str, 
     if not is_relative(config.source):
         return config, ()
     source = absolute_source(config.source, Path())
-    if not Path(source.removeprefix(FOLDER)).is_dir():
+    if not path_of(source).exists():
         raise DataError(
             f"run {run} of earlier code was trained on {config.source}, relative to a folder that it did not keep, and "
-            f"{source.removeprefix(FOLDER)} is not there; go to the folder that it was trained from"
+            f"{path_of(source)} is not there; go to the folder that it was trained from"
         )
     notice = f"run {run} of earlier code keeps the relative path {config.source}: {source} was taken for it"
     return config.model_copy(update={"source": source}), (notice,)

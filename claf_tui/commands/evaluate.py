@@ -54,7 +54,7 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
     plugin: options.Plugins = None,
 ) -> int:
     """Measure natural and robust accuracy of a checkpoint on test images, in full precision."""
-    options.load_plugins(plugin)
+    options.load_plugins(plugin, data)
     from claf_engine.runs import find_checkpoint, runs_root
 
     def path() -> Path:

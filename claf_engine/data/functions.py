@@ -10,7 +10,7 @@ from claf_engine.config.plugins import load_plugin, raised_in
 from claf_engine.config.registry import ARGUMENT_MARK, DATA, Plugin
 from claf_engine.data.decoding import Raw
 from claf_engine.data.items import Catalogue
-from claf_engine.data.listing import UNDIVIDED
+from claf_engine.data.listing import UNDIVIDED, images_of
 from claf_engine.data.map_style import MapStyle, catalogue_of, labels_steps, names_of
 from claf_engine.data.splitting import split_named
 from claf_engine.events.ticks import Pulse
@@ -60,7 +60,7 @@ class Built:
     @property
     def what(self) -> str:
         """What sentences call the data set."""
-        return f"the {self._origin.part} images of {Path(self._origin.file).name}:{self._origin.function}"
+        return f"the {images_of(self._origin.part)} of {Path(self._origin.file).name}:{self._origin.function}"
 
     def _opened(self) -> Any:
         if self._dataset is None:
@@ -124,7 +124,7 @@ def _parts(given: Any, name: str) -> dict[str, Any]:
     for part, dataset in found.items():
         if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__") or isinstance(dataset, str):
             raise DataError(
-                f"{name} gives a {type(dataset).__name__} for {part}; give a data set with len() and places, a tuple "
+                f"{name} gives a {type(dataset).__name__}; give a data set with len() and places, a tuple "
                 "of two to train and to test on, or a dictionary of them"
             )
         if not len(dataset):

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
+from claf_engine.data.listing import images_of
 from claf_engine.terms.errors import DataError
 
 
@@ -37,8 +38,8 @@ def numbered(
     if None in seen or len({type(value) for value in seen}) > 1:
         part, index = _first_odd(plain)
         raise DataError(
-            f"label {index} of the {part} images of {place} is {labels[part][index]!r}; give whole numbers from 0, or "
-            "names of classes"
+            f"label {index} of the {images_of(part)} of {place} is {labels[part][index]!r}; give whole numbers from 0, "
+            "or names of classes"
         )
     if any(isinstance(value, str) for value in seen):
         known = tuple(names) if names is not None else tuple(sorted(map(str, seen)))

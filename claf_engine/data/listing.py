@@ -24,6 +24,11 @@ ARCHIVE_LITTER = "__MACOSX"
 """A folder that macOS puts into archives, full of files that are named like images and are none."""
 
 
+def images_of(part: str) -> str:
+    """A part in words: "train images", or "images" where there are no parts."""
+    return "images" if part == UNDIVIDED else f"{part} images"
+
+
 @dataclass(frozen=True)
 class Listing:
     """The image files of a folder, sorted by class and name.

@@ -14,7 +14,7 @@ from claf_engine.config import DataConfig
 from claf_engine.config.sources import path_of
 from claf_engine.data.decoding import Raw
 from claf_engine.data.items import Catalogue
-from claf_engine.data.listing import UNDIVIDED
+from claf_engine.data.listing import UNDIVIDED, images_of
 from claf_engine.data.map_style import catalogue_of
 from claf_engine.data.splitting import split_named
 from claf_engine.events.ticks import Pulse
@@ -80,7 +80,7 @@ def shards_steps(config: DataConfig) -> Generator[Pulse, None, Catalogue]:
         members: list[Member] = []
         labels: list[str | int] = []
         for number, file in enumerate(shards):
-            yield Pulse(f"listing {part} shards", number, len(shards))
+            yield Pulse(f"listing the shards of {images_of(part)}", number, len(shards))
             for member, label in _members(file, number):
                 members.append(member)
                 labels.append(label)

@@ -17,7 +17,7 @@ from claf_engine.config import DataConfig
 from claf_engine.config.sources import path_of
 from claf_engine.data.arrow_files import Table, column_of, require_pyarrow, schema_of
 from claf_engine.data.items import Catalogue
-from claf_engine.data.listing import UNDIVIDED
+from claf_engine.data.listing import UNDIVIDED, images_of
 from claf_engine.data.map_style import catalogue_of
 from claf_engine.data.splitting import split_named
 from claf_engine.events.ticks import Pulse
@@ -45,12 +45,12 @@ def table_steps(config: DataConfig) -> Generator[Pulse, None, Catalogue]:
         labels: list[Any] = []
         counts: list[int] = []
         for number, file in enumerate(found):
-            yield Pulse(f"reading {part} labels", number, len(found))
+            yield Pulse(f"reading the labels of {images_of(part)}", number, len(found))
             read = column_of(file, label).to_pylist()
             counts.append(len(read))
             labels += read
         if labels and all(value in (UNLABELLED, None) for value in labels):
-            notices.append(f"Left the {len(labels)} {part} images of {path} alone: they have no labels.")
+            notices.append(f"Left the {len(labels)} {images_of(part)} of {path} alone: they have no labels.")
             continue
         parts[part] = (Table(tuple(found), image, tuple(counts)), labels)
     if not parts:
@@ -84,7 +84,7 @@ def table_files(path: Path, source: str) -> dict[str, list[str]]:
         folders = sorted({str(file.parent.relative_to(path)) for file in members})
         if len(folders) > 1:
             raise DataError(
-                f"{source} holds several data sets with {part} images, in {' and '.join(folders[:3])}; name one of "
+                f"{source} holds several data sets with {images_of(part)}, in {' and '.join(folders[:3])}; name one of "
                 "these folders"
             )
     if len(groups) > 1:

@@ -9,6 +9,7 @@ from typing import Any
 from claf_engine.config import DataConfig
 from claf_engine.config.sources import TORCHVISION
 from claf_engine.data.items import Catalogue
+from claf_engine.data.listing import images_of
 from claf_engine.data.map_style import MapStyle, catalogue_of, labels_steps, names_of
 from claf_engine.data.places import data_dir
 from claf_engine.events.ticks import Pulse
@@ -83,7 +84,7 @@ def torchvision_steps(config: DataConfig) -> Generator[Pulse, None, Catalogue]:
     for part, arguments in recipe.parts.items():
         yield Pulse(f"reading {name}, {part}")
         dataset = _opened(name, root, arguments, may_download=config.download)
-        what = f"the {part} images of {config.source}"
+        what = f"the {images_of(part)} of {config.source}"
         labels = yield from labels_steps(dataset, what, recipe.labels)
         parts[part] = (MapStyle(dataset, what), labels)
         names = names_of(dataset) if names is None else names

@@ -39,6 +39,11 @@ def folder_catalogue(config: DataConfig, *, needs_train: bool = True) -> Catalog
 def _listing_notices(listing: Listing) -> list[str]:
     """What lies in the folder and is not read, or is read from elsewhere."""
     notices = []
+    if listing.tested_on not in ("test", ""):
+        notices.append(
+            f"Took the {len(listing.files['test'])} images of {listing.root / listing.tested_on} to test on: there is "
+            "no test/."
+        )
     if listing.skipped:
         first = listing.skipped[0].relative_to(listing.root)
         what = "file or folder that is" if len(listing.skipped) == 1 else "files or folders that are"

@@ -6,13 +6,17 @@ from dataclasses import dataclass, replace
 import torch
 
 from claf_engine.config import DataConfig
+from claf_engine.config.sources import ON_DISK, TORCHVISION, path_of
 from claf_engine.data.dataset import require_sizes, stratified_order
 from claf_engine.data.items import Catalogue
 from claf_engine.data.loading import catalogue_steps
 from claf_engine.data.reading import choose_form, decode_steps, survey_steps
 from claf_engine.data.statistics import ChannelStatistics, channel_statistics
 from claf_engine.events.ticks import Pulse
+from claf_engine.terms.errors import DataError
 
+BRACE = "{"
+"""In the pattern of several files, which is no path."""
 SAMPLE = 500
 """Training images that are decoded."""
 
@@ -41,12 +45,19 @@ class Preview:
 
 
 def preview_steps(config: DataConfig) -> Generator[Pulse, None, Preview | None]:
-    """Look at a source on disk; None for one that is drawn, downloaded by us or a plugin's.
+    """Look at a source on disk; None for one that is drawn or a plugin's, or is not there (yet).
 
     Raises:
-        DataError: it is not what it should be, not there, or smaller than what is asked for.
+        DataError: it is not what it should be, or smaller than what is asked for.
     """
-    found = yield from catalogue_steps(config.model_copy(update={"download": False}))
+    if config.source.startswith(ON_DISK) and BRACE not in config.source and not path_of(config.source).exists():
+        return None
+    try:
+        found = yield from catalogue_steps(config.model_copy(update={"download": False}))
+    except DataError:
+        if config.source.startswith(TORCHVISION) and config.download:
+            return None
+        raise
     if found is None:
         return None
     own = found.validation

@@ -13,8 +13,14 @@ SHOWN = 5
 """Class names that are listed."""
 
 
-def preview_lines(source: str, preview: "Preview") -> Iterator[str]:
-    """Number and form of the images of a source, its classes, and the statistics of some of its channels."""
+def preview_lines(source: str, preview: "Preview | None") -> Iterator[str]:
+    """Number and form of the images of a source, its classes, and the statistics of its channels.
+
+    Without a preview the source is drawn, or a plugin's, or not there yet.
+    """
+    if preview is None:
+        yield f"images of {safe(source, 400)}: known when the run begins"
+        return
     names, more = preview.class_names[:SHOWN], ", ..." if len(preview.class_names) > SHOWN else ""
     yield (
         f"images of {safe(source, 400)}: {figures.count(preview.num_train)} to train on, "

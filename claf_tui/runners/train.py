@@ -155,7 +155,7 @@ def dry_run(config: RunConfig, name: str | None) -> int:
     for number, phase in enumerate(phases_of(config), 1):
         output.note(f"phase {number}: {phase.title}, {figures.count(phase.epochs)} epochs")
     preview = exhaust(preview_steps(config.images))
-    for line in preview_lines(config.data.source, preview) if preview is not None else ():
+    for line in preview_lines(config.data.source, preview):
         output.note(line)
     output.note(f"would write to {runs.runs_root()}/<date>-<time>-{name or DEFAULT_PRESET}; nothing was written")
     return exit_codes.OK

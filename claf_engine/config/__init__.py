@@ -100,6 +100,9 @@ class DataConfig(Settings):
         "results; auto does so where they would fill more than half of the free memory",
     )
     workers: Count = Field(2, description="processes that read images ahead, where they are read as they are needed")
+    at_most: bool = Field(
+        False, description="take fewer images than the sizes below say where a source has fewer, instead of refusing it"
+    )
     num_train: Positive | None = Field(None, description="training images after the validation split; all by default")
     num_validation: Positive = Field(1000, description="images held out of the training split to select on")
     num_test: Positive | None = Field(None, description="test images; all by default")

@@ -215,6 +215,7 @@ def split_source(source: Source, config: DataConfig, device: torch.device, *, ne
         test = _take(source.test, test_order[: config.num_test], device)
         return Dataset(source.name, source.class_names, nothing, nothing, test, source.notices)
     own = source.validation
+    config, told = fitted(config, len(source.pool), len(source.test), holds_out=own is None)
     require_sizes(config, len(source.pool), len(source.test), holds_out=own is None)
     order = stratified_order(source.pool.labels, _order_generator(config, "split"))
     rest = order[config.num_validation :] if own is None else order
@@ -229,8 +230,22 @@ def split_source(source: Source, config: DataConfig, device: torch.device, *, ne
         train=_take(source.pool, rest[: config.num_train], device),
         validation=validation,
         test=_take(source.test, test_order[: config.num_test], device),
-        notices=source.notices,
+        notices=(*source.notices, *told),
     )
+
+
+def fitted(
+    config: DataConfig, num_pool: int, num_test: int, *, holds_out: bool = True
+) -> tuple[DataConfig, tuple[str, ...]]:
+    """The settings with sizes that a source can give, where the settings allow it, and a notice of what changed."""
+    if not config.at_most:
+        return config, ()
+    sizes = fitting_sizes(config, num_pool, num_test, holds_out=holds_out)
+    if not sizes:
+        return config, ()
+    settings = " ".join(f"data.{name}={value}" for name, value in sizes.items())
+    told = f"{config.source} has {num_pool} training and {num_test} test images, so that {settings} were taken."
+    return config.model_copy(update=sizes), (told,)
 
 
 def require_sizes(config: DataConfig, num_pool: int, num_test: int, *, holds_out: bool = True) -> None:
@@ -268,13 +283,13 @@ def require_sizes(config: DataConfig, num_pool: int, num_test: int, *, holds_out
         raise DataError(f"{'; '.join(complaints)}; take {settings}")
 
 
-def fitting_sizes(config: DataConfig, num_pool: int, num_test: int) -> dict[str, int]:
+def fitting_sizes(config: DataConfig, num_pool: int, num_test: int, *, holds_out: bool = True) -> dict[str, int]:
     """Values of the settings that must change for a source of so many images, which keep as much as there is.
 
     A fifth of the training images is held out where the wanted number leaves nothing, or less than a half, to train on.
     """
     sizes: dict[str, int] = {}
-    validation = config.num_validation
+    validation = config.num_validation if holds_out else 0
     if 2 * validation > num_pool:
         validation = sizes["num_validation"] = max(1, num_pool // 5)
     if config.num_train is not None and config.num_train > num_pool - validation:

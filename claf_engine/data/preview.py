@@ -7,7 +7,7 @@ import torch
 
 from claf_engine.config import DataConfig
 from claf_engine.config.sources import ON_DISK, TORCHVISION, path_of
-from claf_engine.data.dataset import require_sizes, stratified_order
+from claf_engine.data.dataset import fitted, require_sizes, stratified_order
 from claf_engine.data.items import Catalogue
 from claf_engine.data.loading import catalogue_steps
 from claf_engine.data.reading import choose_form, decode_steps, survey_steps
@@ -61,6 +61,7 @@ def preview_steps(config: DataConfig) -> Generator[Pulse, None, Preview | None]:
     if found is None:
         return None
     own = found.validation
+    config, told = fitted(config, len(found.train), len(found.test), holds_out=own is None)
     require_sizes(config, len(found.train), len(found.test), holds_out=own is None)
     num_validation = config.num_validation if own is None else min(config.num_validation, len(own))
     num_left = len(found.train) - (num_validation if own is None else 0)
@@ -76,7 +77,7 @@ def preview_steps(config: DataConfig) -> Generator[Pulse, None, Preview | None]:
         shape=form.shape,
         statistics=channel_statistics(decoded.images["train"]),
         num_sampled=len(sample.train),
-        notices=found.notices,
+        notices=(*found.notices, *told),
     )
 
 

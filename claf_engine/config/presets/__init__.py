@@ -127,7 +127,7 @@ def preset_layers(name: str) -> list[Layer]:
             raise ConfigError(f"preset {chain[0]} builds on itself: {' -> '.join([*chain, base])}; end the circle")
         chain.append(base)
         values = tomllib.loads(preset_text(base))
-        layers.insert(0, Layer(f"preset {base}", values))
+        layers.insert(0, Layer(f"preset {base}", values, is_packaged=True))
         base = values.pop(PRESET_KEY, None)
     return layers
 
@@ -170,7 +170,11 @@ def _for_unknown_images(layers: Iterable[Layer]) -> dict[str, Any]:
     named = {
         (section, key) for layer in layers for section in ("data", "model") for key in _section(layer.values, section)
     }
-    found: dict[str, Any] = {} if ("data", "validation") in named else {"data": {"validation": "own"}}
+    found: dict[str, Any] = {"data": {}} if ("data", "validation") in named else {"data": {"validation": "own"}}
+    given = {key for layer in layers if not layer.is_packaged for key in _section(layer.values, "data")}
+    if not given & {"num_train", "num_validation", "num_test", "at_most"}:
+        # What a preset says of sizes is of its own images.
+        found["data"]["at_most"] = True
     if not named & {("model", "mean"), ("model", "std")}:
         found["model"] = {"mean": [], "std": []}
     return found

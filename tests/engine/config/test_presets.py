@@ -449,3 +449,16 @@ def test_statistics_of_images_that_nobody_knows_are_measured(
     overrides: tuple[str, ...], mean: tuple[float, ...]
 ) -> None:
     assert resolve_config("smoke", overrides=overrides).model.mean == mean
+
+
+@pytest.mark.parametrize(
+    ("overrides", "at_most"),
+    [
+        ((), False),
+        (("data.source=folder:/x",), True),
+        (("data.source=folder:/x", "data.num_train=50"), False),
+        (("data.source=folder:/x", "data.at_most=false"), False),
+    ],
+)
+def test_sizes_of_a_preset_are_no_more_than_wishes_for_other_images(overrides: tuple[str, ...], at_most: bool) -> None:
+    assert resolve_config("smoke", overrides=overrides).data.at_most is at_most

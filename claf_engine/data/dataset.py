@@ -206,7 +206,7 @@ def split_source(source: Source, config: DataConfig, device: torch.device, *, ne
     """
     test_order = stratified_order(source.test.labels, _order_generator(config, "test"))
     if not needs_train:
-        if config.num_test is not None and config.num_test > len(source.test):
+        if config.num_test is not None and config.num_test > len(source.test) and not config.at_most:
             raise DataError(
                 f"num_test={config.num_test} asks for more than the {len(source.test)} test images of {source.name}; "
                 f"give --data {shlex.quote(source.name)} to measure all that there are"

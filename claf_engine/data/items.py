@@ -11,6 +11,14 @@ from torch import Tensor
 from claf_engine.data.decoding import Raw
 
 
+@dataclass(frozen=True)
+class Opened:
+    """One image before it is decoded, with its name."""
+
+    raw: Raw
+    name: str
+
+
 class Items(Protocol):
     """Images in a fixed order; also in another process, to which they are sent without what they have opened."""
 

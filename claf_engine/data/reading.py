@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +15,7 @@ from claf_engine.data.arrow_files import Table
 from claf_engine.data.cache import CacheKey, Decoded, cached_bytes, load_cache, save_cache
 from claf_engine.data.dataset import Source, Split
 from claf_engine.data.decoding import Form, Measured, Pixels, Unusable, decode, measure
-from claf_engine.data.items import Catalogue, Chosen, Items, Part
+from claf_engine.data.items import Catalogue, Chosen, Items, Opened, Part
 from claf_engine.data.statistics import channel_statistics
 from claf_engine.data.streamed import Reader, Streamed
 from claf_engine.events.ticks import Pulse
@@ -98,7 +98,7 @@ def survey_steps(catalogue: Catalogue) -> Generator[Pulse, None, Survey]:
             sizes = survey.sizes[name] = Counter()
             for batch in _batches(part):
                 yield Pulse(f"measuring {name} images", batch.start, len(part))
-                for found in workers.map(partial(_measured, part.items), batch):
+                for found in workers.map(_measured, _opened(part.items, batch)):
                     if isinstance(found, Unusable):
                         survey.unusable.append(found)
                     else:
@@ -144,7 +144,7 @@ def decode_steps(catalogue: Catalogue, survey: Survey, form: Form) -> Generator[
             for batch in _batches(part):
                 yield Pulse(f"decoding {name} images", batch.start, len(part))
                 wanted = [index for index in batch if part.items.name(index) not in broken]
-                found = workers.map(partial(_decoded, part.items, form), wanted)
+                found = workers.map(partial(_decoded, form), _opened(part.items, wanted))
                 for index, pixels in zip(wanted, found, strict=True):
                     if isinstance(pixels, Unusable):
                         unusable.append(pixels)
@@ -204,12 +204,17 @@ def _source_of(catalogue: Catalogue, splits: dict[str, Split], notices: tuple[st
     )
 
 
-def _measured(items: Items, index: int) -> Measured | Unusable:
-    return measure(items.raw(index), items.name(index))
+def _measured(opened: Opened) -> Measured | Unusable:
+    return measure(opened.raw, opened.name)
 
 
-def _decoded(items: Items, form: Form, index: int) -> Pixels | Unusable:
-    return decode(items.raw(index), items.name(index), form)
+def _decoded(form: Form, opened: Opened) -> Pixels | Unusable:
+    return decode(opened.raw, opened.name, form)
+
+
+def _opened(items: Items, indices: Iterable[int]) -> Iterator[Opened]:
+    """Items one after the other in the thread that asks: data sets of others may not bear more than one."""
+    return (Opened(items.raw(index), items.name(index)) for index in indices)
 
 
 def _batches(part: Part) -> Iterable[range]:

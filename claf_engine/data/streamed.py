@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 
 from claf_engine.compute.seeding import derive_seed
 from claf_engine.data.decoding import Form, Unusable, decode
-from claf_engine.data.items import Items
+from claf_engine.data.items import Items, Opened
 from claf_engine.terms.errors import DataError
 
 _THREADS = 8
@@ -43,10 +43,21 @@ class Reader:
 
     def __getitem__(self, index: int) -> NDArray[np.uint8] | Unusable:
         """Levels (C, H, W) of one image."""
+        return self.decoded(self.opened(index))
+
+    def opened(self, index: int) -> Opened | Unusable:
+        """The image at a place; only one at a time in one process, because data sets of others may not bear more."""
+        name = self.items.name(index)
         try:
-            found = decode(self.items.raw(index), self.items.name(index), self.form)
+            return Opened(self.items.raw(index), name)
         except DataError as error:
-            return Unusable(self.items.name(index), "cannot be read", str(error))
+            return Unusable(name, "cannot be read", str(error))
+
+    def decoded(self, opened: Opened | Unusable) -> NDArray[np.uint8] | Unusable:
+        """Levels (C, H, W) of what was opened; several at a time where there are threads for it."""
+        if isinstance(opened, Unusable):
+            return opened
+        found = decode(opened.raw, opened.name, self.form)
         return found if isinstance(found, Unusable) else found.levels
 
 
@@ -182,7 +193,9 @@ class Streamed:
         if not len(rows):
             return torch.empty((0, *self._reader.form.shape), dtype=torch.uint8, device=self._device)
         with ThreadPoolExecutor(_THREADS) as threads:
-            return self._placed(_gathered(list(threads.map(self._reader.__getitem__, rows.tolist()))))
+            return self._placed(
+                _gathered(list(threads.map(self._reader.decoded, map(self._reader.opened, rows.tolist()))))
+            )
 
     def _placed(self, batch: Batch) -> Tensor:
         if isinstance(batch, str):

@@ -162,5 +162,7 @@ def test_where_sizes_are_wishes_as_many_images_are_taken_as_there_are_and_that_i
         "shapes has 60 training and 18 test images, so that data.num_validation=12 data.num_train=48 data.num_test=18 "
         "were taken."
     )
+    measured = split_source(source([], [0, 1, 2] * 6), config, CPU, needs_train=False)
+    assert torch.equal(measured.test.images[:], found.test.images[:])
     enough = DataConfig(num_train=10, num_validation=10, num_test=10, at_most=True)
     assert split_source(source([0, 1, 2] * 20, [0, 1, 2] * 6), enough, CPU).notices == ("Something was skipped.",)

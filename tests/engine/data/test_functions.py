@@ -123,6 +123,23 @@ def test_another_process_builds_the_data_set_again_to_stream_it(file: Path) -> N
     images.close()
 
 
+def test_a_data_set_is_asked_by_one_thread_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "busy.py"
+    path.write_text(
+        "import threading, time\nimport numpy as np\nclass Busy:\n"
+        "    def __init__(self): self.threads = set()\n"
+        "    def __len__(self): return 40\n"
+        "    def __getitem__(self, index):\n"
+        "        self.threads.add(threading.get_ident())\n"
+        "        assert len(self.threads) == 1\n"
+        "        return np.full((8, 8), index, np.uint8), index % 2\n"
+        "def build(): return Busy()\n"
+    )
+    load_plugin(path, as_data=True)
+    held, read = load(path, "build"), load(path, "build", resident="never", workers=0)
+    assert torch.equal(held.train.images[:], read.train.images[:])
+
+
 def test_pixels_of_any_form_arrive_as_they_are(tmp_path: Path) -> None:
     np.save(tmp_path / "levels.npy", drawn(0, 0))
     forms = {

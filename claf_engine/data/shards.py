@@ -123,16 +123,18 @@ def _choices(braces: str) -> list[str]:
 
 
 def _members(file: str, shard: int) -> Generator[tuple[Member, str | int], None, None]:
-    """The images of a shard with their labels, in its order."""
+    """The images of a shard with their labels, in its order.
+
+    A name ends at its last dot, so that it may have others; an image that belongs to another one and has no label of
+    its own, as 0001.mask.png beside 0001.cls, is left out.
+    """
     images: dict[str, Member] = {}
     labels: dict[str, str | int] = {}
     try:
         with tarfile.open(file, "r:") as tar:
             for entry in tar:
-                folder, _, name = entry.name.rpartition("/")
-                key, _, kind = name.partition(".")
-                key = f"{folder}/{key}"
-                if entry.isfile() and kind.lower() in IMAGES and not name.startswith("."):
+                key, _, kind = entry.name.rpartition(".")
+                if entry.isfile() and kind.lower() in IMAGES and not entry.name.rpartition("/")[2].startswith("."):
                     images[key] = Member(shard, entry.offset_data, entry.size, entry.name)
                 elif entry.isfile() and kind.lower() == LABEL:
                     labels[key] = _label(tar.extractfile(entry), f"{file}:{entry.name}")
@@ -140,10 +142,19 @@ def _members(file: str, shard: int) -> Generator[tuple[Member, str | int], None,
         raise DataError(
             f"shard {file} cannot be read ({error}); it must be a plain tar file, not a packed one"
         ) from error
+    if not images:
+        raise DataError(f"shard {file} holds no image with a name in {', '.join(IMAGES)}; remove it, or name another")
     for key, member in images.items():
-        if key not in labels:
-            raise DataError(f"image {file}:{member.name} has no label; add {key.lstrip('/')}.{LABEL} with its class")
-        yield member, labels[key]
+        if key in labels:
+            yield member, labels[key]
+        elif _owner(key) not in labels:
+            raise DataError(f"image {file}:{member.name} has no label; add {key}.{LABEL} with its class")
+
+
+def _owner(key: str) -> str:
+    """The name that a longer one belongs to: "a/0001" of "a/0001.mask"."""
+    folder, slash, name = key.rpartition("/")
+    return folder + slash + name.partition(".")[0]
 
 
 def _label(file: Any, name: str) -> str | int:

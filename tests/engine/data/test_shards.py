@@ -113,6 +113,7 @@ def test_a_missing_shard_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoiled", "message"),
     [
+        ({"1.txt": b"x"}, r"t-test\.tar holds no image with a name in png, jpg"),
         ({"1.png": png(0, 1)}, r"image .*t-test\.tar:1\.png has no label; add 1\.cls"),
         ({"1.png": png(0, 1), "1.cls": b" \n"}, r"label .*t-test\.tar:1\.cls is empty"),
         ({"1.png": png(0, 1), "1.cls": b"-1"}, r"the labels of .* lie in \[-1, 1\]"),
@@ -124,6 +125,38 @@ def test_what_is_wrong_in_a_shard_is_named(tmp_path: Path, spoiled: dict[str, by
     write(tmp_path / "t-test.tar", spoiled)
     with pytest.raises(DataError, match=message):
         load(str(tmp_path))
+
+
+def test_names_may_have_dots_and_images_that_belong_to_others_are_left_out(tmp_path: Path) -> None:
+    dotted = {
+        f"v1.0/22.{index:02d}.{kind}": content
+        for index in range(20)
+        for kind, content in (("png", png(index % 2, index)), ("cls", b"%d" % (index % 2)))
+    }
+    masked = {
+        "0001.png": png(0, 50),
+        "0001.cls": b"0",
+        "0001.mask.png": png(1, 51),
+        "0002.png": png(1, 52),
+        "0002.cls": b"1",
+    }
+    write(tmp_path / "train.tar", dotted)
+    write(tmp_path / "test.tar", masked)
+    data = load(str(tmp_path))
+    assert pictures(data.train.images) | pictures(data.validation.images) == of(*range(20))
+    assert pictures(data.test.images) == {
+        drawn(0, 50).transpose(2, 0, 1).tobytes(),
+        drawn(1, 52).transpose(2, 0, 1).tobytes(),
+    }
+
+
+def test_members_need_not_lie_beside_each_other(tmp_path: Path) -> None:
+    found = members(20)
+    apart = sorted(found, key=lambda name: name.rpartition(".")[2])
+    write(tmp_path / "train.tar", {name: found[name] for name in apart})
+    data = load(str(tmp_path))
+    row = 0
+    assert pictures(data.train.images[row : row + 1]) <= of(*range(int(data.train.labels[row]), 20, 2))
 
 
 def test_a_packed_shard_is_refused(tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def measure_accuracy(wanted: argparse.Namespace, settings: dict[str, RuntimeConf
             survivals[name] = judge(model, test, attacked, wanted.steps, exact_fp32(compute))
     robust = {name: _share(survives) for name, survives in survivals.items()}
     expected = survivals["torchattacks"]
-    natural = _correct(model, to_pixels(test.images), test.labels, exact_fp32(compute))
+    natural = _correct(model, to_pixels(test.images[:]), test.labels, exact_fp32(compute))
     return {
         "accuracy_settings": {"images": len(test), "train_images": wanted.train_images, "epochs": wanted.epochs},
         "natural_accuracy": _share(natural),
@@ -190,7 +190,7 @@ def judge(model: Pipeline, test: Split, attacked: Tensor, steps: int, compute: C
         ClafError: an attacked image is not within epsilon, or not in [0, 1].
     """
     attacked = attacked.to(compute.device)
-    require_ball(to_pixels(test.images), attacked, attack_of(steps))
+    require_ball(to_pixels(test.images[:]), attacked, attack_of(steps))
     return _correct(model, attacked, test.labels, compute)
 
 

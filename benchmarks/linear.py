@@ -101,7 +101,7 @@ def prepare_plain(size: Size, device: str, epochs: int) -> Work:
     """Some epochs of the straightforward loop; their seconds, and those of waiting for images."""
     model = plain_model(size, device)
     train, view = plain_images(size), straightforward.unchanged_view()
-    batches = Loading(straightforward.loader(train.images, train.labels, size.batch, [view]))
+    batches = Loading(straightforward.loader(train.images[:], train.labels, size.batch, [view]))
 
     def fit() -> dict[str, float]:
         seconds, waited = batches.clock(lambda: straightforward.linear_evaluation(model, batches, epochs), device)

@@ -116,8 +116,8 @@ def prepare_plain(size: Size, config: RunConfig, device: str) -> Work:
     plain = Algorithm1(model, config, torch.rand_like)
     train, unchanged = plain_images(size), straightforward.unchanged_view()
     view = straightforward.contrastive_view(SIZE)
-    batches = Loading(straightforward.loader(train.images, train.labels, size.batch, [unchanged]))
-    views = Loading(straightforward.loader(train.images, train.labels, size.batch, [unchanged, view, view]))
+    batches = Loading(straightforward.loader(train.images[:], train.labels, size.batch, [unchanged]))
+    views = Loading(straightforward.loader(train.images[:], train.labels, size.batch, [unchanged, view, view]))
 
     def epoch() -> dict[str, float]:
         retrain, waited = batches.clock(lambda: plain.retrain(batches), device)

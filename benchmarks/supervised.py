@@ -129,7 +129,7 @@ def prepare_plain(size: Size, config: RunConfig, device: str) -> Work:
     """The next epoch of the straightforward loop; its seconds, and those of waiting for images."""
     plain = PlainTraining(plain_model(size, device), config, METHODS[config.method].noise)
     train, view = plain_images(size), straightforward.shifted_view(SIZE)
-    batches = Loading(straightforward.loader(train.images, train.labels, size.batch, [view]))
+    batches = Loading(straightforward.loader(train.images[:], train.labels, size.batch, [view]))
 
     def epoch() -> dict[str, float]:
         seconds, waited = batches.clock(lambda: plain.epoch(batches), device)

@@ -152,7 +152,7 @@ def place(model: nn.Module, images: Any, labels: Any) -> tuple[Split, Compute]:
     device = images.device if parameter is None else parameter.device
     compute = Compute(device, "fp32", torch.get_num_threads(), "contiguous")
     split = Split(images.detach().to(device), labels.detach().to(device, torch.int64))
-    require_pixels(to_pixels(split.images))
+    require_pixels(to_pixels(split.images[:]))
     num_classes = _num_classes(model, to_pixels(split.images[:1]))
     lowest, highest = (int(end) for end in torch.aminmax(split.labels))
     if lowest < 0 or highest >= num_classes:

@@ -19,10 +19,12 @@ from torch import Tensor, nn
 
 from claf_engine.accuracy.autoattack_library import PACKAGE, contained, require_library
 from claf_engine.accuracy.autoattack_state import (
+    CLASSES_OF,
     MEMBERS,
     Member,
     Survivors,
     load_survivors,
+    members_for,
     save_survivors,
     untouched,
 )
@@ -35,7 +37,7 @@ from claf_engine.events import RobustFigure
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.hashing import hash_tensors
 from claf_engine.models.modes import frozen
-from claf_engine.terms.errors import CheckpointError, ClafError, ConfigError
+from claf_engine.terms.errors import CheckpointError, ClafError
 from claf_engine.terms.names import Norm
 from claf_engine.terms.pixels import format_distance
 
@@ -44,8 +46,6 @@ STEPS = 100
 """Iterations of each gradient attack; Square Attack asks the model 5000 times instead."""
 TARGETS = 9
 """Classes that the targeted attacks aim at, the likeliest first."""
-MIN_CLASSES = 4
-"""The targeted loss compares the largest logit with the third and fourth."""
 SLACK = 1e-5
 """How far beyond epsilon rounding may carry an image; the L2 norm sums the rounding of thousands of values."""
 SUSPICIOUS_SHARE = 0.002
@@ -72,6 +72,7 @@ class Job:
         rows: (M,) those that are classified correctly, which alone are attacked.
         suite: the attack; `epsilon` is one of its radii.
         batch_size: examples attacked at once.
+        num_classes: that the model tells apart.
         path: file of the state, or None.
     """
 
@@ -82,6 +83,7 @@ class Job:
     suite: AutoAttackSuite
     epsilon: Fraction
     batch_size: int
+    num_classes: int
     compute: Compute
     path: Path | None
 
@@ -103,7 +105,7 @@ def autoattack_steps(
     """Measure natural accuracy, and robust accuracy under AutoAttack, in fp32 and pixel space.
 
     An example counts as robust if it is classified correctly and all four attacks fail; each attack is tried on those
-    that the attacks before it left.
+    that the attacks before it left. Of fewer than four classes not all of the attacks can be made, which is told.
 
     Args:
         model: images in [0, 1] to logits.
@@ -114,21 +116,21 @@ def autoattack_steps(
         state_folder: where to keep what is done, for the same call to go on from; None keeps nothing.
 
     Raises:
-        ConfigError: the library is not installed, or the model has fewer than 4 classes.
+        ConfigError: the library is not installed.
         DataError: the images do not lie in [0, 1].
         ClafError: an adversarial image lies outside the ball, so the library or the model is broken.
     """
     require_library()
     compute = exact_fp32(compute)
     rows = yield from correct_steps(model, split, compute, batch_size)
-    origin, num_targets = _examine(model, split, batch_size)
+    origin, num_classes = _examine(model, split, batch_size)
     robust, notices, outcomes = [], [], []
     for epsilon in suite.epsilons:
         key = _key(origin, model, suite, epsilon, batch_size)
         path = None if state_folder is None else state_folder / f"autoattack-{key[:16]}.json"
-        library = _set_up(model, suite, epsilon, compute, num_targets)
-        job = Job(library, model, split, rows, suite, epsilon, batch_size, compute, path)
-        survivors = yield from _survivor_steps(job, key, num_targets)
+        library = _set_up(model, suite, epsilon, compute, min(TARGETS, num_classes - 1))
+        job = Job(library, model, split, rows, suite, epsilon, batch_size, num_classes, compute, path)
+        survivors = yield from _survivor_steps(job, key)
         robust.append(_figure(job, survivors))
         outcomes.append(mask_of(rows[[broken is None for broken in survivors.broken_by]], len(split)))
         notices += [notice for notice in survivors.notices if notice not in notices]
@@ -142,18 +144,27 @@ def autoattack_steps(
     )
 
 
-def _survivor_steps(job: Job, key: str, num_targets: int) -> Generator[Pulse, None, Survivors]:
+def _survivor_steps(job: Job, key: str) -> Generator[Pulse, None, Survivors]:
     """Everything at one radius."""
     survivors = _begin(job, key)
-    if num_targets < TARGETS:
-        survivors.tell(f"AutoAttack aims at {num_targets} classes instead of {TARGETS}: there are no more.")
+    if job.num_classes <= TARGETS:
+        survivors.tell(f"AutoAttack aims at {job.num_classes - 1} classes instead of {TARGETS}: there are no more.")
+    if left_out := set(MEMBERS) - set(members_for(job.num_classes)):
+        (name,) = left_out
+        place = (
+            "APGD-DLR runs in its place" if "apgd-dlr" in members_for(job.num_classes) else "nothing takes its place"
+        )
+        survivors.tell(
+            f"AutoAttack ran without {name.upper()}, whose loss compares {CLASSES_OF[name]} classes and here are "
+            f"{job.num_classes}; {place}."
+        )
     yield from _attack_steps(job, survivors)
     return survivors
 
 
 def _attack_steps(job: Job, survivors: Survivors) -> Generator[Pulse, None, None]:
     """Run what is left of the four attacks, with a pulse before and a saved state after every batch."""
-    for member in MEMBERS if job.epsilon > 0 else ():
+    for member in members_for(job.num_classes) if job.epsilon > 0 else ():
         targets = survivors.targets(member)
         batches = [targets[start : start + job.batch_size] for start in range(0, len(targets), job.batch_size)]
         for number in range(survivors.batches_done.get(member, 0), len(batches)):
@@ -182,20 +193,11 @@ def _run_batch(job: Job, survivors: Survivors, member: Member, batch: list[int])
 
 @torch.no_grad()
 def _examine(model: nn.Module, split: Split, batch_size: int) -> tuple[str, int]:
-    """Hash of weights, examples and the logits of the first batch; and how many classes to aim at."""
+    """Hash of weights, examples and the logits of the first batch; and how many classes there are."""
     with frozen(model):
         logits = model(to_pixels(split.images[:batch_size]))
-    tensors = {**model.state_dict(), "images": split.images, "labels": split.labels, "first logits": logits}
-    return hash_tensors(tensors), _num_targets(logits.shape[1])
-
-
-def _num_targets(num_classes: int) -> int:
-    if num_classes < MIN_CLASSES:
-        raise ConfigError(
-            f"AutoAttack needs {MIN_CLASSES} or more classes for its targeted attacks, and here are {num_classes}; "
-            "use --attack pgd with many steps and restarts"
-        )
-    return min(TARGETS, num_classes - 1)
+    tensors = {**model.state_dict(), **split.identity(), "first logits": logits}
+    return hash_tensors(tensors), int(logits.shape[1])
 
 
 def _set_up(model: nn.Module, suite: AutoAttackSuite, epsilon: Fraction, compute: Compute, num_targets: int) -> Any:

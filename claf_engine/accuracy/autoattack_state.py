@@ -1,5 +1,6 @@
 """What AutoAttack has done so far, as a file that an interrupted evaluation goes on from."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -10,9 +11,21 @@ from claf_engine.runs.durable import write_atomically
 from claf_engine.runs.foreign import STATE_CAP, read_foreign
 from claf_engine.terms.errors import CheckpointError, ForeignFileError, MissingFile
 
-Member = Literal["apgd-ce", "apgd-t", "fab-t", "square"]
-MEMBERS: tuple[Member, ...] = get_args(Member)
-"""The attacks of AutoAttack's standard version, in the order in which they run (Croce and Hein 2020)."""
+Member = Literal["apgd-ce", "apgd-dlr", "apgd-t", "fab-t", "square"]
+ORDER: tuple[Member, ...] = get_args(Member)
+"""All attacks in the order in which they run."""
+MEMBERS: tuple[Member, ...] = ("apgd-ce", "apgd-t", "fab-t", "square")
+"""The attacks of AutoAttack's standard version (Croce and Hein 2020)."""
+CLASSES_OF: Mapping[Member, int] = {"apgd-dlr": 3, "apgd-t": 4}
+"""Classes that a loss compares: the largest logit with the third, and in its targeted form with the fourth too."""
+
+
+def members_for(num_classes: int) -> tuple[Member, ...]:
+    """The standard version for so many classes: with too few for its targeted APGD the plain one on the same loss."""
+    if num_classes >= CLASSES_OF["apgd-t"]:
+        return MEMBERS
+    in_place: tuple[Member, ...] = ("apgd-dlr",) if num_classes >= CLASSES_OF["apgd-dlr"] else ()
+    return (MEMBERS[0], *in_place, *MEMBERS[2:])
 
 
 class Survivors(BaseModel):
@@ -47,8 +60,8 @@ class Survivors(BaseModel):
 
     def targets(self, attack: Member) -> list[int]:
         """Indices of the examples that stood when an attack began; later successes do not change them."""
-        order = MEMBERS.index(attack)
-        return [index for index, by in enumerate(self.broken_by) if by is None or MEMBERS.index(by) >= order]
+        order = ORDER.index(attack)
+        return [index for index, by in enumerate(self.broken_by) if by is None or ORDER.index(by) >= order]
 
     def mark_broken(self, index: int, attack: Member, distance: float) -> None:
         """Take note that an attack succeeded on an example, at this Linf distance."""

@@ -20,6 +20,10 @@ QUARTILES = {"lower_quartile": 1, "median": 2, "upper_quartile": 3}
 PIXEL = "pixel"
 
 
+MOST_COLUMNS = 100
+"""Columns of a confusion matrix that a record holds in full."""
+
+
 class CurveError(ValueError):
     """A record is not a robustness curve."""
 
@@ -258,12 +262,24 @@ def _class_accuracy(confusion: Confusion, index: int) -> float | None:
     return confusion[index][index] / total if total else None
 
 
-def _rows(confusion: Confusion) -> list[list[int]]:
-    return [list(row) for row in confusion]
+def _rows(confusion: Confusion) -> list[list[int]] | list[dict[str, int]]:
+    """A matrix for JSON; of many classes each row has its counts above 0 alone, by column."""
+    if len(confusion) <= MOST_COLUMNS:
+        return [list(row) for row in confusion]
+    return [{str(column): count for column, count in enumerate(row) if count} for row in confusion]
 
 
 def _confusion(value: Any) -> Confusion:
-    return tuple(tuple(map(_count, row)) for row in value)
+    return tuple(_confusion_row(row, len(value)) for row in value)
+
+
+def _confusion_row(row: Any, size: int) -> tuple[int, ...]:
+    if not isinstance(row, dict):
+        return tuple(map(_count, row))
+    counts = {int(column): _count(count) for column, count in row.items()}
+    if any(not 0 <= column < size for column in counts):
+        raise ValueError("a count is of a class that there is not")
+    return tuple(counts.get(column, 0) for column in range(size))
 
 
 def _count(value: Any) -> int:

@@ -41,7 +41,7 @@ class Accuracy:
 
 def first(split: Split, count: int | None) -> Split:
     """The first `count` examples of a split, which is shuffled; all of them when `count` is None."""
-    return split if count is None else Split(split.images[:count], split.labels[:count])
+    return split.first(count)
 
 
 @dataclass(frozen=True)

@@ -179,9 +179,9 @@ def budget_of(request: AuditRequest, config: RunConfig) -> Budget:
 def _key(budget: Budget, subject: Subject, weights_sha256: str) -> str:
     """Hash of all that the outcome depends on."""
     surrogate = None if subject.surrogate is None else hash_tensors(subject.surrogate.state_dict())
-    images = {"images": subject.split.images, "labels": subject.split.labels}
+    images = subject.split.identity()
     if subject.train is not None:
-        images |= {"train images": subject.train.images, "train labels": subject.train.labels}
+        images |= {f"train {name}": tensor for name, tensor in subject.train.identity().items()}
     made = versions()
     encoder = None if subject.network is None else subject.network.encoder
     plain: list[Any] = [] if encoder is None or isinstance(encoder, OwnEncoder) else [repr(encoder)]

@@ -27,6 +27,8 @@ ADVERSARIAL_SHARE = 4
 """One of so many images to fit on is attacked for the adversarial refit, the costly one."""
 ADVERSARIAL_STEPS, ADVERSARIAL_BATCH = 3, 125
 WATCHED = 32
+PER_CLASS = 4
+"""Images of each class that classifiers are fitted on at least, where there are many classes."""
 """Images that the gradient of the features is looked at on."""
 TINY = 1e-6
 
@@ -42,7 +44,8 @@ def require_network(bench: Bench) -> tuple[Network, Split]:
         raise NotRun("needs an encoder to attack the features of, and this model is not a network of ours")
     if subject.train is None or not len(subject.train):
         raise NotRun("needs training images for the features of every class, and there are none")
-    return subject.network, first(subject.train, bench.budget.fit_images)
+    count = max(bench.budget.fit_images, PER_CLASS * num_classes(subject.network))
+    return subject.network, first(subject.train, count)
 
 
 def num_classes(network: Network) -> int:

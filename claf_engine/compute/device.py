@@ -287,6 +287,13 @@ def _set_sync_debug_mode(mode: int | str) -> None:
         torch.cuda.set_sync_debug_mode(mode)
 
 
+def free_bytes(device: torch.device) -> int:
+    """Memory that is free on a device."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)
+
+
 def most_memory_bytes(device: torch.device) -> int | None:
     """Most memory of an accelerator that tensors took at once since `forget_most_memory`; None of a CPU."""
     return int(torch.cuda.max_memory_allocated(device)) if device.type == "cuda" else None

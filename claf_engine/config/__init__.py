@@ -18,9 +18,9 @@ from claf_engine.config.registry import (
     METHODS,
     MODELS,
     data_name,
-    file_of,
     library_of,
 )
+from claf_engine.config.sources import TORCHVISION, TORCHVISION_NAMES, file_of, is_ours
 from claf_engine.config.training import (
     AdversarialConfig,
     AlpConfig,
@@ -64,9 +64,17 @@ def require_source(source: str) -> str:
     Raises:
         ValueError: there is none of this form.
     """
-    if not re.fullmatch(r"shapes|cifar10|folder:.+", source) and data_name(source) not in DATA.entries:
-        raise ValueError(DATA.complaint(source))
-    return source
+    if is_ours(source) or data_name(source) in DATA.entries:
+        return source
+    if (file := file_of(source)) is not None:
+        raise ValueError(
+            f"{source!r} is a function of a file that was not named on the command line; add --plugin {file}"
+        )
+    told, meant = DATA.complaint(source), source.removeprefix(TORCHVISION).lower()
+    known = next((name for name in TORCHVISION_NAMES if name.lower() == meant), None)
+    if known is not None:
+        told = f"{told.partition('; did you mean')[0]}; did you mean {TORCHVISION}{known}?"
+    raise ValueError(told)
 
 
 def require_architecture(name: str) -> str:
@@ -85,12 +93,35 @@ class DataConfig(Settings):
 
     source: Annotated[str, AfterValidator(require_source)] = Field(
         "shapes",
-        description="shapes, cifar10, folder:PATH with train/CLASS and test/CLASS, or NAME:ARGUMENT of a plugin",
+        description="shapes, cifar10, folder:PATH with train/CLASS and test/CLASS, torchvision:NAME, hf:PATH, "
+        "parquet:PATH, wds:PATH, FILE.py:NAME of a function, or NAME:ARGUMENT of a plugin",
+    )
+    image_size: Annotated[int, Field(ge=8, le=256)] | None = Field(
+        None,
+        description="cut images to a square from their middle and resize them to this side; by default they have the "
+        "size that most of them have",
     )
     channels: Literal[1, 3] | None = Field(
         None, description="1 gray, 3 colour; by default as the model has them, or else as the images are"
     )
     seed: Count = Field(0, description="seed of the shapes generator and of the train/validation split")
+    validation: Literal["held-out", "own"] = Field(
+        "held-out",
+        description="validation images: held out of the training images, or the source's own where it has some beside "
+        "its test images",
+    )
+    image_column: str | None = Field(None, description="hf and parquet: column of the images, where it is not plain")
+    label_column: str | None = Field(None, description="hf and parquet: column of the labels, where it is not plain")
+    download: bool = Field(True, description="cifar10 and torchvision: whether what is not there may be downloaded")
+    resident: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="keep all images decoded where the network is; never reads them as they are needed, with the same "
+        "results; auto does so where they would fill more than half of the free memory",
+    )
+    workers: Count = Field(2, description="processes that read images ahead, where they are read as they are needed")
+    at_most: bool = Field(
+        False, description="take fewer images than the sizes below say where a source has fewer, instead of refusing it"
+    )
     num_train: Positive | None = Field(None, description="training images after the validation split; all by default")
     num_validation: Positive = Field(1000, description="images held out of the training split to select on")
     num_test: Positive | None = Field(None, description="test images; all by default")

@@ -40,10 +40,11 @@ _PLAIN = {
 
 @dataclass(frozen=True)
 class Layer:
-    """Values from one place; `origin` is what a complaint calls that place."""
+    """Values from one place; `origin` is what a complaint calls that place, `is_packaged` whether it is one of ours."""
 
     origin: str
     values: dict[str, Any]
+    is_packaged: bool = False
 
 
 def describe(error: ValidationError, layers: list[Layer]) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args
 
+from claf_engine.config import sources
 from claf_engine.config.suggestion import suggestion
 from claf_engine.terms.errors import ClafError, ConfigError
 from claf_engine.terms.names import EvaluationAttack, Method
@@ -104,6 +105,10 @@ class Registry(Generic[Value]):
             )
         self.entries[name] = entry
 
+    def add_file(self, path: str, plugin: Plugin, defined: Value) -> None:
+        """Register what gives the definitions of a whole file by their names, under its absolute path."""
+        self.entries[path] = Entry(defined, plugin)
+
     def complaint(self, name: str) -> str:
         """What is wrong with a name that is neither ours nor registered, and what to use."""
         written = (*(self.forms or self.own), *self.entries)
@@ -142,9 +147,7 @@ MODELS: Registry[Callable[..., Any]] = Registry(
     "architecture", (*OWN_ARCHITECTURES, *LIBRARIES), (*OWN_ARCHITECTURES, *(f"{name}:NAME" for name in LIBRARIES))
 )
 """Settings to an encoder, see `models.registered`."""
-DATA: Registry[Callable[..., Any]] = Registry(
-    "data source", ("shapes", "cifar10", "folder"), ("shapes", "cifar10", "folder:PATH")
-)
+DATA: Registry[Callable[..., Any]] = Registry("data source", sources.OWN, sources.FORMS)
 """Settings to images, see `data.registered`."""
 ATTACKS: Registry[Any] = Registry("attack", get_args(EvaluationAttack))
 """Attacks to measure with, see `attacks.registered`."""
@@ -157,15 +160,9 @@ def library_of(architecture: str) -> str:
     return library if mark and name and library in LIBRARIES else ""
 
 
-def file_of(architecture: str) -> str:
-    """The file that a model is built by a function of: "net.py" of "net.py:build"; empty where it is none."""
-    file, mark, function = architecture.rpartition(ARGUMENT_MARK)
-    return file if mark and function and file.endswith(".py") else ""
-
-
 def data_name(source: str) -> str:
-    """The name of a data source without what it is given: "folder" of "folder:PATH"."""
-    return source.partition(ARGUMENT_MARK)[0]
+    """The name of a data source without what it is given: "folder" of "folder:PATH", "a/my.py" of "a/my.py:build"."""
+    return sources.file_of(source) or source.partition(ARGUMENT_MARK)[0]
 
 
 def registered_by(plugin: Plugin) -> tuple[str, ...]:

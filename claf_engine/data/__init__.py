@@ -1,16 +1,17 @@
-"""Image sources, resident as uint8, split into train, validation and test; and random views of images."""
+"""Image sources, as uint8, split into train, validation and test; and random views of images."""
 
 from claf_engine.data.dataset import Dataset, Split, to_pixels
-from claf_engine.data.loading import dataset_steps, load_dataset, require_source_sizes
+from claf_engine.data.loading import dataset_steps, load_dataset
 from claf_engine.data.registered import Images, register_data
+from claf_engine.data.streamed import Streamed
 
 __all__ = [
     "Dataset",
     "Images",
     "Split",
+    "Streamed",
     "dataset_steps",
     "load_dataset",
     "register_data",
-    "require_source_sizes",
     "to_pixels",
 ]

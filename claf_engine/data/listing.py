@@ -1,9 +1,14 @@
-"""What a folder of images holds, before any image is opened: PATH/train/CLASS/*.png and PATH/test/CLASS/*.png."""
+"""What a folder of images holds, before any image is opened: PATH/train/CLASS/*.png and PATH/test/CLASS/*.png.
+
+Where there is no test/, val/ holds the test images, as in ImageNet; where there is neither and no train/,
+PATH/CLASS/*.png are all images, and a fifth of them is held out to test on.
+"""
 
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from claf_engine.terms.errors import DataError
@@ -11,10 +16,17 @@ from claf_engine.terms.errors import DataError
 SUFFIXES = (".png", ".jpg", ".jpeg")
 """Of the files that are read, in lower case; upper case is read as well."""
 PARTS = ("train", "test")
+UNDIVIDED = "all"
+"""The part of a folder that holds class folders and no splits."""
 VALIDATION = ("val", "valid", "validation")
 """Folders that others keep validation images in."""
 ARCHIVE_LITTER = "__MACOSX"
 """A folder that macOS puts into archives, full of files that are named like images and are none."""
+
+
+def images_of(part: str) -> str:
+    """A part in words: "train images", or "images" where there are no parts."""
+    return "images" if part == UNDIVIDED else f"{part} images"
 
 
 @dataclass(frozen=True)
@@ -24,12 +36,13 @@ class Listing:
     Attributes:
         root: the folder, absolute and without symbolic links.
         class_names: folder names under train/, sorted; the index is the label.
-        files: image files of "train" and of "test".
+        files: image files of "train", "test" and, where it is a split of its own, "validation"; or of "all".
         labels: one per file.
         skipped: whatever else lies there and is not read.
         num_below: images in folders inside class folders, which are among what is skipped.
         unused: names of folders beside train/ and test/ that others keep validation images in.
         outside: symbolic links that lead out of the folder; what they point to is read.
+        tested_on: name of the folder that holds the test images.
         fingerprint: a hash of file names, sizes and modification times; another one after any change in the folder.
     """
 
@@ -42,17 +55,19 @@ class Listing:
     num_below: int = 0
     unused: tuple[str, ...] = ()
     outside: tuple[Path, ...] = ()
+    tested_on: str = "test"
 
     def __len__(self) -> int:
         return sum(len(files) for files in self.files.values())
 
 
-def list_folder(path: str, *, needs_train: bool = True) -> Listing:
+def list_folder(path: str, *, needs_train: bool = True, takes_validation: bool = False) -> Listing:
     """List a folder of images; "~" is expanded.
 
     Args:
         path: the folder.
         needs_train: refuse a folder without train/; otherwise its test/ alone gives the classes.
+        takes_validation: list validation images of the folder's own, instead of leaving them alone.
 
     Raises:
         DataError: the folder, one of its parts, a class or the images of a class are missing, the two parts differ in
@@ -63,38 +78,57 @@ def list_folder(path: str, *, needs_train: bool = True) -> Listing:
         raise DataError(f"there is no folder {root}; name one that holds train/CLASS and test/CLASS")
     root = root.resolve()
     try:
-        return _list(root, ("test",) if not needs_train and not (root / "train").is_dir() else PARTS)
+        return _list(root, _folders(root, needs_train=needs_train, takes_validation=takes_validation))
     except OSError as error:
         raise DataError(f"cannot list {error.filename or root} ({error.strerror}); make the folder readable") from error
 
 
-def _list(root: Path, parts: tuple[str, ...]) -> Listing:
+def _folders(root: Path, *, needs_train: bool, takes_validation: bool) -> dict[str, Path]:
+    """The folder of each part."""
+    own = next((root / name for name in VALIDATION if (root / name).is_dir()), None)
+    has_test, has_train = (root / "test").is_dir(), (root / "train").is_dir()
+    if not has_test and not has_train and own is None and _holds_classes(root):
+        return {UNDIVIDED: root}
+    parts = {} if not needs_train and not has_train else {"train": root / "train"}
+    if not has_test and own is not None:
+        return {**parts, "test": own}
+    parts["test"] = root / "test"
+    return parts if own is None or not takes_validation or not needs_train else {**parts, "validation": own}
+
+
+def _holds_classes(root: Path) -> bool:
+    """Whether a folder holds two or more folders with images in them."""
+    folders = (entry for entry in root.iterdir() if not _is_hidden(entry) and entry.is_dir())
+    return sum(any(_is_image(image) for image in folder.iterdir()) for folder in folders) > 1
+
+
+def _list(root: Path, parts: dict[str, Path]) -> Listing:
     class_names: dict[str, list[str]] = {}
-    files: dict[str, list[Path]] = {part: [] for part in PARTS}
-    labels: dict[str, list[int]] = {part: [] for part in PARTS}
+    files: dict[str, list[Path]] = {part: [] for part in parts}
+    labels: dict[str, list[int]] = {part: [] for part in parts}
     skipped: list[Path] = []
-    for part in parts:
-        folder = root / part
+    for part, folder in parts.items():
         class_names[part] = _class_names(folder, skipped)
         for label, name in enumerate(class_names[part]):
             found = _images(folder / name, skipped)
             files[part] += found
             labels[part] += [label] * len(found)
-    _require_same_classes(root, class_names[parts[0]], class_names["test"])
-    fingerprint = _fingerprint(root, [*files["train"], *files["test"]])
-    class_folders = [root / part / name for part in parts for name in class_names[part]]
+    first = next(iter(parts))
+    for part in parts:
+        _require_same_classes(root, (parts[first].name, class_names[first]), (parts[part].name, class_names[part]))
+    everything = list(chain.from_iterable(files.values()))
+    class_folders = [folder / name for part, folder in parts.items() for name in class_names[part]]
     return Listing(
         root,
-        tuple(class_names["test"]),
+        tuple(class_names[first]),
         files,
         labels,
         tuple(skipped),
-        fingerprint,
+        _fingerprint(root, everything),
         num_below=sum(_count_images(entry) for entry in skipped if entry.parent in class_folders),
-        unused=tuple(name for name in VALIDATION if (root / name).is_dir()),
-        outside=tuple(
-            _leading_out(root, [*(root / part for part in parts), *class_folders, *files["train"], *files["test"]])
-        ),
+        unused=tuple(name for name in VALIDATION if (root / name).is_dir() and root / name not in parts.values()),
+        outside=tuple(_leading_out(root, [*parts.values(), *class_folders, *everything])),
+        tested_on=parts["test"].name if "test" in parts else "",
     )
 
 
@@ -139,13 +173,15 @@ def _leading_out(root: Path, entries: Iterable[Path]) -> Iterator[Path]:
     return (entry for entry in entries if entry.is_symlink() and not entry.resolve().is_relative_to(root))
 
 
-def _require_same_classes(root: Path, train: list[str], test: list[str]) -> None:
-    untested, unknown = sorted(set(train) - set(test)), sorted(set(test) - set(train))
-    differences = [f"only train has {', '.join(untested)}"] * bool(untested)
-    differences += [f"only test has {', '.join(unknown)}"] * bool(unknown)
+def _require_same_classes(root: Path, first: tuple[str, list[str]], second: tuple[str, list[str]]) -> None:
+    (train, of_train), (test, of_test) = first, second
+    untested, unknown = sorted(set(of_train) - set(of_test)), sorted(set(of_test) - set(of_train))
+    differences = [f"only {train} has {', '.join(untested)}"] * bool(untested)
+    differences += [f"only {test} has {', '.join(unknown)}"] * bool(unknown)
     if differences:
         raise DataError(
-            f"train and test of {root} differ in their classes ({'; '.join(differences)}); give both the same folders"
+            f"{train} and {test} of {root} differ in their classes ({'; '.join(differences)}); give both the same "
+            "folders"
         )
 
 

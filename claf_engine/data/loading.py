@@ -1,17 +1,28 @@
 """From settings to a dataset, with pulses on the way so that a screen can show progress."""
 
+import math
 from collections.abc import Collection, Generator
-from pathlib import Path
+from dataclasses import replace
+from typing import Any
 
 import torch
 
+from claf_engine.compute.device import free_bytes
 from claf_engine.config import DataConfig
-from claf_engine.data.dataset import Dataset, Source, in_channels, require_sizes, split_source
-from claf_engine.data.fingerprint import SPLITS, SplitName
-from claf_engine.data.folder import PREFIX, folder_source
-from claf_engine.data.listing import list_folder
+from claf_engine.config.sources import SHARDS, TABLES, TORCHVISION, file_of
+from claf_engine.data.dataset import Dataset, Source, Split, in_channels, split_source
+from claf_engine.data.fingerprint import SPLITS, WORDS, SplitName
+from claf_engine.data.folder import PREFIX, folder_catalogue
+from claf_engine.data.functions import function_steps
+from claf_engine.data.items import Catalogue
+from claf_engine.data.reading import read_steps
 from claf_engine.data.registered import is_registered, registered_source
+from claf_engine.data.scanning import scan_steps
 from claf_engine.data.shapes import shapes_source
+from claf_engine.data.shards import shards_steps
+from claf_engine.data.streamed import Streamed
+from claf_engine.data.tables import table_steps
+from claf_engine.data.torchvision_sets import torchvision_steps
 from claf_engine.events.ticks import Pulse, exhaust
 
 
@@ -32,22 +43,10 @@ def dataset_steps(
         DataError: the source is missing, unreadable, or smaller than what is asked for.
     """
     needs_train = "train" in splits or "validation" in splits
-    source = in_channels((yield from _source_steps(config, needs_train=needs_train)), config.channels)
-    return split_source(source, config, device, needs_train=needs_train)
-
-
-def require_source_sizes(config: DataConfig) -> None:
-    """Refuse sizes that a folder of images cannot give, before any image is opened.
-
-    Other sources are not looked at, and neither is a folder that is not there (yet).
-
-    Raises:
-        DataError: the folder is not what it should be, or holds fewer images.
-    """
-    path = config.source.removeprefix(PREFIX)
-    if config.source.startswith(PREFIX) and Path(path).expanduser().is_dir():
-        labels = list_folder(path).labels
-        require_sizes(config, len(labels["train"]), len(labels["test"]))
+    room = room_for(config, device)
+    source = in_channels((yield from _source_steps(config, room, needs_train=needs_train)), config.channels)
+    data = split_source(source, config, device, needs_train=needs_train)
+    return (yield from _scanned_steps(data, splits))
 
 
 def load_dataset(config: DataConfig, device: torch.device) -> Dataset:
@@ -59,14 +58,51 @@ def load_dataset(config: DataConfig, device: torch.device) -> Dataset:
     return exhaust(dataset_steps(config, device))
 
 
-def _source_steps(config: DataConfig, *, needs_train: bool) -> Generator[Pulse, None, Source]:
-    if config.source.startswith(PREFIX):
-        return folder_source(config, needs_train=needs_train)
+def room_for(config: DataConfig, device: torch.device) -> float:
+    """Bytes that decoded images may take: half of what is free where they are wanted, unless the settings decide."""
+    if config.resident == "always":
+        return math.inf
+    return 0 if config.resident == "never" else free_bytes(device) // 2
+
+
+def _scanned_steps(data: Dataset, splits: Collection[SplitName]) -> Generator[Pulse, None, Dataset]:
+    """Read streamed images once, for their hash and their statistics."""
+    scanned: dict[str, Any] = {}
+    for name in SPLITS:
+        split: Split = getattr(data, name)
+        if name in splits and isinstance(split.images, Streamed):
+            scan = yield from scan_steps(split.images, split.labels, f"reading {WORDS[name]} images once")
+            scanned[name] = replace(split, scan=scan)
+    return replace(data, **scanned)
+
+
+def catalogue_steps(config: DataConfig, *, needs_train: bool = True) -> Generator[Pulse, None, Catalogue | None]:
+    """List the images of a source without decoding them; None of one that has nothing to list.
+
+    Raises:
+        DataError: the source is missing or unreadable.
+    """
+    source = config.source
+    if source.startswith(PREFIX):
+        return folder_catalogue(config, needs_train=needs_train)
+    if source.startswith(TORCHVISION):
+        return (yield from torchvision_steps(config))
+    if source.startswith(TABLES):
+        return (yield from table_steps(config))
+    if source.startswith(SHARDS):
+        return (yield from shards_steps(config))
+    return (yield from function_steps(config)) if file_of(source) is not None else None
+
+
+def _source_steps(config: DataConfig, room: float, *, needs_train: bool) -> Generator[Pulse, None, Source]:
+    catalogue = yield from catalogue_steps(config, needs_train=needs_train)
+    if catalogue is not None:
+        return (yield from read_steps(catalogue, config, room))
     if config.source == "cifar10":
         # Imported here, because torchvision takes a second to import and the other sources need none of it.
         from claf_engine.data.cifar10 import cifar10_source
 
-        return cifar10_source(config)
+        return (yield from cifar10_source(config))
     if is_registered(config.source):
-        return registered_source(config)
-    return shapes_source(config)
+        return (yield from registered_source(config))
+    return (yield from shapes_source(config))

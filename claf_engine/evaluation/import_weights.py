@@ -12,8 +12,7 @@ from pydantic import ValidationError
 from claf_engine.compute.device import Compute
 from claf_engine.config import DataConfig, ModelConfig, RunConfig
 from claf_engine.config.registry import DATA
-from claf_engine.data.folder import PREFIX
-from claf_engine.data.listing import list_folder
+from claf_engine.data.loading import catalogue_steps
 from claf_engine.data.registered import is_registered, registered_source
 from claf_engine.data.shapes import SHAPES
 from claf_engine.evaluation.foreign_weights import Converted, convert, read_foreign, require_unit_scale
@@ -137,8 +136,8 @@ def _class_names(source: str) -> tuple[str, ...]:
         raise ConfigError(f"--data: {DATA.complaint(source)}") from error
     if source == "cifar10":
         return CIFAR10_CLASSES
-    if source.startswith(PREFIX):
-        return list_folder(source.removeprefix(PREFIX)).class_names
+    if (found := exhaust(catalogue_steps(DataConfig(source=source)))) is not None:
+        return found.class_names
     if is_registered(source):
         return exhaust(registered_source(DataConfig(source=source))).class_names
     return tuple(SHAPES)

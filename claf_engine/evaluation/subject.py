@@ -13,6 +13,7 @@ from claf_engine.config.registry import DATA
 from claf_engine.config.sources import FOLDER, absolute_source
 from claf_engine.data import Dataset, dataset_steps
 from claf_engine.data.fingerprint import SplitName
+from claf_engine.data.folder import folder_catalogue
 from claf_engine.evaluation.model_source import ModelSource, open_model
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.network import CLASSIFIERS, Network, Pipeline
@@ -165,10 +166,12 @@ def _elsewhere(trained: RuntimeConfig, device: str) -> RuntimeConfig:
 
 def _splits_there(images: DataConfig, wanted: tuple[SplitName, ...]) -> tuple[tuple[SplitName, ...], tuple[str, ...]]:
     """The splits that there are, and a sentence where training images are wanted and a folder has none."""
-    folder = Path(images.source.removeprefix(FOLDER)).expanduser()
-    if "train" not in wanted or not images.source.startswith(FOLDER) or (folder / "train").exists():
+    if "train" not in wanted or not images.source.startswith(FOLDER):
         return wanted, ()
-    notice = f"{folder} has no train/: what is fitted on training images was not run"
+    found = folder_catalogue(images, needs_train=False)
+    if len(found.train):
+        return wanted, ()
+    notice = f"{found.place} has no train/: what is fitted on training images was not run"
     return tuple(name for name in wanted if name != "train"), (notice,)
 
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from claf_engine.config import ModelConfig
-from claf_engine.config.registry import file_of
+from claf_engine.config.sources import file_of
 from claf_engine.models.architectures import OwnEncoder, is_own, own_encoder
 from claf_engine.models.library import is_of_a_library, library_encoder
 from claf_engine.models.probing import probe_images, require_output

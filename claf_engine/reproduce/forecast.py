@@ -8,8 +8,8 @@ import torch
 
 from claf_engine.compute.device import Compute, choose_compute, exact_fp32, make_generator
 from claf_engine.config import ModelConfig, RunConfig
-from claf_engine.data.folder import PREFIX
-from claf_engine.data.listing import list_folder
+from claf_engine.data.loading import catalogue_steps
+from claf_engine.events.ticks import exhaust
 from claf_engine.models.folding import fold
 from claf_engine.models.modes import frozen, training
 from claf_engine.models.network import NATURAL, Network, build_network
@@ -145,11 +145,8 @@ def num_images(config: RunConfig) -> tuple[int, int]:
         DataError: a folder of images is not what it should be.
     """
     data = config.data
-    if data.source.startswith(PREFIX):
-        files = list_folder(data.source.removeprefix(PREFIX)).files
-        pool, test = len(files["train"]), len(files["test"])
-    else:
-        pool, test = POOLS[data.source]
+    found = exhaust(catalogue_steps(data.model_copy(update={"download": False})))
+    pool, test = POOLS[data.source] if found is None else (len(found.train), len(found.test))
     return data.num_train or max(1, pool - data.num_validation), data.num_test or test
 
 

@@ -38,7 +38,10 @@ def resolve_recipe(scale: ScaleName, recipe: RecipeName, overrides: Sequence[Ove
     if scale == "paper":
         return resolve_layers(preset_layers(PRESETS[recipe]), overrides)
     sections = scale_sections(scale)
-    layers = [Layer(f"scale {scale}", sections[COMMON]), Layer(f"scale {scale}, {recipe}", sections[recipe])]
+    layers = [
+        Layer(f"scale {scale}", sections[COMMON], is_packaged=True),
+        Layer(f"scale {scale}, {recipe}", sections[recipe], is_packaged=True),
+    ]
     return resolve_layers(layers, overrides)
 
 

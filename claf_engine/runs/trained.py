@@ -14,6 +14,9 @@ FREE = ("runtime", "probe.every_epochs")
 """Settings that a run may go on under with other values: where and how it computes (precision, layout and threads are
 the checkpoint's own, and other arithmetic is told), and how often it is probed, which a person may edit live too."""
 
+HOW_READ = ("download", "resident", "workers")
+"""Settings of the images that do not change which ones they are."""
+
 
 def trained_part(config: RunConfig) -> dict[str, Any]:
     """The settings that decide what is trained, as plain values.
@@ -23,6 +26,8 @@ def trained_part(config: RunConfig) -> dict[str, Any]:
     plain = to_plain(config)
     for section in ("evaluation", "checkpoint"):
         del plain[section]
+    for key in HOW_READ:
+        plain["data"].pop(key, None)
     plain["runtime"] = {"precision": config.runtime.precision}
     return plain
 

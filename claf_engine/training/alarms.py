@@ -13,6 +13,9 @@ best of a few hundred. So the fall must exceed 20 points (Wong et al. 2020) and 
 images, 40 for 64. All together an honest network raises less than one false alarm in 1,000 probes (`test_alarms`
 simulates it).
 
+With more than ten classes the best may itself be near 20 points. There half of the best is a collapse, and chance is
+that of the two figures themselves, as below.
+
 Robustness is lost where the fall is smaller than a collapse, or FGSM falls along: where it exceeds 4.5 standard
 deviations of the difference at the mean p of both, and 3/n, because counts of rare survivors are not normal.
 
@@ -53,6 +56,8 @@ MARGIN_ALLOWANCE = 0.07
 """Honest adversarially trained networks lose 3 to 5 points from cross-entropy to margin attacks; 7 is suspicious."""
 COLLAPSE_DROP = 0.2
 """How far accuracy under PGD falls when overfitting is catastrophic (Wong et al. 2020, released code)."""
+FEW_CLASSES = 10
+"""Up to as many the drop of a collapse is that one, which is of CIFAR-10."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ class Fall:
     accuracy: float
     best: float
     num_examples: int
+    num_classes: int = FEW_CLASSES
 
 
 def findings(found: Sentinels, fall: Fall | None) -> list[Finding]:
@@ -123,11 +129,11 @@ def saturated_gradients(compared: Compared) -> Finding:
 def overfitting(compared: Compared, fall: Fall) -> Finding:
     """PGD breaks what it did not break before, while the one-step attack still finds little (Wong et al. 2020)."""
     fell = fall.best - fall.accuracy
-    begins = fell > fall_margin(fall.num_examples) and exceeds_noise(compared.one_step, compared.multi_step)
+    begins = fell > collapse_margin(fall) and exceeds_noise(compared.one_step, compared.multi_step)
     alone, _ = alone_counts(compared.one_step, compared.multi_step)
     text = f"catastrophic overfitting: PGD accuracy at {compared.ball} fell from {_percent(fall.best)} to "
     text += f"{_percent(fall.accuracy)}, while {alone} of {len(compared.one_step)} images withstand FGSM and not PGD"
-    return Finding(CATASTROPHIC_OVERFITTING, begins, fell <= COLLAPSE_DROP / 2, text)
+    return Finding(CATASTROPHIC_OVERFITTING, begins, fell <= collapse_drop(fall) / 2, text)
 
 
 def robustness_lost(compared: Compared, fall: Fall) -> Finding:
@@ -167,6 +173,18 @@ def exceeds_noise(survives: Tensor, others: Tensor, allowance: float = 0.0) -> b
 def fall_margin(num_examples: int) -> float:
     """How far accuracy on so many images must fall below its best, in [0, ...), to be a collapse and not noise."""
     return max(COLLAPSE_DROP, BEST_DEVIATIONS * math.sqrt(0.5 / num_examples))
+
+
+def collapse_drop(fall: Fall) -> float:
+    """The fall in accuracy that is a collapse; half of the best with many classes, where that may itself be low."""
+    return COLLAPSE_DROP if fall.num_classes <= FEW_CLASSES else min(COLLAPSE_DROP, fall.best / 2)
+
+
+def collapse_margin(fall: Fall) -> float:
+    """How far accuracy must fall below its best to be a collapse and not noise."""
+    if fall.num_classes <= FEW_CLASSES:
+        return fall_margin(fall.num_examples)
+    return max(collapse_drop(fall), loss_margin(fall))
 
 
 def loss_margin(fall: Fall) -> float:

@@ -74,7 +74,7 @@ def example_steps(
     everything = Examples(split, torch.arange(len(split), device=split.labels.device), len(split))
     answers = yield from answer_steps(attacked, everything, suite, epsilon, compute, keeps_points=True)
     assert answers.points is not None
-    images = to_pixels(split.images)
+    images = to_pixels(split.images[:])
     clean = CleanExamples(_levels(images[:num_pictures]), split.labels.cpu().numpy())
     probed = ProbedExamples(
         about,

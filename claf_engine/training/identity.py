@@ -5,10 +5,9 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from claf_engine.config import DataConfig, RunConfig
-from claf_engine.config.sources import FOLDER, absolute_source, is_relative
+from claf_engine.config.sources import absolute_source, is_relative, path_of
 from claf_engine.data import Dataset
 from claf_engine.data.fingerprint import SPLITS, Changes, Fingerprint, SplitName, changes_of, class_changes
-from claf_engine.data.statistics import channel_statistics
 from claf_engine.runs import to_plain
 from claf_engine.runs.branch import Branch
 from claf_engine.runs.folder import flat_settings
@@ -38,10 +37,10 @@ def placed_images(config: DataConfig, run: str) -> tuple[DataConfig, tuple[str, 
     if not is_relative(config.source):
         return config, ()
     source = absolute_source(config.source, Path())
-    if not Path(source.removeprefix(FOLDER)).is_dir():
+    if not path_of(source).exists():
         raise DataError(
             f"run {run} of earlier code was trained on {config.source}, relative to a folder that it did not keep, and "
-            f"{source.removeprefix(FOLDER)} is not there; go to the folder that it was trained from"
+            f"{path_of(source)} is not there; go to the folder that it was trained from"
         )
     notice = f"run {run} of earlier code keeps the relative path {config.source}: {source} was taken for it"
     return config.model_copy(update={"source": source}), (notice,)
@@ -126,7 +125,7 @@ def settled(config: RunConfig, data: Dataset) -> tuple[RunConfig, tuple[str, ...
     require_channels(config, data)
     if config.model.num_channels:
         return config, ()
-    found = channel_statistics(data.train.images)
+    found = data.train.statistics
     model = config.model.model_copy(update={"mean": found.mean, "std": found.std})
     mean, std = (", ".join(f"{value:.4f}" for value in values) for values in (found.mean, found.std))
     sentence = f"channel means {mean} and deviations {std} were measured on the {len(data.train)} training images"

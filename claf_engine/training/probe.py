@@ -26,7 +26,8 @@ from claf_engine.training.session import Session
 
 QUICK_FIT = "quick linear fit"
 QUICK_CLASSIFIER = "quick fit"
-QUICK_FIT_IMAGES = 2000
+QUICK_FIT_IMAGES, QUICK_FIT_PER_CLASS = 2000, 10
+"""Training images of the quick fit: so many, or with many classes so many of each."""
 QUICK_FIT_BATCH = 100
 QUICK_FIT_RATE = 0.01
 ATTACKS = ("one_step", "multi_step", "cross_entropy", "margin")
@@ -122,12 +123,13 @@ def fall_of(session: Session, phase: Phase, measured: Accuracy) -> Fall | None:
         return None
     ledger = session.state.ledger
     ledger.best_probed = max(compared.accuracy, ledger.best_probed or 0.0)
-    return Fall(compared.accuracy, ledger.best_probed, compared.num_examples)
+    return Fall(compared.accuracy, ledger.best_probed, compared.num_examples, len(session.data.class_names))
 
 
 def quick_fit(session: Session) -> Generator[Pulse, None, Pipeline]:
-    """Fit a linear classifier to the features of up to 2,000 training images, for a phase that has none yet."""
-    encoder, split = session.state.network.encoder, first(session.data.train, QUICK_FIT_IMAGES)
+    """Fit a linear classifier to the features of some training images, for a phase that has none yet."""
+    count = max(QUICK_FIT_IMAGES, QUICK_FIT_PER_CLASS * len(session.data.class_names))
+    encoder, split = session.state.network.encoder, first(session.data.train, count)
     device, num_epochs = session.compute.device, session.config.probe.fit_epochs
     features: Tensor = yield from feature_steps(encoder, split, session.compute)
     classifier = nn.Linear(features.shape[1], len(session.data.class_names), device="meta").to_empty(device=device)

@@ -201,7 +201,8 @@ def _train(directory: RunDirectory, control: Control, journal: Journal) -> Itera
         yield ev.Notice("info", text, start.step)
     if journal.num_damaged:
         yield ev.Notice("warning", _dropped(journal.num_damaged), state.cursor.step)
-    yield from Conductor(session, phases, control, (directory, journal), pace).play()
+    with contextlib.closing(data):
+        yield from Conductor(session, phases, control, (directory, journal), pace).play()
 
 
 def _dropped(num_damaged: int) -> str:

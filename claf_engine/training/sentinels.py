@@ -98,7 +98,7 @@ def sentinel_steps(
     """
     compute, attacked = exact_fp32(compute), Attacked.by_its_own_gradients(model)
     yield Pulse("sentinels", abandonable=True)
-    answers, labels = predict(model, to_pixels(split.images), compute), split.labels
+    answers, labels = predict(model, to_pixels(split.images[:]), compute), split.labels
     everything = Examples(split, torch.arange(len(split), device=labels.device), len(split))
     zero = yield from answer_steps(attacked, everything, replace(suite, steps=0), Fraction(0), compute)
     index = next((index for index, epsilon in enumerate(suite.epsilons) if epsilon), None)

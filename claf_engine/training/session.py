@@ -11,7 +11,7 @@ from torch import Tensor
 from claf_engine.compute.device import Compute
 from claf_engine.compute.seeding import ORDER
 from claf_engine.config import RunConfig
-from claf_engine.data import Dataset, Split, to_pixels
+from claf_engine.data import Dataset, Streamed, to_pixels
 from claf_engine.events.ticks import Boundary
 from claf_engine.models.network import ATTACK_CLASSIFIER
 from claf_engine.terms.errors import NonFiniteLoss
@@ -80,19 +80,25 @@ class Session:
             elif num_batches is not None:
                 order = order[: num_batches * size]
             state.order = order
-        while cursor.batch * size < len(state.order):
+        num_taken = -(-len(state.order) // size)
+        if isinstance(images := self.data.train.images, Streamed):
+            images.read_ahead([self._rows_of(batch) for batch in range(cursor.batch, num_taken)])
+        while cursor.batch < num_taken:
             batch = cursor.batch
-            yield state.order[batch * size : (batch + 1) * size]
+            yield self._rows_of(batch)
             assert cursor.batch == batch + 1, "a batch must end with finish_step"
 
-    def training_batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Images (B, C, H, W) in [0, 1] and labels (B,) of the given training rows."""
-        return self.take(self.data.train, rows)
+    def _rows_of(self, batch: int) -> Tensor:
+        """Training rows (B,) of a batch of the current pass."""
+        size = self.config.batch_size
+        return self.state.order[batch * size : (batch + 1) * size]
 
-    def take(self, split: Split, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Images (B, C, H, W) in [0, 1] and labels (B,) of the given rows of a split."""
-        rows = rows.to(self.compute.device, non_blocking=True)
-        return to_pixels(split.images[rows]), split.labels[rows]
+    def training_batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (B, C, H, W) in [0, 1] and labels (B,) of the training rows that `batches` yielded last."""
+        split, placed = self.data.train, rows.to(self.compute.device, non_blocking=True)
+        if isinstance(split.images, Streamed):
+            return to_pixels(split.images.ahead(rows)), split.labels[placed]
+        return to_pixels(split.images[placed]), split.labels[placed]
 
     def step_optimizer(self, name: str, loss: Tensor, step: int, total_steps: int, *, is_edited: bool = True) -> float:
         """Take one optimiser step on a loss.

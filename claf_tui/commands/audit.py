@@ -77,7 +77,7 @@ def audit(  # noqa: PLR0913 (Typer declares one parameter per option)
     """
     if json and ui in {"tui", "jsonl"}:
         raise ConfigError(f"--json prints the finished audit and cannot be combined with --ui {ui}; leave one out")
-    options.load_plugins(plugin)
+    options.load_plugins(plugin, data)
     source = options.model_source(checkpoint, model, weights, out)
     from claf_engine.runs import find_checkpoint, runs_root
 

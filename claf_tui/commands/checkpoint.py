@@ -25,7 +25,14 @@ Which = Annotated[
 File = Annotated[Path, typer.Argument(metavar="FILE.pt", help="Weights saved by torch.save, such as a state dict.")]
 Arch = Annotated[Literal["resnet18", "resnet34"], typer.Option(help="Architecture, with the CIFAR stem; any width.")]
 Name = Annotated[str | None, typer.Option(help="Name of the run's folder, after its date; the file's by default.")]
-Data = Annotated[str, typer.Option(metavar="SOURCE", help="What it was trained on: shapes, cifar10 or folder:PATH.")]
+Data = Annotated[
+    str,
+    typer.Option(
+        metavar="SOURCE",
+        help="What it was trained on: shapes, cifar10, folder:PATH or any other source of images.",
+        autocompletion=options.complete_sources,
+    ),
+]
 Mean = Annotated[
     str | None, typer.Option(metavar="R,G,B", help="Channel means it normalises by; 0,0,0 unless the file says.")
 ]
@@ -96,7 +103,7 @@ def take_over(  # noqa: PLR0913 (Typer declares one parameter per option)
 
     The file is read as tensors and plain values, so that nothing in it is run. A tensor that does not fit is an error.
     """
-    options.load_plugins(plugin)
+    options.load_plugins(plugin, data)
     channels = _channels(mean, "--mean"), _channels(std, "--std")
     from claf_engine.evaluation.import_weights import ImportRequest, import_checkpoint
     from claf_engine.runs import runs_root

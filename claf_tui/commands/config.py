@@ -17,7 +17,7 @@ def show(
     plugin: options.Plugins = None,
 ) -> int:
     """Print the resolved settings as TOML, each with what it means."""
-    options.load_plugins(plugin)
+    options.load_plugins(plugin, values=values)
     from claf_tui.reports.config import annotated_toml
 
     output.text(annotated_toml(options.resolve(preset, config_file, values)))

@@ -57,7 +57,7 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
     out: options.Out = None,
 ) -> int:
     """Measure natural and robust accuracy of a checkpoint, or of any model, on test images, in full precision."""
-    options.load_plugins(plugin)
+    options.load_plugins(plugin, data)
     source = options.model_source(checkpoint, model, weights, out)
     from claf_engine.runs import find_checkpoint, runs_root
 

@@ -54,20 +54,40 @@ def complete_attacks(incomplete: str) -> list[str]:
     return [name for name in get_args(EvaluationAttack) if name.startswith(incomplete)]
 
 
-def load_plugins(files: Sequence[Path] | None) -> None:
+def complete_sources(incomplete: str) -> list[str]:
+    """Data sources that begin like this; of those on disk the beginning that a path follows."""
+    from claf_engine.config.sources import ON_DISK, TORCHVISION, TORCHVISION_NAMES
+
+    known = ["shapes", "cifar10", *ON_DISK, *(TORCHVISION + name for name in TORCHVISION_NAMES)]
+    return [name for name in known if name.startswith(incomplete)]
+
+
+def load_plugins(files: Sequence[Path] | None, source: str | None = None, values: Sequence[str] | None = None) -> None:
     """Load the plugins of a command, before anything that they may add is named; one that adds nothing is told.
+
+    Args:
+        files: the plugins.
+        source: a data source that the command names; where it is a function of a file, that file is loaded too.
+        values: settings of the command, which may name one.
 
     Raises:
         ConfigError: one cannot be loaded.
     """
-    if not files:
+    from claf_engine.config.sources import file_of
+
+    set_to = [value.partition("=")[2].strip() for value in values or () if value.startswith("data.source=")]
+    named = [file for text in (source, *set_to) if text is not None and (file := file_of(text)) is not None]
+    if not files and not named:
         return
     from claf_engine.config.plugins import load_plugin
 
-    for path in files:
-        if not load_plugin(path).registered:
+    for file in named:
+        load_plugin(Path(file), as_data=True)
+    for path in files or ():
+        if not load_plugin(path).registered and str(path) not in named:
             output.note(
-                f"warning: the plugin {path} registers nothing; decorate a function with register_loss or the like"
+                f"warning: the plugin {path} registers nothing; decorate a function with register_loss or the like, "
+                "unless its functions give data"
             )
 
 
@@ -367,7 +387,13 @@ Which = Annotated[
 NumExamples = Annotated[int | None, typer.Option(min=1, help="Test images; all by default.", rich_help_panel="What")]
 TestData = Annotated[
     str | None,
-    typer.Option("--data", metavar="SOURCE", help="Other test images than the run's own.", rich_help_panel="What"),
+    typer.Option(
+        "--data",
+        metavar="SOURCE",
+        help="Other test images than the run's own.",
+        autocompletion=complete_sources,
+        rich_help_panel="What",
+    ),
 ]
 AcceptChangedData = Annotated[
     bool,

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 Data = Annotated[
     str | None,
-    typer.Option(help="shapes, cifar10, folder:PATH, or a plugin's.", metavar="SOURCE", rich_help_panel="Settings"),
+    typer.Option(
+        metavar="SOURCE",
+        help="shapes, cifar10, folder:PATH, torchvision:NAME, hf:PATH, parquet:PATH, wds:PATH, FILE.py:FUNCTION, or a "
+        "plugin's.",
+        autocompletion=options.complete_sources,
+        rich_help_panel="Settings",
+    ),
 ]
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of everything random.", rich_help_panel="Settings")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel="Settings")]
@@ -90,7 +96,7 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
 
     Settings come from the preset (demo unless told otherwise), then --config, then --set and the other options.
     """
-    options.load_plugins(plugin)
+    options.load_plugins(plugin, data, values)
     architecture = options.load_model(model)
     from claf_tui.runners import train as runner
 

@@ -13,6 +13,7 @@ from claf_engine import runs
 from claf_engine.config import RunConfig
 from claf_engine.config.presets import DEFAULT_PRESET, parse_override
 from claf_engine.events.control import Control
+from claf_engine.events.ticks import exhaust
 from claf_engine.runs.branch import branch_run
 from claf_engine.runs.folder import settings_text
 from claf_engine.runs.header import read_info
@@ -21,6 +22,7 @@ from claf_engine.terms.errors import ClafError, ConfigError
 from claf_tui.reports import output, printers
 from claf_tui.reports import runs as reports
 from claf_tui.reports.config import printable_toml
+from claf_tui.reports.preview import preview_lines
 from claf_tui.reports.streams import OutputLost
 from claf_tui.runners.lines import LOG, play_in_lines
 from claf_tui.runners.ui_mode import Ui, choose_ui
@@ -144,15 +146,17 @@ def dry_run(config: RunConfig, name: str | None) -> int:
     """Print the resolved settings on stdout and the plan on stderr; write nothing.
 
     Raises:
-        DataError: the folder of the images has fewer than the settings ask for.
+        DataError: the images are not there, or fewer than the settings ask for.
     """
-    from claf_engine.data import require_source_sizes
+    from claf_engine.data.preview import preview_steps
     from claf_engine.training.methods import phases_of
 
     output.text(printable_toml(settings_text(config)))
     for number, phase in enumerate(phases_of(config), 1):
         output.note(f"phase {number}: {phase.title}, {figures.count(phase.epochs)} epochs")
-    require_source_sizes(config.data)
+    preview = exhaust(preview_steps(config.images))
+    for line in preview_lines(config.data.source, preview):
+        output.note(line)
     output.note(f"would write to {runs.runs_root()}/<date>-<time>-{name or DEFAULT_PRESET}; nothing was written")
     return exit_codes.OK
 

@@ -12,9 +12,10 @@ from torchvision.datasets import CIFAR10
 
 from claf_engine.config import DataConfig
 from claf_engine.data import load_dataset
-from claf_engine.data.cache import Decoded, load_cache, save_cache
-from claf_engine.data.decoding import FORMATS, Measured, Pixels, decode, measure
-from claf_engine.data.listing import PARTS, list_folder
+from claf_engine.data.cache import CacheKey, Decoded, load_cache, save_cache
+from claf_engine.data.decoding import FORMATS, Form, Measured, Pixels, decode, measure
+from claf_engine.data.folder import folder_catalogue
+from claf_engine.data.listing import PARTS
 from tests.engine.data.test_cifar10 import expect_archive, go_offline, tiny_files
 from tests.engine.data.test_folder_realities import save as save_image
 from tests.fuzz.reader import Reader
@@ -36,7 +37,7 @@ def pillow_may_warn() -> Iterator[None]:
 def read_image(_: Path, file: Path) -> bool:
     """As a folder of images does."""
     with pillow_may_warn():
-        return isinstance(measure(file), Measured) and isinstance(decode(file, (10, 8)), Pixels)
+        return isinstance(measure(file, "x"), Measured) and isinstance(decode(file, "x", Form(10, 8)), Pixels)
 
 
 def make_folder(run: Path) -> Path:
@@ -52,19 +53,26 @@ def read_folder(run: Path, _: Path) -> bool:
         return len(load_dataset(config, torch.device("cpu")).train) == 2
 
 
+def key_of(run: Path) -> CacheKey:
+    config = DataConfig(source=f"folder:{run / 'images'}")
+    key = CacheKey.of(folder_catalogue(config), config)
+    assert key is not None
+    return key
+
+
 def make_cache(run: Path) -> Path:
     """The pixels of a folder, decoded before."""
     make_folder(run)
-    listing = list_folder(str(run / "images"))
-    images = {part: torch.zeros((len(listing.files[part]), 3, 8, 10), dtype=torch.uint8) for part in PARTS}
-    assert save_cache(listing, Decoded(images, ("a notice",))) == []
+    key = key_of(run)
+    images = {part: torch.zeros((count, 3, 8, 10), dtype=torch.uint8) for part, count in key.counts.items()}
+    assert save_cache(key, Decoded(images, ("a notice",))) == []
     (file,) = (run.parents[1] / "cache").rglob("*.safetensors")
     return file
 
 
 def read_cache(run: Path, _: Path) -> bool:
     """As training on a folder does."""
-    return load_cache(list_folder(str(run / "images")))[0] is not None
+    return load_cache(key_of(run))[0] is not None
 
 
 CIFAR10_FILES = tiny_files()

@@ -10,8 +10,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from claf_engine.accuracy.autoattack import MIN_CLASSES, TARGETS
+from claf_engine.accuracy.autoattack import TARGETS
 from claf_engine.accuracy.autoattack_library import LOGGER, contained, require_library
+from claf_engine.accuracy.autoattack_state import CLASSES_OF
 from claf_engine.audits.bench import Bench, Outcome, Recipe, num_classes_of
 from claf_engine.audits.crafted import (
     SQUARE,
@@ -68,10 +69,10 @@ def loss_gap(bench: Bench) -> Generator[Pulse, None, Finding]:
     """What APGD on a difference of logits breaks of the examples that APGD on cross-entropy left."""
     standing = yield from _begin(bench)
     num_classes = num_classes_of(bench.subject.model, bench.subject.split)
-    if num_classes < MIN_CLASSES:
-        raise NotRun(f"the library's losses compare {MIN_CLASSES} classes or more, and here are {num_classes}")
+    if num_classes < CLASSES_OF["apgd-dlr"]:
+        raise NotRun(f"the difference of logits compares 3 classes, and here are {num_classes}")
     steps = bench.budget.apgd_steps
-    name = "apgd-t" if bench.budget.affords("standard") else "apgd-dlr"
+    name = "apgd-t" if bench.budget.affords("standard") and num_classes >= CLASSES_OF["apgd-t"] else "apgd-dlr"
     by_entropy = yield from _library_steps(bench, "apgd-ce", f"APGD-CE-{steps}", steps, standing)
     both = yield from _library_steps(bench, name, f"{name.upper()}-{steps}, after APGD-CE", steps, by_entropy.survives)
     gap = by_entropy.accuracy - both.accuracy

@@ -26,7 +26,7 @@ PRESET_KEY = "preset"
 """Top-level key by which a configuration file, or a preset, names the preset that it builds on."""
 MAX_FILE_BYTES = 2**20
 """Of a configuration file, which may also be a pipe; ours are a few KiB."""
-WITH_KNOWN_STATISTICS = ("shapes", "cifar10")
+KNOWN_IMAGES = ("shapes", "cifar10")
 """Sources whose channel means and deviations are the defaults of the model; those of others are measured."""
 UNSET = "none"
 """The value that `--set KEY=none` writes for "not limited", since TOML has no null."""
@@ -127,7 +127,7 @@ def preset_layers(name: str) -> list[Layer]:
             raise ConfigError(f"preset {chain[0]} builds on itself: {' -> '.join([*chain, base])}; end the circle")
         chain.append(base)
         values = tomllib.loads(preset_text(base))
-        layers.insert(0, Layer(f"preset {base}", values))
+        layers.insert(0, Layer(f"preset {base}", values, is_packaged=True))
         base = values.pop(PRESET_KEY, None)
     return layers
 
@@ -146,8 +146,8 @@ def resolve_layers(layers: Iterable[Layer], overrides: Iterable[Override] = ()) 
     merged: dict[str, Any] = {}
     for layer in layers:
         merged = _merge(merged, layer.values)
-    if not any(_names_statistics(layer) for layer in layers[1:]):
-        merged = _merge(merged, _statistics_for(merged))
+    if _section(merged, "data") and _section(merged, "model") and merged["data"].get("source") not in KNOWN_IMAGES:
+        merged = _merge(merged, _for_unknown_images(layers[1:]))
     try:
         return RunConfig.model_validate(merged)
     except ValidationError as error:
@@ -162,17 +162,27 @@ def _placed(layer: Layer, base: Path) -> Layer:
     return Layer(layer.origin, {**layer.values, "data": {**data, "source": absolute_source(source, base)}})
 
 
-def _names_statistics(layer: Layer) -> bool:
-    model = layer.values.get("model")
-    return isinstance(model, Mapping) and ("mean" in model or "std" in model)
+def _for_unknown_images(layers: Iterable[Layer]) -> dict[str, Any]:
+    """What a new run takes from its images, unless a layer above the defaults says otherwise.
+
+    These are no defaults of the settings: runs of earlier code, which do not name the keys, go on as they began.
+    """
+    named = {
+        (section, key) for layer in layers for section in ("data", "model") for key in _section(layer.values, section)
+    }
+    found: dict[str, Any] = {"data": {}} if ("data", "validation") in named else {"data": {"validation": "own"}}
+    given = {key for layer in layers if not layer.is_packaged for key in _section(layer.values, "data")}
+    if not given & {"num_train", "num_validation", "num_test", "at_most"}:
+        # What a preset says of sizes is of its own images.
+        found["data"]["at_most"] = True
+    if not named & {("model", "mean"), ("model", "std")}:
+        found["model"] = {"mean": [], "std": []}
+    return found
 
 
-def _statistics_for(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Have means and deviations measured, where those of the defaults are of other images."""
-    data = values.get("data")
-    if not isinstance(data, Mapping) or data.get("source") in WITH_KNOWN_STATISTICS:
-        return {}
-    return {"model": {"mean": [], "std": []}} if isinstance(values.get("model"), Mapping) else {}
+def _section(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    section = values.get(name)
+    return section if isinstance(section, Mapping) else {}
 
 
 def _preset_layers(name: str, from_file: Layer | None) -> list[Layer]:

@@ -172,10 +172,12 @@ def test_nine_targets_need_no_notice() -> None:
     assert not any("aims at" in notice for notice in measure(Linear(10), of_classes(10)).notices)
 
 
-@pytest.mark.parametrize("count", [2, 3])
-def test_too_few_classes_are_refused(count: int) -> None:
-    with pytest.raises(ConfigError, match=f"needs 4 or more classes .* here are {count}; use --attack pgd"):
-        measure(Linear(count), of_classes(count))
+@pytest.mark.parametrize(("count", "place"), [(2, "nothing takes its place"), (3, "APGD-DLR runs in its place")])
+def test_with_fewer_than_four_classes_what_cannot_run_is_told(count: int, place: str) -> None:
+    measured = measure(Linear(count), of_classes(count))
+    told = f"AutoAttack ran without APGD-T, whose loss compares 4 classes and here are {count}; {place}."
+    assert told in measured.notices
+    assert measured.robust[0].accuracy < measured.natural
 
 
 def test_four_classes_are_enough() -> None:

@@ -14,6 +14,7 @@ from claf_engine.audits.bench import Bench
 from claf_engine.audits.diagnostic import NotRun
 from claf_engine.audits.refitting import (
     ADVERSARIAL_SHARE,
+    PER_CLASS,
     WEIGHT_DECAY,
     adversarial_fit_steps,
     class_means,
@@ -152,9 +153,16 @@ def test_without_encoder_or_images_nothing_is_fitted(changes: dict[str, Any], re
 
 
 def test_every_class_needs_an_image_among_those_that_are_fitted_on() -> None:
+    kept = TRAIN.labels != 3
+    incomplete = Split(TRAIN.images[kept], TRAIN.labels[kept])
+    with pytest.raises(NotRun, match="training images to fit on hold none of class 3"):
+        exhaust(training_features_steps(bench(train=incomplete)))
+
+
+def test_with_many_classes_a_few_images_of_each_are_fitted_on() -> None:
     few = replace(BUDGET, fit_images=3)
-    with pytest.raises(NotRun, match="the 3 training images to fit on hold none of class 3"):
-        exhaust(training_features_steps(bench(budget=few)))
+    _, (_, labels) = exhaust(training_features_steps(bench(budget=few)))
+    assert len(labels) == min(len(TRAIN), PER_CLASS * (int(TRAIN.labels.max()) + 1))
 
 
 @pytest.mark.parametrize("factor", [0.0, float("nan")])

@@ -172,7 +172,7 @@ def test_a_known_data_source_is_accepted(source: str) -> None:
 
 @pytest.mark.parametrize("source", ["", "mnist", "cifar100", "folder:", "folder", "shapes ", "a folder:b"])
 def test_an_unknown_data_source_is_refused_with_those_that_exist(source: str) -> None:
-    with pytest.raises(ValidationError, match="use shapes, cifar10 or folder:PATH"):
+    with pytest.raises(ValidationError, match="use shapes, cifar10, folder:PATH, .* or FILE.py:NAME"):
         DataConfig(source=source)
 
 

@@ -334,7 +334,8 @@ def test_a_radius_above_1_is_a_setting_in_l2_alone(group: str) -> None:
         ("views.crop_scale=[0.5]", "--set: views.crop_scale needs more items, not [0.5]"),
         (
             "data.source=shape",
-            "--set: data.source: unknown data source 'shape'; use shapes, cifar10 or folder:PATH, or give a --plugin "
+            "--set: data.source: unknown data source 'shape'; use shapes, cifar10, folder:PATH, torchvision:NAME, "
+            "hf:PATH, parquet:PATH, wds:PATH or FILE.py:NAME, or give a --plugin "
             "that registers it; did you mean shapes?",
         ),
         (
@@ -449,3 +450,16 @@ def test_statistics_of_images_that_nobody_knows_are_measured(
     overrides: tuple[str, ...], mean: tuple[float, ...]
 ) -> None:
     assert resolve_config("smoke", overrides=overrides).model.mean == mean
+
+
+@pytest.mark.parametrize(
+    ("overrides", "at_most"),
+    [
+        ((), False),
+        (("data.source=folder:/x",), True),
+        (("data.source=folder:/x", "data.num_train=50"), False),
+        (("data.source=folder:/x", "data.at_most=false"), False),
+    ],
+)
+def test_sizes_of_a_preset_are_no_more_than_wishes_for_other_images(overrides: tuple[str, ...], at_most: bool) -> None:
+    assert resolve_config("smoke", overrides=overrides).data.at_most is at_most

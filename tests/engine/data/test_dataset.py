@@ -152,3 +152,17 @@ def test_images_of_the_right_channels_are_left_alone(channels: int | None) -> No
     gray = Split(torch.zeros(2, 1, 3, 4, dtype=torch.uint8), torch.arange(2))
     whole = Source("x", ("a",), gray, gray)
     assert in_channels(whole, channels) is whole
+
+
+def test_where_sizes_are_wishes_as_many_images_are_taken_as_there_are_and_that_is_said() -> None:
+    config = DataConfig(num_train=100, num_validation=1000, num_test=50, at_most=True)
+    found = split_source(source([0] * 20 + [1] * 20 + [2] * 20, [0, 1, 2] * 6), config, CPU)
+    assert (len(found.train), len(found.validation), len(found.test)) == (48, 12, 18)
+    assert found.notices[-1] == (
+        "shapes has 60 training and 18 test images, so that data.num_validation=12 data.num_train=48 data.num_test=18 "
+        "were taken."
+    )
+    measured = split_source(source([], [0, 1, 2] * 6), config, CPU, needs_train=False)
+    assert torch.equal(measured.test.images[:], found.test.images[:])
+    enough = DataConfig(num_train=10, num_validation=10, num_test=10, at_most=True)
+    assert split_source(source([0, 1, 2] * 20, [0, 1, 2] * 6), enough, CPU).notices == ("Something was skipped.",)

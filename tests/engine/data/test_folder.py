@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from claf_engine.config import DataConfig
-from claf_engine.data import Dataset, dataset_steps, folder, load_dataset
+from claf_engine.data import Dataset, dataset_steps, load_dataset, reading
 from claf_engine.events.ticks import exhaust
 from claf_engine.terms.errors import DataError
 
@@ -53,7 +53,7 @@ def refuse_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: object, **options: object) -> None:
         pytest.fail("decoded again")
 
-    monkeypatch.setattr(folder, "_decode", fail)
+    monkeypatch.setattr(reading, "decode_steps", fail)
 
 
 def test_test_images_alone_are_enough_to_measure_and_the_same_as_with_the_others(root: Path) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from claf_engine.config import DataConfig
 from claf_engine.data import Dataset, load_dataset
-from claf_engine.data.decoding import Measured, Pixels, Unusable, decode, measure
+from claf_engine.data.decoding import Form, Measured, Pixels, Unusable, decode, measure
 from claf_engine.terms.errors import DataError
 
 COLOURS = np.arange(8 * 10 * 3, dtype=np.uint8).reshape(8, 10, 3)
@@ -66,15 +66,15 @@ def test_a_postscript_file_in_disguise_starts_no_program(
 def test_another_format_in_disguise_is_refused(tmp_path: Path, form: str) -> None:
     file = tmp_path / "x.png"
     Image.fromarray(COLOURS).save(file, form)
-    assert isinstance(measure(file), Unusable)
+    assert isinstance(measure(file, str(file)), Unusable)
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "BMP"])
 def test_what_may_be_decoded_is_whatever_its_name(tmp_path: Path, form: str) -> None:
     file = tmp_path / "x.png"
     Image.fromarray(COLOURS).save(file, form)
-    assert measure(file) == Measured(10, 8)
-    assert isinstance(decode(file, (10, 8)), Pixels)
+    assert measure(file, str(file)) == Measured(10, 8, is_gray=False)
+    assert isinstance(decode(file, str(file), Form(10, 8)), Pixels)
 
 
 def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded(
@@ -83,7 +83,7 @@ def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded(
     Image.new("1", (8000, 8000)).save(root / "train" / "cat" / "0.png")
     decoded = []
     monkeypatch.setattr(Image.Image, "convert", lambda *arguments: decoded.append(arguments))
-    assert "8000x8000 pixels" in getattr(measure(root / "train" / "cat" / "0.png"), "reason", "")
+    assert "8000x8000 pixels" in getattr(measure(root / "train" / "cat" / "0.png", "x"), "reason", "")
     assert decoded == []
     monkeypatch.undo()
     with pytest.raises(DataError, match=r"0\.png has 8000x8000 pixels, more than 33,554,432; make it smaller"):
@@ -99,10 +99,10 @@ def test_an_image_is_read_the_way_up_that_viewers_show_it(tmp_path: Path, form: 
     with Image.open(file) as image:
         shown = ImageOps.exif_transpose(image).convert("RGB")
     size = shown.size
-    assert measure(file) == Measured(*size)
-    pixels = decode(file, size)
+    assert measure(file, str(file)) == Measured(*size, is_gray=False)
+    pixels = decode(file, str(file), Form(*size))
     assert isinstance(pixels, Pixels)
-    assert np.array_equal(pixels.rgb, np.array(shown))
+    assert np.array_equal(pixels.levels.transpose(1, 2, 0), np.array(shown))
     assert pixels.was_turned == (orientation != 1)
 
 
@@ -115,7 +115,7 @@ def test_images_that_were_turned_are_counted(root: Path) -> None:
 
 @pytest.mark.parametrize("orientation", [0, 9, 255])
 def test_an_orientation_that_there_is_not_is_upright(tmp_path: Path, orientation: int) -> None:
-    assert measure(save(tmp_path / "x", orientation=orientation)) == Measured(10, 8)
+    assert measure(save(tmp_path / "x", orientation=orientation), "x") == Measured(10, 8, is_gray=False)
 
 
 def test_what_macos_leaves_behind_is_no_image_and_no_class(root: Path) -> None:
@@ -155,9 +155,9 @@ def test_a_link_within_the_folder_is_not_worth_a_notice(root: Path) -> None:
     assert load(root).notices == ()
 
 
-def test_a_gray_set_is_said_with_its_statistics(root: Path) -> None:
+def test_a_gray_set_in_three_channels_is_said_with_its_statistics(root: Path) -> None:
     for file in root.rglob("*.png"):
-        save(file, np.repeat(np.array([[0], [255]], np.uint8), 10, 1).repeat(4, 0))
+        save(file, np.repeat(np.array([[0], [255]], np.uint8), 10, 1).repeat(4, 0)[..., None].repeat(3, 2))
     (notice,) = load(root).notices
     assert "are gray" in notice
     assert "mean 0.500 and standard deviation 0.500" in notice

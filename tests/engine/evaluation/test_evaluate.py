@@ -309,7 +309,7 @@ def test_other_data_need_not_have_as_many_training_images_as_the_run_had(
 
 
 def test_data_of_an_unknown_form_are_refused(checkpoint: Path) -> None:
-    with pytest.raises(ConfigError, match="--data: unknown data source 'nonsense'; use shapes, cifar10 or folder:PATH"):
+    with pytest.raises(ConfigError, match="--data: unknown data source 'nonsense'; use shapes, cifar10, folder:PATH, "):
         ask(checkpoint, data="nonsense")
 
 

@@ -207,7 +207,7 @@ def test_deviations_that_are_none_are_refused(file: Path, root: Path, std: tuple
 
 
 def test_data_of_an_unknown_form_are_refused(file: Path, root: Path) -> None:
-    with pytest.raises(ConfigError, match="--data: unknown data source 'nonsense'; use shapes, cifar10 or folder:PATH"):
+    with pytest.raises(ConfigError, match="--data: unknown data source 'nonsense'; use shapes, cifar10, folder:PATH, "):
         take_over(file, root, data="nonsense")
     with pytest.raises(DataError, match="there is no folder"):
         take_over(file, root, data="folder:/nowhere")

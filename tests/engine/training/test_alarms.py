@@ -15,6 +15,7 @@ from claf_engine.training.alarms import (
     Fall,
     Finding,
     changes,
+    collapse_margin,
     epsilon_zero,
     exceeds_noise,
     fall_margin,
@@ -237,3 +238,22 @@ def test_the_watch_of_fast_training_raises_the_same_alert() -> None:
 @pytest.mark.parametrize(("multi_step", "ends"), [(0.35, False), (0.41, True)])
 def test_a_collapse_of_fast_training_ends_with_half_of_the_drop(multi_step: float, ends: bool) -> None:
     assert watched_overfitting(check(multi_step, has_collapsed=False), tiny_config()).ends is ends
+
+
+def test_with_many_classes_losing_half_of_a_low_best_is_a_collapse_too() -> None:
+    survivors = compared(one_step=40, multi_step=0, margin=0)
+    low = Fall(0.02, 0.15, 256)
+    assert not overfitting(survivors, low).begins
+    assert overfitting(survivors, replace(low, num_classes=1000)).begins
+    assert not overfitting(survivors, replace(low, num_classes=1000, accuracy=0.1)).begins
+    assert not overfitting(survivors, replace(low, num_classes=1000, num_examples=16)).begins
+
+
+@pytest.mark.parametrize("num", [256, 1000])
+@pytest.mark.parametrize("accuracy", [0.05, 0.15, 0.35])
+def test_with_many_classes_noise_makes_less_than_1_fall_in_1000_either(num: int, accuracy: float) -> None:
+    generator = torch.Generator().manual_seed(num)
+    shares = torch.full((2000, 100), accuracy)
+    found = torch.binomial(torch.full_like(shares, num), shares, generator=generator) / num
+    falls = [Fall(float(each[-1]), float(each.max()), num, 1000) for each in found]
+    assert sum(fall.best - fall.accuracy > collapse_margin(fall) for fall in falls) < 2

@@ -18,6 +18,7 @@ from claf_tui.console.launch import ConsoleResult
 from claf_tui.reports.streams import OutputLost
 from claf_tui.screens.checkpoints.actions import ResumeRequest
 from claf_tui.words import exit_codes
+from tests.engine.pictures import drawn, save
 from tests.tui.commands.conftest import UseEngine
 from tests.tui.hostile import EVERYTHING
 from tests.tui.scripted import run_started, write_checkpoint
@@ -113,14 +114,17 @@ def test_the_run_remembers_its_command_line(root: Path, monkeypatch: pytest.Monk
 def test_a_dry_run_says_which_sizes_a_small_folder_can_give(tmp_path: Path, capsys: Shown) -> None:
     for number in range(20):
         for part in ("train", "test"):
-            file = tmp_path / "few" / part / "ab"[number % 2] / f"{number}.png"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.touch()
+            save(tmp_path / "few" / part / "ab"[number % 2] / f"{number}.png", drawn(number % 2, number))
     options = ["--dry-run", "--data", f"folder:{tmp_path / 'few'}", "--set", "data.num_train=none"]
     assert train(*options, "--set", "data.num_test=50") == 3
     told = capsys.readouterr().err.splitlines()[-1]
     assert told.endswith("take --set data.num_validation=4 --set data.num_test=20")
     assert train(*options, *told.split("take ")[1].split()) == 0
+    told = capsys.readouterr().err
+    assert "16 to train on, 4 to validate with, 20 to test on" in told
+    assert "2 classes: a, b" in told
+    assert "8x8 pixels, in colour" in told
+    assert re.search(r"channel means 0\.\d{4}, 0\.\d{4}, 0\.\d{4} and deviations .*, of 20 training images", told)
 
 
 def test_a_dry_run_prints_the_settings_and_the_plan_and_writes_nothing(root: Path, capsys: Shown) -> None:

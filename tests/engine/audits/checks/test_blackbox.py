@@ -173,9 +173,16 @@ def test_two_classes_are_too_few_for_the_gap_and_enough_for_square() -> None:
     split = images_of()
     few = Split(split.images[split.labels < 2], split.labels[split.labels < 2])
     model = FewClasses(robust(), 2)
-    with pytest.raises(NotRun, match="compare 4 classes or more, and here are 2"):
+    with pytest.raises(NotRun, match="compares 3 classes, and here are 2"):
         examined("ce-dlr-gap", bench_of(model, few))
     assert examined("square", bench_of(gradient_killed(model), few)).verdict == "fails"
+
+
+def test_three_classes_are_enough_for_the_plain_difference_of_logits() -> None:
+    split = images_of()
+    few = Split(split.images[split.labels < 3], split.labels[split.labels < 3])
+    found = examined("ce-dlr-gap", bench_of(FewClasses(robust(), 3), few))
+    assert "with APGD-DLR" in found.figure
 
 
 def test_a_library_that_leaves_the_ball_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:

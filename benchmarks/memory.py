@@ -1,4 +1,4 @@
-"""How much memory does a training step of stage 2 take as it is, recomputing, and in micro-batches, and what does it cost?
+"""How much memory does a step of stage 2 take as it is, recomputing, and in micro-batches, and what does that cost?
 
 One step of the encoder, attack included, over one batch of random images; every way has a process of its own, which
 has done nothing but a tiny step before. Memory is what the step adds to that at its peak: resident memory on a CPU,

@@ -14,7 +14,7 @@ their speed when a device has few images.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 PASSES = 3
 """Matrix products of a contrastive loss and its gradient for each pair: one forward, two backward."""
@@ -66,7 +66,7 @@ class Cluster:
         flops: a second that one device attains in training, alone.
         node_size: devices of a machine.
         inside: what connects those.
-        between: what connects machines; it bounds every message that leaves one.
+        between: what connects machines; it bounds every message that leaves one, and each machine has one such hop.
         cores: of a machine whose devices are processes on its cores; then more processes than cores share them.
     """
 
@@ -77,8 +77,11 @@ class Cluster:
     cores: int | None = None
 
     def link(self, world: int) -> Link:
-        """The slowest link among so many devices."""
-        return self.inside if world <= self.node_size else self.between
+        """What a ring of so many devices has: the slowest bandwidth, and the mean latency of its hops."""
+        if world <= self.node_size:
+            return self.inside
+        hops = (self.node_size - 1) * self.inside.latency + self.between.latency
+        return replace(self.between, latency=hops / self.node_size)
 
     def share(self, world: int) -> float:
         """Of a device's speed, what is left to it among so many."""

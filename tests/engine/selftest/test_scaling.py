@@ -67,6 +67,12 @@ def test_a_message_that_leaves_the_machine_is_bound_by_what_connects_machines() 
     assert beyond > 9 * inside
 
 
+def test_a_ring_through_machines_has_one_slow_hop_in_each() -> None:
+    cluster = replace(CLUSTER, between=Link(bandwidth=1e8, latency=9e-5, overhead=2e-4))
+    assert cluster.link(64) == Link(bandwidth=1e8, latency=pytest.approx(2e-5), overhead=2e-4)
+    assert cluster.link(8) == LINK
+
+
 def test_processes_beyond_the_cores_share_them() -> None:
     shared = replace(CLUSTER, cores=2)
     one, four = step_of(WORK, shared, 1, 10), step_of(WORK, shared, 4, 10)

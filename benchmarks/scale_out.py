@@ -215,9 +215,8 @@ def _predict(wanted: argparse.Namespace) -> None:
         for world, step in steps.items()
     ]
     title = (
-        f"PREDICTED: {wanted.images} images a GPU, or {wanted.batch:,} in all, {config.attack.steps} attack steps; {wanted.flops:g} TFLOP/s attained, "
-        f"{wanted.inside:g} and {wanted.between:g} GB/s, {wanted.latency[0]:g} and {wanted.latency[1]:g} us a hop inside and "
-        f"between machines of {wanted.node}"
+        f"PREDICTED: {wanted.images} images a GPU, or {wanted.batch:,} in all, {config.attack.steps} attack steps; "
+        f"{wanted.flops:g} TFLOP/s attained; machines of {wanted.node}: {_told(inside)} inside, {_told(between)} between"
     )
     shared = f"{wanted.batch:,} in all"
     columns = ("GPUs", "step ms", "compute", "gradients", "projections", "BatchNorm", f"{wanted.images} each", shared)
@@ -229,6 +228,10 @@ def _predict(wanted: argparse.Namespace) -> None:
         "strong": strong,
     }
     write(wanted.json, told)
+
+
+def _told(link: Link) -> str:
+    return f"{link.bandwidth / 1e9:g} GB/s and {1e6 * link.latency:g} us a hop"
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -91,7 +91,7 @@ class _InMicroBatches(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         taken: _Pass = ctx.taken
-        totals = [torch.zeros_like(parameter) for parameter in ctx.parameters]
+        totals: list[Tensor | None] = [None] * len(ctx.parameters)
         device, dtype, is_enabled = ctx.autocast
         autocast = torch.autocast(device, dtype, enabled=is_enabled, cache_enabled=False)
         with autocast, repeated(taken.encoder), torch.enable_grad():
@@ -157,9 +157,9 @@ def _find_sums(passed: _Passed, gradient: Tensor, size: int) -> None:
 
 
 def _add_gradients(
-    passed: _Passed, gradient: Tensor, size: int, parameters: Sequence[Tensor], totals: Sequence[Tensor]
+    passed: _Passed, gradient: Tensor, size: int, parameters: Sequence[Tensor], totals: list[Tensor | None]
 ) -> Tensor:
-    """Add a segment's gradients by the parameters to `totals`, in place.
+    """Add a segment's gradients by the parameters to `totals`, which begin as None.
 
     Returns:
         The gradient by its inputs, for the whole batch.
@@ -170,9 +170,8 @@ def _add_gradients(
         outputs, _ = _replayed(passed, leaf)
         by_inputs, *found = torch.autograd.grad(outputs, (leaf, *parameters), piece, allow_unused=True)
         place.copy_(by_inputs)
-        for total, added in zip(totals, found, strict=True):
-            if added is not None:
-                total += added
+        for number, (total, added) in enumerate(zip(totals, found, strict=True)):
+            totals[number] = total if added is None else added if total is None else total + added
     return below
 
 

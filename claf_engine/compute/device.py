@@ -19,6 +19,8 @@ from claf_engine.terms.errors import DeviceError
 GLIBC_KEEPS = {-4: 0, -1: 2**31 - 1, -8: 1}
 """Options of mallopt(3): no block is mapped on its own (M_MMAP_MAX), none is given back (M_TRIM_THRESHOLD), and all
 threads share one heap (M_ARENA_MAX), because the heap of a second thread cannot hold large blocks."""
+NO_MICRO_BATCH = "whole batch"
+"""In the record of a run that takes each batch at once."""
 WARM_UPS = 3
 """Passes before one is captured: libraries choose their kernels and take their memory in the first ones."""
 
@@ -31,6 +33,8 @@ class Compute:
         precision: of training, "bf16" or "fp32".
         layout: of images and convolution weights, "channels_last" or "contiguous".
         captures: whether the passes of attacks are captured and replayed as a whole (see `Captured`).
+        micro_batch: images that training holds a graph of at once; None is the whole batch.
+        recompute: training holds what goes in and out of each part of the encoder, and computes the rest twice.
     """
 
     device: torch.device
@@ -38,6 +42,8 @@ class Compute:
     threads: int
     layout: str = "channels_last"
     captures: bool = False
+    micro_batch: int | None = None
+    recompute: bool = False
 
     def autocast(self) -> AbstractContextManager[None]:
         """Training precision; losses leave it again by casting to fp32.
@@ -63,6 +69,7 @@ class Compute:
             "precision": self.precision,
             "layout": self.layout,
             "threads": self.threads,
+            "micro_batch": self.micro_batch or NO_MICRO_BATCH,
         }
 
     def memory_bytes(self) -> int:
@@ -96,7 +103,8 @@ def choose_compute(config: RuntimeConfig) -> Compute:
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
     precision, layout = _fastest(config, device, threads)
-    return Compute(device, precision, threads, layout, captures=config.capture and device.type == "cuda")
+    captures = config.capture and device.type == "cuda"
+    return Compute(device, precision, threads, layout, captures, config.micro_batch, config.recompute)
 
 
 @contextmanager
@@ -246,6 +254,12 @@ def accelerators() -> list[str]:
 def initialised_accelerators() -> range:
     """Numbers of the accelerators whose random generators this process has begun to use; asking begins nothing."""
     return range(torch.cuda.device_count() if torch.cuda.is_initialized() else 0)  # type: ignore[no-untyped-call]
+
+
+def default_states(device: torch.device) -> tuple[Tensor, ...]:
+    """States of torch's own generators that layers such as dropout draw from on a device."""
+    on_cpu = torch.get_rng_state()
+    return (on_cpu, torch.cuda.get_rng_state(device)) if device.type == "cuda" else (on_cpu,)
 
 
 def require_accelerator() -> torch.device:

@@ -245,6 +245,16 @@ class RuntimeConfig(Settings):
     keep_freed_memory: bool = Field(
         True, description="on a CPU, keep freed memory for the next step instead of giving it back (glibc)"
     )
+    micro_batch: Positive | None = Field(
+        None,
+        description="images that training holds activations of at once; loss and BatchNorm stay those of the whole "
+        "batch, and gradients differ by rounding alone; all at once by default",
+    )
+    recompute: bool = Field(
+        False,
+        description="hold only what goes in and out of each block of the encoder, and compute the rest again in the "
+        "backward pass: the same bits in half the memory",
+    )
     threads: Positive | None = Field(None, description="CPU threads; all cores by default")
     log_every: Positive = Field(10, description="optimiser steps between logged losses")
 

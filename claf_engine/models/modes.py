@@ -51,6 +51,19 @@ def batch_statistics(module: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
+def buffers_kept(module: nn.Module) -> Iterator[None]:
+    """Passes change copies of the buffers, such as BatchNorm's statistics; afterwards the buffers are as before."""
+    kept = [(child, name, buffer) for child in module.modules() for name, buffer in child.named_buffers(recurse=False)]
+    for child, name, buffer in kept:
+        setattr(child, name, buffer.clone())
+    try:
+        yield
+    finally:
+        for child, name, buffer in kept:
+            setattr(child, name, buffer)
+
+
+@contextmanager
 def _in_mode(module: nn.Module, is_training: bool) -> Iterator[None]:
     own_modes = {child: child.training for child in module.modules()}
     module.train(is_training)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from claf_engine import events as ev
 from claf_engine.accuracy.classes import missing_notices
-from claf_engine.compute.device import Compute, choose_compute, is_out_of_memory, settings_restored
+from claf_engine.compute.device import NO_MICRO_BATCH, Compute, choose_compute, is_out_of_memory, settings_restored
 from claf_engine.config import RunConfig, RuntimeConfig
 from claf_engine.data import Dataset, dataset_steps
 from claf_engine.data.fingerprint import Fingerprint
@@ -266,7 +266,7 @@ def _compute_for(config: RunConfig, start: CheckpointInfo | None) -> tuple[Compu
     if start is None:
         return choose_compute(config.runtime), []
     try:
-        before = {"layout": "channels_last", **start.metadata["claf.compute"]}
+        before = {"layout": "channels_last", "micro_batch": NO_MICRO_BATCH, **start.metadata["claf.compute"]}
         chosen = {name: before[name] for name in ("threads", "precision", "layout")}
         runtime = RuntimeConfig.model_validate({**dict(config.runtime), **chosen})
     except (KeyError, TypeError, ValidationError) as error:
@@ -321,7 +321,10 @@ def _started(
 
 def _translate(error: BaseException) -> BaseException:
     if is_out_of_memory(error):
-        return DeviceError("memory ran out; lower batch_size or model.width, or use another device")
+        return DeviceError(
+            "memory ran out; set runtime.recompute = true or runtime.micro_batch, which train the same model in less, "
+            "or lower batch_size or model.width"
+        )
     return error
 
 

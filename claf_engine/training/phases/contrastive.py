@@ -9,6 +9,7 @@ from claf_engine.data.views import make_views
 from claf_engine.events.ticks import PartEnd, Tick
 from claf_engine.models.modes import training
 from claf_engine.models.network import Network
+from claf_engine.training.encoding import encode
 from claf_engine.training.losses import nt_xent_loss, supcon_loss
 from claf_engine.training.session import Session
 
@@ -34,7 +35,8 @@ def contrastive_loss(session: Session, views: Tensor, labels: Tensor) -> Tensor:
     network: Network = session.state.network
     batch_size, num_views = views.shape[:2]
     with training(network), session.compute.autocast():
-        projections = network.project(session.compute.arrange(views.flatten(0, 1)))
+        images = session.compute.arrange(views.flatten(0, 1))
+        projections = network.projection_head(encode(network.encoder, images, session.compute))
     grouped = projections.view(batch_size, num_views, -1)
     config = session.config.contrastive
     if config.positives == "views":

@@ -16,6 +16,7 @@ from claf_engine.compute.seeding import ATTACK_STREAM
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.modes import batch_statistics, frozen, training
 from claf_engine.models.network import Pipeline
+from claf_engine.training.encoding import encode
 from claf_engine.training.losses import kl_divergence, logit_distance
 from claf_engine.training.session import Session
 
@@ -109,5 +110,6 @@ def single_step(session: Session) -> Attack:
 def trained_logits(session: Session, model: Pipeline, images: Tensor) -> Tensor:
     """Logits (N, K) in train mode, with a graph."""
     with training(model), session.compute.autocast():
-        logits: Tensor = model(session.compute.arrange(images))
+        features = encode(model.encoder, session.compute.arrange(images), session.compute)
+        logits: Tensor = model.classifier(features)
     return logits.float()

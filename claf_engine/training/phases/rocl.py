@@ -13,6 +13,7 @@ from claf_engine.data.views import make_views
 from claf_engine.events.ticks import PartEnd, Pulse, Tick
 from claf_engine.models.modes import training
 from claf_engine.models.network import Pipeline
+from claf_engine.training.encoding import encode
 from claf_engine.training.losses import nt_xent_loss
 from claf_engine.training.phases.contrastive import NUM_VIEWS
 from claf_engine.training.session import Session
@@ -50,7 +51,7 @@ def craft_instances(session: Session, target: Target, loss: Loss, views: Tensor)
     """
     config = session.config
     target.refresh()
-    climb = target.gradient(loss, target.outputs(views[:, 1]))
+    climb = target.gradient(loss, target.outputs(views[:, 1]), is_joint=True)
     spec, stream = from_config(config.attack, config.model), session.state.generators[ATTACK_STREAM]
     return (yield from ascent_steps(climb, views[:, 0], spec, stream))
 
@@ -73,9 +74,10 @@ def rocl_loss(session: Session, views: Tensor) -> Tensor:
     Returns:
         A 0-d tensor with its graph.
     """
-    config, num_views = session.config.rocl, views.shape[1]
-    with training(session.state.network), session.compute.autocast():
-        projections = session.state.network.project(session.compute.arrange(views.flatten(0, 1)))
+    config, num_views, network = session.config.rocl, views.shape[1], session.state.network
+    with training(network), session.compute.autocast():
+        images = session.compute.arrange(views.flatten(0, 1))
+        projections = network.projection_head(encode(network.encoder, images, session.compute))
     grouped = projections.view(len(views), num_views, -1)
     all_pairs = (num_views - 1) * nt_xent_loss(grouped, config.temperature)
     return all_pairs + config.attack_weight * nt_xent_loss(grouped[:, -2:], config.temperature)

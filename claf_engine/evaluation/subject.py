@@ -11,12 +11,13 @@ from claf_engine.compute.device import Compute, choose_compute
 from claf_engine.config import DataConfig, RunConfig, RuntimeConfig
 from claf_engine.config.registry import DATA
 from claf_engine.config.sources import FOLDER, absolute_source
-from claf_engine.data import Dataset, dataset_steps
+from claf_engine.data import Dataset, dataset_steps, to_pixels
 from claf_engine.data.fingerprint import SplitName
 from claf_engine.data.folder import folder_catalogue
 from claf_engine.evaluation.model_source import ModelSource, open_model
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.network import CLASSIFIERS, Network, Pipeline
+from claf_engine.models.probing import require_logits
 from claf_engine.runs import runs_root
 from claf_engine.runs.choosing import open_chosen
 from claf_engine.runs.header import CheckpointInfo
@@ -153,6 +154,8 @@ def open_source_steps(
     data = yield from dataset_steps(images, compute.device, splits)
     found = open_model(source, data)
     compute.place(found.model)
+    if compute.device.type != "cpu":  # what a module does not count among its tensors stays behind
+        require_logits(found.model, to_pixels(data.test.images[:2]), len(data.class_names), source.model)
     notices = (*lacking, *found.notices)
     return Opened(found.info, found.config, None, source.function, compute, data, notices, found.model)
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from claf_engine.config.registry import library_of
 from claf_engine.terms.errors import ConfigError
 from claf_tui.commands import options
 
@@ -107,6 +106,8 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
         "--method": method,
         "--weights": None if weights is None else str(weights),
     }
+    from claf_engine.config.registry import library_of
+
     if resume is not None:
         of_library = architecture if library_of(architecture or "") else None
         refuse_changes(
@@ -137,6 +138,8 @@ def usual_settings(config: "RunConfig", values: Sequence[str] | None) -> list[st
     A library's published weights expect a normalisation of their own, and a module of a file may ask for the usual
     layout of images in memory, which presets do not choose.
     """
+    from claf_engine.config.registry import library_of
+
     chosen = {value.partition("=")[0].strip() for value in values or ()}
     if not library_of(config.model.architecture):
         usual = {"runtime.layout": "contiguous"}

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from claf_engine.audits.audit import audit_checkpoint
     from claf_engine.audits.request import AuditRequest
     from claf_engine.config import RunConfig
-    from claf_engine.config.plugins import load_plugin
+    from claf_engine.config.plugins import load_model, load_plugin
     from claf_engine.config.presets import Override, parse_override, resolve_config
     from claf_engine.data.registered import Images, register_data
     from claf_engine.evaluation.evaluate import EvaluationRequest, evaluate
+    from claf_engine.evaluation.model_source import ModelSource
     from claf_engine.evaluation.subject import load_network
     from claf_engine.events.control import Control
     from claf_engine.models.registered import register_model
@@ -49,12 +50,13 @@ _HOMES = {
     "config": ("RunConfig",),
     "config.presets": ("Override", "parse_override", "resolve_config"),
     "evaluation.evaluate": ("EvaluationRequest", "evaluate"),
+    "evaluation.model_source": ("ModelSource",),
     "evaluation.subject": ("load_network",),
     "events.control": ("Control",),
     "runs": ("create_run", "find_checkpoint", "find_run", "open_run"),
     "runs.header": ("read_info",),
     "attacks.registered": ("register_attack",),
-    "config.plugins": ("load_plugin",),
+    "config.plugins": ("load_model", "load_plugin"),
     "data.registered": ("Images", "register_data"),
     "models.registered": ("register_model",),
     "training.registered": ("register_loss", "register_method"),
@@ -87,6 +89,7 @@ __all__ = [
     "EvaluationRequest",
     "Images",
     "ModelAudit",
+    "ModelSource",
     "NonFiniteLoss",
     "Override",
     "RunConfig",
@@ -100,6 +103,7 @@ __all__ = [
     "events",
     "find_checkpoint",
     "find_run",
+    "load_model",
     "load_network",
     "load_plugin",
     "measure",

@@ -12,7 +12,7 @@ import typer
 from typer.main import get_command
 
 from claf_engine.terms.errors import ClafError
-from claf_tui.commands import audit, checkpoint, config, doctor, evaluate, reproduce, runs, train, watch
+from claf_tui.commands import audit, checkpoint, config, doctor, evaluate, reproduce, runs, steer, train, watch
 from claf_tui.reports import output
 from claf_tui.reports.streams import prepare_streams
 from claf_tui.runners.signals import leaving_signals
@@ -33,6 +33,7 @@ app.command("eval")(evaluate.evaluate)
 app.command("audit")(audit.audit)
 app.command("runs")(runs.runs)
 app.command("watch")(watch.watch)
+app.command("steer")(steer.steer)
 app.command("reproduce")(reproduce.reproduce)
 app.command("doctor")(doctor.doctor)
 app.add_typer(checkpoint.app, name="checkpoint")

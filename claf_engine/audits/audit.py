@@ -24,11 +24,18 @@ from claf_engine.compute.device import settings_restored
 from claf_engine.config import RunConfig
 from claf_engine.evaluation.cards import card_folder, home_of, write_card
 from claf_engine.evaluation.measured_card import command_line, facts
-from claf_engine.evaluation.subject import Opened, Wanted, open_steps, require_same_classes, require_trained
+from claf_engine.evaluation.subject import (
+    Opened,
+    Wanted,
+    open_source_steps,
+    open_steps,
+    require_same_classes,
+    require_trained,
+)
 from claf_engine.events.audit import DiagnosticFound
 from claf_engine.events.ticks import Pulse, exhaust, pump
+from claf_engine.models.architectures import OwnEncoder
 from claf_engine.models.hashing import hash_tensors
-from claf_engine.models.registered import RegisteredEncoder
 from claf_engine.runs import versions
 from claf_engine.terms.names import Verdict
 from claf_engine.terms.pixels import format_distance
@@ -78,12 +85,7 @@ def audit_steps(request: AuditRequest) -> Generator[Pulse | DiagnosticFound, Non
     """
     started = time.monotonic()
     with settings_restored():
-        opened = yield from open_steps(
-            request.checkpoint,
-            classifier=request.classifier,
-            wanted=Wanted(request.data, None, ("train", "test"), request.accepts_changed_data),
-            device=request.device,
-        )
+        opened = yield from _open_steps(request)
         info, config = opened.info, opened.config
         budget = budget_of(request, config)
         subject = _subject(request, opened, budget)
@@ -104,6 +106,15 @@ def audit_steps(request: AuditRequest) -> Generator[Pulse | DiagnosticFound, Non
     card = audit_card(examination, claim, about)
     _write(card, folder, request.checkpoint)
     return AuditReport(request, card, folder, examination.diagnostics, card["verdict"])
+
+
+def _open_steps(request: AuditRequest) -> Generator[Pulse, None, Opened]:
+    """Open the checkpoint of a request, or its model."""
+    wanted = Wanted(request.data, None, ("train", "test"), request.accepts_changed_data)
+    about: dict[str, Any] = {"classifier": request.classifier, "wanted": wanted, "device": request.device}
+    if request.source is not None:
+        return (yield from open_source_steps(request.source, **about))
+    return (yield from open_steps(request.checkpoint, **about))
 
 
 def audit_checkpoint(request: AuditRequest, tell: Callable[[DiagnosticFound], None] = lambda _: None) -> AuditReport:
@@ -139,7 +150,7 @@ def _subject(request: AuditRequest, opened: Opened, budget: Budget) -> Subject:
         space=space_of(request.space or claimed.space, opened.config.model),
         seed=request.seed,
         batch_size=request.batch_size,
-        network=opened.network,
+        network=None if opened.network is None or opened.network.is_whole else opened.network,
         train=opened.data.train if len(opened.data.train) else None,
         classifier=opened.classifier,
         surrogate=_surrogate(request, opened),
@@ -173,7 +184,7 @@ def _key(budget: Budget, subject: Subject, weights_sha256: str) -> str:
         images |= {f"train {name}": tensor for name, tensor in subject.train.identity().items()}
     made = versions()
     encoder = None if subject.network is None else subject.network.encoder
-    plain: list[Any] = [repr(encoder)] if isinstance(encoder, RegisteredEncoder) else []
+    plain: list[Any] = [] if encoder is None or isinstance(encoder, OwnEncoder) else [repr(encoder)]
     plain += [
         weights_sha256,
         [subject.classifier, subject.data],

@@ -3,9 +3,13 @@
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from claf_engine.terms.errors import ConfigError
 from claf_engine.terms.names import BudgetName, SpaceName
+
+if TYPE_CHECKING:
+    from claf_engine.evaluation.model_source import ModelSource
 
 
 @dataclass(frozen=True)
@@ -13,7 +17,7 @@ class AuditRequest:
     """What to audit, and how thoroughly.
 
     Attributes:
-        checkpoint: the file.
+        checkpoint: the file; of a model that no run of ours trained, its `place`.
         budget: quick, standard or full.
         epsilon: Linf radius of the claim.
         space: of the claim; None is the one in which the run reported its figures.
@@ -26,6 +30,7 @@ class AuditRequest:
         device: auto, cpu, cuda or cuda:N.
         command: the command line, for the card.
         accepts_changed_data: audit although the run's images are not those that it was trained with.
+        source: a model that no run of ours trained, in place of a checkpoint; what needs an encoder is not run.
 
     Raises:
         ConfigError: the radius is 0.
@@ -44,6 +49,7 @@ class AuditRequest:
     device: str = "auto"
     command: tuple[str, ...] = ()
     accepts_changed_data: bool = False
+    source: "ModelSource | None" = None
 
     def __post_init__(self) -> None:
         if self.epsilon == 0:

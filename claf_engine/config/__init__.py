@@ -11,8 +11,17 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 
 from claf_engine.config.base import Count, PixelDistance, Positive, Settings, Share
 from claf_engine.config.measuring import EvaluationConfig, ProbeConfig
-from claf_engine.config.registry import DATA, DEFAULT_ARCHITECTURE, METHODS, MODELS, data_name
-from claf_engine.config.sources import TORCHVISION, TORCHVISION_NAMES, file_of, is_ours
+from claf_engine.config.registry import (
+    DATA,
+    DEFAULT_ARCHITECTURE,
+    LIBRARIES,
+    METHODS,
+    MODELS,
+    data_name,
+    file_of,
+    library_of,
+)
+from claf_engine.config.sources import TORCHVISION, TORCHVISION_NAMES, function_file, is_ours
 from claf_engine.config.training import (
     AdversarialConfig,
     AlpConfig,
@@ -58,7 +67,7 @@ def require_source(source: str) -> str:
     """
     if is_ours(source) or data_name(source) in DATA.entries:
         return source
-    if (file := file_of(source)) is not None:
+    if (file := function_file(source)) is not None:
         raise ValueError(
             f"{source!r} is a function of a file that was not named on the command line; add --plugin {file}"
         )
@@ -67,6 +76,17 @@ def require_source(source: str) -> str:
     if known is not None:
         told = f"{told.partition('; did you mean')[0]}; did you mean {TORCHVISION}{known}?"
     raise ValueError(told)
+
+
+def require_architecture(name: str) -> str:
+    """Give an architecture back, for a check of a setting; whether a library has it is found when it is built.
+
+    Raises:
+        ValueError: it is neither ours, nor a library's, nor registered.
+    """
+    if name in LIBRARIES:
+        raise ValueError(f"{name} is a library: say which of its models, such as {name}:resnet50")
+    return name if library_of(name) else MODELS.require(name)
 
 
 class DataConfig(Settings):
@@ -109,15 +129,28 @@ class DataConfig(Settings):
 
 
 class ModelConfig(Settings):
-    """The network: an encoder, ours a CIFAR-stem ResNet, a projection head and linear classifiers."""
+    """The network: an encoder, ours a residual network, a projection head and linear classifiers."""
 
-    architecture: Annotated[str, AfterValidator(MODELS.require)] = Field(
-        DEFAULT_ARCHITECTURE, description="of the encoder: resnet, or the name that a plugin registers"
+    architecture: Annotated[str, AfterValidator(require_architecture)] = Field(
+        DEFAULT_ARCHITECTURE,
+        description="of the encoder: resnet, resnet18, resnet34, resnet50, preact-resnet18, wrn-28-10, wrn-34-10, "
+        "torchvision:NAME, timm:NAME, or the name that a plugin registers",
     )
-    width: Positive = Field(64, description="channels of the first stage; each later stage doubles them")
-    blocks: tuple[Positive, ...] = Field((2, 2, 2, 2), description="residual blocks per stage; ResNet-18 is [2,2,2,2]")
+    stem: Literal["cifar", "imagenet"] = Field(
+        "cifar",
+        description="of ours: a 3x3 convolution; or a 7x7 one of stride 2 and pooling, for images of 224 pixels",
+    )
+    width: Positive = Field(
+        64, description="of ours: channels of the first stage; 64 is the published network, others scale it"
+    )
+    blocks: tuple[Positive, ...] = Field(
+        (2, 2, 2, 2), description="of resnet: residual blocks per stage; the others have theirs"
+    )
     activation: Literal["relu", "silu", "softplus"] = Field(
         "relu", description="of the encoder; silu and softplus (beta 10) are smooth, which makes attacks stronger"
+    )
+    weights: str | None = Field(
+        None, description="file of weights that training of a library's or a file's model begins with"
     )
     projection_hidden: Positive = Field(512, description="hidden units of the projection head")
     projection_dim: Positive = Field(128, description="length of the projection that the contrastive loss sees")
@@ -127,6 +160,12 @@ class ModelConfig(Settings):
         "images, as is done for all sources but shapes and cifar10 unless they are given",
     )
     std: tuple[float, ...] = Field((0.2470, 0.2435, 0.2616), description="channel deviations, given or measured alike")
+
+    @property
+    def is_normalisation_chosen(self) -> bool:
+        """Whether mean or deviation is another than by default, and is not to be measured."""
+        defaults = type(self).model_fields
+        return any(getattr(self, name) not in (defaults[name].default, ()) for name in ("mean", "std"))
 
     @model_validator(mode="after")
     def _has_stages(self) -> "ModelConfig":
@@ -152,6 +191,15 @@ class ModelConfig(Settings):
     def num_channels(self) -> int:
         """Channels of the images: 1 or 3; 0 where they and their statistics are yet to be measured."""
         return len(self.mean)
+
+    @model_validator(mode="after")
+    def _has_a_model_for_its_weights(self) -> "ModelConfig":
+        if self.weights is not None and not (library_of(self.architecture) or file_of(self.architecture)):
+            raise ValueError(
+                f"model.weights goes with --model FILE.py:FUNCTION, torchvision:NAME or timm:NAME, and not with "
+                f"architecture {self.architecture!r}; `claf-tui checkpoint import` takes over weights of a CIFAR ResNet"
+            )
+        return self
 
 
 class ViewsConfig(Settings):

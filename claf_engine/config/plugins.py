@@ -11,7 +11,18 @@ from functools import partial
 from pathlib import Path
 from types import ModuleType
 
-from claf_engine.config.registry import DATA, Plugin, registered_by, registering
+from claf_engine.config.registry import (
+    ARGUMENT_MARK,
+    DATA,
+    MODELS,
+    OWN_ARCHITECTURES,
+    Entry,
+    Plugin,
+    file_of,
+    library_of,
+    registered_by,
+    registering,
+)
 from claf_engine.terms.errors import ConfigError
 
 
@@ -34,6 +45,59 @@ def load_plugin(path: Path, *, as_data: bool = False) -> Loaded:
     Raises:
         ConfigError: the file is missing, no Python file, or raises; with its line.
     """
+    plugin, text = _read(path)
+    with registering(plugin):
+        module = _execute(text, plugin)
+        registered = registered_by(plugin)
+        if as_data or not registered:
+            _offer_as_data(path, plugin, module)
+    return Loaded(plugin, registered)
+
+
+def _offer_as_data(path: Path, plugin: Plugin, module: ModuleType) -> None:
+    """Let the functions of a file be named as data sources, by the path that it was named with or its real one."""
+    for known_as in {str(path.expanduser().absolute()), str(plugin.path)}:
+        DATA.add_file(known_as, plugin, partial(getattr, module))
+
+
+def load_model(text: str) -> str:
+    """Make what `--model` names an architecture; the function of a file is not called yet.
+
+    Args:
+        text: FILE.py:FUNCTION, whose file is run as a plugin's is; or torchvision:NAME or timm:NAME.
+
+    Returns:
+        The name of the architecture: that of the file without its folder, and the function.
+
+    Raises:
+        ConfigError: it has no such form, the file cannot be loaded, or has no such function.
+    """
+    if library_of(text):
+        return text
+    file, _, function = text.rpartition(ARGUMENT_MARK)
+    if not file_of(text):
+        ours = f"; {text} is one of our own: --set model.architecture={text}" if text in OWN_ARCHITECTURES else ""
+        raise ConfigError(f"--model {text} names no model; give FILE.py:FUNCTION, torchvision:NAME or timm:NAME{ours}")
+    plugin, content = _read(Path(file))
+    name = f"{plugin.file}{ARGUMENT_MARK}{function}"
+    gives_data = str(plugin.path) in DATA.entries
+    with registering(plugin):
+        module = _execute(content, plugin)
+        build = getattr(module, function, None)
+        if gives_data:
+            _offer_as_data(Path(file), plugin, module)
+        if not callable(build):
+            raise ConfigError(f"{file} has no function {function!r}; name the one that builds the model")
+        MODELS.entries[name] = Entry(build, plugin)
+    return name
+
+
+def _read(path: Path) -> tuple[Plugin, bytes]:
+    """A plugin's file, and its text.
+
+    Raises:
+        ConfigError: it is missing or no Python file.
+    """
     path = path.expanduser()
     if path.suffix != ".py":
         raise ConfigError(f"{path} is no plugin: a plugin is a Python file, whose name ends in .py")
@@ -41,14 +105,7 @@ def load_plugin(path: Path, *, as_data: bool = False) -> Loaded:
         text = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"cannot read the plugin {path}: {error.strerror}") from error
-    plugin = Plugin(path.resolve(), hashlib.sha256(text).hexdigest())
-    with registering(plugin):
-        module = _execute(text, plugin)
-        registered = registered_by(plugin)
-        if as_data or not registered:
-            for known_as in {str(path.absolute()), str(plugin.path)}:
-                DATA.add_file(known_as, plugin, partial(getattr, module))
-    return Loaded(plugin, registered)
+    return Plugin(path.resolve(), hashlib.sha256(text).hexdigest()), text
 
 
 def raised_in(error: BaseException, plugin: Plugin) -> str:

@@ -21,8 +21,19 @@ Value = TypeVar("Value")
 
 PLAIN_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 DEFAULT_ARCHITECTURE = "resnet"
+OWN_ARCHITECTURES = (
+    DEFAULT_ARCHITECTURE,
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "preact-resnet18",
+    "wrn-28-10",
+    "wrn-34-10",
+)
+LIBRARIES = ("torchvision", "timm")
+"""Whose models are architectures too, as "torchvision:resnet50"."""
 ARGUMENT_MARK = ":"
-"""Between the name of a data source and what it is given, such as a path."""
+"""Between the name of a data source or a library and what it is given, such as a path."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +143,9 @@ _LOADING: ContextVar[Plugin | None] = ContextVar("plugin that is being loaded", 
 
 METHODS: Registry[Callable[..., Any]] = Registry("method", get_args(Method))
 """Settings to phases, see `training.registered`; a loss is a method of one phase."""
-MODELS: Registry[Callable[..., Any]] = Registry("architecture", (DEFAULT_ARCHITECTURE,))
+MODELS: Registry[Callable[..., Any]] = Registry(
+    "architecture", (*OWN_ARCHITECTURES, *LIBRARIES), (*OWN_ARCHITECTURES, *(f"{name}:NAME" for name in LIBRARIES))
+)
 """Settings to an encoder, see `models.registered`."""
 DATA: Registry[Callable[..., Any]] = Registry("data source", sources.OWN, sources.FORMS)
 """Settings to images, see `data.registered`."""
@@ -141,9 +154,21 @@ ATTACKS: Registry[Any] = Registry("attack", get_args(EvaluationAttack))
 REGISTRIES: tuple[Registry[Any], ...] = (METHODS, MODELS, DATA, ATTACKS)
 
 
+def library_of(architecture: str) -> str:
+    """The library that a model is of: "torchvision" of "torchvision:resnet50"; empty where it is of none."""
+    library, mark, name = architecture.partition(ARGUMENT_MARK)
+    return library if mark and name and library in LIBRARIES else ""
+
+
+def file_of(architecture: str) -> str:
+    """The file that a model is built by a function of: "net.py" of "net.py:build"; empty where it is none."""
+    file, mark, function = architecture.rpartition(ARGUMENT_MARK)
+    return file if mark and function and file.endswith(".py") else ""
+
+
 def data_name(source: str) -> str:
     """The name of a data source without what it is given: "folder" of "folder:PATH", "a/my.py" of "a/my.py:build"."""
-    return sources.file_of(source) or source.partition(ARGUMENT_MARK)[0]
+    return sources.function_file(source) or source.partition(ARGUMENT_MARK)[0]
 
 
 def registered_by(plugin: Plugin) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ FOLDER = "audit"
 CARDS = "cards"
 FORMAT = 1
 HASH_LENGTH = 16
+MODEL = "claf.model"
+"""Key under which what stands for the header of a model that is no checkpoint says what it is."""
 
 Standing = Literal["unaudited", "evaluated", "audit passes", "audit warns", "audit fails"]
 """What an accuracy rests on: nothing but itself, a card without diagnostics, or an audit."""

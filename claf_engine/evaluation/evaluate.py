@@ -21,9 +21,10 @@ from claf_engine.compute.device import Compute, settings_restored
 from claf_engine.config import RunConfig
 from claf_engine.config.registry import ATTACKS
 from claf_engine.data import Split
-from claf_engine.evaluation.cards import Standing
+from claf_engine.evaluation.cards import MODEL, Standing
 from claf_engine.evaluation.measured_card import keep_report_card
-from claf_engine.evaluation.subject import Opened, Wanted, open_steps, size_notices
+from claf_engine.evaluation.model_source import ModelSource
+from claf_engine.evaluation.subject import Opened, Wanted, open_source_steps, open_steps, size_notices
 from claf_engine.events import RobustFigure
 from claf_engine.events.ticks import Pulse, exhaust
 from claf_engine.runs import versions
@@ -48,7 +49,7 @@ class EvaluationRequest:
     """What to evaluate and how.
 
     Attributes:
-        checkpoint: the file.
+        checkpoint: the file; of a model that no run of ours trained, its `place`.
         epsilons: radii, as fractions, floats or text such as "8/255"; in pixel space unless `space` says otherwise. 0
             is allowed and must give natural accuracy.
         attack: pgd, fgsm, mi-fgsm, autoattack or the name that a plugin registers.
@@ -67,6 +68,7 @@ class EvaluationRequest:
         device: auto, cpu, cuda or cuda:N.
         command: the command line, for the card.
         accepts_changed_data: measure although the run's test images are not those that it was trained with.
+        source: a model that no run of ours trained, in place of a checkpoint.
         is_curve: measure the radii as one curve (see `claf_engine.accuracy.curve_steps`) instead of each for itself.
 
     Raises:
@@ -93,6 +95,7 @@ class EvaluationRequest:
     command: tuple[str, ...] = ()
     is_curve: bool = False
     accepts_changed_data: bool = False
+    source: ModelSource | None = None
 
     def __post_init__(self) -> None:
         self._write_exactly()
@@ -105,6 +108,10 @@ class EvaluationRequest:
         for name in ignored:
             if getattr(self, name) is not None:
                 raise ConfigError(f"{self.attack} {peculiarity}; leave out --{name.replace('_', '-')}")
+        if self.source is not None and self.space != "pixel":
+            raise ConfigError(
+                f"--space {self.space} attacks what a network of ours normalises by, and --model is none; leave it out"
+            )
         if self.attack == "autoattack" and self.space != "pixel":
             raise ConfigError(
                 f"autoattack searches an epsilon-ball, and --space {self.space} has none; use --attack pgd there"
@@ -144,16 +151,25 @@ class EvaluationReport:
     image_size: tuple[int, int] | None = None
     notices: tuple[str, ...] = ()
 
+    @property
+    def _origin(self) -> str:
+        """Where the weights are from: the checkpoint's file, or the model's, or what builds the model."""
+        source = self.request.source
+        return str(self.request.checkpoint if source is None else source.weights or source.model)
+
     def to_record(self) -> dict[str, Any]:
-        """The report as a JSON object; its keys are stable, and `curve` is one of them where one was measured."""
-        curve = self.accuracy.curve
+        """The report as a JSON object; its keys are stable.
+
+        `curve` is one of them where one was measured, and `model` where it is of no checkpoint of ours.
+        """
+        curve, model = self.accuracy.curve, self.info.metadata.get(MODEL)
         return {
             "natural_accuracy": self.accuracy.natural,
             "robust": [figure_record(figure) for figure in self.accuracy.robust],
             "defence": "none" if self.request.defence is None else str(self.request.defence),
             "num_examples": self.num_examples,
             "split": "test",
-            "checkpoint": str(self.request.checkpoint),
+            "checkpoint": self._origin,
             "run": self.info.run,
             "step": self.info.step,
             "phase": self.info.phase,
@@ -172,6 +188,7 @@ class EvaluationReport:
             "card": None if self.card is None else str(self.card),
             "audit": self.audit,
             **({} if curve is None else {"curve": curve.to_record()}),
+            **({} if model is None else {"model": model}),
         }
 
 
@@ -194,12 +211,7 @@ def evaluation_steps(request: EvaluationRequest) -> Generator[Pulse, None, Evalu
         ClafError: an attack of epsilon 0 changed predictions.
     """
     with settings_restored():
-        opened = yield from open_steps(
-            request.checkpoint,
-            classifier=request.classifier,
-            wanted=Wanted(request.data, accepts_changed=request.accepts_changed_data),
-            device=request.device,
-        )
+        opened = yield from _open_steps(request)
         data, config, compute, model = opened.data, opened.config, opened.compute, opened.model
         split = first(data.test, request.num_examples)
         started = time.monotonic()
@@ -225,6 +237,15 @@ def evaluation_steps(request: EvaluationRequest) -> Generator[Pulse, None, Evalu
         notices=(*opened.notices, *_data_notices(opened, accuracy, classes, len(split))),
     )
     return _with_card(report, config)
+
+
+def _open_steps(request: EvaluationRequest) -> Generator[Pulse, None, Opened]:
+    """Open the checkpoint of a request, or its model."""
+    wanted = Wanted(request.data, accepts_changed=request.accepts_changed_data)
+    about: dict[str, Any] = {"classifier": request.classifier, "wanted": wanted, "device": request.device}
+    if request.source is not None:
+        return (yield from open_source_steps(request.source, **about))
+    return (yield from open_steps(request.checkpoint, **about))
 
 
 def _data_notices(

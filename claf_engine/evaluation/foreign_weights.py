@@ -4,37 +4,27 @@ The naming is that of kuangliu/pytorch-cifar and of torchvision, which most publ
 not understood is an error: weights that are left out silently make another network, with another accuracy.
 """
 
-import argparse
-import hashlib
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from claf_engine.config import ModelConfig
 from claf_engine.models.network import NATURAL, Network
-from claf_engine.runs.foreign import open_foreign
-from claf_engine.terms.errors import CheckpointError, ConfigError, ForeignFileError
+from claf_engine.terms.errors import CheckpointError, ConfigError
+from claf_engine.training.weights_file import COUNTER, Weights, is_broken, listed, read_weights, shape_text, unwrapped
 
 ARCHITECTURES: dict[str, tuple[int, ...]] = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}
 """Blocks per stage of the ResNets with two convolutions a block (He et al. 2016, table 1), with the CIFAR stem."""
 
-NESTS = ("state_dict", "model_state_dict", "model", "net")
-"""Keys under which training scripts put the weights beside the epoch and the optimiser."""
-WRAPPERS = {"module", "model", "net", "backbone", "encoder", "_orig_mod", "0", "1"}
-"""Leading parts of a name that only say how the network was wrapped; the numbers are those of a Sequential."""
 TWIN = "attacker."
 """MadryLab's robustness saves the network a second time, inside the attacker that holds it."""
 PROJECTION = "head."
 """SupContrast's projection head, which no classifier stands behind."""
-PLAIN_TYPES: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [argparse.Namespace]
-"""What else SupContrast saves beside the weights: its options, a record of values that runs nothing."""
-
 NORMALISATION = re.compile(r"(?:norm\w*\.|preprocess\w*\.)?(?:(mu|mean|new_mean)|(sigma|std|new_std))")
 OUTER = {
     "conv1": "encoder.stem",
@@ -45,28 +35,10 @@ OUTER = {
 OUTER_NAME = re.compile(r"(conv1|bn1|linear|fc)\.(\w+)")
 BLOCK_NAME = re.compile(r"layer([1-9])\.(\d{1,3})\.(?:(conv|bn)([12])|(?:shortcut|downsample)\.([01]))\.(\w+)")
 BLOCK_PARTS = {"conv": "conv", "bn": "norm"}
-COUNTER = "num_batches_tracked"
-"""Unused in eval mode, and absent from files of old versions of torch."""
+
 
 MAX_STD = 10.0
 """A deviation above this is meant for pixels in [0, 255], whose deviation is about 60."""
-MAX_NAMED = 8
-"""Names of one kind that a sentence holds."""
-
-
-@dataclass(frozen=True)
-class Foreign:
-    """A file of weights as it was found.
-
-    Attributes:
-        tensors: by their names in the file, without wrappers.
-        sha256: of the file.
-        left_aside: what lay beside the weights, such as "epoch".
-    """
-
-    tensors: Mapping[str, Tensor]
-    sha256: str
-    left_aside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,29 +60,15 @@ class Converted:
     notices: tuple[str, ...]
 
 
-def read_foreign(path: Path) -> Foreign:
-    """Read a file of `torch.save`: tensors and plain values only, so that nothing in it is run.
+def read_foreign(path: Path) -> Weights:
+    """Read the weights of a CIFAR ResNet, without what wrapped or accompanied it.
 
     Raises:
-        CheckpointError: it is missing, damaged, holds more than weights and plain values, or no weights at all.
+        CheckpointError: see `read_weights`; or the file holds more than one network, or no classifier.
     """
-    try:
-        with open_foreign(path) as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    except ForeignFileError as error:
-        raise CheckpointError(str(error)) from error
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
-    try:
-        with torch.serialization.safe_globals(PLAIN_TYPES):
-            content = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251 (runs no code)
-    except Exception as error:  # noqa: BLE001 (whatever a damaged or hostile pickle raises, it cannot be read)
-        raise CheckpointError(
-            f"{path} cannot be read as weights alone ({_first_line(error)}); save `model.state_dict()` in a file of "
-            "its own"
-        ) from error
-    weights, left_aside = _unnest(path, content)
-    own = {name: tensor for name, tensor in weights.items() if not _unwrapped(name).startswith(TWIN)}
+    found = read_weights(path)
+    weights, left_aside = found.tensors, list(found.left_aside)
+    own = {name: tensor for name, tensor in weights.items() if not unwrapped(name).startswith(TWIN)}
     tensors = _without_wrappers(path, own)
     if len(own) < len(weights):
         _require_twin(path, tensors, {name: tensor for name, tensor in weights.items() if name not in own})
@@ -118,10 +76,10 @@ def read_foreign(path: Path) -> Foreign:
     if any(name.startswith(PROJECTION) for name in tensors):
         tensors = _without_projection(path, tensors)
         left_aside.append(f"{PROJECTION}*, the projection head")
-    return Foreign(tensors, sha256, tuple(left_aside))
+    return Weights(tensors, found.sha256, tuple(left_aside))
 
 
-def convert(foreign: Foreign, arch: str, path: Path) -> Converted:
+def convert(foreign: Weights, arch: str, path: Path) -> Converted:
     """Map weights onto our network by name and shape.
 
     Args:
@@ -142,12 +100,12 @@ def convert(foreign: Foreign, arch: str, path: Path) -> Converted:
     _require_fit(path, arch, tensors, placed, wanted)
     converted = {target: tensors[name] for name, target in placed.items() if target is not None}
     counters = [name for name in wanted if name.endswith(COUNTER) and name not in converted]
-    notices = [f"left aside, because it is no part of the network: {_list(foreign.left_aside)}"] * bool(
+    notices = [f"left aside, because it is no part of the network: {listed(foreign.left_aside)}"] * bool(
         foreign.left_aside
     )
     other_types = {str(tensor.dtype).removeprefix("torch.") for tensor in converted.values() if _is_other(tensor)}
     if other_types:
-        notices.append(f"converted weights from {_list(sorted(other_types))} to float32")
+        notices.append(f"converted weights from {listed(sorted(other_types))} to float32")
     ready = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in converted.items()}
     ready |= {name: torch.zeros((), dtype=torch.int64) for name in counters}
     return Converted(model, num_classes, ready, bool(normalisation), tuple(notices))
@@ -166,50 +124,21 @@ def place(name: str, blocks: tuple[int, ...]) -> str | None:
     return f"encoder.blocks.{sum(blocks[:stage]) + block}.{part}.{found[6]}"
 
 
-def _unnest(path: Path, content: Any) -> tuple[dict[str, Tensor], list[str]]:
-    """The dict of tensors in what a file holds, and the names of what lies beside it."""
-    left_aside: list[str] = []
-    while isinstance(content, Mapping):
-        if content and all(isinstance(value, Tensor) for value in content.values()):
-            return {str(name): value for name, value in content.items()}, left_aside
-        nests = [key for key in NESTS if isinstance(content.get(key), Mapping)]
-        strays = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
-        if len(nests) != 1 and len(strays) < len(content):
-            raise CheckpointError(f"{path} holds among its weights what is no tensor: {_list(strays)}")
-        if len(nests) != 1:
-            break
-        left_aside += [str(key) for key in content if key != nests[0]]
-        content = content[nests[0]]
-    kind = (
-        f"a dict of {_list([str(key) for key in content])}" if isinstance(content, Mapping) else type(content).__name__
-    )
-    raise CheckpointError(
-        f"{path} holds no state dict, or more than one, but {kind}; save `model.state_dict()` in a file of its own"
-    )
-
-
 def _without_wrappers(path: Path, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     stripped: dict[str, Tensor] = {}
     for name, tensor in weights.items():
-        short = _unwrapped(name)
+        short = unwrapped(name)
         if short in stripped:
             raise CheckpointError(f"{path} holds more than one network: {short} occurs twice in it")
         stripped[short] = tensor
     return stripped
 
 
-def _unwrapped(name: str) -> str:
-    parts = name.split(".")
-    while len(parts) > 1 and parts[0] in WRAPPERS:
-        parts = parts[1:]
-    return ".".join(parts)
-
-
 def _require_twin(path: Path, tensors: Mapping[str, Tensor], twin: Mapping[str, Tensor]) -> None:
     """Refuse a second network that is not the first: which of them was meant?"""
     own = {_part_name(name): tensor for name, tensor in tensors.items()}
     for name, tensor in twin.items():
-        same = own.get(_part_name(_unwrapped(_unwrapped(name).removeprefix(TWIN))))
+        same = own.get(_part_name(unwrapped(unwrapped(name).removeprefix(TWIN))))
         if same is None or not torch.equal(same, tensor):
             raise CheckpointError(
                 f"{path} holds more than one network: {name} is not what the network itself has there; save "
@@ -278,7 +207,7 @@ def _sizes(
     if stem is None or stem.dim() != 4 or classifier is None or classifier.dim() != 2:
         missing = "conv1.weight" if stem is None or stem.dim() != 4 else "linear.weight or fc.weight"
         raise CheckpointError(
-            f"{path} is no {arch} with the usual names: it has no {missing}, but {_list(list(tensors))}"
+            f"{path} is no {arch} with the usual names: it has no {missing}, but {listed(list(tensors))}"
         )
     chosen = normalisation or {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
     model = ModelConfig.model_validate({"width": max(1, len(stem)), "blocks": ARCHITECTURES[arch], **chosen})
@@ -304,14 +233,14 @@ def _require_fit(
     twice = sorted({target for target in targets if targets.count(target) > 1})
     fitting = {name: wanted[target] for name, target in placed.items() if target is not None and target in wanted}
     shapes = [
-        f"{name} is {_shape(tensors[name])} instead of {_shape(want)}"
+        f"{name} is {shape_text(tensors[name])} instead of {shape_text(want)}"
         for name, want in fitting.items()
         if tensors[name].shape != want.shape
     ]
     kinds = [name for name, want in fitting.items() if not _is_usable(tensors[name], want)]
     faults = {"unknown": unknown, "missing": missing, "given twice": twice, "of another shape": shapes}
-    faults |= {"of another type": kinds, "not finite": [name for name in fitting if _is_broken(tensors[name])]}
-    told = "; ".join(f"{fault}: {_list(names)}" for fault, names in faults.items() if names)
+    faults |= {"of another type": kinds, "not finite": [name for name in fitting if is_broken(tensors[name])]}
+    told = "; ".join(f"{fault}: {listed(names)}" for fault, names in faults.items() if names)
     if told:
         raise CheckpointError(f"{path} does not fit {arch} with the CIFAR stem; {told}")
 
@@ -321,23 +250,5 @@ def _is_usable(tensor: Tensor, want: Tensor) -> bool:
     return is_plain and (tensor.is_floating_point() if want.is_floating_point() else tensor.dtype == want.dtype)
 
 
-def _is_broken(tensor: Tensor) -> bool:
-    return tensor.layout == torch.strided and tensor.is_floating_point() and not bool(tensor.float().isfinite().all())
-
-
 def _is_other(tensor: Tensor) -> bool:
     return tensor.is_floating_point() and tensor.dtype != torch.float32
-
-
-def _shape(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.shape)) or "one number"
-
-
-def _list(names: list[str] | tuple[str, ...]) -> str:
-    rest = len(names) - MAX_NAMED
-    return ", ".join(names[:MAX_NAMED]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(". ") if lines else type(error).__name__

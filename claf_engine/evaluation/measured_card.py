@@ -10,7 +10,7 @@ from typing import Any
 
 from claf_engine.accuracy.intervals import CONFIDENCE, wilson
 from claf_engine.config import RunConfig
-from claf_engine.evaluation.cards import FORMAT, Standing, card_folder, find_card, home_of, standing, write_card
+from claf_engine.evaluation.cards import FORMAT, MODEL, Standing, card_folder, find_card, home_of, standing, write_card
 from claf_engine.runs import to_plain, versions
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.terms.names import Verdict
@@ -104,7 +104,18 @@ def config_sha256(config: RunConfig) -> str:
 
 
 def facts(info: CheckpointInfo, config: RunConfig, classifier: str) -> dict[str, Any]:
-    """What a card says of the checkpoint that it is about."""
+    """What a card says of the checkpoint that it is about, or of the model that stands in its place."""
+    if (model := info.metadata.get(MODEL)) is not None:
+        return {
+            "run": info.run,
+            "method": "foreign",
+            "checkpoint": Path(str(model.get("weights", info.run))).name,
+            "step": 0,
+            "phase": "",
+            "classifier": classifier,
+            "weights_sha256": info.weights_sha256,
+            "model": model,
+        }
     return {
         "run": info.run,
         "method": config.method,

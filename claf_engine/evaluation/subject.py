@@ -14,6 +14,7 @@ from claf_engine.config.sources import FOLDER, absolute_source
 from claf_engine.data import Dataset, dataset_steps
 from claf_engine.data.fingerprint import SplitName
 from claf_engine.data.folder import folder_catalogue
+from claf_engine.evaluation.model_source import ModelSource, open_model
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.network import CLASSIFIERS, Network, Pipeline
 from claf_engine.runs import runs_root
@@ -25,6 +26,7 @@ from claf_engine.training.identity import compare_images, placed_images, require
 from claf_engine.training.methods import begun_classifiers, phases_of
 from claf_engine.training.state import Cursor
 
+CONTIGUOUS = "contiguous"
 LoadImages = Callable[[DataConfig, torch.device, tuple[SplitName, ...]], Generator[Pulse, None, Dataset]]
 
 
@@ -35,25 +37,30 @@ class Opened:
     Attributes:
         info: its header.
         config: the settings of its run.
-        network: on the device.
+        network: on the device; None where what is measured is no network of ours.
         classifier: the name of the one that is measured.
         compute: where.
         data: images of the classes that the network was trained on.
         notices: what a reader of figures must know of the images.
+        whole: pixels to logits, on the device; what is measured where there is no network of ours.
     """
 
     info: CheckpointInfo
     config: RunConfig
-    network: Network
+    network: Network | None
     classifier: str
     compute: Compute
     data: Dataset
     notices: tuple[str, ...] = ()
+    whole: nn.Module | None = None
 
     @property
     def model(self) -> nn.Module:
         """Images (N, C, H, W) in [0, 1] to logits (N, K) of the classifier."""
-        return self.network.with_classifier(self.classifier)
+        if self.network is not None:
+            return self.network.with_classifier(self.classifier)
+        assert self.whole is not None, "one of the two is there"
+        return self.whole
 
 
 @dataclass(frozen=True)
@@ -116,6 +123,38 @@ def open_steps(
     require_channels(config, data)
     compute.place(network)
     return Opened(info, config, network, classifier, compute, data, notices)
+
+
+def open_source_steps(
+    source: ModelSource, *, wanted: Wanted, device: str, classifier: str | None = None
+) -> Generator[Pulse, None, Opened]:
+    """Open a model that no run of ours trained for measuring.
+
+    It is measured in fp32 and in the usual layout of images, because a module may ask for that.
+
+    Args:
+        source: the model.
+        wanted: the images, whose source must be named.
+        device: auto, cpu, cuda or cuda:N.
+        classifier: must be None: the model has one alone.
+
+    Raises:
+        ClafError: see `open_model`; or no images are named, or they cannot be had.
+    """
+    if wanted.source is None:
+        raise ConfigError("--model needs --data: name the images that it is measured on, such as --data cifar10")
+    if classifier is not None:
+        raise ConfigError(f"--classifier chooses among those of a checkpoint, and {source.model} has one; leave it out")
+    compute = choose_compute(
+        RuntimeConfig.model_validate({"device": device, "precision": "fp32", "layout": CONTIGUOUS})
+    )
+    images = data_config(RunConfig(), wanted.source, wanted.num_train)
+    splits, lacking = _splits_there(images, wanted.splits)
+    data = yield from dataset_steps(images, compute.device, splits)
+    found = open_model(source, data)
+    compute.place(found.model)
+    notices = (*lacking, *found.notices)
+    return Opened(found.info, found.config, None, source.function, compute, data, notices, found.model)
 
 
 def _elsewhere(trained: RuntimeConfig, device: str) -> RuntimeConfig:

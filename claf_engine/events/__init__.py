@@ -33,6 +33,7 @@ __all__ = [
     "Progressed",
     "ReproductionChanged",
     "ReproductionRow",
+    "RequestServed",
     "RobustFigure",
     "RowStatus",
     "RunFinished",
@@ -236,6 +237,27 @@ class ControlChanged:
 
 
 @dataclass(frozen=True)
+class RequestServed:
+    """A request that came from another process was taken, and was accepted or refused.
+
+    Attributes:
+        request: as a person types it, such as "pause" or "set learning_rate=0.05".
+        nonce: tells it from every other request; empty where it was none.
+        who: asked, by their own account.
+        at: when that was, in seconds since the epoch, by the clock of whoever asked.
+        answer: what comes of it now, or why it is refused.
+    """
+
+    step: int
+    request: str
+    nonce: str
+    who: str
+    at: float
+    is_accepted: bool
+    answer: str
+
+
+@dataclass(frozen=True)
 class ValueEdited:
     """A live edit took effect from this step on."""
 
@@ -293,6 +315,7 @@ Event = (
     | Alert
     | CheckpointSaved
     | ControlChanged
+    | RequestServed
     | ValueEdited
     | Notice
     | ReproductionChanged

@@ -12,25 +12,23 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_conv_bn_weights
 
-from claf_engine.models.network import Encoder, Pipeline, ResidualBlock
+from claf_engine.models.architectures import OwnEncoder
+from claf_engine.models.network import Pipeline
 
 
-def fold_encoder(encoder: Encoder) -> Encoder:
-    """A frozen eval-mode copy of an encoder that computes the same features without BatchNorm."""
+def fold_encoder(encoder: OwnEncoder) -> OwnEncoder:
+    """A frozen eval-mode copy of an encoder that computes the same features without BatchNorm where it can."""
     folded = copy.deepcopy(encoder).eval().requires_grad_(False)
-    folded.stem, folded.norm = _fuse(folded.stem, folded.norm), nn.Identity()
-    for block in folded.blocks:
-        assert isinstance(block, ResidualBlock)
-        block.conv1, block.norm1 = _fuse(block.conv1, block.norm1), nn.Identity()
-        block.conv2, block.norm2 = _fuse(block.conv2, block.norm2), nn.Identity()
-        if isinstance(block.shortcut, nn.Sequential):
-            block.shortcut = _fuse(*block.shortcut)
+    for module in list(folded.modules()):
+        for convolution, norm in _foldable(module):
+            setattr(module, convolution, _fuse(getattr(module, convolution), getattr(module, norm)))
+            setattr(module, norm, nn.Identity())
     return folded.requires_grad_(False)
 
 
 def fold(model: nn.Module) -> nn.Module:
     """The model to attack in place of `model`: folded where it is a pipeline of ours, else `model` itself."""
-    if isinstance(model, Pipeline) and isinstance(model.encoder, Encoder):
+    if isinstance(model, Pipeline) and isinstance(model.encoder, OwnEncoder):
         return Pipeline(fold_encoder(model.encoder), model.classifier)
     return model
 
@@ -45,32 +43,49 @@ def refold(folded: nn.Module, model: nn.Module) -> None:
         return
     assert isinstance(folded, Pipeline)
     assert isinstance(model, Pipeline)
-    for (convolution, _), (source, norm) in zip(_layers(folded.encoder), _layers(model.encoder), strict=True):
-        assert isinstance(norm, nn.BatchNorm2d)
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        weight, bias = fuse_conv_bn_weights(
-            source.weight, source.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
-        )
-        assert convolution.bias is not None
-        convolution.weight.copy_(weight)
-        convolution.bias.copy_(bias)
+    for copied, source in zip(folded.encoder.modules(), model.encoder.modules(), strict=True):
+        for convolution, norm in _foldable(source):
+            _fuse_into(getattr(copied, convolution), getattr(source, convolution), getattr(source, norm))
+    for copied, source in _unfolded(folded.encoder, model.encoder):
+        for target, tensor in zip(_tensors(copied), _tensors(source), strict=True):
+            target.copy_(tensor)
 
 
-def _layers(encoder: nn.Module) -> Iterator[tuple[nn.Conv2d, nn.Module]]:
-    """Each convolution of an encoder, folded or not, with what comes after it: BatchNorm or nothing."""
-    assert isinstance(encoder, Encoder)
-    pairs = [(encoder.stem, encoder.norm)]
-    for block in encoder.blocks:
-        assert isinstance(block, ResidualBlock)
-        pairs += [(block.conv1, block.norm1), (block.conv2, block.norm2)]
-        if isinstance(block.shortcut, nn.Sequential):
-            pairs.append((block.shortcut[0], block.shortcut[1]))
-        elif isinstance(block.shortcut, nn.Conv2d):
-            pairs.append((block.shortcut, nn.Identity()))
-    for convolution, norm in pairs:
-        assert isinstance(convolution, nn.Conv2d)
-        yield convolution, norm
+def _foldable(module: nn.Module) -> tuple[tuple[str, str], ...]:
+    """Names of a module's convolutions, each with that of the BatchNorm that is folded into it."""
+    pairs: tuple[tuple[str, str], ...] = getattr(module, "FOLDABLE", ())
+    return pairs
+
+
+def _unfolded(folded: nn.Module, model: nn.Module) -> Iterator[tuple[nn.Module, nn.Module]]:
+    """The layers that both have as they are, the copy's first."""
+    into = {
+        id(part) for module in model.modules() for pair in _foldable(module) for part in map(module.get_submodule, pair)
+    }
+    for copied, source in zip(folded.modules(), model.modules(), strict=True):
+        if id(source) not in into:
+            yield copied, source
+
+
+def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
+    """A module's own parameters and buffers."""
+    yield from module.parameters(recurse=False)
+    yield from module.buffers(recurse=False)
+
+
+def _fuse_into(convolution: nn.Module, source: nn.Module, norm: nn.Module) -> None:
+    """Fill a folded convolution from the convolution and the BatchNorm that it stands for."""
+    assert isinstance(convolution, nn.Conv2d)
+    assert isinstance(source, nn.Conv2d)
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    weight, bias = fuse_conv_bn_weights(
+        source.weight, source.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+    )
+    assert convolution.bias is not None
+    convolution.weight.copy_(weight)
+    convolution.bias.copy_(bias)
 
 
 def _fuse(convolution: nn.Module, norm: nn.Module) -> nn.Module:

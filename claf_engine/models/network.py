@@ -1,111 +1,29 @@
-"""Encoder, projection head, linear classifiers, and the network that holds them.
+"""Projection head, linear classifiers, and the network that holds them with an encoder.
 
-The residual network is He et al. (2016) with the CIFAR stem (one 3x3 convolution of stride 1, no pooling), as in the
-paper's section 4.1. Parameters are initialised from an explicit generator with torch's default distributions.
+Parameters of ours are initialised from an explicit generator with torch's default distributions.
 """
 
 import math
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from claf_engine.config import ModelConfig
-from claf_engine.config.registry import DEFAULT_ARCHITECTURE
+from claf_engine.config.registry import file_of
+from claf_engine.models.architectures import OwnEncoder, is_own, own_encoder
+from claf_engine.models.library import is_of_a_library, library_encoder
+from claf_engine.models.probing import probe_images, require_output
 from claf_engine.models.registered import registered_encoder
+from claf_engine.models.written import WrittenModel, written_encoder
+from claf_engine.terms.errors import ConfigError
 
 ATTACK_CLASSIFIER = "attack"
 NATURAL = "natural"
 ADVERSARIAL = "adversarial"
 CLASSIFIERS = (ATTACK_CLASSIFIER, NATURAL, ADVERSARIAL)
 """The linear classifiers of a network: the one attacks are crafted with, and the two of linear evaluation."""
-
-SOFTPLUS_BETA = 10.0
-"""Sharpness of softplus, as in smooth adversarial training (Xie et al. 2020): nearer to ReLU than the usual 1."""
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    # In place: what a convolution or BatchNorm gives is needed by nobody else, and its memory need not be kept.
-    "relu": partial(F.relu, inplace=True),
-    "silu": F.silu,
-    "softplus": partial(F.softplus, beta=SOFTPLUS_BETA),
-}
-
-
-REGISTER = 8
-"""Values of fp32 in a register of AVX2."""
-
-
-class Pointwise(nn.Conv2d):
-    """A 1x1 convolution without padding that takes every stride-th pixel first, where the channels are few.
-
-    The result is the same. But for the gradient by its weights torch calls oneDNN, whose kernel for AVX2 writes past
-    its memory when the images lie in channels_last and have fewer channels than a register holds (oneDNN issue 6035):
-    it crashes, never ends, or is wrong without a word.
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Map (N, C_in, H, W) to (N, C_out, H / stride, W / stride)."""
-        if self.in_channels >= REGISTER:
-            return super().forward(input)
-        rows, columns = self.stride
-        return F.conv2d(input[:, :, ::rows, ::columns], self.weight, self.bias)
-
-
-class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with BatchNorm and a shortcut."""
-
-    def __init__(self, channels_in: int, channels_out: int, stride: int, activation: str = "relu") -> None:
-        super().__init__()
-        self.activation = ACTIVATIONS[activation]
-        self.conv1: nn.Module = nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
-        self.norm1: nn.Module = nn.BatchNorm2d(channels_out)
-        self.conv2: nn.Module = nn.Conv2d(channels_out, channels_out, 3, 1, 1, bias=False)
-        self.norm2: nn.Module = nn.BatchNorm2d(channels_out)
-        self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or channels_in != channels_out:
-            self.shortcut = nn.Sequential(
-                Pointwise(channels_in, channels_out, 1, stride, bias=False), nn.BatchNorm2d(channels_out)
-            )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C_in, H, W) to (N, C_out, H / stride, W / stride)."""
-        hidden = self.activation(self.norm1(self.conv1(x)))
-        return self.activation(self.norm2(self.conv2(hidden)).add_(self.shortcut(x)))
-
-
-class Encoder(nn.Module):
-    """Normalisation and a CIFAR-stem ResNet: pixels in [0, 1] to average-pooled features.
-
-    Normalising inside the network keeps every attack in pixel space.
-    """
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.tensor(config.mean).view(1, -1, 1, 1))
-        self.register_buffer("std", torch.tensor(config.std).view(1, -1, 1, 1))
-        self.activation = ACTIVATIONS[config.activation]
-        channels = config.width
-        self.stem: nn.Module = nn.Conv2d(config.num_channels, channels, 3, 1, 1, bias=False)
-        self.norm: nn.Module = nn.BatchNorm2d(channels)
-        blocks: list[nn.Module] = []
-        for stage, num_blocks in enumerate(config.blocks):
-            channels_out = config.width * 2**stage
-            for block in range(num_blocks):
-                stride = 2 if stage and block == 0 else 1
-                blocks.append(ResidualBlock(channels, channels_out, stride, config.activation))
-                channels = channels_out
-        self.blocks = nn.Sequential(*blocks)
-        self.num_features = channels
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Map images (N, C, H, W) in [0, 1] to features (N, D)."""
-        hidden = self.activation(self.norm(self.stem((images - self.mean) / self.std)))
-        features: Tensor = self.blocks(hidden).mean((2, 3))
-        return features
 
 
 class ProjectionHead(nn.Module):
@@ -126,15 +44,22 @@ class Network(nn.Module):
     Args:
         config: of the model.
         num_classes: outputs of each classifier.
-        encoder: images to features, with their number as `num_features`; by default the residual network.
+        encoder: images to features, with their number as `num_features`; by default the one of ours in the settings.
     """
 
     def __init__(self, config: ModelConfig, num_classes: int, encoder: nn.Module | None = None) -> None:
         super().__init__()
-        self.encoder = Encoder(config) if encoder is None else encoder
+        self.encoder = own_encoder(config) if encoder is None else encoder
         width = int(self.encoder.num_features)  # type: ignore[arg-type]
         self.projection_head = ProjectionHead(width, config.projection_hidden, config.projection_dim)
-        self.classifiers = nn.ModuleDict({name: nn.Linear(width, num_classes) for name in CLASSIFIERS})
+        self.classifiers = nn.ModuleDict(
+            {name: nn.Identity() if self.is_whole else nn.Linear(width, num_classes) for name in CLASSIFIERS}
+        )
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the encoder gives logits itself, so that there are no features to learn or to fit classifiers to."""
+        return isinstance(self.encoder, WrittenModel) and self.encoder.is_whole
 
     def project(self, images: Tensor) -> Tensor:
         """Map images (N, C, H, W) in [0, 1] to projections z = g(f(x)), shape (N, P), unit length."""
@@ -160,28 +85,60 @@ class Pipeline(nn.Module):
         return logits.float()
 
 
-def build_network(config: ModelConfig, num_classes: int, generator: torch.Generator) -> Network:
+def build_network(
+    config: ModelConfig, num_classes: int, generator: torch.Generator, image_size: tuple[int, int] | None = None
+) -> Network:
     """Build a network on the CPU, initialised from `generator` alone.
 
+    Args:
+        config: of the model.
+        num_classes: outputs of each classifier.
+        generator: on the CPU.
+        image_size: height and width, which a model of a user's file is asked with; others do not need it.
+
     Raises:
-        ConfigError: the encoder is a plugin's, and is none.
+        ConfigError: the encoder is a library's, a plugin's or a file's, and cannot be had or is none.
+        DataError: a file's model does not take such images, or gives other logits.
     """
-    is_ours = config.architecture == DEFAULT_ARCHITECTURE
-    encoder = None if is_ours else registered_encoder(config, generator)
+    encoder = None if is_own(config) else _foreign_encoder(config, num_classes, generator, image_size)
     with torch.device("meta"):
         network = Network(config, num_classes, encoder)
     ours = [network.projection_head, network.classifiers]
-    if isinstance(network.encoder, Encoder):
+    if isinstance(network.encoder, OwnEncoder):
         ours.insert(0, network.encoder)
     for part in ours:
         part.to_empty(device="cpu")
-    if isinstance(network.encoder, Encoder):
-        network.encoder.mean.copy_(torch.tensor(config.mean).view(1, -1, 1, 1))
-        network.encoder.std.copy_(torch.tensor(config.std).view(1, -1, 1, 1))
+    if isinstance(network.encoder, OwnEncoder):
+        network.encoder.normalise_by(config)
     for part in ours:
         for module in part.modules():
             _initialise(module, generator)
+    if isinstance(encoder, WrittenModel) and encoder.taken_off is not None:
+        start_classifiers(network, encoder.taken_off.state_dict())
     return network
+
+
+def start_classifiers(network: Network, tensors: Mapping[str, Tensor]) -> None:
+    """Give every linear classifier a weight (K, D) and a bias (K,), which is zero where there is none, in place."""
+    for layer in network.classifiers.values():
+        assert isinstance(layer, nn.Linear)
+        layer.load_state_dict({"bias": torch.zeros_like(layer.bias), **tensors})
+
+
+def _foreign_encoder(
+    config: ModelConfig, num_classes: int, generator: torch.Generator, image_size: tuple[int, int] | None
+) -> nn.Module:
+    """The encoder of a library, a file or a plugin, initialised from `generator` alone."""
+    if is_of_a_library(config):
+        encoder = library_encoder(config, num_classes, generator)
+        if image_size is not None:
+            require_output(encoder, probe_images((len(config.mean), *image_size)), config.architecture)
+        return encoder
+    if file_of(config.architecture):
+        if image_size is None:
+            raise ConfigError(f"{config.architecture} cannot be built where the size of the images is not known")
+        return written_encoder(config.architecture, num_classes, (len(config.mean), *image_size), generator)
+    return registered_encoder(config, generator)
 
 
 def reset_classifier(network: Network, classifier: str, generator: torch.Generator) -> None:

@@ -10,6 +10,7 @@ status.json       where the run is now, with a heartbeat
 console.log       what libraries printed while the console was up
 run.lock          held by the process that trains
 holder.json       which process that is
+control/          what other processes ask of it, until it has taken that (see `requests`)
 checkpoints/step-000000123.safetensors
 examples/step-000000123.safetensors  what the attack of a probe made of a few images (see `examples`)
 audit/            robustness cards of its checkpoints (see `evaluation.cards`)

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import re
+import secrets
 import shutil
 import socket
 import sys
@@ -24,9 +25,11 @@ from claf_engine.config.sources import absolute_source
 from claf_engine.runs.chores import Chores
 from claf_engine.runs.durable import TEMPORARY_PREFIX, remove_leftovers, write_atomically
 from claf_engine.runs.foreign import STATUS_CAP, read_object, read_toml
+from claf_engine.runs.inbox import Inbox
 from claf_engine.runs.journal import EVENTS, METRICS, count_records
 from claf_engine.runs.listing import holder, list_checkpoints, summarise
 from claf_engine.runs.plugins import PLUGINS, missing_plugin, plugin_changes, plugin_records, recorded_plugins
+from claf_engine.runs.requests import CONTROL
 from claf_engine.terms.errors import ConfigError, ForeignFileError, RunEnded, RunError, RunLocked
 
 IMPORTED = "imported"
@@ -49,6 +52,7 @@ class RunDirectory:
         accepts_changed_data: whether it may go on with other images than it was trained with.
         is_new: whether this process made the folder.
         chores: what may fail without ending the run.
+        inbox: what other processes ask of this one.
     """
 
     def __init__(self, path: Path, config: RunConfig, notices: tuple[str, ...] = (), *, is_new: bool = False) -> None:
@@ -58,6 +62,8 @@ class RunDirectory:
         self.accepts_changed_data = False
         self.is_new = is_new
         self.chores = Chores()
+        self._token = secrets.token_hex(16)
+        self.inbox = Inbox(self._token)
         self._descriptor: int | None = None
         self._status: dict[str, Any] = {}
         self._taken_over: list[Path] = []
@@ -167,7 +173,8 @@ class RunDirectory:
         Raises:
             RunError: a file cannot be written.
         """
-        _write(self.path / "holder.json", {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()})
+        holds = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time(), "token": self._token}
+        _write(self.path / "holder.json", holds)
         try:
             self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
             self.checkpoints.mkdir(exist_ok=True)
@@ -182,7 +189,7 @@ class RunDirectory:
 
 
 def create_run(root: Path, name: str, config: RunConfig, command: list[str]) -> RunDirectory:
-    """Make a new run directory and take its lock; a relative path of its images becomes absolute.
+    """Make a new run directory and take its lock; relative paths of its images and weights become absolute.
 
     Raises:
         RunError: the name is not a plain file name, or the folder cannot be written.
@@ -190,8 +197,7 @@ def create_run(root: Path, name: str, config: RunConfig, command: list[str]) -> 
     """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", name):
         raise RunError(f"{name!r} is no run name; use up to 64 letters, digits, dots, dashes and underscores")
-    source = absolute_source(config.data.source, Path())
-    config = config.model_copy(update={"data": config.data.model_copy(update={"source": source})})
+    config = _with_absolute_paths(config)
     stamp = time.strftime("%Y%m%d-%H%M%S")
     settings = settings_text(config).encode()
     begun = {"command": command, "working_folder": os.getcwd(), "created": stamp, "created_at": time.time()}
@@ -208,6 +214,14 @@ def create_run(root: Path, name: str, config: RunConfig, command: list[str]) -> 
         if isinstance(error, OSError):
             raise RunError(f"cannot write to {root}: {error.strerror}; set CLAF_RUNS_DIR to another folder") from error
         raise
+
+
+def _with_absolute_paths(config: RunConfig) -> RunConfig:
+    """The same settings wherever somebody stands who goes on with the run."""
+    data = config.data.model_copy(update={"source": absolute_source(config.data.source, Path())})
+    weights = config.model.weights
+    absolute = None if weights is None else str(Path(weights).expanduser().absolute())
+    return config.model_copy(update={"data": data, "model": config.model.model_copy(update={"weights": absolute})})
 
 
 def open_run(path: Path, *, restart: bool = False) -> RunDirectory:
@@ -338,6 +352,8 @@ def _remove_unused(path: Path) -> None:
         (path / "checkpoints").rmdir()
     if (path / "checkpoints").exists():
         return
+    with contextlib.suppress(OSError):
+        (path / CONTROL).rmdir()
     for part in PARTS:
         with contextlib.suppress(OSError):
             (path / part).unlink(missing_ok=True)

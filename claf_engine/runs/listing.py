@@ -222,10 +222,14 @@ def is_live(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a run's lock, or held it last; None is what its folder does not tell."""
+    """Who holds a run's lock, or held it last; None is what its folder does not tell.
+
+    `token` is what requests to that process are addressed to; it is empty where earlier code holds the lock.
+    """
 
     pid: int | None
     host: str | None
+    token: str = ""
 
     def __str__(self) -> str:
         return f"process {self.pid or '?'} on {self.host or 'an unknown machine'}"
@@ -237,9 +241,13 @@ def holder(path: Path) -> Holder:
         record = read_object(path / "holder.json", STATUS_CAP)
     except ForeignFileError:
         record = {}
-    pid, host = record.get("pid"), record.get("host")
+    pid, host, token = record.get("pid"), record.get("host"), record.get("token")
     is_pid = isinstance(pid, int) and not isinstance(pid, bool) and pid > 0
-    return Holder(pid if is_pid else None, host if isinstance(host, str) and host else None)
+    return Holder(
+        pid if is_pid else None,
+        host if isinstance(host, str) and host else None,
+        token if isinstance(token, str) else "",
+    )
 
 
 def _run_folders(root: Path) -> list[Path]:

@@ -5,7 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from claf_engine.config.registry import DATA, METHODS, MODELS, REGISTRIES, data_name, registered_by, registered_plugins
+from claf_engine.config.registry import (
+    DATA,
+    METHODS,
+    MODELS,
+    REGISTRIES,
+    data_name,
+    file_of,
+    library_of,
+    registered_by,
+    registered_plugins,
+)
 from claf_engine.runs.foreign import STATUS_CAP, read_object
 from claf_engine.terms.errors import ForeignFileError
 
@@ -57,6 +67,8 @@ def missing_plugin(settings: Mapping[str, Any], run: Path) -> str:
     recorded = recorded_plugins(run)
     for kind, name in _unknown(settings):
         file = next((plugin.file for plugin in recorded if f"{kind} {name}" in plugin.registers), None)
+        if file_of(name):
+            return f"it was trained with {kind} {name!r}; give --model {name} with the way to that file"
         if file is None:
             return f"it was trained with {kind} {name!r}, which is none of ours; give the --plugin that registers it"
         return f"it was trained with {kind} {name!r} of plugin {file}; give --plugin {file}"
@@ -89,7 +101,11 @@ def _unknown(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
         (MODELS, model.get("architecture") if isinstance(model, Mapping) else None),
         (DATA, data.get("source") if isinstance(data, Mapping) else None),
     ]
-    named = [(registry, data_name(name)) for registry, name in asked if isinstance(name, str)]
+    named = [
+        (registry, data_name(name) if registry is DATA else name)
+        for registry, name in asked
+        if isinstance(name, str) and not library_of(name)
+    ]
     return [
         (registry.kind, name) for registry, name in named if name not in registry.own and name not in registry.entries
     ]

@@ -8,7 +8,9 @@ ClafError
 │   └── CheckpointGone it was deleted between being chosen and being opened
 ├── RunError          a run directory cannot be found, created, written or resumed
 │   ├── RunEnded      it is finished or imported
-│   └── RunLocked     another process owns the run directory
+│   ├── RunLocked     another process owns the run directory
+│   ├── RequestRefused a run was asked for something by another process, and refused
+│   └── NotAnswered   a run was asked for something, and nobody answered
 ├── ForeignFileError  a file that somebody else may have written cannot be read as what it should be
 │   └── MissingFile   there is no such file
 └── NonFiniteLoss     training diverged: the loss is NaN or infinite
@@ -66,6 +68,18 @@ class RunEnded(RunError):
 
 class RunLocked(RunError):
     """Another process owns the run directory."""
+
+
+class RequestRefused(RunError):
+    """A run was asked for something by another process, and refused; or whoever asks may not."""
+
+    exit_code = 10
+
+
+class NotAnswered(RunError):
+    """A run was asked for something by another process, and nobody answered: none trains in it, or it is stuck."""
+
+    exit_code = 11
 
 
 class ForeignFileError(ClafError):

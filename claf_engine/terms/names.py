@@ -26,3 +26,5 @@ RecipeName = Literal["natural", "scl", "at", "trades", "rocl-at", "claf"]
 
 
 Verdict = Literal["passes", "warns", "fails", "not-run"]
+RequestName = Literal["pause", "resume", "probe", "checkpoint", "stop", "set"]
+"""What a run may be asked for from another process."""

@@ -26,6 +26,7 @@ from claf_engine.compute.seeding import continue_stream, derive_seed, generator_
 from claf_engine.config import ModelConfig, RunConfig
 from claf_engine.config.registry import DEFAULT_ARCHITECTURE
 from claf_engine.events.plain import check_of
+from claf_engine.models.architectures import is_own
 from claf_engine.models.hashing import hash_tensors
 from claf_engine.models.network import Network, build_network
 from claf_engine.runs.durable import FolderNotFlushed, write_atomically
@@ -149,7 +150,7 @@ def restore_state(config: RunConfig, num_classes: int, compute: Compute, path: P
         CheckpointError: it cannot be read, or belongs to another architecture.
     """
     info, tensors = load_checkpoint(path)
-    state = begin(config, num_classes, compute)
+    state = begin(config, num_classes, compute, _image_size(info))
     load_weights(state.network, tensors, path)
     try:
         for name, groups in info.metadata["claf.optimizers"].items():
@@ -184,9 +185,18 @@ def load_trained_network(path: Path) -> TrainedNetwork:
             raise CheckpointError(f"{path.name} needs a plugin: {missing}") from error
         raise CheckpointError(f"{path} holds no configuration that this version knows") from error
     _require_claimed(config.model, num_classes, tensors, path)
-    network = build_network(config.model, num_classes, torch.Generator())
+    network = build_network(config.model, num_classes, torch.Generator(), _image_size(info))
     load_weights(network, tensors, path)
     return TrainedNetwork(info, config, network)
+
+
+def _image_size(info: CheckpointInfo) -> tuple[int, int] | None:
+    """Height and width of the images that a checkpoint was trained on; None where it does not say."""
+    told = info.metadata.get("claf.image_size")
+    if not isinstance(told, list) or len(told) != 2 or not all(_is_count(side) and side > 0 for side in told):
+        return None
+    height, width = told
+    return height, width
 
 
 def load_weights(network: Network, tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -202,10 +212,10 @@ def load_weights(network: Network, tensors: Mapping[str, Tensor], path: Path) ->
 
 def _require_claimed(config: ModelConfig, num_classes: int, tensors: Mapping[str, Tensor], path: Path) -> None:
     """Compare the network that a checkpoint says it holds with its tensors, before the network takes any memory."""
-    if config.architecture != DEFAULT_ARCHITECTURE:
+    if not is_own(config):
         return
     try:
-        if sum(config.blocks) > len(tensors):
+        if config.architecture == DEFAULT_ARCHITECTURE and sum(config.blocks) > len(tensors):
             raise ValueError("it has more blocks than tensors")
         with torch.device("meta"):
             network = Network(config, num_classes)
@@ -292,7 +302,7 @@ def load_optimizer(
                 remembered[key] = torch.empty_like(parameter).copy_(value)
 
 
-_is_number = check_of(float)
+_is_number, _is_count = check_of(float), check_of(int)
 
 
 def _network_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from claf_engine.events.control import Control, LiveEdit, Requests
 from claf_engine.events.ticks import Boundary, PartEnd, Pulse, Tick, pump
 from claf_engine.runs import RunDirectory
 from claf_engine.runs.examples import write_examples
+from claf_engine.runs.inbox import Received
 from claf_engine.runs.journal import Journal
 from claf_engine.terms.errors import CheckpointError, ClafError, NonFiniteLoss
 from claf_engine.training import saving
@@ -33,6 +34,7 @@ from claf_engine.training.progress import (
 )
 from claf_engine.training.results import candidates, select, selection_rule
 from claf_engine.training.session import Session
+from claf_engine.training.steering import INBOX_SECONDS, LEARNING_RATE, Standing, served, why_not_edited
 
 WAITING = {"pausing", "paused"}
 
@@ -63,6 +65,7 @@ class Conductor:
         self._saved_at = time.monotonic()
         self._is_unsaved = False
         self._is_paused = False
+        self._waited = 0.0
         self._is_serving = False
         self._has_pulsed = False
 
@@ -82,6 +85,7 @@ class Conductor:
                 ledger.learning_rate_factor, ledger.best_probed, self._learning_rate = 1.0, None, None
             yield from self._test()
         except Stopped:
+            yield from self._answer(has_ended=True)
             yield ev.RunFinished("stopped", cursor.step, ledger.elapsed, checkpoint=saving.newest(self._directory))
         except NonFiniteLoss:
             raise
@@ -207,19 +211,17 @@ class Conductor:
             yield from self._save(requested=True)
 
     def _edit(self, edit: LiveEdit) -> ev.Event:
-        state = self._session.state
+        state, rate = self._session.state, self._learning_rate
         step, ledger = state.cursor.step, state.ledger
-        if edit.name == "learning_rate" and 0 < edit.value < float("inf"):
-            if self._learning_rate is None:
-                return ev.Notice("warning", "the learning rate can be edited once the phase has taken a step", step)
-            old, self._learning_rate = self._learning_rate, edit.value
-            ledger.learning_rate_factor *= edit.value / max(old, 1e-12)
-            return ev.ValueEdited(step, edit.name, old, edit.value)
-        if edit.name == "probe.every_epochs" and 0 <= edit.value < float("inf"):
-            before = self._session.config.probe.every_epochs if ledger.probe_every is None else ledger.probe_every
-            ledger.probe_every = int(edit.value)
-            return ev.ValueEdited(step, edit.name, before, ledger.probe_every)
-        return ev.Notice("warning", f"{edit.name} cannot be set to {edit.value} while the run goes on", step)
+        if refusal := why_not_edited(edit, has_rate=rate is not None):
+            return ev.Notice("warning", refusal, step)
+        if edit.name == LEARNING_RATE and rate is not None:
+            self._learning_rate = edit.value
+            ledger.learning_rate_factor *= edit.value / max(rate, 1e-12)
+            return ev.ValueEdited(step, edit.name, rate, edit.value)
+        before = self._session.config.probe.every_epochs if ledger.probe_every is None else ledger.probe_every
+        ledger.probe_every = int(edit.value)
+        return ev.ValueEdited(step, edit.name, before, ledger.probe_every)
 
     def _probe(self, phase: Phase, *, requested: bool = False) -> Iterator[ev.Event]:
         probed: Probed = yield from self._measure(probe_steps(self._session, phase))
@@ -265,6 +267,7 @@ class Conductor:
                 )
             )
         yield self._pace.progressed()
+        yield from self._answer(has_ended=True)
         yield ev.RunFinished(
             "finished",
             cursor.step,
@@ -298,22 +301,42 @@ class Conductor:
             yield self._pace.progressed()
         if self._pace.is_due("status", STATUS_SECONDS):
             self._write_status("running")
+        if self._pace.is_due("inbox", INBOX_SECONDS):
+            yield from self._answer()
+
+    def _answer(self, *, has_ended: bool = False) -> Iterator[ev.Event]:
+        """Take what other processes ask, and tell what comes of it."""
+        received: list[Received] = []
+        with self._directory.chores.attempt("read what other processes ask"):
+            received = self._directory.inbox.take(self._directory.path)
+        cursor = self._session.state.cursor
+        standing = Standing(
+            cursor.step,
+            is_trained=cursor.phase == len(self._phases),
+            has_ended=has_ended,
+            has_rate=self._learning_rate is not None,
+        )
+        for one in received:
+            yield served(one, self._control, standing)
 
     def _wait(self) -> Iterator[ev.Event]:
         """Wait while a person has paused the run, with a heartbeat; what was asked for in a pause is served in it."""
-        step, waited = self._session.state.cursor.step, 0.0
+        step = self._session.state.cursor.step
         if self._control.status in WAITING and not (self._is_paused and self._is_serving):
             if not self._is_paused:
-                self._is_paused = True
+                self._is_paused, self._waited = True, 0.0
                 yield self._pace.progressed()
                 yield ev.ControlChanged(step, "paused")
-            while seconds := self._control.wait_while_paused(STATUS_SECONDS):
-                waited += seconds
                 self._write_status("paused")
+            while seconds := self._control.wait_while_paused(min(INBOX_SECONDS, STATUS_SECONDS)):
+                self._waited += seconds
+                if self._pace.is_due("status", STATUS_SECONDS):
+                    self._write_status("paused")
+                yield from self._answer()
             self._pace.leave_out()
         if self._is_paused and self._control.status not in WAITING:
             self._is_paused = False
-            yield ev.ControlChanged(step, "resumed", waited)
+            yield ev.ControlChanged(step, "resumed", self._waited)
 
     def _write_status(self, status: str) -> None:
         """Say how the run stands, where its folder is there to say it in."""

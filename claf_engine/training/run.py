@@ -22,6 +22,7 @@ from claf_engine.events.ticks import Pulse, pump
 from claf_engine.runs import RunDirectory, create_run, list_checkpoints, runs_root, to_plain
 from claf_engine.runs.branch import recorded_branch
 from claf_engine.runs.examples import drop_examples
+from claf_engine.runs.folder import read_begun
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.runs.journal import Journal
 from claf_engine.terms.errors import CheckpointError, ClafError, DeviceError, NonFiniteLoss
@@ -39,6 +40,7 @@ from claf_engine.training.methods import Phase, feature_epochs, phases_of
 from claf_engine.training.progress import Pace, plan_work
 from claf_engine.training.saving import newest_sound, require_room
 from claf_engine.training.session import Session
+from claf_engine.training.starting import WEIGHTS, require_encoder, start_from
 from claf_engine.training.state import TrainState, begin, lower_learning_rates
 
 TEST_PHASE = ev.PhasePlan("test", "test evaluation", 0, 0)
@@ -172,8 +174,9 @@ def _train(directory: RunDirectory, control: Control, journal: Journal) -> Itera
     if measured:
         directory.settle(config)
         directory.note({"channel_statistics": {"mean": config.model.mean, "std": config.model.std}})
-    state = _state(directory, start, data, compute)
     phases = phases_of(config)
+    state, begun = _state(directory, start, data, compute)
+    require_encoder(state.network, phases)
     session = Session(config, compute, data, state, feature_epochs(phases))
     pace = Pace(session, phases, plan_work(config, phases, len(data.train), len(data.test)))
     require_room(directory.checkpoints, state)
@@ -183,7 +186,7 @@ def _train(directory: RunDirectory, control: Control, journal: Journal) -> Itera
     with directory.chores.attempt("remove adversarial examples of dropped probes"):
         drop_examples(directory.path, after=start.step if start else -1)
     yield _started(session, phases, directory, start)
-    for text in (*data.notices, *_class_notices(data), *damaged, *notices, *told, *directory.notices):
+    for text in (*data.notices, *_class_notices(data), *damaged, *notices, *told, *begun, *directory.notices):
         yield ev.Notice("warning", text, state.cursor.step)
     for text in measured:
         yield ev.Notice("info", text, state.cursor.step)
@@ -241,13 +244,21 @@ def _same_images(directory: RunDirectory, start: CheckpointInfo | None, data: Da
     return notices
 
 
-def _state(directory: RunDirectory, start: CheckpointInfo | None, data: Dataset, compute: Compute) -> TrainState:
+def _state(
+    directory: RunDirectory, start: CheckpointInfo | None, data: Dataset, compute: Compute
+) -> tuple[TrainState, tuple[str, ...]]:
+    """The state to go on from, and what must be told of the weights that it begins with."""
     config, num_classes = directory.config, len(data.class_names)
-    if start is None:
-        return begin(config, num_classes, compute)
-    state = restore_state(config, num_classes, compute, start.path)
-    fit_to_images(state, len(data.train), start, is_accepted=directory.accepts_changed_data)
-    return state
+    if start is not None:
+        state = restore_state(config, num_classes, compute, start.path)
+        fit_to_images(state, len(data.train), start, is_accepted=directory.accepts_changed_data)
+        return state, ()
+    state = begin(config, num_classes, compute, data.image_size)
+    if config.model.weights is None:
+        return state, ()
+    found = start_from(state.network, Path(config.model.weights), read_begun(directory.path))
+    directory.note({WEIGHTS: dict(found.record)})
+    return state, found.notices
 
 
 def _compute_for(config: RunConfig, start: CheckpointInfo | None) -> tuple[Compute, list[str]]:

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from claf_engine.compute.device import Compute
-from claf_engine.models.network import REGISTER, Pointwise
+from claf_engine.models.layers import REGISTER, Pointwise
 from claf_engine.terms.errors import ConfigError
 
 

@@ -194,14 +194,23 @@ class TrainState:
         return float(self.loss_sum) / max(1, self.loss_count)
 
 
-def begin(config: RunConfig, num_classes: int, compute: Compute) -> TrainState:
+def begin(
+    config: RunConfig, num_classes: int, compute: Compute, image_size: tuple[int, int] | None = None
+) -> TrainState:
     """The state of a run that has not trained yet, on its device.
 
+    Args:
+        config: of the run.
+        num_classes: of its data.
+        compute: its device.
+        image_size: height and width, see `build_network`.
+
     Raises:
-        ConfigError: the model cannot be trained in this layout, see `require_sound`.
+        ConfigError: the model cannot be trained in this layout, see `require_sound`, or built, see `build_network`.
+        DataError: see `build_network`.
     """
     generators = training_generators(config.seed, compute.device)
-    network = build_network(config.model, num_classes, generators[INIT])
+    network = build_network(config.model, num_classes, generators[INIT], image_size)
     require_sound(network, compute)
     compute.place(network)
     return TrainState(

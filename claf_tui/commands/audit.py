@@ -52,7 +52,7 @@ Ui = Annotated[
 
 
 def audit(  # noqa: PLR0913 (Typer declares one parameter per option)
-    checkpoint: options.Checkpoint,
+    checkpoint: options.CheckpointOrModel = None,
     budget: Budget = "quick",
     eps: Epsilon = "8/255",
     space: Space = None,
@@ -67,6 +67,9 @@ def audit(  # noqa: PLR0913 (Typer declares one parameter per option)
     accept_changed_data: options.AcceptChangedData = False,
     ui: Ui = "auto",
     plugin: options.Plugins = None,
+    model: options.Model = None,
+    weights: options.Weights = None,
+    out: options.Out = None,
 ) -> int:
     """Ask whether a robustness figure can be believed: diagnostics, the worst case over everything run, and a card.
 
@@ -75,12 +78,19 @@ def audit(  # noqa: PLR0913 (Typer declares one parameter per option)
     if json and ui in {"tui", "jsonl"}:
         raise ConfigError(f"--json prints the finished audit and cannot be combined with --ui {ui}; leave one out")
     options.load_plugins(plugin, data)
+    source = options.model_source(checkpoint, model, weights, out)
     from claf_engine.runs import find_checkpoint, runs_root
 
     root = runs_root()
 
+    def chosen(checkpoint: str | None) -> Path:
+        if checkpoint is None:
+            assert source is not None, "one of the two is named"
+            return source.place
+        return find_checkpoint(checkpoint, root, options.which_checkpoint(which))
+
     def files() -> tuple[Path, Path | None]:
-        path = find_checkpoint(checkpoint, root, options.which_checkpoint(which))
+        path = chosen(checkpoint)
         return path, None if surrogate is None else find_checkpoint(surrogate, root)
 
     path, second = files()
@@ -100,6 +110,7 @@ def audit(  # noqa: PLR0913 (Typer declares one parameter per option)
         device=device,
         command=tuple(sys.argv),
         accepts_changed_data=accept_changed_data,
+        source=source,
     )
 
     def choose(asked: AuditRequest) -> AuditRequest:

@@ -31,7 +31,7 @@ MinRobust = Annotated[
 
 
 def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
-    checkpoint: options.Checkpoint,
+    checkpoint: options.CheckpointOrModel = None,
     attack: options.Attack = "pgd",
     eps: options.Epsilons = None,
     norm: options.Norm = "linf",
@@ -52,12 +52,19 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
     min_robust_accuracy: MinRobust = None,
     accept_changed_data: options.AcceptChangedData = False,
     plugin: options.Plugins = None,
+    model: options.Model = None,
+    weights: options.Weights = None,
+    out: options.Out = None,
 ) -> int:
-    """Measure natural and robust accuracy of a checkpoint on test images, in full precision."""
+    """Measure natural and robust accuracy of a checkpoint, or of any model, on test images, in full precision."""
     options.load_plugins(plugin, data)
+    source = options.model_source(checkpoint, model, weights, out)
     from claf_engine.runs import find_checkpoint, runs_root
 
     def path() -> Path:
+        if checkpoint is None:
+            assert source is not None, "one of the two is named"
+            return source.place
         return find_checkpoint(checkpoint, runs_root(), options.which_checkpoint(which))
 
     chosen = path()
@@ -84,6 +91,7 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
         is_curve=any(RANGE_MARK in text for text in eps or ()),
         command=tuple(sys.argv),
         accepts_changed_data=accept_changed_data,
+        source=source,
     )
     record = measure(request, lambda asked: replace(asked, checkpoint=path()), is_json=json)
     return exit_codes.OK if min_robust_accuracy is None else verdict(record, min_robust_accuracy)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
+from claf_engine.terms.errors import ConfigError
 from claf_engine.terms.names import EvaluationAttack, Method, PointName, SpaceName
 from claf_engine.terms.names import Norm as NormName
 from claf_engine.terms.pixels import parse_distance, parse_radii
@@ -13,10 +14,18 @@ from claf_tui.reports import output
 
 if TYPE_CHECKING:
     from claf_engine.config import RunConfig
+    from claf_engine.evaluation.model_source import ModelSource
 
 LONGEST: NormName = "l2"
 """The norm whose distances may be longest."""
-KEYS = {"--data": "data.source", "--seed": "seed", "--device": "runtime.device", "--method": "method"}
+KEYS = {
+    "--data": "data.source",
+    "--seed": "seed",
+    "--device": "runtime.device",
+    "--method": "method",
+    "--model": "model.architecture",
+    "--weights": "model.weights",
+}
 """Flags that stand for one key of the configuration."""
 
 
@@ -64,10 +73,10 @@ def load_plugins(files: Sequence[Path] | None, source: str | None = None, values
     Raises:
         ConfigError: one cannot be loaded.
     """
-    from claf_engine.config.sources import file_of
+    from claf_engine.config.sources import function_file
 
     set_to = [value.partition("=")[2].strip() for value in values or () if value.startswith("data.source=")]
-    named = [file for text in (source, *set_to) if text is not None and (file := file_of(text)) is not None]
+    named = [file for text in (source, *set_to) if text is not None and (file := function_file(text)) is not None]
     if not files and not named:
         return
     from claf_engine.config.plugins import load_plugin
@@ -80,6 +89,58 @@ def load_plugins(files: Sequence[Path] | None, source: str | None = None, values
                 f"warning: the plugin {path} registers nothing; decorate a function with register_loss or the like, "
                 "unless its functions give data"
             )
+
+
+def load_model(text: str | None) -> str | None:
+    """The name of the architecture that `--model` stands for, whose file is run; None where it was not given.
+
+    Raises:
+        ConfigError: it names no model.
+    """
+    if text is None:
+        return None
+    from claf_engine.config.plugins import load_model
+
+    return load_model(text)
+
+
+def model_source(
+    checkpoint: str | None, model: str | None, weights: Path | None, out: Path | None
+) -> "ModelSource | None":
+    """The model that is measured in place of a checkpoint; None where a checkpoint is named.
+
+    A file is run in both cases: a checkpoint of a run that trained its model needs it.
+
+    Raises:
+        ConfigError: neither is named, or both are and do not go together.
+    """
+    if checkpoint is None and model is None:
+        raise ConfigError("name a run or a checkpoint, or a model with --model and --data")
+    name = load_model(model)
+    if checkpoint is None and name is not None:
+        from claf_engine.evaluation.model_source import ModelSource
+
+        if out is not None:
+            make_folder(out)
+        return ModelSource(name, weights, out)
+    given = [flag for flag, value in (("--weights", weights), ("--out", out)) if value is not None]
+    if given:
+        raise ConfigError(
+            f"{' and '.join(given)} go with --model and no checkpoint, and {checkpoint} is one; leave it out"
+        )
+    return None
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder that was named with `--out`, where it is not there.
+
+    Raises:
+        ConfigError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--out: cannot make the folder {path}: {error.strerror}; name another") from error
 
 
 def resolve(
@@ -169,12 +230,53 @@ def which_checkpoint(text: str, flag: str = "--checkpoint") -> Literal["best", "
 
 
 Run = Annotated[str, typer.Argument(help="A run: its folder, its name, or latest.", autocompletion=complete_runs)]
+NamedRun = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run: its folder, its name, or latest.", autocompletion=complete_runs)
+]
+"""The same where something follows, so that it must be named."""
 Checkpoint = Annotated[
     str,
     typer.Argument(
         metavar="RUN|CHECKPOINT",
         help="A run (its folder, its name, or latest) or a .safetensors file of one.",
         autocompletion=complete_runs,
+    ),
+]
+CheckpointOrModel = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="RUN|CHECKPOINT",
+        help="A run (its folder, its name, or latest) or a .safetensors file of one; or none, with --model.",
+        autocompletion=complete_runs,
+        show_default=False,
+    ),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="FILE.py:FUNCTION|LIBRARY:NAME",
+        help="A function of yours that builds a module from pixels in [0, 1] to logits, whose file is run; or "
+        "torchvision:NAME or timm:NAME.",
+        rich_help_panel="Model",
+    ),
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights",
+        metavar="FILE",
+        help="Its weights: .safetensors, .pt or .pth of a state dict.",
+        rich_help_panel="Model",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="FOLDER",
+        help="Below which the cards of a --model are kept; by default beside its weights, else beside its file.",
+        rich_help_panel="Model",
     ),
 ]
 Preset = Annotated[

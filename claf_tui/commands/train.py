@@ -1,13 +1,17 @@
 """`claf-tui train`."""
 
 import sys
-from collections.abc import Mapping
-from typing import Annotated, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from claf_engine.config.registry import library_of
 from claf_engine.terms.errors import ConfigError
 from claf_tui.commands import options
+
+if TYPE_CHECKING:
+    from claf_engine.config import RunConfig
 
 Data = Annotated[
     str | None,
@@ -78,6 +82,8 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
     device: Device = None,
     method: MethodName = None,
     plugin: options.Plugins = None,
+    model: options.Model = None,
+    weights: options.Weights = None,
     resume: Resume = None,
     start: From = None,
     accept_changed_data: options.AcceptChangedData = False,
@@ -91,11 +97,21 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
     Settings come from the preset (demo unless told otherwise), then --config, then --set and the other options.
     """
     options.load_plugins(plugin, data, values)
+    architecture = options.load_model(model)
     from claf_tui.runners import train as runner
 
-    flags = {"--data": data, "--seed": seed, "--device": device, "--method": method}
+    flags = {
+        "--data": data,
+        "--seed": seed,
+        "--device": device,
+        "--method": method,
+        "--weights": None if weights is None else str(weights),
+    }
     if resume is not None:
-        refuse_changes({"--preset": preset, "--config": config_file, "--dry-run": dry_run, **flags})
+        of_library = architecture if library_of(architecture or "") else None
+        refuse_changes(
+            {"--preset": preset, "--config": config_file, "--dry-run": dry_run, "--model": of_library, **flags}
+        )
         at = None if start is None else options.which_checkpoint(start, "--from")
         way = runner.WayOn(resume, at, tuple(values or ()), name, accept_changed_data, restart)
         return runner.train_in(lambda: runner.reopen(way, sys.argv), ui)
@@ -105,11 +121,33 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
         raise ConfigError("--accept-changed-data goes with --resume: a new run takes the images that are there")
     if restart:
         raise ConfigError("--restart is for --resume RUN: it begins a run anew whose checkpoints are lost")
+    flags["--model"] = architecture
     config = options.resolve(preset, config_file, values, flags)
+    if architecture is not None and (usual := usual_settings(config, values)):
+        config = options.resolve(preset, config_file, [*usual, *(values or ())], flags)
     run_name = name or preset or (runner.folder_name(config_file.stem) if config_file else None)
     if dry_run:
         return runner.dry_run(config, run_name)
     return runner.train_in(lambda: runner.begin(config, run_name, sys.argv), ui)
+
+
+def usual_settings(config: "RunConfig", values: Sequence[str] | None) -> list[str]:
+    """Settings that `--model` brings with it, as far as `--set` does not say otherwise.
+
+    A library's published weights expect a normalisation of their own, and a module of a file may ask for the usual
+    layout of images in memory, which presets do not choose.
+    """
+    chosen = {value.partition("=")[0].strip() for value in values or ()}
+    if not library_of(config.model.architecture):
+        usual = {"runtime.layout": "contiguous"}
+    elif not config.model.is_normalisation_chosen:
+        from claf_engine.models.library import usual_normalisation
+
+        mean, std = usual_normalisation(config.model.architecture)
+        usual = {"model.mean": str(list(mean)), "model.std": str(list(std))}
+    else:
+        usual = {}
+    return [f"{key}={value}" for key, value in usual.items() if key not in chosen]
 
 
 def refuse_changes(options_given: Mapping[str, object]) -> None:

@@ -170,6 +170,11 @@ class ConsoleApp(PaletteApp):
         """Whether this console can still change what the work does."""
         return not self.read_only and not self.has_ended and not self.control.stop_requested
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the work is paused, or about to be."""
+        return self.control.status in {"paused", "pausing"}
+
     def pause_command(self, text: str, toggle: Callable[[], None]) -> SystemCommand:
         """Offer to pause, or to go on while that is what a person may want.
 
@@ -177,7 +182,7 @@ class ConsoleApp(PaletteApp):
             text: what it means to pause.
             toggle: does either.
         """
-        if self.control.status in {"paused", "pausing"}:
+        if self.is_waiting:
             return SystemCommand("Go on", "end the pause", toggle)
         return SystemCommand("Pause", text, toggle)
 
@@ -211,7 +216,7 @@ class ConsoleApp(PaletteApp):
             self.take(event)
         if not self.is_headless and any(isinstance(event, ev.RunStarted) for event in events):
             set_loaded_aside()
-        for toast in [toast for event in events if (toast := toast_of(event))][-MAX_TOLD:]:
+        for toast in [toast for event in events if (toast := toast_of(event, time.time()))][-MAX_TOLD:]:
             self.notify(toast.text, severity=toast.severity, markup=False, timeout=toast.seconds)
         if self.has_ended and not self._has_rung:
             self._has_rung = True

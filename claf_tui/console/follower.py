@@ -1,6 +1,5 @@
 """Follows the files of a run that another process writes, as events for the console."""
 
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields, replace
@@ -11,11 +10,10 @@ from typing import Any
 from claf_engine import events as ev
 from claf_engine.events.control import Control
 from claf_engine.runs import is_live, list_checkpoints, summarise
-from claf_engine.runs.foreign import open_foreign
 from claf_engine.runs.journal import EVENTS, METRICS
-from claf_engine.runs.lines import PIECE, LineSplitter
 from claf_engine.runs.streaming import Passage, Thinner
-from claf_engine.terms.errors import ForeignFileError, RunError
+from claf_engine.runs.tail import Tail
+from claf_engine.terms.errors import RunError
 from claf_tui.state.other_run import MAX_STEPS
 
 POLL_SECONDS = 0.5
@@ -88,43 +86,6 @@ class Follower:
         if checkpoints and newest is None:
             reason += f"; no checkpoint of it can be read: {checkpoints[0].error}"
         return ev.RunFinished("stopped", step, elapsed, reason=reason, checkpoint=newest)
-
-
-class Tail:
-    """Reads the whole lines that were added to a file since the last time."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
-        self._inode = 0
-        self._splitter = LineSplitter()
-
-    def was_replaced(self) -> bool:
-        """Whether the file is another one than before, or lost its end."""
-        try:
-            status = self._path.stat()
-        except OSError:
-            return False
-        return self._inode not in (0, status.st_ino) or status.st_size < self._offset
-
-    def num_added(self) -> int:
-        """How many bytes were added."""
-        try:
-            return max(0, self._path.stat().st_size - self._offset)
-        except OSError:
-            return 0
-
-    def batches(self) -> Iterator[list[bytes]]:
-        """The new lines without their ends, as they are read; one that is not whole yet waits."""
-        try:
-            with open_foreign(self._path) as file:
-                self._inode = os.fstat(file.fileno()).st_ino
-                file.seek(self._offset)
-                while piece := file.read(PIECE):
-                    self._offset += len(piece)
-                    yield self._splitter.feed(piece)
-        except (OSError, ForeignFileError):
-            return
 
 
 def passed_over(num_damaged: int, thinners: Iterable[Thinner]) -> list[ev.Notice]:

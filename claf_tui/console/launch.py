@@ -44,7 +44,7 @@ class ConsoleResult:
 
 
 def run_console(
-    app_class: type[ConsoleApp],
+    app_class: Callable[..., ConsoleApp],
     engine: Engine,
     control: Control,
     *,
@@ -60,7 +60,7 @@ def run_console(
     is restored (see `TerminalKeeper`).
 
     Args:
-        app_class: the console to show it in.
+        app_class: makes the console to show it in.
         engine: makes the events, in a thread of its own.
         control: what the engine polls.
         log_path: file for everything that other code prints; also receives the traceback of a failure.

@@ -16,9 +16,21 @@ class Toast:
     seconds: float = 3.0
 
 
-def toast_of(event: ev.Event) -> Toast | None:
-    """Choose the toast of an event: trouble, or the answer to a request; None for all others."""
+FRESH_SECONDS = 60.0
+"""So old a request of another process may be for its answer to be told; the log has them all."""
+
+
+def toast_of(event: ev.Event, now: float) -> Toast | None:
+    """Choose the toast of an event: trouble, or the answer to a request; None for all others.
+
+    Args:
+        event: what happened.
+        now: seconds since the epoch.
+    """
     match event:
+        case ev.RequestServed() if abs(now - event.at) < FRESH_SECONDS:
+            text = f"{safe(event.request, 60)}, asked by {safe(event.who, 60)}: {safe(event.answer, 150)}"
+            return Toast(text) if event.is_accepted else Toast(text, "warning", 6)
         case ev.Notice(level="error"):
             return Toast(safe(event.text, 200), "error", 6)
         case ev.Notice(level="warning"):

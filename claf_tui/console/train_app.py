@@ -10,6 +10,7 @@ from textual.screen import Screen
 from claf_engine import events as ev
 from claf_engine.events.control import Control
 from claf_tui.console.bridge import Engine
+from claf_tui.console.remote import Remote
 from claf_tui.console.run_console import RunConsole
 from claf_tui.screens.abandon_dialog import AbandonScreen, unsaved_run
 from claf_tui.screens.dashboard import Dashboard
@@ -19,24 +20,53 @@ from claf_tui.words import exit_codes
 
 
 class TrainingApp(RunConsole):
-    """Shows a run and steers it; the run's own last event is the end, though the engine may still close its files."""
+    """Shows a run and steers it; the run's own last event is the end, though the engine may still close its files.
+
+    Args:
+        engine, control, read_only, log_file: see `ConsoleApp`.
+        remote: steers the run of another process; None where it may only be watched.
+        why_not: the reason for that, where it is not a person's wish.
+    """
 
     LEAVE_TEXT = "The run is live. It finishes its step, saves a checkpoint, and the console closes."
 
     def __init__(
-        self, engine: Engine, control: Control, *, read_only: bool = False, log_file: TextIO | None = None
+        self,
+        engine: Engine,
+        control: Control,
+        *,
+        read_only: bool = False,
+        log_file: TextIO | None = None,
+        remote: Remote | None = None,
+        why_not: str = "",
     ) -> None:
         super().__init__(engine, control, read_only=read_only, log_file=log_file, is_series=False)
-        self._dashboard = Dashboard(control, read_only=read_only)
+        self._remote = remote
+        self._why_not = why_not
+        self._steering = remote if read_only else control
+        self._dashboard = Dashboard(self._steering, read_only=read_only, why_not=why_not)
 
     @property
     def home(self) -> Screen[None]:
         """The dashboard."""
         return self._dashboard
 
+    def on_mount(self) -> None:
+        """Say at once why keys do nothing."""
+        if self._why_not:
+            self.notify(self._why_not, severity="warning", markup=False, timeout=6)
+
     def take(self, event: ev.Event) -> None:
         """Fold one event of the run into the state."""
         self.state = reduce(self.state, event)
+        if self._remote is not None:
+            self._remote.hear(event)
+
+    def poll(self) -> None:
+        """Do what every console does, and tell of requests that nobody answers."""
+        super().poll()
+        for text in self._remote.give_up() if self._remote is not None else ():
+            self.notify(text, severity="warning", markup=False, timeout=6)
 
     def draw(self, moment: Moment) -> None:
         """Show the run."""
@@ -45,7 +75,17 @@ class TrainingApp(RunConsole):
     @property
     def word(self) -> str:
         """The status word of the run."""
-        return status_word(self.state, None if self.read_only else self.control.status)
+        return status_word(self.state, self._steering.status if self._steering is not None else None)
+
+    @property
+    def can_steer(self) -> bool:
+        """Whether this console can still change what the run does."""
+        return self._steering is not None and not self.has_ended and self.word != "STOPPING"
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the run is paused, or about to be."""
+        return self.word in {"PAUSED", "PAUSING"}
 
     @property
     def has_ended(self) -> bool:

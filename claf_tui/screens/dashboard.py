@@ -1,5 +1,6 @@
 """The dashboard: phases, key figures, three charts and the log, fitted to the size of the terminal."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,10 +16,9 @@ from textual.events import Resize
 from textual.screen import ModalScreen, Screen
 
 from claf_engine.events import TestResult
-from claf_engine.events.control import Control
 from claf_engine.runs import list_runs
 from claf_engine.runs.header import step_in_name
-from claf_engine.terms.errors import ForeignFileError, RunError
+from claf_engine.terms.errors import ClafError, ForeignFileError, RunError
 from claf_tui.charts.plot import ChartOptions, Scene, aligned
 from claf_tui.charts.view import (
     ZOOM,
@@ -39,8 +39,9 @@ from claf_tui.screens.checkpoints.measuring import OWN_COMMANDS, Measuring
 from claf_tui.screens.compare_dialog import MAX_OFFERED, CompareScreen
 from claf_tui.screens.confirm_dialog import CANCEL, Answer, ConfirmScreen
 from claf_tui.screens.dashboard_keys import LIVE_HINTS, key_hints
-from claf_tui.screens.edit_dialog import PROBE_EVERY, EditScreen
+from claf_tui.screens.edit_dialog import EditScreen
 from claf_tui.screens.space import LOSS, METHOD, PANELS, PROBE, TABLE_WIDE, space_of
+from claf_tui.screens.steering import ASKED, Steering
 from claf_tui.state import RunState, status_word
 from claf_tui.state.full_curves import FullCurves, FullReader, is_gathered
 from claf_tui.state.moment import Moment
@@ -67,6 +68,7 @@ from claf_tui.widgets.outcome import OutcomePanel
 from claf_tui.widgets.phase_strip import PhaseLine
 from claf_tui.widgets.status_bar import StatusBar
 from claf_tui.widgets.tables import ProbeTable, probe_hint, probe_title
+from claf_tui.words.live_values import PROBE_EVERY
 from claf_tui.words.safe_text import safe
 
 SECONDS_PER_CHART = 1.0
@@ -74,12 +76,19 @@ SECONDS_PER_CHART = 1.0
 CHARTS = (PROBE, LOSS, METHOD)
 PAN = 0.25
 """The share of what is shown by which a key moves it."""
+WAITING = {"paused", "pausing"}
 FAST = 10
 """Columns by which the cursor moves with shift."""
 
 
 class Dashboard(Screen[None]):
-    """Draws a `RunState` and turns keys into requests to `Control`."""
+    """Draws a `RunState` and turns keys into wishes.
+
+    Args:
+        steering: what takes them; None for who may only look on.
+        read_only: the run is another process's.
+        why_not: why one may only look on.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "toggle_pause", "pause / go on"),
@@ -118,10 +127,11 @@ class Dashboard(Screen[None]):
         Binding("escape", "restore", show=False),
     ]
 
-    def __init__(self, control: Control, *, read_only: bool = False) -> None:
+    def __init__(self, steering: Steering | None, *, read_only: bool = False, why_not: str = "") -> None:
         super().__init__()
-        self._control = control
+        self._steering = steering
         self._read_only = read_only
+        self._why_not = why_not or "this console only watches: the run belongs to another process"
         self._state = RunState()
         self._panel = PANELS[0]
         self._loss_name: str | None = None
@@ -141,7 +151,7 @@ class Dashboard(Screen[None]):
         yield StatusBar(read_only=self._read_only, id="status")
         yield AlertBar(id="alerts")
         yield PhaseLine(id="phases")
-        yield KeyFigures(read_only=self._read_only, has_activity=True, id="figures")
+        yield KeyFigures(read_only=self._steering is None, has_activity=True, id="figures")
         yield OutcomePanel(read_only=self._read_only, id="outcome")
         with Vertical(id="body"):
             with Horizontal(id="panel-probe", classes="panel"):
@@ -204,35 +214,30 @@ class Dashboard(Screen[None]):
 
     def action_toggle_pause(self) -> None:
         """Pause the run, or let it go on; the status word changes with the key press."""
-        if not self._may_steer():
-            return
-        if self._control.status in {"paused", "pausing"}:
-            self._control.resume()
-        else:
-            self._control.pause()
-        self._show_word()
+        if self._status == ASKED:
+            self._tell("the run has not answered yet")
+        elif steering := self._taker():
+            self._wish(steering.resume if self._status in WAITING else steering.pause)
 
     def action_probe(self) -> None:
         """Ask for a probe."""
-        if self._may_steer():
-            self._control.probe_now()
-            self._tell("a probe comes after this step")
+        if steering := self._taker():
+            self._wish(steering.probe_now, "a probe comes after this step")
 
     def action_checkpoint(self) -> None:
         """Ask for a checkpoint."""
-        if self._may_steer():
-            self._control.checkpoint_now()
-            self._tell("a checkpoint comes after this step")
+        if steering := self._taker():
+            self._wish(steering.checkpoint_now, "a checkpoint comes after this step")
 
     def action_edit(self) -> None:
         """Open the form for live values."""
-        if self._may_steer():
+        if self._taker():
             form = EditScreen(self._state.learning_rate, self._state.values.get(PROBE_EVERY))
             self.app.push_screen(form, self._apply_edits)
 
     def action_stop(self) -> None:
         """Ask whether to stop the run."""
-        if not self._may_steer():
+        if not self._taker():
             return
         answers = [Answer("y", "stop and save", "stop", "warning"), CANCEL]
         text = "The run finishes its step, saves a checkpoint and ends. It can go on later from there."
@@ -460,7 +465,7 @@ class Dashboard(Screen[None]):
         self._set_title(METHOD, shown.title)
         over = of_others([(other, first_radius(probe_lines(other.state))) for other in others])
         probe.show([*probe_lines(state), *over], replace(scene, bands=probe_bands(state)))
-        probe.show_empty(probe_hint(state, can_ask=state.finished is None and not self._read_only))
+        probe.show_empty(probe_hint(state, can_ask=self._can_steer))
         self._set_title(PROBE, probe_title(state.probe))
         self._show_view()
 
@@ -535,11 +540,9 @@ class Dashboard(Screen[None]):
 
     def hints(self) -> list[Hint]:
         """Choose the keys to name in the last line."""
-        can_steer = self._state.finished is None and not self._read_only
-        is_waiting = can_steer and self._control.status in {"paused", "pausing"}
         return key_hints(
-            can_steer=can_steer,
-            is_waiting=is_waiting,
+            can_steer=self._can_steer,
+            is_waiting=self._can_steer and self._status in WAITING,
             can_go_back=self._way_back_step is not None,
             can_audit=self._result is not None,
         )
@@ -549,7 +552,7 @@ class Dashboard(Screen[None]):
 
     def _show_word(self) -> None:
         self._show_keys()
-        self.query_one(StatusBar).word = status_word(self._state, None if self._read_only else self._control.status)
+        self.query_one(StatusBar).word = status_word(self._state, self._status)
 
     def _fit(self, width: int, height: int) -> None:
         has_ended = self._state.finished is not None
@@ -574,27 +577,52 @@ class Dashboard(Screen[None]):
             text = Content.assemble((f"{PANELS.index(name) + 1} ", "bold $accent"), (title, "$foreground"))
             self.query_one(f"#panel-{name}").border_title = text
 
-    def _may_steer(self) -> bool:
-        if self._read_only:
-            self._tell("this console only watches: the run belongs to another process")
+    @property
+    def _status(self) -> str:
+        """What the run does about the last wish, as far as is known here."""
+        return (self._steering and self._steering.status) or self._state.control
+
+    @property
+    def _can_steer(self) -> bool:
+        return self._steering is not None and self._state.finished is None
+
+    def _taker(self) -> Steering | None:
+        """Who takes wishes now; where nobody does, the reason is told."""
+        if self._steering is None:
+            self._tell(self._why_not)
         elif self._state.finished is not None:
             self._tell("the run has ended")
-        elif self._control.stop_requested:
+        elif self._status == "stopping":
             self._tell("the run is already stopping")
         else:
-            return True
-        return False
+            return self._steering
+        return None
+
+    def _wish(self, wish: Callable[[], None], said: str = "") -> None:
+        """Pass a wish on; the status word changes at once.
+
+        Args:
+            wish: asks for it.
+            said: what comes of it, where that is certain; another process answers for itself.
+        """
+        try:
+            wish()
+        except ClafError as error:
+            self.notify(str(error), severity="warning", markup=False, timeout=6)
+            return
+        self._show_word()
+        if said and not self._read_only:
+            self._tell(said)
 
     def _on_stop_answer(self, answer: str | None) -> None:
-        if answer == "stop":
-            self._control.stop()
-            self._show_word()
+        if answer == "stop" and (steering := self._taker()):
+            self._wish(steering.stop)
 
     def _apply_edits(self, edits: object) -> None:
-        if isinstance(edits, dict):
+        if isinstance(edits, dict) and edits and (steering := self._taker()):
             for name, value in edits.items():
-                self._control.edit(name, value)
-            if edits:
+                self._wish(partial(steering.edit, name, value))
+            if not self._read_only:
                 self._tell("the edit takes effect after this step")
 
     def _tell(self, text: str) -> None:

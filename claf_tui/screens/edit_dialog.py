@@ -1,6 +1,5 @@
 """The form for values that may change while the run goes on."""
 
-import math
 from collections.abc import Iterator, Mapping
 
 from textual.widget import Widget
@@ -8,39 +7,7 @@ from textual.widgets import Input, Label
 
 from claf_tui.screens.form_dialog import FormScreen
 from claf_tui.words import figures
-
-LEARNING_RATE = "learning_rate"
-PROBE_EVERY = "probe.every_epochs"
-
-
-def parse_learning_rate(text: str) -> float | None:
-    """Read a learning rate; empty leaves it as it is.
-
-    Raises:
-        ValueError: with a sentence for the form.
-    """
-    if not text.strip():
-        return None
-    try:
-        value = float(text)
-    except ValueError as error:
-        raise ValueError(f"the learning rate must be a number such as 0.05, not {text.strip()[:20]!r}") from error
-    if not math.isfinite(value) or not 0 < value <= 10:
-        raise ValueError("the learning rate must lie above 0 and at most at 10")
-    return value
-
-
-def parse_probe_interval(text: str) -> float | None:
-    """Read the epochs between probes; empty leaves them as they are, 0 never probes.
-
-    Raises:
-        ValueError: with a sentence for the form.
-    """
-    if not text.strip():
-        return None
-    if not text.strip().isdecimal() or int(text) > 100_000:
-        raise ValueError("epochs between probes must be a whole number such as 5; 0 never probes")
-    return float(int(text))
+from claf_tui.words.live_values import LEARNING_RATE, PROBE_EVERY, parse_learning_rate, parse_probe_interval
 
 
 class EditScreen(FormScreen[Mapping[str, float]]):

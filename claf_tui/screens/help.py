@@ -89,7 +89,7 @@ KEYS: KeyTopics = (
     (
         "Leave",
         (
-            ("q", "leave; a live run is asked to stop and save first"),
+            ("q", "leave; a live run is asked to stop and save first, a watched one is not"),
             ("ctrl+c", "the same; once more offers to leave without saving"),
             ("ctrl+p", "all commands, themes, screenshot"),
             ("?", "this page"),

@@ -198,6 +198,18 @@ def _control_changed(event: ev.ControlChanged, state: RunState) -> RunState:
 
 
 @_fold.register
+def _request_served(event: ev.RequestServed, state: RunState) -> RunState:
+    """Between an accepted pause or stop and the moment when it comes, the run is on its way there."""
+    if event.is_accepted and event.request in ("pause", "stop") and state.control == "running":
+        state = replace(state, control="pausing" if event.request == "pause" else "stopping")
+    elif event.is_accepted and event.request == "resume" and state.control == "pausing":
+        state = replace(state, control="running")
+    verdict = "accepted" if event.is_accepted else "refused"
+    asked = f"{safe(event.request, 60)}, asked by {safe(event.who, 80)}{figures.moment(event.at, ' at ')}"
+    return log(state, "info" if event.is_accepted else "warning", f"{asked}: {verdict}, {safe(event.answer, 200)}")
+
+
+@_fold.register
 def _edited(event: ev.ValueEdited, state: RunState) -> RunState:
     state = mark(replace(state, values={**state.values, event.name: event.new}), event.step, "edit")
     return log(state, "info", f"{event.name}: {figures.figure(event.old)} → {figures.figure(event.new)}")

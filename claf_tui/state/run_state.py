@@ -109,7 +109,7 @@ class RunState:
     run: ev.RunStarted | None = None
     phases: tuple[PhaseState, ...] = ()
     progress: ev.Progressed | None = None
-    control: Literal["running", "paused", "stopping"] = "running"
+    control: Literal["running", "pausing", "paused", "stopping"] = "running"
     elapsed: float = 0.0
     step: int = 0
     learning_rate: float | None = None
@@ -158,11 +158,11 @@ class RunState:
 
 def status_word(state: RunState, control: str | None = None) -> str:
     """Name what the run is doing: STARTING, RUNNING, PAUSING, PAUSED, STOPPING, FINISHED, STOPPED, FAILED or
-    DIVERGED.
+    DIVERGED; or ASKED, while another process has not answered.
 
     Args:
         state: the folded events.
-        control: the status of a live run's `Control`, which knows of a request before any event tells of it.
+        control: what takes the requests of a person says, which knows of one before any event tells of it.
     """
     if state.finished is not None:
         return state.finished.status.upper()

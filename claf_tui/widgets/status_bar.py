@@ -13,6 +13,7 @@ from claf_tui.words.safe_text import safe
 WORD_STYLES = {
     "STARTING": "bold $background on $secondary",
     "RUNNING": "bold $background on $success",
+    "ASKED": "bold $background on $secondary",
     "PAUSING": "bold $background on $warning",
     "PAUSED": "bold $background on $warning",
     "STOPPING": "bold $background on $warning",

@@ -17,6 +17,8 @@ NOT_ROBUST_ENOUGH = 6
 ROW_FAILED = 7
 AUDIT_FAILED = 8
 OUTPUT_LOST = 9
+REFUSED = 10
+NOT_ANSWERED = 11
 SIGNAL_BASE = 128
 
 MEANINGS = {
@@ -30,6 +32,8 @@ MEANINGS = {
     str(ROW_FAILED): "reproduce: some rows could not be filled",
     str(AUDIT_FAILED): "audit: a diagnostic fails",
     str(OUTPUT_LOST): "nobody could read what was printed",
+    str(REFUSED): "steer: the request was refused",
+    str(NOT_ANSWERED): "steer: nobody answered",
     "129, 130, 143": "ended by hang-up, ctrl+c or termination",
 }
 

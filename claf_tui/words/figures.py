@@ -35,6 +35,20 @@ def exact_duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
 
 
+def moment(at: float, prefix: str = "", zone: tzinfo | None = None) -> str:
+    """Write a time of day, 14:05:33; nothing where no calendar goes so far.
+
+    Args:
+        at: seconds since the epoch.
+        prefix: written before it.
+        zone: whose clock is meant; None is this machine's.
+    """
+    try:
+        return f"{prefix}{datetime.fromtimestamp(at, zone):%H:%M:%S}"
+    except (OverflowError, OSError, ValueError):
+        return ""
+
+
 def end_time(remaining: float | None, now: float, zone: tzinfo | None = None) -> str:
     """Write when something ends: "ends 14:05" today, "ends Sun 14:05" within six days, else with the date.
 

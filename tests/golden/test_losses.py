@@ -17,7 +17,7 @@ from torch import Tensor
 
 from claf_engine.config import RunConfig
 from claf_engine.events.ticks import Boundary
-from claf_engine.models import network
+from claf_engine.models import layers
 from claf_engine.training.methods import phases_of
 from tests.engine.tiny import FP32, tiny_config, tiny_session
 
@@ -58,7 +58,7 @@ def attack_the_model_itself(patch: pytest.MonkeyPatch) -> None:
 
 
 def keep_the_inputs_of_relu(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(network.ACTIVATIONS, "relu", F.relu)
+    patch.setitem(layers.ACTIVATIONS, "relu", F.relu)
 
 
 def replay_captured_passes(patch: pytest.MonkeyPatch) -> None:

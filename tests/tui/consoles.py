@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 
 from claf_engine import events as ev
 from claf_engine.events.control import Control
+from claf_tui.console.remote import Remote
 from claf_tui.console.train_app import TrainingApp
 from tests.tui.scripted import Script
 
@@ -68,10 +69,15 @@ class Held:
 
 @asynccontextmanager
 async def console(
-    engine: Callable[[Control], Iterator[ev.Event]], size: tuple[int, int] = (140, 45), *, read_only: bool = False
+    engine: Callable[[Control], Iterator[ev.Event]],
+    size: tuple[int, int] = (140, 45),
+    *,
+    read_only: bool = False,
+    remote: Remote | None = None,
+    why_not: str = "",
 ) -> AsyncIterator[tuple[TrainingApp, Pilot[object]]]:
     """Run a console around an engine and stop the engine afterwards."""
-    app = TrainingApp(engine, Control(), read_only=read_only)
+    app = TrainingApp(engine, Control(), read_only=read_only, remote=remote, why_not=why_not)
     try:
         async with app.run_test(size=size, notifications=True) as pilot:
             yield app, pilot  # type: ignore[misc]

@@ -345,7 +345,8 @@ def test_a_radius_above_1_is_a_setting_in_l2_alone(group: str) -> None:
         ),
         (
             "model.architecture=resnett",
-            "--set: model.architecture: unknown architecture 'resnett'; use resnet, or give a --plugin that registers "
+            "--set: model.architecture: unknown architecture 'resnett'; use resnet, resnet18, resnet34, resnet50, "
+            "preact-resnet18, wrn-28-10, wrn-34-10, torchvision:NAME or timm:NAME, or give a --plugin that registers "
             "it; did you mean resnet?",
         ),
         ("runtime.device=gpu", "--set: runtime.device: unknown device 'gpu'; use auto, cpu, cuda or cuda:N"),

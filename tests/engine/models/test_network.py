@@ -6,18 +6,17 @@ import torch
 from torch import Tensor, nn
 
 from claf_engine.config import ModelConfig
+from claf_engine.models.layers import ACTIVATIONS
 from claf_engine.models.network import (
-    ACTIVATIONS,
     ATTACK_CLASSIFIER,
     CLASSIFIERS,
     NATURAL,
-    Encoder,
     Network,
     ProjectionHead,
-    ResidualBlock,
     build_network,
     reset_classifier,
 )
+from claf_engine.models.residual import Encoder, ResidualBlock
 
 TINY = ModelConfig(width=4, blocks=(1, 1, 1), projection_hidden=8, projection_dim=5)
 NUM_CLASSES = 6

@@ -126,5 +126,7 @@ def test_an_architecture_that_is_not_registered_is_refused() -> None:
     register_model("mine")(Scaled)
     config = ModelConfig(architecture="mine")
     MODELS.entries.clear()
-    with pytest.raises(ConfigError, match="unknown architecture 'mine'; use resnet, or give a --plugin"):
+    with pytest.raises(
+        ConfigError, match="unknown architecture 'mine'; use resnet, .* or timm:NAME, or give a --plugin"
+    ):
         build_network(config, 3, torch.Generator())

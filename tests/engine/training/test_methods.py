@@ -11,7 +11,8 @@ from claf_engine import events as ev
 from claf_engine.config import RunConfig, registry
 from claf_engine.events import PhasePlan
 from claf_engine.events.ticks import Boundary, Pulse
-from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, NATURAL, Encoder
+from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, NATURAL
+from claf_engine.models.residual import Encoder
 from claf_engine.runs import create_run, list_checkpoints, open_run
 from claf_engine.terms.errors import ConfigError
 from claf_engine.terms.names import Method

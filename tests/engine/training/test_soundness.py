@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from claf_engine.compute.device import Compute
-from claf_engine.models.network import REGISTER, Pointwise
+from claf_engine.models.layers import REGISTER, Pointwise
 from claf_engine.terms.errors import ConfigError
 from claf_engine.training.soundness import require_sound
 

@@ -1,7 +1,18 @@
+from dataclasses import replace
+
 import pytest
 
 from claf_engine import events as ev
-from claf_tui.console.toasts import toast_of
+from claf_tui.console.toasts import Toast, toast_of
+
+
+def test_what_another_process_asked_is_told_while_it_is_fresh() -> None:
+    event = ev.RequestServed(1, "pause", "", "ann on node1, process 12", 1000.0, is_accepted=True, answer="it waits")
+    assert toast_of(event, 1001.0) == Toast("pause, asked by ann on node1, process 12: it waits")
+    assert toast_of(event, 2000.0) is None
+    refused = toast_of(replace(event, is_accepted=False), 1001.0)
+    assert refused is not None
+    assert refused.severity == "warning"
 
 
 @pytest.mark.parametrize(
@@ -14,7 +25,7 @@ from claf_tui.console.toasts import toast_of
     ],
 )
 def test_trouble_and_answers_to_requests_are_told(event: ev.Event, severity: str) -> None:
-    toast = toast_of(event)
+    toast = toast_of(event, 0.0)
     assert toast is not None
     assert toast.severity == severity
 
@@ -29,4 +40,4 @@ def test_trouble_and_answers_to_requests_are_told(event: ev.Event, severity: str
     ],
 )
 def test_what_nobody_asked_for_is_not(event: ev.Event) -> None:
-    assert toast_of(event) is None
+    assert toast_of(event, 0.0) is None

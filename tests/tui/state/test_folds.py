@@ -1,4 +1,5 @@
 import math
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -250,6 +251,43 @@ def test_fast_training_in_the_released_code_s_space_says_so_with_its_accuracies(
     assert fold(begun, checked(5, 1, 0.4)).log[-1].text.endswith("released-code: not an ε-ball")
 
 
+def served(request: str, *, is_accepted: bool = True) -> ev.RequestServed:
+    return ev.RequestServed(4, request, "", "ann on node1, process 12", 0.0, is_accepted=is_accepted, answer="so be it")
+
+
+@pytest.mark.parametrize(
+    ("events", "word"),
+    [
+        ([served("pause")], "PAUSING"),
+        ([served("pause"), ev.ControlChanged(4, "paused")], "PAUSED"),
+        ([served("pause"), ev.ControlChanged(4, "paused"), served("pause")], "PAUSED"),
+        ([served("pause"), served("resume")], "RUNNING"),
+        ([served("pause", is_accepted=False)], "RUNNING"),
+        ([served("stop")], "STOPPING"),
+        ([ev.ControlChanged(4, "paused"), served("stop")], "PAUSED"),
+        ([served("probe")], "RUNNING"),
+    ],
+)
+def test_what_was_asked_from_elsewhere_is_on_its_way_until_it_comes(
+    started: RunState, events: list[ev.Event], word: str
+) -> None:
+    assert status_word(fold(*events, state=started)) == word
+
+
+def test_a_run_that_died_while_it_was_paused_goes_on_unpaused(started: RunState) -> None:
+    assert started.run is not None
+    state = fold(ev.ControlChanged(4, "paused"), replace(started.run, resumed_from_step=2), state=started)
+    assert status_word(state) == "RUNNING"
+
+
+def test_the_log_says_who_asked_for_what_and_how_it_was_answered(started: RunState) -> None:
+    accepted, refused = fold(served("pause"), served("set seed=3", is_accepted=False), state=started).log[-2:]
+    assert re.fullmatch(
+        r"pause, asked by ann on node1, process 12 at \d\d:\d\d:\d\d: accepted, so be it", accepted.text
+    )
+    assert (refused.level, "refused, so be it" in refused.text) == ("warning", True)
+
+
 accuracies = st.floats(0, 1)
 steps = st.integers(0, 10_000)
 any_event = st.one_of(
@@ -262,6 +300,16 @@ any_event = st.one_of(
     st.builds(ev.Alert, steps, st.text(max_size=5), st.text()),
     st.builds(ev.Notice, st.sampled_from(["info", "warning", "error"]), st.text()),
     st.builds(ev.ControlChanged, steps, st.sampled_from(["paused", "resumed", "stopping"])),
+    st.builds(
+        ev.RequestServed,
+        steps,
+        st.sampled_from(["pause", "resume", "stop"]),
+        st.text(),
+        st.text(),
+        st.floats(),
+        is_accepted=st.booleans(),
+        answer=st.text(),
+    ),
     st.builds(ev.RunFinished, st.sampled_from(["finished", "stopped", "failed"]), steps, accuracies),
 )
 

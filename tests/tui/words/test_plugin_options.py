@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from claf_engine.config.plugins import load_plugin
+from claf_engine.config.plugins import load_model, load_plugin
 from claf_tui.screens.checkpoints.actions import evaluate_command, typed_audit
 from claf_tui.words.plugin_options import plugin_options
 from tests.plugins import plugin_file, registries_restored
@@ -42,3 +42,10 @@ def test_a_measurement_in_a_process_of_its_own_is_given_the_plugins(tmp_path: Pa
     load_plugin(path)
     assert evaluate_command(Path("a.safetensors"))[-3:] == ["--plugin", str(path), "--json"]
     assert f"--plugin {path}" in typed_audit(Path("a.safetensors"))
+
+
+def test_a_file_that_a_model_is_of_is_named_with_its_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = plugin_file(tmp_path, "def build():\n    pass\n", "net.py")
+    load_model(f"{path}:build")
+    monkeypatch.chdir(tmp_path)
+    assert plugin_options() == ["--model", "net.py:build"]

@@ -14,7 +14,8 @@ from claf_engine.config import RunConfig
 from claf_engine.data import to_pixels
 from claf_engine.data.views import shift_and_flip
 from claf_engine.events.ticks import Boundary, Pulse
-from claf_engine.models.network import CLASSIFIERS, Encoder, Pipeline
+from claf_engine.models.network import CLASSIFIERS, Pipeline
+from claf_engine.models.residual import Encoder
 from claf_engine.training.methods import phases_of
 from claf_engine.training.optimizers import learning_rate
 from claf_engine.training.phases import objectives

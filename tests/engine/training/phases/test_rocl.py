@@ -13,7 +13,8 @@ from claf_engine.config import RunConfig
 from claf_engine.data import to_pixels
 from claf_engine.data.views import make_views
 from claf_engine.events.ticks import Boundary, PartEnd, Pulse
-from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, NATURAL, Encoder, Pipeline
+from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, NATURAL, Pipeline
+from claf_engine.models.residual import Encoder
 from claf_engine.training.losses import nt_xent_loss
 from claf_engine.training.methods import phases_of
 from claf_engine.training.optimizers import learning_rate

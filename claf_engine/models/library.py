@@ -1,0 +1,147 @@
+"""Models of torchvision and timm: whole, and as encoders without their last classifier."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from claf_engine.config import ModelConfig
+from claf_engine.config.registry import ARGUMENT_MARK, library_of
+from claf_engine.config.suggestion import suggestion
+from claf_engine.models.layers import Normalised
+from claf_engine.models.registered import seeded_from
+from claf_engine.models.splitting import Split, take_off
+from claf_engine.terms.errors import ConfigError
+
+Channels = tuple[float, ...]
+ALONE = {"aux_logits": False, "init_weights": True}
+WITH_HELPERS = {"googlenet": ALONE, "inception_v3": ALONE}
+"""Models of torchvision that give more than logits in train mode unless told otherwise, and draw their weights then."""
+IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
+IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
+"""What all published weights of torchvision expect their images to be normalised by."""
+
+
+class LibraryModel(Normalised):
+    """A library's model behind our normalisation: pixels in [0, 1] to features, or to logits where it is whole.
+
+    Gray images are given to it as coloured ones. Its text representation has its name, because equal weights do not
+    make equal models.
+
+    Attributes:
+        num_features: length of what it gives.
+        classifier_path: where its classifier was in it, such as "fc"; empty where it is whole.
+    """
+
+    def __init__(self, config: ModelConfig, module: nn.Module, num_features: int, classifier_path: str = "") -> None:
+        super().__init__(config)
+        self.module = module
+        self.num_features = num_features
+        self.classifier_path = classifier_path
+        self.name = config.architecture
+
+    def extra_repr(self) -> str:
+        """Its name."""
+        return self.name
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (N, C, H, W) in [0, 1] to features (N, D) or logits (N, K)."""
+        normalised = self.normalised(images)
+        if normalised.shape[1] == 1:
+            normalised = normalised.expand(-1, 3, -1, -1)
+        features: Tensor = self.module(normalised)
+        return features
+
+
+def is_of_a_library(config: ModelConfig) -> bool:
+    """Whether the encoder is a library's."""
+    return bool(library_of(config.architecture))
+
+
+def library_encoder(config: ModelConfig, num_classes: int, generator: torch.Generator) -> LibraryModel:
+    """Build the encoder of the settings with the library's own initialisation, drawn from a CPU generator alone.
+
+    Raises:
+        ConfigError: see `library_model`, or the model does not end in a linear classifier.
+    """
+    split = split_classifier(library_model(config.architecture, num_classes, generator), config.architecture)
+    return LibraryModel(config, split.encoder, split.classifier.in_features, split.path)
+
+
+def whole_library_model(config: ModelConfig, num_classes: int, generator: torch.Generator) -> LibraryModel:
+    """The same with its classifier: pixels in [0, 1] to logits.
+
+    Raises:
+        ConfigError: see `library_model`.
+    """
+    return LibraryModel(config, library_model(config.architecture, num_classes, generator), num_classes)
+
+
+def library_model(architecture: str, num_classes: int, generator: torch.Generator) -> nn.Module:
+    """A model of torchvision or timm: normalised images (N, 3, H, W) to logits (N, K).
+
+    Args:
+        architecture: such as "torchvision:resnet50".
+        num_classes: K.
+        generator: on the CPU; all weights come from it.
+
+    Raises:
+        ConfigError: the library is not installed, or has no such classifier of images.
+    """
+    library, _, name = architecture.partition(ARGUMENT_MARK)
+    build = _of_torchvision if library == "torchvision" else _of_timm
+    with seeded_from(generator):
+        return build(name, num_classes)
+
+
+def usual_normalisation(architecture: str) -> tuple[Channels, Channels]:
+    """Channel means and deviations that the library's published weights of a model expect.
+
+    Raises:
+        ConfigError: timm is not installed.
+    """
+    library, _, name = architecture.partition(ARGUMENT_MARK)
+    told = _timm().models.get_pretrained_cfg(name) if library == "timm" else None
+    return (IMAGENET_MEAN, IMAGENET_STD) if told is None else (tuple(told.mean), tuple(told.std))
+
+
+def split_classifier(model: nn.Module, name: str) -> Split:
+    """Take the last linear layer off a library's model, in place.
+
+    Raises:
+        ConfigError: it does not end in one.
+    """
+    paths = {id(layer): path for path, layer in model.named_modules() if isinstance(layer, nn.Linear)}
+    of_timm = getattr(model, "get_classifier", None)
+    path = next(reversed(paths.values()), None) if of_timm is None else paths.get(id(of_timm()))
+    if path is None:
+        raise ConfigError(f"{name} has no linear classifier to take off; choose a model that ends in a linear layer")
+    return take_off(model, path)
+
+
+def _of_torchvision(name: str, num_classes: int) -> nn.Module:
+    from torchvision import models
+
+    known = models.list_models(module=models)
+    if name not in known:
+        raise ConfigError(f"torchvision has no classifier {name!r}{suggestion(name, known)}")
+    options: dict[str, Any] = WITH_HELPERS.get(name, {})
+    built: nn.Module = models.get_model(name, weights=None, num_classes=num_classes, **options)
+    return built
+
+
+def _of_timm(name: str, num_classes: int) -> nn.Module:
+    timm = _timm()
+    known = timm.list_models()
+    if name not in known:
+        raise ConfigError(f"timm has no model {name!r}{suggestion(name, known)}")
+    built: nn.Module = timm.create_model(name, pretrained=False, num_classes=num_classes)
+    return built
+
+
+def _timm() -> Any:
+    try:
+        import timm
+    except ImportError as error:
+        raise ConfigError("timm is not installed; install it with `pip install 'claf-tui[timm]'`") from error
+    return timm

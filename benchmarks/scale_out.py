@@ -216,7 +216,8 @@ def _predict(wanted: argparse.Namespace) -> None:
     ]
     title = (
         f"PREDICTED: {wanted.images} images a GPU, or {wanted.batch:,} in all, {config.attack.steps} attack steps; "
-        f"{wanted.flops:g} TFLOP/s attained; machines of {wanted.node}: {_told(inside)} inside, {_told(between)} between"
+        f"{wanted.flops:g} TFLOP/s attained; machines of {wanted.node}: {_told(inside)} inside, "
+        f"{_told(between)} between"
     )
     shared = f"{wanted.batch:,} in all"
     columns = ("GPUs", "step ms", "compute", "gradients", "projections", "BatchNorm", f"{wanted.images} each", shared)

@@ -73,6 +73,8 @@ def _scanned_steps(data: Dataset, splits: Collection[SplitName]) -> Generator[Pu
         if name in splits and isinstance(split.images, Streamed):
             scan = yield from scan_steps(split.images, split.labels, f"reading {WORDS[name]} images once")
             scanned[name] = replace(split, scan=scan)
+            if name != "train":
+                split.images.close()
     return replace(data, **scanned)
 
 

@@ -4,7 +4,9 @@ What is decoded depends on the image alone, so that a run gives the same bits as
 """
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -69,9 +71,21 @@ def _gathered(found: Sequence[NDArray[np.uint8] | Unusable]) -> Batch:
     )
 
 
-def _ignore_interrupts(_: int) -> None:
-    """A key that stops the run goes to all processes of a terminal; this one ends when the run lets go of it."""
+def _begin_worker(_: int) -> None:
+    """Let a process that reads ahead end with the one that trains, and not before.
+
+    A key that stops a run goes to all processes of a terminal. And where processes are begun by another one than that
+    which trains, torch's own look at their parent does not see that it was killed.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(0)
 
 
 def _other_processes() -> BaseContext:
@@ -181,7 +195,7 @@ class Streamed:
                 batch_sampler=self._plan,
                 num_workers=self._workers,
                 collate_fn=_gathered,
-                worker_init_fn=_ignore_interrupts,
+                worker_init_fn=_begin_worker,
                 multiprocessing_context=_other_processes(),
                 persistent_workers=True,
                 prefetch_factor=_AHEAD,

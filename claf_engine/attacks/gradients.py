@@ -83,6 +83,8 @@ class Target:
         self.mode = mode
         self._source = model
         self._compute = compute
+        # With statistics of a batch in several processes every pass waits for the others, which cannot be captured.
+        self._captures = compute.captures and (mode is frozen or compute.world.is_single)
         self._captured: dict[object, Captured] = {}
 
     def refresh(self) -> None:
@@ -103,10 +105,12 @@ class Target:
             loss: outputs in fp32 and the context to losses, which are summed; the same function from batch to batch.
             context: what the loss takes besides the outputs, such as labels (N,).
         """
-        if not self._compute.captures:
+        if not self._captures:
             return self._eager(loss, *context)
 
         def replay(images: Tensor) -> Tensor:
+            if not len(images):
+                return torch.zeros_like(images)
             key = loss, tuple((tensor.shape, tensor.dtype) for tensor in (images, *context))
             if key not in self._captured:
                 self._captured[key] = Captured(

@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 import torch
 from torch import Tensor, nn
 
+from claf_engine.compute.batch_norm import synchronise_batch_norms
 from claf_engine.compute.device import Compute
 from claf_engine.compute.seeding import INIT, training_generators
 from claf_engine.config import OptimizerConfig, RunConfig
@@ -213,6 +214,7 @@ def begin(
     network = build_network(config.model, num_classes, generators[INIT], image_size)
     require_sound(network, compute)
     compute.place(network)
+    synchronise_batch_norms(network, compute.world, compute.device)
     return TrainState(
         network=network,
         generators=generators,

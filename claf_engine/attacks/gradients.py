@@ -84,6 +84,8 @@ class Target:
         self.mode = mode
         self._source = model
         self._compute = compute
+        # With statistics of a batch in several processes every pass waits for the others, which cannot be captured.
+        self._captures = compute.captures and (mode is frozen or compute.world.is_single)
         self._captured: dict[object, Captured] = {}
 
     def refresh(self) -> None:
@@ -109,15 +111,19 @@ class Target:
         if size is None or is_joint or self.mode is not frozen:
             return self._at_once(loss, *context)
 
-        return lambda images: torch.cat(
-            [self._at_once(loss, *held)(points) for points, *held in in_parts(size, images, *context)]
-        )
+        def in_micro_batches(images: Tensor) -> Tensor:
+            found = [self._at_once(loss, *held)(points) for points, *held in in_parts(size, images, *context)]
+            return torch.cat([images[:0], *found])
+
+        return in_micro_batches
 
     def _at_once(self, loss: Loss, *context: Tensor) -> Gradient:
-        if not self._compute.captures:
+        if not self._captures:
             return self._eager(loss, *context)
 
         def replay(images: Tensor) -> Tensor:
+            if not len(images):
+                return torch.zeros_like(images)
             key = loss, tuple((tensor.shape, tensor.dtype) for tensor in (images, *context))
             if key not in self._captured:
                 self._captured[key] = Captured(

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from torch import nn
 
-BATCH_NORMS = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
+BATCH_NORMS = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
 
 
 def evaluating(module: nn.Module) -> AbstractContextManager[None]:

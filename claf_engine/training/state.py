@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 import torch
 from torch import Tensor, nn
 
+from claf_engine.compute.batch_norm import synchronise_batch_norms
 from claf_engine.compute.device import Compute
 from claf_engine.compute.seeding import INIT, training_generators
 from claf_engine.config import OptimizerConfig, RunConfig
@@ -219,6 +220,7 @@ def begin(
     if image_size is not None and isinstance(network.encoder, LibraryModel | WrittenModel):
         images = probe_images((len(config.model.mean), *image_size)).to(compute.device)
         require_output(network.encoder, compute.arrange(images), network.encoder.name)
+    synchronise_batch_norms(network, compute.world, compute.device)
     return TrainState(
         network=network,
         generators=generators,

@@ -68,7 +68,7 @@ def trades_loss(session: Session, model: Pipeline, target: Target, batch: Batch)
     target.refresh()
     spec = replace(from_config(config.attack, config.model), start="gaussian")
     climb = target.gradient(kl_divergence, target.outputs(images))
-    attacked = yield from ascent_steps(climb, images, spec, session.state.generators[ATTACK_STREAM])
+    attacked = yield from ascent_steps(climb, images, spec, session.state.generators[ATTACK_STREAM], part=session.part)
     natural, adversarial = trained_logits(session, model, images), trained_logits(session, model, attacked)
     robustness = kl_divergence(adversarial, natural).mean()
     return F.cross_entropy(natural, labels) + config.trades.beta * robustness
@@ -84,7 +84,7 @@ def craft(session: Session, target: Target, batch: Batch, spec: Attack) -> Gener
     target.refresh()
     loss = cross_entropy_by_log_odds if target.mode is batch_statistics else log_odds
     climb = target.gradient(loss, labels)
-    return (yield from ascent_steps(climb, images, spec, session.state.generators[ATTACK_STREAM]))
+    return (yield from ascent_steps(climb, images, spec, session.state.generators[ATTACK_STREAM], part=session.part))
 
 
 def cross_entropy_by_log_odds(logits: Tensor, labels: Tensor) -> Tensor:

@@ -696,7 +696,7 @@ def test_a_checkpoint_that_does_not_say_how_it_was_computed_is_refused(new_run: 
 def test_other_arithmetic_than_before_is_told(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = new_run()
     play(directory, stop_at_step(17))
-    monkeypatch.setattr("claf_engine.training.run.choose_compute", lambda _: Compute(CPU, "fp32", 3))
+    monkeypatch.setattr("claf_engine.training.run.choose_compute", lambda *_: Compute(CPU, "fp32", 3))
     events = play(open_run(directory.path))
     text = "the run goes on with other arithmetic (threads was 1, is 3): it will not be bit-identical"
     assert ev.Notice("warning", text, 17) in events

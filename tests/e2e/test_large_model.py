@@ -51,7 +51,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         place = folder / "images" / "train" / f"class {label:03}"
         place.mkdir(parents=True)
         Image.new("RGB", (SIDE, SIDE), colour).save(place / "a.png", compress_level=1)
-    shutil.copytree(folder / "images" / "train", folder / "images" / "test")
+    shutil.copytree(folder / "images" / "train", folder / "images" / "val")
     with torch.random.fork_rng(devices=[]):
         save_file(models.resnet50().state_dict(), folder / "resnet50.safetensors")
     return folder

@@ -5,13 +5,14 @@ Nothing here imports torch or Textual; a command loads what it needs when it run
 
 import os
 import sys
+import time
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
 import typer
 from typer.main import get_command
 
-from claf_engine.terms.errors import ClafError
+from claf_engine.terms.errors import ClafError, ProcessLost
 from claf_tui.commands import audit, checkpoint, config, doctor, evaluate, reproduce, runs, steer, train, watch
 from claf_tui.reports import output
 from claf_tui.reports.streams import prepare_streams
@@ -19,6 +20,8 @@ from claf_tui.runners.signals import leaving_signals
 from claf_tui.words import exit_codes
 
 DEBUG_VARIABLE = "CLAF_DEBUG"
+LAST_WORD_SECONDS = 5.0
+"""So long a process of several waits with its complaint."""
 
 app = typer.Typer(
     name="claf-tui",
@@ -80,19 +83,30 @@ def run(arguments: Sequence[str]) -> int:
     except typer.TyperException as error:
         if not error.format_message():  # help has been shown in place of a missing command
             return exit_codes.OK
-        output.error(error.format_message())
+        _complain(error.format_message())
         return error.exit_code
     except ClafError as error:
-        output.error(str(error))
+        _complain(str(error), is_lost=isinstance(error, ProcessLost))
         return exit_codes.of_error(error)
     except typer.Abort:
         return exit_codes.UNEXPECTED
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE) == "1":
             raise
-        output.error(_unexpected(error))
+        _complain(_unexpected(error))
         return exit_codes.of_error(error)
     return result if isinstance(result, int) else exit_codes.OK
+
+
+def _complain(sentence: str, *, is_lost: bool = False) -> None:
+    """Say what is wrong.
+
+    What is wrong in several processes of torchrun the first one says. Then it leaves, and torchrun ends the others
+    while they wait; only where it does not, they have something to say of their own.
+    """
+    if is_lost or os.environ.get("RANK", "0") != "0":
+        time.sleep(LAST_WORD_SECONDS)
+    output.error(sentence)
 
 
 def _unexpected(error: Exception) -> str:

@@ -2,9 +2,12 @@
 
 Everything here is a generator of pulses, so that it can be paused and shown, and measures in fp32 whatever the run was
 trained in. Random starts come from throw-away generators: measuring never changes training.
+
+Several processes share out whole batches and put together what each of them found, so that every figure, outcome and
+point is the one of a single process, bit by bit.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -17,6 +20,7 @@ from claf_engine.attacks import Attacked, attack_steps, predict, require_ball, r
 from claf_engine.attacks.any_point import any_point_steps
 from claf_engine.compute.device import Compute, exact_fp32
 from claf_engine.compute.seeding import measurement_generator
+from claf_engine.compute.world import World
 from claf_engine.data import Split, to_pixels
 from claf_engine.events import RobustFigure
 from claf_engine.events.ticks import Pulse, Result, retold
@@ -157,34 +161,89 @@ def answer_steps(
     Raises:
         ClafError: see `require_ball`.
     """
-    split, spec = examples.split, suite.attack(epsilon)
-    classes, kept, moved = [split.labels[:0]], [to_pixels(split.images[:0])], Distances()
-    for number, rows in enumerate(examples.batches()):
-        images, labels = to_pixels(split.images[rows]), split.labels[rows]
-        worst, worst_points = labels.clone(), images.clone() if keeps_points else None
-        left = torch.arange(len(rows), device=rows.device)
-        for restart in range(suite.restarts):
-            if not len(left):
-                break
-            generator = measurement_generator(suite.seed, f"{spec.title}, batch {number}, {restart}", compute.device)
-            if suite.decides == "any":
-                ended = yield from abandonable(any_point_steps(attacked, images, labels, spec, generator, compute))
-                points, answers = ended.points, ended.answers
-            else:
-                steps = attack_steps(attacked.gradient_source, images, labels, spec, generator, compute)
-                points = yield from abandonable(steps)
-                answers = predict(attacked.model, points, compute)
-            require_ball(images, points, spec)
-            moved.add(images, points)
-            worst[left] = answers
-            if worst_points is not None:
-                worst_points[left] = points
-            stands = answers == labels
-            images, labels, left = images[stands], labels[stands], left[stands]
-        classes.append(worst)
+    split, world, title = examples.split, compute.world, suite.attack(epsilon).title
+    batches = list(examples.batches())
+    answers: dict[int, Answers] = {}
+    for number in world.turns(len(batches)):
+        if not world.is_single:
+            yield Pulse(title, number, len(batches), abandonable=True, together=True)
+        if number < len(batches):
+            batch, place = replace(examples, rows=batches[number]), (epsilon, number)
+            steps = _batch_steps(attacked, batch, suite, place, compute, keeps_points=keeps_points)
+            answers[number] = yield from steps
+    return _put_together(answers, batches, split, world, keeps_points=keeps_points)
+
+
+def _batch_steps(
+    attacked: Attacked,
+    examples: Examples,
+    suite: AttackSuite,
+    place: tuple[Fraction, int],
+    compute: Compute,
+    *,
+    keeps_points: bool,
+) -> Generator[Pulse, None, Answers]:
+    """`answer_steps` of one batch: all of these examples at once.
+
+    Args:
+        attacked: what is attacked.
+        examples: what it is asked about.
+        suite: the attack.
+        place: radius, and number of the batch.
+        compute: where, and in which precision.
+        keeps_points: whether the attacked images are wanted too.
+    """
+    (epsilon, number), rows, split = place, examples.rows, examples.split
+    spec, moved = suite.attack(epsilon), Distances()
+    images, labels = to_pixels(split.images[rows]), split.labels[rows]
+    worst, worst_points = labels.clone(), images.clone() if keeps_points else None
+    left = torch.arange(len(rows), device=rows.device)
+    for restart in range(suite.restarts):
+        if not len(left):
+            break
+        generator = measurement_generator(suite.seed, f"{spec.title}, batch {number}, {restart}", compute.device)
+        if suite.decides == "any":
+            ended = yield from abandonable(any_point_steps(attacked, images, labels, spec, generator, compute))
+            points, answers = ended.points, ended.answers
+        else:
+            steps = attack_steps(attacked.gradient_source, images, labels, spec, generator, compute)
+            points = yield from abandonable(steps)
+            answers = predict(attacked.model, points, compute)
+        require_ball(images, points, spec)
+        moved.add(images, points)
+        worst[left] = answers
         if worst_points is not None:
-            kept.append(worst_points)
-    return Answers(torch.cat(classes), moved, torch.cat(kept) if keeps_points else None)
+            worst_points[left] = points
+        stands = answers == labels
+        images, labels, left = images[stands], labels[stands], left[stands]
+    return Answers(worst, moved, worst_points)
+
+
+def _put_together(
+    answers: Mapping[int, Answers], batches: Sequence[Tensor], split: Split, world: World, *, keeps_points: bool
+) -> Answers:
+    """The answers on all batches, where each process has those on some of them.
+
+    A process fills in zeros for those of the others, so that adding up is exact; distances are added in the order of
+    the batches, as a single process does.
+    """
+    pixels, found = to_pixels(split.images[:0]), dict(answers)
+    nothing = Distances()
+    for number in range(len(batches)):
+        if number not in found:
+            empty = split.labels.new_zeros(len(batches[number]))
+            blank = pixels.new_zeros((len(empty), *pixels.shape[1:])) if keeps_points else None
+            found[number] = Answers(empty, nothing, blank)
+    ordered = [found[number] for number in range(len(batches))]
+    classes = world.sum(torch.cat([split.labels[:0], *(each.classes for each in ordered)]))
+    points = None
+    if keeps_points:
+        points = world.sum(torch.cat([pixels, *(each.points for each in ordered if each.points is not None)]))
+    measured = [[each.moved.largest, each.moved.total, each.moved.count] for each in ordered]
+    moved = Distances()
+    for largest, total, count in world.sum(torch.tensor(measured, dtype=torch.float64)).tolist():
+        moved.include(Distances(largest, total, int(count)))
+    return Answers(classes, moved, points)
 
 
 def correct_steps(model: nn.Module, split: Split, compute: Compute, batch_size: int) -> Generator[Pulse, None, Tensor]:
@@ -208,13 +267,15 @@ def natural_answer_steps(
     """
     require_finite(model)
     num_batches = -(-len(split) // batch_size)
-    answers: list[Tensor] = []
-    for batch in range(num_batches):
-        yield Pulse("natural accuracy", batch, num_batches, abandonable=True)
-        images = to_pixels(split.images[batch * batch_size : (batch + 1) * batch_size])
-        require_pixels(images)
-        answers.append(predict(model, images, compute))
-    return torch.cat(answers)
+    answers = torch.zeros_like(split.labels)
+    for batch in compute.world.turns(num_batches):
+        yield Pulse("natural accuracy", batch, num_batches, abandonable=True, together=True)
+        if batch < num_batches:
+            rows = slice(batch * batch_size, (batch + 1) * batch_size)
+            images = to_pixels(split.images[rows])
+            require_pixels(images)
+            answers[rows] = predict(model, images, compute)
+    return compute.world.sum(answers)
 
 
 def require_finite(model: nn.Module) -> None:

@@ -90,6 +90,12 @@ class Distances:
         self.total += float(moved.sum())
         self.count += len(moved)
 
+    def include(self, others: "Distances") -> None:
+        """Take over what others have met."""
+        self.largest = max(self.largest, others.largest)
+        self.total += others.total
+        self.count += others.count
+
     @property
     def mean(self) -> float:
         """Mean over all attacked images; 0 when there was none."""

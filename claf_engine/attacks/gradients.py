@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from claf_engine.compute.device import Captured, Compute
+from claf_engine.compute.parts import in_parts
 from claf_engine.models.folding import fold, refold
 from claf_engine.models.modes import frozen
 
@@ -83,6 +84,8 @@ class Target:
         self.mode = mode
         self._source = model
         self._compute = compute
+        # With statistics of a batch in several processes every pass waits for the others, which cannot be captured.
+        self._captures = compute.captures and (mode is frozen or compute.world.is_single)
         self._captured: dict[object, Captured] = {}
 
     def refresh(self) -> None:
@@ -96,17 +99,31 @@ class Target:
             found: Tensor = self.model(self._compute.arrange(images)).float()
         return found
 
-    def gradient(self, loss: Loss, *context: Tensor) -> Gradient:
-        """What an attack climbs on one batch.
+    def gradient(self, loss: Loss, *context: Tensor, is_joint: bool = False) -> Gradient:
+        """What an attack climbs on one batch, in micro-batches where images do not move the losses of others.
 
         Args:
             loss: outputs in fp32 and the context to losses, which are summed; the same function from batch to batch.
-            context: what the loss takes besides the outputs, such as labels (N,).
+            context: (N, ...) each; what the loss takes besides the outputs, such as labels (N,).
+            is_joint: the loss of an image depends on the other images too.
         """
-        if not self._compute.captures:
+        size = self._compute.micro_batch
+        if size is None or is_joint or self.mode is not frozen:
+            return self._at_once(loss, *context)
+
+        def in_micro_batches(images: Tensor) -> Tensor:
+            found = [self._at_once(loss, *held)(points) for points, *held in in_parts(size, images, *context)]
+            return torch.cat([images[:0], *found])
+
+        return in_micro_batches
+
+    def _at_once(self, loss: Loss, *context: Tensor) -> Gradient:
+        if not self._captures:
             return self._eager(loss, *context)
 
         def replay(images: Tensor) -> Tensor:
+            if not len(images):
+                return torch.zeros_like(images)
             key = loss, tuple((tensor.shape, tensor.dtype) for tensor in (images, *context))
             if key not in self._captured:
                 self._captured[key] = Captured(

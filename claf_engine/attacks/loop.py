@@ -14,6 +14,7 @@ from claf_engine.attacks.gradients import Gradient, log_odds_gradient
 from claf_engine.attacks.registered import crafted
 from claf_engine.attacks.spec import Attack
 from claf_engine.compute.device import Compute
+from claf_engine.compute.world import Part
 from claf_engine.events.ticks import Pulse, exhaust
 from claf_engine.terms.errors import ClafError, ConfigError, DataError
 
@@ -60,7 +61,12 @@ def require_ball(images: Tensor, adversarial: Tensor, spec: Attack, title: str |
 
 
 def ascent_steps(
-    gradient: Gradient, images: Tensor, spec: Attack, generator: torch.Generator, begin: Tensor | None = None
+    gradient: Gradient,
+    images: Tensor,
+    spec: Attack,
+    generator: torch.Generator,
+    begin: Tensor | None = None,
+    part: Part | None = None,
 ) -> Generator[Pulse, None, Tensor]:
     """Climb a gradient within the ball, with a pulse before every step.
 
@@ -72,6 +78,7 @@ def ascent_steps(
             shape alone.
         begin: (N, C, H, W) where the attack begins in place of its start, projected into the ball; the generator is
             then not consumed.
+        part: of a batch that these images are, for whose whole the random start is drawn; by default all of it.
 
     Returns:
         The last point, (N, C, H, W): in pixel space in [0, 1] and within epsilon of the images; in the released
@@ -80,7 +87,7 @@ def ascent_steps(
     space = spec.space
     origin = space.enter(images)
     if begin is None:
-        point = start(origin, spec, generator)
+        point = start(origin, spec, generator, part)
     else:
         point = norms.project(space.enter(begin), origin, float(spec.epsilon), spec.norm)
     velocity = torch.zeros_like(origin)
@@ -109,7 +116,7 @@ def take_step(state: tuple[Tensor, Tensor], gradient: Tensor, origin: Tensor, sp
     return norms.project(point, origin, float(spec.epsilon), spec.norm), velocity
 
 
-def start(origin: Tensor, spec: Attack, generator: torch.Generator) -> Tensor:
+def start(origin: Tensor, spec: Attack, generator: torch.Generator, part: Part | None = None) -> Tensor:
     """Where the attack begins: at the origin, or at a random point of the ball, in [0, 1].
 
     Raises:
@@ -119,11 +126,14 @@ def start(origin: Tensor, spec: Attack, generator: torch.Generator) -> Tensor:
         raise ConfigError(f"{spec.title} is a plugin's and gives its last points alone; let the last point decide")
     if spec.start == "none":
         return origin.clone()
-    epsilon = float(spec.epsilon)
+    epsilon, like = float(spec.epsilon), origin
+    if part is not None and not part.is_whole:
+        like = origin.new_empty((part.total, *origin.shape[1:]))
     if spec.start == "uniform":
-        noise = norms.uniform_noise(origin, epsilon, spec.norm, generator)
+        noise = norms.uniform_noise(like, epsilon, spec.norm, generator)
     else:
-        noise = norms.gaussian_noise(origin, generator)
+        noise = norms.gaussian_noise(like, generator)
+    noise = noise if part is None else part.take(noise)
     return norms.project(origin + noise, origin, epsilon, spec.norm)
 
 

@@ -13,12 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from claf_engine.compute.tuning import FORMATS, LAYOUTS, PRECISIONS, Candidate, choose, measure
+from claf_engine.compute.world import World
 from claf_engine.config import RuntimeConfig
 from claf_engine.terms.errors import DeviceError
 
 GLIBC_KEEPS = {-4: 0, -1: 2**31 - 1, -8: 1}
 """Options of mallopt(3): no block is mapped on its own (M_MMAP_MAX), none is given back (M_TRIM_THRESHOLD), and all
 threads share one heap (M_ARENA_MAX), because the heap of a second thread cannot hold large blocks."""
+NO_MICRO_BATCH = "whole batch"
+"""In the record of a run that takes each batch at once."""
 WARM_UPS = 3
 """Passes before one is captured: libraries choose their kernels and take their memory in the first ones."""
 
@@ -31,6 +34,9 @@ class Compute:
         precision: of training, "bf16" or "fp32".
         layout: of images and convolution weights, "channels_last" or "contiguous".
         captures: whether the passes of attacks are captured and replayed as a whole (see `Captured`).
+        micro_batch: images that training holds a graph of at once; None is the whole batch.
+        recompute: training holds what goes in and out of each part of the encoder, and computes the rest twice.
+        world: the processes that compute together.
     """
 
     device: torch.device
@@ -38,6 +44,9 @@ class Compute:
     threads: int
     layout: str = "channels_last"
     captures: bool = False
+    micro_batch: int | None = None
+    recompute: bool = False
+    world: World = World()
 
     def autocast(self) -> AbstractContextManager[None]:
         """Training precision; losses leave it again by casting to fp32.
@@ -63,6 +72,8 @@ class Compute:
             "precision": self.precision,
             "layout": self.layout,
             "threads": self.threads,
+            "micro_batch": self.micro_batch or NO_MICRO_BATCH,
+            "processes": self.world.size,
         }
 
     def memory_bytes(self) -> int:
@@ -73,13 +84,16 @@ class Compute:
 
     def describe(self) -> str:
         """Name of the device for a person, such as "cpu"."""
+        name = self.device.type
         if self.device.type == "cuda":
-            return f"{self.device} ({torch.cuda.get_device_name(self.device)})"
-        return self.device.type
+            name = f"{self.device} ({torch.cuda.get_device_name(self.device)})"
+        return name if self.world.is_single else f"{name}, {self.world.size} processes"
 
 
-def choose_compute(config: RuntimeConfig) -> Compute:
+def choose_compute(config: RuntimeConfig, world: World = World()) -> Compute:  # noqa: B008 (frozen)
     """Pick the device and precision, and set up this thread and the backends for bit-identical repeats.
+
+    Processes of one machine share out its accelerators and cores; what is measured, the first one measures for all.
 
     Call it at the top of the thread that trains: the thread count belongs to the calling thread. A library's function
     calls it within `settings_restored`.
@@ -87,16 +101,19 @@ def choose_compute(config: RuntimeConfig) -> Compute:
     Raises:
         DeviceError: the asked-for device is not here.
     """
-    device = _pick_device(config.device)
-    torch.set_num_threads(config.threads or usable_cores())
+    device = _pick_device(config.device, world)
+    torch.set_num_threads(config.threads or max(1, usable_cores() // world.local_size))
     threads = torch.get_num_threads()
     if device.type == "cuda":
+        if not world.is_single:
+            torch.cuda.set_device(device)
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
-    precision, layout = _fastest(config, device, threads)
-    return Compute(device, precision, threads, layout, captures=config.capture and device.type == "cuda")
+    precision, layout = world.tell(_fastest(config, device, threads) if world.rank == 0 else None)
+    captures = config.capture and device.type == "cuda"
+    return Compute(device, precision, threads, layout, captures, config.micro_batch, config.recompute, world)
 
 
 @contextmanager
@@ -176,9 +193,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(sign in str(error) for sign in signs)
 
 
-def _pick_device(name: str) -> torch.device:
+def _pick_device(name: str, world: World) -> torch.device:
     if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
+    if not world.is_single:
+        return _own_device(name, world)
     if not torch.cuda.is_available():
         raise DeviceError(f"device {name} was asked for, but torch sees no CUDA device here; use --device cpu or auto")
     index = 0 if name in {"auto", "cuda"} else int(name.removeprefix("cuda:"))
@@ -186,6 +205,27 @@ def _pick_device(name: str) -> torch.device:
         last = torch.cuda.device_count() - 1
         raise DeviceError(f"device {name} was asked for, but the last one here is cuda:{last}; use cuda:{last} or cpu")
     return torch.device("cuda", index)
+
+
+def _own_device(name: str, world: World) -> torch.device:
+    """The accelerator of one process of several on a machine."""
+    count = torch.cuda.device_count()
+    if name not in {"auto", "cuda"}:
+        raise DeviceError(
+            f"device {name} cannot serve {world.size} processes; use --device cuda, which gives each its own"
+        )
+    if world.local_size > count:
+        raise DeviceError(
+            f"{world.local_size} processes of this machine need an accelerator each, and torch sees {count}; start "
+            f"{max(1, count)} (torchrun --nproc-per-node), or give --device cpu"
+        )
+    return torch.device("cuda", world.local_rank)
+
+
+def collective_backend() -> str:
+    """What carries messages between processes: gloo, and NCCL between accelerators."""
+    has_nccl = torch.cuda.is_available() and torch.distributed.is_nccl_available()
+    return "cpu:gloo,cuda:nccl" if has_nccl else "gloo"
 
 
 def has_bf16(device: torch.device) -> bool:
@@ -246,6 +286,12 @@ def accelerators() -> list[str]:
 def initialised_accelerators() -> range:
     """Numbers of the accelerators whose random generators this process has begun to use; asking begins nothing."""
     return range(torch.cuda.device_count() if torch.cuda.is_initialized() else 0)  # type: ignore[no-untyped-call]
+
+
+def default_states(device: torch.device) -> tuple[Tensor, ...]:
+    """States of torch's own generators that layers such as dropout draw from on a device."""
+    on_cpu = torch.get_rng_state()
+    return (on_cpu, torch.cuda.get_rng_state(device)) if device.type == "cuda" else (on_cpu,)
 
 
 def require_accelerator() -> torch.device:

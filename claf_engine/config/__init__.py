@@ -18,10 +18,9 @@ from claf_engine.config.registry import (
     METHODS,
     MODELS,
     data_name,
-    file_of,
     library_of,
 )
-from claf_engine.config.sources import TORCHVISION, TORCHVISION_NAMES, function_file, is_ours
+from claf_engine.config.sources import TORCHVISION, TORCHVISION_NAMES, file_of, is_ours
 from claf_engine.config.training import (
     AdversarialConfig,
     AlpConfig,
@@ -67,7 +66,7 @@ def require_source(source: str) -> str:
     """
     if is_ours(source) or data_name(source) in DATA.entries:
         return source
-    if (file := function_file(source)) is not None:
+    if (file := file_of(source)) is not None:
         raise ValueError(
             f"{source!r} is a function of a file that was not named on the command line; add --plugin {file}"
         )
@@ -245,6 +244,16 @@ class RuntimeConfig(Settings):
     )
     keep_freed_memory: bool = Field(
         True, description="on a CPU, keep freed memory for the next step instead of giving it back (glibc)"
+    )
+    micro_batch: Positive | None = Field(
+        None,
+        description="images that training holds activations of at once; loss and BatchNorm stay those of the whole "
+        "batch, and gradients differ by rounding alone; all at once by default",
+    )
+    recompute: bool = Field(
+        False,
+        description="hold only what goes in and out of each block of the encoder, and compute the rest again in the "
+        "backward pass: the same bits in half the memory",
     )
     threads: Positive | None = Field(None, description="CPU threads; all cores by default")
     log_every: Positive = Field(10, description="optimiser steps between logged losses")

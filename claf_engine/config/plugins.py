@@ -18,11 +18,12 @@ from claf_engine.config.registry import (
     OWN_ARCHITECTURES,
     Entry,
     Plugin,
-    file_of,
     library_of,
     registered_by,
+    registered_plugins,
     registering,
 )
+from claf_engine.config.sources import file_of
 from claf_engine.terms.errors import ConfigError
 
 
@@ -45,19 +46,12 @@ def load_plugin(path: Path, *, as_data: bool = False) -> Loaded:
     Raises:
         ConfigError: the file is missing, no Python file, or raises; with its line.
     """
-    plugin, text = _read(path)
-    with registering(plugin):
-        module = _execute(text, plugin)
-        registered = registered_by(plugin)
-        if as_data or not registered:
-            _offer_as_data(path, plugin, module)
+    plugin, module = _run(path)
+    registered = registered_by(plugin)
+    if as_data or not registered:
+        for known_as in {str(path.expanduser().absolute()), str(plugin.path)}:
+            DATA.add_file(known_as, plugin, partial(getattr, module))
     return Loaded(plugin, registered)
-
-
-def _offer_as_data(path: Path, plugin: Plugin, module: ModuleType) -> None:
-    """Let the functions of a file be named as data sources, by the path that it was named with or its real one."""
-    for known_as in {str(path.expanduser().absolute()), str(plugin.path)}:
-        DATA.add_file(known_as, plugin, partial(getattr, module))
 
 
 def load_model(text: str) -> str:
@@ -78,18 +72,30 @@ def load_model(text: str) -> str:
     if not file_of(text):
         ours = f"; {text} is one of our own: --set model.architecture={text}" if text in OWN_ARCHITECTURES else ""
         raise ConfigError(f"--model {text} names no model; give FILE.py:FUNCTION, torchvision:NAME or timm:NAME{ours}")
-    plugin, content = _read(Path(file))
+    plugin, module = _run(Path(file))
     name = f"{plugin.file}{ARGUMENT_MARK}{function}"
-    gives_data = str(plugin.path) in DATA.entries
-    with registering(plugin):
-        module = _execute(content, plugin)
-        build = getattr(module, function, None)
-        if gives_data:
-            _offer_as_data(Path(file), plugin, module)
-        if not callable(build):
-            raise ConfigError(f"{file} has no function {function!r}; name the one that builds the model")
-        MODELS.entries[name] = Entry(build, plugin)
+    build = getattr(module, function, None)
+    if not callable(build):
+        raise ConfigError(f"{file} has no function {function!r}; name the one that builds the model")
+    MODELS.entries[name] = Entry(build, plugin)
     return name
+
+
+def _run(path: Path) -> tuple[Plugin, ModuleType]:
+    """A plugin's file and its module; one that has registered something with the same text is not run again.
+
+    So a file may give a model, data and a method at once, each named by an option of its own.
+
+    Raises:
+        ConfigError: see `load_plugin`.
+    """
+    plugin, text = _read(path)
+    module = sys.modules.get(_module_name(plugin))
+    is_same = module is not None and module.__file__ == str(plugin.path) and plugin in registered_plugins()
+    if module is None or not is_same:
+        with registering(plugin):
+            module = _execute(text, plugin)
+    return plugin, module
 
 
 def _read(path: Path) -> tuple[Plugin, bytes]:
@@ -124,7 +130,7 @@ def _execute(text: bytes, plugin: Plugin) -> ModuleType:
     Raises:
         ConfigError: it raises.
     """
-    module = ModuleType(f"claf_plugin_{plugin.path.stem}_{plugin.sha256[:12]}")
+    module = ModuleType(_module_name(plugin))
     module.__file__ = str(plugin.path)
     sys.modules[module.__name__] = module
     try:
@@ -133,3 +139,7 @@ def _execute(text: bytes, plugin: Plugin) -> ModuleType:
         del sys.modules[module.__name__]
         raise ConfigError(f"the plugin {plugin.path} cannot be loaded: {raised_in(error, plugin)}") from error
     return module
+
+
+def _module_name(plugin: Plugin) -> str:
+    return f"claf_plugin_{plugin.path.stem}_{plugin.sha256[:12]}"

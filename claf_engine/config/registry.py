@@ -160,15 +160,9 @@ def library_of(architecture: str) -> str:
     return library if mark and name and library in LIBRARIES else ""
 
 
-def file_of(architecture: str) -> str:
-    """The file that a model is built by a function of: "net.py" of "net.py:build"; empty where it is none."""
-    file, mark, function = architecture.rpartition(ARGUMENT_MARK)
-    return file if mark and function and file.endswith(".py") else ""
-
-
 def data_name(source: str) -> str:
     """The name of a data source without what it is given: "folder" of "folder:PATH", "a/my.py" of "a/my.py:build"."""
-    return sources.function_file(source) or source.partition(ARGUMENT_MARK)[0]
+    return sources.file_of(source) or source.partition(ARGUMENT_MARK)[0]
 
 
 def registered_by(plugin: Plugin) -> tuple[str, ...]:

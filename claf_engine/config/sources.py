@@ -33,7 +33,7 @@ def is_ours(source: str) -> bool:
     return _OURS.fullmatch(source) is not None
 
 
-def function_file(source: str) -> str | None:
+def file_of(source: str) -> str | None:
     """The Python file of "FILE.py:NAME", a source that a user's function gives; None for any other."""
     found = _FUNCTION.fullmatch(source)
     return None if found is None or source.startswith(ON_DISK) else found["file"]
@@ -71,4 +71,4 @@ def _divided(source: str) -> tuple[str, str]:
     prefix = next((each for each in ON_DISK if source.startswith(each)), None)
     if prefix is not None:
         return prefix, source.removeprefix(prefix)
-    return "", source if function_file(source) is not None else ""
+    return "", source if file_of(source) is not None else ""

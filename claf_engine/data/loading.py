@@ -9,7 +9,7 @@ import torch
 
 from claf_engine.compute.device import free_bytes
 from claf_engine.config import DataConfig
-from claf_engine.config.sources import SHARDS, TABLES, TORCHVISION, function_file
+from claf_engine.config.sources import SHARDS, TABLES, TORCHVISION, file_of
 from claf_engine.data.dataset import Dataset, Source, Split, in_channels, split_source
 from claf_engine.data.fingerprint import SPLITS, WORDS, SplitName
 from claf_engine.data.folder import PREFIX, folder_catalogue
@@ -93,7 +93,7 @@ def catalogue_steps(config: DataConfig, *, needs_train: bool = True) -> Generato
         return (yield from table_steps(config))
     if source.startswith(SHARDS):
         return (yield from shards_steps(config))
-    return (yield from function_steps(config)) if function_file(source) is not None else None
+    return (yield from function_steps(config)) if file_of(source) is not None else None
 
 
 def _source_steps(config: DataConfig, room: float, *, needs_train: bool) -> Generator[Pulse, None, Source]:

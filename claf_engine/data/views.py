@@ -7,7 +7,8 @@ whole batch and therefore cannot be used here.
 Images have three channels or one; on gray ones hue, saturation and the dropping of colour change nothing.
 
 All randomness is drawn up front, as many numbers as the shape and the settings say, so that streams stay aligned
-between runs whatever the images hold. Nothing here is differentiated.
+between runs whatever the images hold. Where several processes share a batch, each draws for all of it and takes what
+its own images get. Nothing here is differentiated.
 """
 
 import math
@@ -17,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from claf_engine.compute.world import Part
 from claf_engine.config import ViewsConfig
 
 RATIOS = (3 / 4, 4 / 3)
@@ -48,7 +50,9 @@ class Jitter:
 
 
 @torch.no_grad()
-def make_views(images: Tensor, config: ViewsConfig, num_views: int, generator: torch.Generator) -> Tensor:
+def make_views(
+    images: Tensor, config: ViewsConfig, num_views: int, generator: torch.Generator, part: Part | None = None
+) -> Tensor:
     """Augment every image several times, independently.
 
     The order of the four colour operations is random per image. For speed the place of hue, the costly one, is dealt
@@ -60,54 +64,60 @@ def make_views(images: Tensor, config: ViewsConfig, num_views: int, generator: t
         config: ranges and probabilities.
         num_views: V, views of each image.
         generator: on the images' device; the number of draws depends on the shape and the settings alone.
+        part: of the batch that these images are; by default all of it.
 
     Returns:
         (B, V, C, H, W) in [0, 1].
     """
-    count = len(images) * num_views
+    count = (len(images) if part is None else part.total) * num_views
     deal = torch.randperm(count, generator=generator, device=images.device)
     draws = torch.rand((count, _CROP_DRAWS + _COLOUR_DRAWS), generator=generator, device=images.device)
+    edges = [count * place // _NUM_JITTERS for place in range(_NUM_JITTERS + 1)]
+    if part is not None and not part.is_whole:
+        deal, draws, edges = _own_deal(deal, draws, edges, (num_views, part))
     boxes, flips = _draw_crops(draws[:, :_CROP_DRAWS], config, images.shape)
     jitter, gray = _draw_colours(draws[:, _CROP_DRAWS:], config)
     # The views are built in dealt order, where images with hue in the same place are neighbours.
     dealt = resample(images.index_select(0, deal // num_views), boxes, flips)
     for place in range(_NUM_JITTERS):
-        rows = slice(count * place // _NUM_JITTERS, count * (place + 1) // _NUM_JITTERS)
-        part = apply_jitter(dealt[rows], jitter[rows], place) if config.jitter else dealt[rows]
-        dealt[rows] = drop_colour(part, gray[rows]) if config.grayscale else part
+        rows = slice(edges[place], edges[place + 1])
+        jittered = apply_jitter(dealt[rows], jitter[rows], place) if config.jitter else dealt[rows]
+        dealt[rows] = drop_colour(jittered, gray[rows]) if config.grayscale else jittered
     return dealt.index_select(0, deal.argsort()).view(len(images), num_views, *images.shape[1:])
 
 
 @torch.no_grad()
-def crop_and_flip(images: Tensor, config: ViewsConfig, generator: torch.Generator) -> Tensor:
+def crop_and_flip(images: Tensor, config: ViewsConfig, generator: torch.Generator, part: Part | None = None) -> Tensor:
     """Random resized crop and horizontal flip only.
 
     Args:
         images: (B, C, H, W) fp32 in [0, 1]; not modified.
         config: crop scale and flip probability.
         generator: on the images' device; the number of draws depends on B alone.
+        part: of the batch that these images are; by default all of it.
 
     Returns:
         (B, C, H, W) in [0, 1].
     """
-    draws = torch.rand((len(images), _CROP_DRAWS), generator=generator, device=images.device)
+    draws = _draw(images, _CROP_DRAWS, generator, part)
     boxes, flips = _draw_crops(draws, config, images.shape)
     return resample(images, boxes, flips)
 
 
-def shift_and_flip(images: Tensor, config: ViewsConfig, generator: torch.Generator) -> Tensor:
+def shift_and_flip(images: Tensor, config: ViewsConfig, generator: torch.Generator, part: Part | None = None) -> Tensor:
     """Move each image by up to four whole pixels, black moving in, and mirror it: the usual supervised view.
 
     Args:
         images: (B, C, H, W) fp32 in [0, 1]; not modified.
         config: flip probability.
         generator: on the images' device; the number of draws depends on B alone.
+        part: of the batch that these images are; by default all of it.
 
     Returns:
         (B, C, H, W), every value a pixel of the image or 0.
     """
     size, (height, width) = len(images), images.shape[-2:]
-    draws = torch.rand((size, 3), generator=generator, device=images.device)
+    draws = _draw(images, 3, generator, part)
     down, right = (draws[:, :2] * (2 * _MAX_SHIFT + 1)).long().clamp(max=2 * _MAX_SHIFT).unbind(1)
     rows = torch.arange(height, device=images.device) + down[:, None]
     columns = torch.arange(width, device=images.device) + right[:, None]
@@ -237,6 +247,38 @@ def _indicate_equal(first: Tensor, second: Tensor) -> Tensor:
 def _centres(size: int, like: Tensor) -> Tensor:
     """Centres of the pixels of one side of the frame, (size,), in units in which the frame reaches from -1 to 1."""
     return torch.linspace(-1, 1, size, dtype=like.dtype, device=like.device) * (size - 1) / size
+
+
+def _draw(images: Tensor, num_draws: int, generator: torch.Generator, part: Part | None) -> Tensor:
+    """Uniform numbers (N, num_draws) for these images, drawn for the whole batch that they are a part of."""
+    if part is None or part.is_whole:
+        return torch.rand((len(images), num_draws), generator=generator, device=images.device)
+    return part.take(torch.rand((part.total, num_draws), generator=generator, device=images.device))
+
+
+def _own_deal(
+    deal: Tensor, draws: Tensor, edges: list[int], taken: tuple[int, Part]
+) -> tuple[Tensor, Tensor, list[int]]:
+    """What of a deal belongs to the images of one process, in dealt order.
+
+    How many views of it lie in each quarter of the deal is known on the device alone, so that this waits for it.
+
+    Args:
+        deal: (N,) views of the whole batch in dealt order.
+        draws: (N, D) what each of them draws.
+        edges: where the quarters begin, and N.
+        taken: views of each image, and the part of the batch.
+
+    Returns:
+        The same of the part: views are numbered within it.
+    """
+    num_views, part = taken
+    size = part.world.size
+    places = (deal // num_views % size == part.world.rank).nonzero()[:, 0]
+    own = deal[places]
+    numbered = own // num_views // size * num_views + own % num_views
+    own_edges = torch.searchsorted(places, torch.tensor(edges, device=deal.device))
+    return numbered, draws[places], own_edges.tolist()
 
 
 def _draw_crops(draws: Tensor, config: ViewsConfig, shape: torch.Size) -> tuple[Tensor, Tensor]:

@@ -18,6 +18,7 @@ from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import space_of
 from claf_engine.attacks.registered import require_registered
 from claf_engine.compute.device import Compute, settings_restored
+from claf_engine.compute.world import World
 from claf_engine.config import RunConfig
 from claf_engine.config.registry import ATTACKS
 from claf_engine.data import Split
@@ -27,6 +28,7 @@ from claf_engine.evaluation.model_source import ModelSource
 from claf_engine.evaluation.subject import Opened, Wanted, open_source_steps, open_steps, size_notices
 from claf_engine.events import RobustFigure
 from claf_engine.events.ticks import Pulse, exhaust
+from claf_engine.models.hashing import hash_tensors
 from claf_engine.runs import versions
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.terms.errors import ConfigError
@@ -201,8 +203,13 @@ def figure_record(figure: RobustFigure) -> dict[str, Any]:
     return record
 
 
-def evaluation_steps(request: EvaluationRequest) -> Generator[Pulse, None, EvaluationReport]:
+def evaluation_steps(
+    request: EvaluationRequest,
+    world: World = World(),  # noqa: B008 (frozen)
+) -> Generator[Pulse, None, EvaluationReport]:
     """Load a checkpoint and its data, attack the test images in fp32, and report.
+
+    Several processes share the images out, all of them call this, and the first one keeps the card.
 
     Raises:
         CheckpointError: the file cannot be read, or its classifier was not trained.
@@ -210,8 +217,13 @@ def evaluation_steps(request: EvaluationRequest) -> Generator[Pulse, None, Evalu
         ConfigError: the data source or the device has no such form, or AutoAttack is not installed.
         ClafError: an attack of epsilon 0 changed predictions.
     """
+    if request.attack == "autoattack" and not world.is_single:
+        raise ConfigError("autoattack keeps what it has done for one process; start it without torchrun")
     with settings_restored():
-        opened = yield from _open_steps(request)
+        opened = yield from _open_steps(request, world)
+        if not world.is_single:
+            world.require_same("the weights", hash_tensors(opened.model.state_dict()))
+            world.require_same("the images", opened.data.test.sha256)
         data, config, compute, model = opened.data, opened.config, opened.compute, opened.model
         split = first(data.test, request.num_examples)
         started = time.monotonic()
@@ -236,13 +248,18 @@ def evaluation_steps(request: EvaluationRequest) -> Generator[Pulse, None, Evalu
         image_size=data.image_size,
         notices=(*opened.notices, *_data_notices(opened, accuracy, classes, len(split))),
     )
-    return _with_card(report, config)
+    return report if world.rank else _with_card(report, config)
 
 
-def _open_steps(request: EvaluationRequest) -> Generator[Pulse, None, Opened]:
+def _open_steps(request: EvaluationRequest, world: World) -> Generator[Pulse, None, Opened]:
     """Open the checkpoint of a request, or its model."""
     wanted = Wanted(request.data, accepts_changed=request.accepts_changed_data)
-    about: dict[str, Any] = {"classifier": request.classifier, "wanted": wanted, "device": request.device}
+    about: dict[str, Any] = {
+        "classifier": request.classifier,
+        "wanted": wanted,
+        "device": request.device,
+        "world": world,
+    }
     if request.source is not None:
         return (yield from open_source_steps(request.source, **about))
     return (yield from open_steps(request.checkpoint, **about))

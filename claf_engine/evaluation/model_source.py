@@ -20,7 +20,7 @@ from claf_engine.models.probing import require_logits
 from claf_engine.models.written import WrittenModel, written_model
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.terms.errors import CheckpointError
-from claf_engine.training.weights_file import fitted, read_weights
+from claf_engine.training.weights_file import fitted, known, read_weights
 
 PROBED = 16
 """Images whose logits are looked at."""
@@ -88,12 +88,15 @@ def open_model(source: ModelSource, data: Dataset) -> OpenedModel:
     model = _built(source, config.model, data, tuple(images.shape[1:]))
     record: dict[str, Any] = {"model": source.model, "file_sha256": getattr(model, "origin", "")}
     notices: list[str] = []
+    if isinstance(model, LibraryModel):
+        mean, std = (", ".join(map(str, values)) for values in (config.model.mean, config.model.std))
+        notices.append(f"images are normalised by means {mean} and deviations {std}, as its published weights expect")
     if source.weights is None:
         notices.append(f"no weights were given: {source.model} is measured with those that it is built with")
     else:
         found = read_weights(source.weights)
         own = model.module.state_dict()
-        for name, tensor in fitted(own, found.tensors, source.weights, source.model).items():
+        for name, tensor in fitted(own, known(found.tensors, model.left_out), source.weights, source.model).items():
             own[name].copy_(tensor)
         record |= {"weights": str(source.weights), "weights_file_sha256": found.sha256}
     if any(not bool(tensor.isfinite().all()) for tensor in model.state_dict().values() if tensor.is_floating_point()):

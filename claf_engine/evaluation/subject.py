@@ -8,15 +8,17 @@ import torch
 from torch import nn
 
 from claf_engine.compute.device import Compute, choose_compute
+from claf_engine.compute.world import World
 from claf_engine.config import DataConfig, RunConfig, RuntimeConfig
 from claf_engine.config.registry import DATA
 from claf_engine.config.sources import FOLDER, absolute_source
-from claf_engine.data import Dataset, dataset_steps
+from claf_engine.data import Dataset, dataset_steps, to_pixels
 from claf_engine.data.fingerprint import SplitName
 from claf_engine.data.folder import folder_catalogue
 from claf_engine.evaluation.model_source import ModelSource, open_model
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.network import CLASSIFIERS, Network, Pipeline
+from claf_engine.models.probing import require_logits
 from claf_engine.runs import runs_root
 from claf_engine.runs.choosing import open_chosen
 from claf_engine.runs.header import CheckpointInfo
@@ -90,6 +92,7 @@ def open_steps(
     wanted: Wanted = OWN_TEST_IMAGES,
     device: str | None = None,
     load_images: LoadImages | None = None,
+    world: World = World(),  # noqa: B008 (frozen)
 ) -> Generator[Pulse, None, Opened]:
     """Open a checkpoint for measuring.
 
@@ -99,6 +102,7 @@ def open_steps(
         wanted: the images.
         device: auto, cpu, cuda or cuda:N; None is where, and how, the run was trained.
         load_images: gives the images, where somebody keeps them; by default they are loaded.
+        world: the processes that measure together; each opens the file.
 
     Raises:
         CheckpointError: the file cannot be read, or its classifier was not trained.
@@ -109,7 +113,7 @@ def open_steps(
     classifier = classifier or info.classifier
     require_trained(info, config, classifier)
     runtime = config.runtime if device is None else _elsewhere(config.runtime, device)
-    compute = choose_compute(runtime)
+    compute = choose_compute(runtime, world)
     images, placed = placed_images(data_config(config, wanted.source, wanted.num_train), info.run)
     splits, lacking = _splits_there(images, wanted.splits)
     data = yield from (load_images or dataset_steps)(images, compute.device, splits)
@@ -126,7 +130,12 @@ def open_steps(
 
 
 def open_source_steps(
-    source: ModelSource, *, wanted: Wanted, device: str, classifier: str | None = None
+    source: ModelSource,
+    *,
+    wanted: Wanted,
+    device: str,
+    classifier: str | None = None,
+    world: World = World(),  # noqa: B008 (frozen)
 ) -> Generator[Pulse, None, Opened]:
     """Open a model that no run of ours trained for measuring.
 
@@ -137,6 +146,7 @@ def open_source_steps(
         wanted: the images, whose source must be named.
         device: auto, cpu, cuda or cuda:N.
         classifier: must be None: the model has one alone.
+        world: the processes that measure together; each opens the model.
 
     Raises:
         ClafError: see `open_model`; or no images are named, or they cannot be had.
@@ -146,13 +156,16 @@ def open_source_steps(
     if classifier is not None:
         raise ConfigError(f"--classifier chooses among those of a checkpoint, and {source.model} has one; leave it out")
     compute = choose_compute(
-        RuntimeConfig.model_validate({"device": device, "precision": "fp32", "layout": CONTIGUOUS})
+        RuntimeConfig.model_validate({"device": device, "precision": "fp32", "layout": CONTIGUOUS}),
+        world,
     )
     images = data_config(RunConfig(), wanted.source, wanted.num_train)
     splits, lacking = _splits_there(images, wanted.splits)
     data = yield from dataset_steps(images, compute.device, splits)
     found = open_model(source, data)
     compute.place(found.model)
+    if compute.device.type != "cpu":  # what a module does not count among its tensors stays behind
+        require_logits(found.model, to_pixels(data.test.images[:2]), len(data.class_names), source.model)
     notices = (*lacking, *found.notices)
     return Opened(found.info, found.config, None, source.function, compute, data, notices, found.model)
 

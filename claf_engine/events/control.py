@@ -89,6 +89,12 @@ class Control:
         with self._changed():
             self._edits.append(LiveEdit(name, value))
 
+    def agree(self) -> None:
+        """Come to what all processes of a run are to do; called by the run where all of them stand at the same point.
+
+        A single process has nobody to agree with.
+        """
+
     def take_requests(self) -> Requests:
         """Hand over the pending requests and clear them. Called by the run only."""
         with self._condition:

@@ -19,12 +19,14 @@ class Pulse:
         activity: what is being done, for the screen, such as "PGD-10 at 8/255".
         done: units done so far out of `total`.
         abandonable: whether a stop may leave right here because nothing of the state has changed yet.
+        together: whether all processes of a run come here at the same point of it, as they do at boundaries.
     """
 
     activity: str
     done: int = 0
     total: int = 0
     abandonable: bool = False
+    together: bool = False
 
     @property
     def fraction(self) -> float:

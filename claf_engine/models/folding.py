@@ -77,7 +77,7 @@ def _fuse_into(convolution: nn.Module, source: nn.Module, norm: nn.Module) -> No
     """Fill a folded convolution from the convolution and the BatchNorm that it stands for."""
     assert isinstance(convolution, nn.Conv2d)
     assert isinstance(source, nn.Conv2d)
-    assert isinstance(norm, nn.BatchNorm2d)
+    assert isinstance(norm, nn.BatchNorm2d | nn.SyncBatchNorm)
     assert norm.running_mean is not None
     assert norm.running_var is not None
     weight, bias = fuse_conv_bn_weights(
@@ -90,5 +90,5 @@ def _fuse_into(convolution: nn.Module, source: nn.Module, norm: nn.Module) -> No
 
 def _fuse(convolution: nn.Module, norm: nn.Module) -> nn.Module:
     assert isinstance(convolution, nn.Conv2d)
-    assert isinstance(norm, nn.BatchNorm2d)
+    assert isinstance(norm, nn.BatchNorm2d | nn.SyncBatchNorm)
     return fuse_conv_bn_eval(convolution, norm)

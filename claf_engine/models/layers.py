@@ -59,6 +59,11 @@ def stem_of(config: ModelConfig, channels: int) -> tuple[nn.Conv2d, nn.Module]:
     return nn.Conv2d(config.num_channels, channels, 7, 2, 3, bias=False), nn.MaxPool2d(3, 2, 1)
 
 
+def averaged(hidden: Tensor) -> Tensor:
+    """Map (N, D, H, W) to features (N, D), the means over all pixels."""
+    return hidden.mean((2, 3))
+
+
 class Pointwise(nn.Conv2d):
     """A 1x1 convolution without padding that takes every stride-th pixel first, where the channels are few.
 

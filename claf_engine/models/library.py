@@ -14,9 +14,14 @@ from claf_engine.models.splitting import Split, take_off
 from claf_engine.terms.errors import ConfigError
 
 Channels = tuple[float, ...]
-ALONE = {"aux_logits": False, "init_weights": True}
+ALONE = {"aux_logits": False, "init_weights": True, "transform_input": True}
 WITH_HELPERS = {"googlenet": ALONE, "inception_v3": ALONE}
-"""Models of torchvision that give more than logits in train mode unless told otherwise, and draw their weights then."""
+"""Models of torchvision that give more than logits in train mode unless told otherwise, and draw their weights then.
+
+Their published weights expect another normalisation, which they make themselves of the usual one.
+"""
+HELPERS = ("aux1.", "aux2.", "AuxLogits.")
+"""What the names of the classifiers begin with that only help to train these models, and that we leave out."""
 IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
 IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
 """What all published weights of torchvision expect their images to be normalised by."""
@@ -31,6 +36,7 @@ class LibraryModel(Normalised):
     Attributes:
         num_features: length of what it gives.
         classifier_path: where its classifier was in it, such as "fc"; empty where it is whole.
+        left_out: what the names of tensors begin with that files of its weights have and it does not.
     """
 
     def __init__(self, config: ModelConfig, module: nn.Module, num_features: int, classifier_path: str = "") -> None:
@@ -39,6 +45,7 @@ class LibraryModel(Normalised):
         self.num_features = num_features
         self.classifier_path = classifier_path
         self.name = config.architecture
+        self.left_out = HELPERS if config.architecture.partition(ARGUMENT_MARK)[2] in WITH_HELPERS else ()
 
     def extra_repr(self) -> str:
         """Its name."""

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from torch import nn
 
-BATCH_NORMS = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
+BATCH_NORMS = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
 
 
 def evaluating(module: nn.Module) -> AbstractContextManager[None]:
@@ -48,6 +48,19 @@ def batch_statistics(module: nn.Module) -> Iterator[None]:
         finally:
             for norm, tracking in was_tracking.items():
                 norm.track_running_stats = tracking
+
+
+@contextmanager
+def buffers_kept(module: nn.Module) -> Iterator[None]:
+    """Passes change copies of the buffers, such as BatchNorm's statistics; afterwards the buffers are as before."""
+    kept = [(child, name, buffer) for child in module.modules() for name, buffer in child.named_buffers(recurse=False)]
+    for child, name, buffer in kept:
+        setattr(child, name, buffer.clone())
+    try:
+        yield
+    finally:
+        for child, name, buffer in kept:
+            setattr(child, name, buffer)
 
 
 @contextmanager

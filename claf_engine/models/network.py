@@ -11,10 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from claf_engine.config import ModelConfig
-from claf_engine.config.registry import file_of
+from claf_engine.config.sources import file_of
 from claf_engine.models.architectures import OwnEncoder, is_own, own_encoder
 from claf_engine.models.library import is_of_a_library, library_encoder
-from claf_engine.models.probing import probe_images, require_output
 from claf_engine.models.registered import registered_encoder
 from claf_engine.models.written import WrittenModel, written_encoder
 from claf_engine.terms.errors import ConfigError
@@ -130,10 +129,7 @@ def _foreign_encoder(
 ) -> nn.Module:
     """The encoder of a library, a file or a plugin, initialised from `generator` alone."""
     if is_of_a_library(config):
-        encoder = library_encoder(config, num_classes, generator)
-        if image_size is not None:
-            require_output(encoder, probe_images((len(config.mean), *image_size)), config.architecture)
-        return encoder
+        return library_encoder(config, num_classes, generator)
     if file_of(config.architecture):
         if image_size is None:
             raise ConfigError(f"{config.architecture} cannot be built where the size of the images is not known")

@@ -8,8 +8,9 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from claf_engine.config import ModelConfig
-from claf_engine.models.layers import ACTIVATIONS, Normalised, Pointwise, stem_of
+from claf_engine.models.layers import ACTIVATIONS, Normalised, Pointwise, averaged, stem_of
 from claf_engine.models.residual import Pairs
+from claf_engine.models.segments import Segment, through
 
 
 class PreactivationBlock(nn.Module):
@@ -69,5 +70,17 @@ class PreactivationEncoder(Normalised):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (N, C, H, W) in [0, 1] to features (N, D)."""
-        hidden = self.blocks(self.pool(self.stem(self.normalised(images))))
-        return self.activation(self.norm(hidden)).mean((2, 3))
+        return through(self.segments(), images)
+
+    def segments(self) -> tuple[Segment, ...]:
+        """The forward pass in parts (see `segments_of`)."""
+        return (self.entrance, *self.blocks, self.leaving)
+
+    def entrance(self, images: Tensor) -> Tensor:
+        """Map images (N, C, H, W) in [0, 1] to what the first block reads."""
+        entered: Tensor = self.pool(self.stem(self.normalised(images)))
+        return entered
+
+    def leaving(self, hidden: Tensor) -> Tensor:
+        """Map what the last block gives to features (N, D)."""
+        return averaged(self.activation(self.norm(hidden)))

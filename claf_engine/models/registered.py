@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from claf_engine.config import ModelConfig
 from claf_engine.config.registry import MODELS
+from claf_engine.models.segments import Segment, segments_of
 from claf_engine.terms.errors import ConfigError
 
 BuildEncoder = Callable[[ModelConfig], nn.Module]
@@ -69,6 +70,11 @@ class RegisteredEncoder(nn.Module):
                 f"features of shape {wanted}, as its num_features = {self.num_features} says"
             )
         return features
+
+    def segments(self) -> tuple[Segment, ...]:
+        """The parts that the module gives, or the whole."""
+        is_one = not hasattr(self.module, "segments")
+        return (self,) if is_one else segments_of(self.module)
 
 
 def registered_encoder(config: ModelConfig, generator: torch.Generator) -> RegisteredEncoder:

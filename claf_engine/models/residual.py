@@ -5,7 +5,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from claf_engine.config import ModelConfig
-from claf_engine.models.layers import ACTIVATIONS, Normalised, Pointwise, stem_of
+from claf_engine.models.layers import ACTIVATIONS, Normalised, Pointwise, averaged, stem_of
+from claf_engine.models.segments import Segment, through
 
 Pairs = tuple[tuple[str, str], ...]
 """Names of convolutions of a module, each with that of the BatchNorm which alone reads what it gives."""
@@ -109,6 +110,13 @@ class Encoder(Normalised):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (N, C, H, W) in [0, 1] to features (N, D)."""
-        hidden = self.activation(self.norm(self.stem(self.normalised(images))))
-        features: Tensor = self.blocks(self.pool(hidden)).mean((2, 3))
-        return features
+        return through(self.segments(), images)
+
+    def segments(self) -> tuple[Segment, ...]:
+        """The forward pass in parts (see `segments_of`)."""
+        return (self.entrance, *self.blocks, averaged)
+
+    def entrance(self, images: Tensor) -> Tensor:
+        """Map images (N, C, H, W) in [0, 1] to what the first block reads."""
+        entered: Tensor = self.pool(self.activation(self.norm(self.stem(self.normalised(images)))))
+        return entered

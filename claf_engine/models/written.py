@@ -21,6 +21,7 @@ class WrittenModel(nn.Module):
     Attributes:
         num_features: length of what it gives.
         classifier_path: where its classifier was in it, such as "fc"; empty where it is whole.
+        left_out: none, see `LibraryModel`.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class WrittenModel(nn.Module):
         self.name = name
         self.num_features = num_features
         self.classifier_path = classifier_path
+        self.left_out: tuple[str, ...] = ()
         self._taken_off = (taken_off,)  # in a tuple, so that torch does not take it for a part
         plugin = MODELS.entries[name].plugin
         self.origin = "" if plugin is None else plugin.sha256

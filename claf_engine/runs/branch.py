@@ -122,7 +122,11 @@ def origin_of(checkpoint: Path) -> Path:
 
 def recorded_branch(run: Path) -> Branch | None:
     """Where a run branches off from, as its folder says; None where it says nothing that can be read."""
-    record = read_begun(run).get(BRANCH)
+    return branch_of(read_begun(run).get(BRANCH))
+
+
+def branch_of(record: Any) -> Branch | None:
+    """Where a run branches off from, as its run.json says under `BRANCH`."""
     if not isinstance(record, Mapping):
         return None
     settings, told = record.get("settings"), record.get("told")

@@ -53,7 +53,10 @@ class RunDirectory:
         is_new: whether this process made the folder.
         chores: what may fail without ending the run.
         inbox: what other processes ask of this one.
+        is_owned: whether this process writes in it; of several that train together only the first one does.
     """
+
+    is_owned = True
 
     def __init__(self, path: Path, config: RunConfig, notices: tuple[str, ...] = (), *, is_new: bool = False) -> None:
         self.path = path

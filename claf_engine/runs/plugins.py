@@ -11,11 +11,11 @@ from claf_engine.config.registry import (
     MODELS,
     REGISTRIES,
     data_name,
-    file_of,
     library_of,
     registered_by,
     registered_plugins,
 )
+from claf_engine.config.sources import file_of
 from claf_engine.runs.foreign import STATUS_CAP, read_object
 from claf_engine.terms.errors import ForeignFileError
 

@@ -11,6 +11,7 @@ ClafError
 │   ├── RunLocked     another process owns the run directory
 │   ├── RequestRefused a run was asked for something by another process, and refused
 │   └── NotAnswered   a run was asked for something, and nobody answered
+├── ProcessLost       another process that trains the same run is gone
 ├── ForeignFileError  a file that somebody else may have written cannot be read as what it should be
 │   └── MissingFile   there is no such file
 └── NonFiniteLoss     training diverged: the loss is NaN or infinite
@@ -80,6 +81,12 @@ class NotAnswered(RunError):
     """A run was asked for something by another process, and nobody answered: none trains in it, or it is stuck."""
 
     exit_code = 11
+
+
+class ProcessLost(ClafError):
+    """Another process that trains the same run is gone or cannot be reached; what was saved is whole."""
+
+    exit_code = 3
 
 
 class ForeignFileError(ClafError):

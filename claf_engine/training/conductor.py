@@ -17,7 +17,7 @@ from claf_engine.runs import RunDirectory
 from claf_engine.runs.examples import write_examples
 from claf_engine.runs.inbox import Received
 from claf_engine.runs.journal import Journal
-from claf_engine.terms.errors import CheckpointError, ClafError, NonFiniteLoss
+from claf_engine.terms.errors import CheckpointError, ClafError, NonFiniteLoss, ProcessLost
 from claf_engine.training import saving
 from claf_engine.training.alarms import changes, reminders, watched_overfitting
 from claf_engine.training.methods import Phase
@@ -87,7 +87,7 @@ class Conductor:
         except Stopped:
             yield from self._answer(has_ended=True)
             yield ev.RunFinished("stopped", cursor.step, ledger.elapsed, checkpoint=saving.newest(self._directory))
-        except NonFiniteLoss:
+        except (NonFiniteLoss, ProcessLost):
             raise
         except ClafError as error:
             # What broke may be a probe or an attack that was the first to meet the weights of a diverged network.
@@ -120,6 +120,8 @@ class Conductor:
     def _pulse(self, pulse: Pulse) -> Iterator[ev.Event]:
         self._pace.activity, self._has_pulsed = pulse, True
         yield from self._show()
+        if pulse.together:
+            self._control.agree()
         if self._session.state.cursor.phase == len(self._phases) and self._control.take_requests() != Requests():
             text = "training is over: there is nothing to edit, probe or save any more"
             yield ev.Notice("warning", text, self._session.state.cursor.step)
@@ -191,6 +193,7 @@ class Conductor:
 
     def _steer(self, phase: Phase) -> Iterator[ev.Event]:
         """Serve what a person asked for, at a place where the state is consistent."""
+        self._control.agree()
         yield from self._serve_requests(phase)
         while self._control.status in WAITING:
             yield from self._wait()
@@ -278,7 +281,12 @@ class Conductor:
         )
 
     def _save(self, *, requested: bool = False, is_needed: bool = False) -> Iterator[ev.Event]:
-        """Write a checkpoint; a failure is told and training goes on, unless the run is about to leave."""
+        """Write a checkpoint; a failure is told and training goes on, unless the run is about to leave.
+
+        Of several processes the first one writes it.
+        """
+        if not self._directory.is_owned:
+            return
         phase = self._phases[min(self._session.state.cursor.phase, len(self._phases) - 1)]
         self._directory.find_again()
         with self._directory.chores.attempt("flush the journal to the disk"):
@@ -306,6 +314,8 @@ class Conductor:
 
     def _answer(self, *, has_ended: bool = False) -> Iterator[ev.Event]:
         """Take what other processes ask, and tell what comes of it."""
+        if not self._directory.is_owned:
+            return
         received: list[Received] = []
         with self._directory.chores.attempt("read what other processes ask"):
             received = self._directory.inbox.take(self._directory.path)

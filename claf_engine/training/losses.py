@@ -7,13 +7,15 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from claf_engine.compute.world import Part
+
 DENSE_ROWS = 2048
 """Up to so many rows `supcon_loss` holds all similarities at once; with more it goes through them by chunks."""
 CHUNK_BYTES = 2**25
 """Similarities held at a time above `DENSE_ROWS`: few kernel launches, and small beside what a network holds."""
 
 
-def supcon_loss(projections: Tensor, labels: Tensor, temperature: float) -> Tensor:
+def supcon_loss(projections: Tensor, labels: Tensor, temperature: float, part: Part | None = None) -> Tensor:
     """Supervised contrastive loss: the paper's eq. 2, averaged over anchors.
 
     For anchor i with positives P(i) (same label, not i itself) among all other rows A(i):
@@ -32,6 +34,8 @@ def supcon_loss(projections: Tensor, labels: Tensor, temperature: float) -> Tens
             (float64 stays float64).
         labels: (B,) integers.
         temperature: tau > 0.
+        part: of a batch that these images are; by default all of it. They are then compared with the images of all
+            processes, and the result is their share of the loss of the whole batch, with its exact gradient.
 
     Returns:
         A 0-d tensor.
@@ -43,18 +47,20 @@ def supcon_loss(projections: Tensor, labels: Tensor, temperature: float) -> Tens
         raise ValueError(f"need (B, V, P) and (B,), got {tuple(projections.shape)} and {tuple(labels.shape)}")
     if temperature <= 0:
         raise ValueError(f"temperature must be positive, got {temperature}")
-    num_images, num_views, _ = projections.shape
-    rows = projections.transpose(0, 1).reshape(num_images * num_views, -1)
-    rows = rows if rows.dtype == torch.float64 else rows.float()
-    row_labels = labels.repeat(num_views)
-    with torch.autocast(rows.device.type, enabled=False):
+    num_views = projections.shape[1]
+    projections = projections if projections.dtype == torch.float64 else projections.float()
+    with torch.autocast(projections.device.type, enabled=False):
+        if part is not None and not part.is_whole:
+            return _shared_supcon(projections, labels, temperature, part)
+        rows = projections.transpose(0, 1).flatten(0, 1)
+        row_labels = labels.repeat(num_views)
         if len(rows) <= DENSE_ROWS:
             return _dense_supcon(rows, row_labels, temperature)
-        loss: Tensor = _ChunkedSupCon.apply(rows, row_labels, temperature)
+        loss: Tensor = _ChunkedSupCon.apply(rows, row_labels, temperature, range(len(rows)))
         return loss
 
 
-def nt_xent_loss(projections: Tensor, temperature: float) -> Tensor:
+def nt_xent_loss(projections: Tensor, temperature: float, part: Part | None = None) -> Tensor:
     """Contrastive loss without labels (Chen et al. 2020, eq. 1): the positives of a view are its image's other views.
 
     It is `supcon_loss` with every image a class of its own; with V > 2 views an anchor's V - 1 positives are averaged.
@@ -62,11 +68,15 @@ def nt_xent_loss(projections: Tensor, temperature: float) -> Tensor:
     Args:
         projections: (B, V, P): V views of B images.
         temperature: tau > 0.
+        part: see `supcon_loss`.
 
     Returns:
         A 0-d tensor.
     """
-    return supcon_loss(projections, torch.arange(len(projections), device=projections.device), temperature)
+    if part is None or part.is_whole:
+        return supcon_loss(projections, torch.arange(len(projections), device=projections.device), temperature)
+    images = torch.arange(part.total, device=projections.device)
+    return supcon_loss(projections, part.take(images), temperature, part)
 
 
 def kl_divergence(attacked: Tensor, natural: Tensor) -> Tensor:
@@ -116,6 +126,16 @@ def _dense_supcon(rows: Tensor, labels: Tensor, temperature: float) -> Tensor:
     return per_anchor.sum() / has_positive.sum().clamp(min=1)
 
 
+def _shared_supcon(projections: Tensor, labels: Tensor, temperature: float, part: Part) -> Tensor:
+    """What the anchors of one process, projections (b, V, P) with labels (b,), add to eq. 2 of the whole batch."""
+    num_views = projections.shape[1]
+    rows = part.gather_with_graph(projections).flatten(0, 1)
+    row_labels = part.gather(labels).repeat_interleave(num_views)
+    anchors = range(num_views * part.begin, num_views * (part.begin + part.count))
+    loss: Tensor = _ChunkedSupCon.apply(rows, row_labels, temperature, anchors)
+    return loss
+
+
 class _ChunkedSupCon(torch.autograd.Function):
     """Eq. 2 in memory that grows with the rows: the pass over the similarities makes the gradient as well.
 
@@ -123,43 +143,53 @@ class _ChunkedSupCon(torch.autograd.Function):
 
         dL/ds_ia = (softmax_ia - [a in P(i)] / |P(i)|) / n,
 
-    and z_i is in s both as an anchor and as what the other anchors are compared with.
+    and z_i is in s both as an anchor and as what the other anchors are compared with. Only the terms of some anchors
+    may be wanted, a range of the rows; n counts those of all.
     """
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, labels: Tensor, temperature: float) -> Tensor:
+    def forward(ctx: Any, rows: Tensor, labels: Tensor, temperature: float, anchors: range) -> Tensor:
+        own = slice(anchors.start, anchors.stop)
         num_positives, positive_sums = _positives(rows, labels)
         has_positive = num_positives > 0
         weights = has_positive / has_positive.sum().clamp(min=1).to(rows.dtype)
         mean_positives = positive_sums / num_positives.clamp(min=1)[:, None]
-        log_denominators, gradient = _log_denominators(rows, weights, temperature, ctx.needs_input_grad[0])
-        if gradient is not None:
+        log_denominators, gradient = _log_denominators(rows, weights, anchors, temperature, ctx.needs_input_grad[0])
+        if gradient is not None and len(anchors) == len(rows):
             # The rows of a class share one weight, so z_i gets the same as an anchor and as a positive.
             gradient.addcmul_(mean_positives, weights[:, None], value=-2 / temperature)
+        elif gradient is not None:
+            gradient[own].addcmul_(mean_positives[own], weights[own, None], value=-1 / temperature)
+            is_anchor = torch.zeros_like(rows[:, :1])
+            is_anchor[own] = 1
+            _, anchor_sums = _positives(rows * is_anchor, labels)
+            per_positive = weights / num_positives.clamp(min=1)
+            gradient.addcmul_(anchor_sums, per_positive[:, None], value=-1 / temperature)
         ctx.save_for_backward(gradient)
-        return (log_denominators - (rows * mean_positives).sum(1) / temperature).dot(weights)
+        return (log_denominators - (rows[own] * mean_positives[own]).sum(1) / temperature).dot(weights[own])
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None, None]:
         (gradient,) = ctx.saved_tensors
-        return upstream * gradient, None, None
+        return upstream * gradient, None, None, None
 
 
 def _log_denominators(
-    rows: Tensor, weights: Tensor, temperature: float, differentiate: bool
+    rows: Tensor, weights: Tensor, wanted: range, temperature: float, differentiate: bool
 ) -> tuple[Tensor, Tensor | None]:
-    """The log of sum_{a in A(i)} exp(z_i . z_a / tau) for rows (N, P), N >= 2; a chunk of anchors at a time.
+    """The log of sum_{a in A(i)} exp(z_i . z_a / tau) of some of the rows (N, P), N >= 2; a chunk of anchors at a time.
 
     Returns:
-        These (N,), and the gradient (N, P) of their sum weighted by `weights` (N,), None where it is not wanted.
+        These of the wanted rows, and the gradient (N, P) of their sum weighted by `weights` (N,), None where it is not
+        wanted.
     """
     num_chunk_rows = max(1, CHUNK_BYTES // (rows.element_size() * len(rows)))
-    buffer = rows.new_empty((min(num_chunk_rows, len(rows)), len(rows)))
+    buffer = rows.new_empty((min(num_chunk_rows, len(wanted)), len(rows)))
     gradient = torch.zeros_like(rows) if differentiate else None
-    logarithms = []
-    for start in range(0, len(rows), num_chunk_rows):
-        chunk = slice(start, start + num_chunk_rows)
+    logarithms = [rows.new_zeros(0)]
+    for start in wanted[::num_chunk_rows]:
+        chunk = slice(start, min(start + num_chunk_rows, wanted.stop))
         anchors = rows[chunk]
         similarity = buffer[: len(anchors)].addmm_(anchors, rows.T, beta=0, alpha=1 / temperature)
         similarity.diagonal(start).fill_(-torch.inf)

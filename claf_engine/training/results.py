@@ -1,6 +1,7 @@
 """What a finished run reports on the test split: every classifier it fitted, of the last state and of the best one."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from torch import nn
 
@@ -33,13 +34,22 @@ class Candidate:
 def candidates(
     session: Session, phases: tuple[Phase, ...], directory: RunDirectory
 ) -> tuple[list[Candidate], list[str]]:
-    """What a finished run reports on, and a sentence for a best checkpoint that cannot be read any more."""
-    found = last_candidates(session, phases)
-    try:
-        best = best_candidate(session, phases, directory)
-    except (CheckpointError, RunError) as error:
-        return found, [f"the best checkpoint is left out of the test: {error}"]
-    return (found if best is None else [*found, best]), []
+    """What a finished run reports on, and a sentence for a best checkpoint that cannot be read any more.
+
+    Of several processes the first one looks, and the others get what it found.
+    """
+    found, notices, world = last_candidates(session, phases), [], session.world
+    path, best = None, None
+    if world.rank == 0:
+        try:
+            path = best_checkpoint(session, phases, directory)
+            best = None if path is None else candidate_of(session, path)
+        except (CheckpointError, RunError) as error:
+            path, notices = None, [f"the best checkpoint is left out of the test: {error}"]
+    with world.copied(path) as copy:
+        if world.rank and copy is not None:
+            best = candidate_of(session, copy)
+    return (found if best is None else [*found, best]), notices
 
 
 def last_candidates(session: Session, phases: tuple[Phase, ...]) -> list[Candidate]:
@@ -56,11 +66,10 @@ def last_candidates(session: Session, phases: tuple[Phase, ...]) -> list[Candida
     ]
 
 
-def best_candidate(session: Session, phases: tuple[Phase, ...], directory: RunDirectory) -> Candidate | None:
-    """The best checkpoint, unless the last state holds the same encoder and classifier.
+def best_checkpoint(session: Session, phases: tuple[Phase, ...], directory: RunDirectory) -> Path | None:
+    """The file of the best checkpoint, unless the last state holds the same encoder and classifier.
 
     Raises:
-        CheckpointError: it cannot be read.
         RunError: the folder cannot be looked into.
     """
     for entry in list_checkpoints(directory.path):
@@ -69,11 +78,20 @@ def best_candidate(session: Session, phases: tuple[Phase, ...], directory: RunDi
             continue
         if info.step == session.state.cursor.step or info.classifier in _fitted_last(phases):
             return None
-        _, _, network = load_trained_network(entry.path)
-        session.compute.place(network)
-        model = network.with_classifier(info.classifier)
-        return Candidate("best", info.classifier, model, info.metrics["validation_robust"], info.weights_sha256)
+        return entry.path
     return None
+
+
+def candidate_of(session: Session, path: Path) -> Candidate:
+    """The network of the best checkpoint.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    info, _, network = load_trained_network(path)
+    session.compute.place(network)
+    model = network.with_classifier(info.classifier)
+    return Candidate("best", info.classifier, model, info.metrics["validation_robust"], info.weights_sha256)
 
 
 def select(results: list[TestResult], found: list[Candidate]) -> tuple[TestResult, ...]:

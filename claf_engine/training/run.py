@@ -5,28 +5,32 @@ caller sees the next one.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from claf_engine import events as ev
 from claf_engine.accuracy.classes import missing_notices
-from claf_engine.compute.device import Compute, choose_compute, is_out_of_memory, settings_restored
-from claf_engine.config import RunConfig, RuntimeConfig
+from claf_engine.compute.device import NO_MICRO_BATCH, Compute, choose_compute, is_out_of_memory, settings_restored
+from claf_engine.compute.world import World
+from claf_engine.config import DataConfig, RunConfig, RuntimeConfig
 from claf_engine.data import Dataset, dataset_steps
 from claf_engine.data.fingerprint import Fingerprint
 from claf_engine.events import records
 from claf_engine.events.control import Control
 from claf_engine.events.ticks import Pulse, pump
 from claf_engine.runs import RunDirectory, create_run, list_checkpoints, runs_root, to_plain
-from claf_engine.runs.branch import recorded_branch
+from claf_engine.runs.branch import BRANCH, branch_of
 from claf_engine.runs.examples import drop_examples
 from claf_engine.runs.folder import read_begun
-from claf_engine.runs.header import CheckpointInfo
+from claf_engine.runs.header import CheckpointInfo, read_info
 from claf_engine.runs.journal import Journal
-from claf_engine.terms.errors import CheckpointError, ClafError, DeviceError, NonFiniteLoss
-from claf_engine.training.checkpoint import load_checkpoint, restore_state
+from claf_engine.runs.onlooker import NoJournal
+from claf_engine.terms.errors import CheckpointError, ClafError, DeviceError, NonFiniteLoss, ProcessLost
+from claf_engine.training.agreement import Agreement
+from claf_engine.training.checkpoint import load_checkpoint, restore_state, weights_sha256
 from claf_engine.training.conductor import Conductor
 from claf_engine.training.identity import (
     begin_branch,
@@ -46,28 +50,31 @@ from claf_engine.training.state import TrainState, begin, lower_learning_rates
 TEST_PHASE = ev.PhasePlan("test", "test evaluation", 0, 0)
 
 
-def run(directory: RunDirectory, control: Control) -> Iterator[ev.Event]:
+def run(directory: RunDirectory, control: Control, world: World = World()) -> Iterator[ev.Event]:  # noqa: B008 (frozen)
     """Train in a run directory, from its newest valid checkpoint when it has one.
 
     Args:
-        directory: owned by this process; its configuration is what is run.
-        control: polled for pause, stop, probe, checkpoint and live edits.
+        directory: owned by this process; its configuration is what is run. Of several processes the first one owns it,
+            and the others look on (see `claf_engine.runs.onlooker`).
+        control: polled for pause, stop, probe, checkpoint and live edits; of several processes the first one's counts.
+        world: the processes that train together, all of which call this.
 
     Raises:
+        ProcessLost: another process is gone; as after a kill, what is on record stands, and nothing is added.
         ClafError: after a `RunFinished` of status "failed" or "diverged" that says the same.
     """
-    journal = Journal(directory.path)
+    journal = Journal(directory.path) if directory.is_owned else NoJournal()
     recorder = _Recorder(directory, journal)
     try:
         with settings_restored():
-            for event in _train(directory, control, journal):
+            for event in _train(directory, control, journal, world):
                 recorder.record(event)
                 if not isinstance(event, ev.RunFinished):
                     yield event
                 yield from recorder.chores_untold(event)
                 if isinstance(event, ev.RunFinished):
                     yield event
-    except GeneratorExit:
+    except (GeneratorExit, ProcessLost):
         raise
     except BaseException as error:  # noqa: BLE001 (raised again, once it is on record)
         cause = _translate(error)
@@ -160,31 +167,26 @@ class _Recorder:
             yield notice
 
 
-def _train(directory: RunDirectory, control: Control, journal: Journal) -> Iterator[ev.Event]:
+def _train(directory: RunDirectory, control: Control, journal: Journal, world: World) -> Iterator[ev.Event]:
     config = directory.config
-    start, damaged = _starting_point(directory)
-    branch = recorded_branch(directory.path)
-    if start is not None:
-        require_same_settings(start, config, branch)
-    compute, notices = _compute_for(config, start)
-    images, placed = placed_images(config.images, directory.path.name)
-    data = yield from pump(dataset_steps(images, compute.device), _loading)
-    told = (*placed, *_same_images(directory, start, data))
-    config, measured = settled(config, data)
-    if measured:
-        directory.settle(config)
-        directory.note({"channel_statistics": {"mean": config.model.mean, "std": config.model.std}})
+    with _starting_point(directory, world) as (start, damaged):
+        branch = branch_of(world.tell(read_begun(directory.path).get(BRANCH)))
+        if start is not None:
+            require_same_settings(start, config, branch)
+        compute, notices = _compute_for(config, start, world)
+        images, placed = placed_images(config.images, directory.path.name)
+        data = yield from _data_steps(images, compute)
+        told = (*placed, *_same_images(directory, start, data))
+        config, measured = _settle(directory, data)
+        state, begun = _state(directory, start, data, compute)
     phases = phases_of(config)
-    state, begun = _state(directory, start, data, compute)
     require_encoder(state.network, phases)
     session = Session(config, compute, data, state, feature_epochs(phases))
     pace = Pace(session, phases, plan_work(config, phases, len(data.train), len(data.test)))
-    require_room(directory.checkpoints, state)
+    if not world.is_single:
+        world.require_same("the weights", weights_sha256(state.network))
     # All that may be missing has been looked at; only now is anything dropped.
-    set_aside = () if start else journal.set_aside()
-    num_dropped = journal.open(keep=start.num_records if start else 0)
-    with directory.chores.attempt("remove adversarial examples of dropped probes"):
-        drop_examples(directory.path, after=start.step if start else -1)
+    opened = _open_records(directory, journal, start, state) if directory.is_owned else []
     yield _started(session, phases, directory, start)
     for text in (*data.notices, *_class_notices(data), *damaged, *notices, *told, *begun, *directory.notices):
         yield ev.Notice("warning", text, state.cursor.step)
@@ -193,16 +195,66 @@ def _train(directory: RunDirectory, control: Control, journal: Journal) -> Itera
     if branch is not None and start is not None and branch.begins_at(start):
         for text in begin_branch(state, phases, branch):
             yield ev.Notice("info", text, start.step)
+    yield from opened
+    agreed = control if world.is_single else Agreement(control, world)
+    with contextlib.closing(data):
+        yield from Conductor(session, phases, agreed, (directory, journal), pace).play()
+
+
+def _settle(directory: RunDirectory, data: Dataset) -> tuple[RunConfig, tuple[str, ...]]:
+    """Write what the images decide into the settings; gives these, and what was found out in words.
+
+    Raises:
+        DataError: see `settled`.
+        RunError: the settings cannot be written.
+    """
+    config, measured = settled(directory.config, data)
+    if measured:
+        directory.settle(config)
+        directory.note({"channel_statistics": {"mean": config.model.mean, "std": config.model.std}})
+    return config, measured
+
+
+def _open_records(
+    directory: RunDirectory, journal: Journal, start: CheckpointInfo | None, state: TrainState
+) -> list[ev.Notice]:
+    """Open the journal and drop what the run will make again; gives what there is to say of it.
+
+    Raises:
+        RunError: there is no room to train, or the journal cannot be opened.
+    """
+    require_room(directory.checkpoints, state)
+    set_aside = () if start else journal.set_aside()
+    num_dropped = journal.open(keep=start.num_records if start else 0)
+    with directory.chores.attempt("remove adversarial examples of dropped probes"):
+        drop_examples(directory.path, after=start.step if start else -1)
+    notices = []
     if set_aside:
         text = f"the run begins anew at step 0; its earlier records are kept in {' and '.join(set_aside)}"
-        yield ev.Notice("warning", text, 0)
+        notices.append(ev.Notice("warning", text, 0))
     if num_dropped and start:
         text = f"{num_dropped} records after step {start.step} were dropped; the run goes on from its checkpoint"
-        yield ev.Notice("info", text, start.step)
+        notices.append(ev.Notice("info", text, start.step))
     if journal.num_damaged:
-        yield ev.Notice("warning", _dropped(journal.num_damaged), state.cursor.step)
-    with contextlib.closing(data):
-        yield from Conductor(session, phases, control, (directory, journal), pace).play()
+        notices.append(ev.Notice("warning", _dropped(journal.num_damaged), state.cursor.step))
+    return notices
+
+
+def _data_steps(images: DataConfig, compute: Compute) -> Generator[ev.Event, None, Dataset]:
+    """The images; of the processes of a machine the first one downloads and decodes, and the others find that done.
+
+    Raises:
+        DataError: they cannot be had, or those of another process are others.
+    """
+    world = compute.world
+    if world.local_rank:
+        world.wait()
+    data = yield from pump(dataset_steps(images, compute.device), _loading)
+    if not world.local_rank:
+        world.wait()
+    if not world.is_single:
+        world.require_same("the images", json.dumps(Fingerprint.of(data).to_record()))
+    return data
 
 
 def _dropped(num_damaged: int) -> str:
@@ -211,7 +263,20 @@ def _dropped(num_damaged: int) -> str:
     return f"{num_damaged} lines of the journal were no records and are dropped"
 
 
-def _starting_point(directory: RunDirectory) -> tuple[CheckpointInfo | None, list[str]]:
+@contextlib.contextmanager
+def _starting_point(directory: RunDirectory, world: World) -> Iterator[tuple[CheckpointInfo | None, list[str]]]:
+    """The newest checkpoint that is whole, and a sentence for each newer one that is not; the same for all processes.
+
+    The others have a copy of it, for as long as this lasts, and need not see the run's folder.
+    """
+    found, damaged = _newest_whole(directory) if directory.is_owned else (None, [])
+    with world.copied(None if found is None else found.path) as copy:
+        if copy is not None and not directory.is_owned:
+            found = read_info(copy)
+        yield found, damaged
+
+
+def _newest_whole(directory: RunDirectory) -> tuple[CheckpointInfo | None, list[str]]:
     """The newest checkpoint that is whole, and a sentence for each newer one that is not."""
     entries = list_checkpoints(directory.path)
     damaged: list[str] = []
@@ -261,19 +326,24 @@ def _state(
     return state, found.notices
 
 
-def _compute_for(config: RunConfig, start: CheckpointInfo | None) -> tuple[Compute, list[str]]:
-    """Device, precision, layout and threads: a resumed run takes the checkpoint's, to go on bit-identically."""
+def _compute_for(config: RunConfig, start: CheckpointInfo | None, world: World) -> tuple[Compute, list[str]]:
+    """Device, precision, layout and threads: a resumed run takes the checkpoint's, to go on bit-identically.
+
+    With more or fewer processes than before it is not bit-identical, and cores are shared out anew.
+    """
     if start is None:
-        return choose_compute(config.runtime), []
+        return choose_compute(config.runtime, world), []
     try:
-        before = {"layout": "channels_last", **start.metadata["claf.compute"]}
-        chosen = {name: before[name] for name in ("threads", "precision", "layout")}
+        start_compute = start.metadata["claf.compute"]
+        before = {"layout": "channels_last", "micro_batch": NO_MICRO_BATCH, "processes": 1, **start_compute}
+        kept = ("threads", "precision", "layout") if before["processes"] == world.size else ("precision", "layout")
+        chosen = {name: before[name] for name in kept}
         runtime = RuntimeConfig.model_validate({**dict(config.runtime), **chosen})
     except (KeyError, TypeError, ValidationError) as error:
         raise CheckpointError(
             f"{start.path} does not say how it was computed; go on from an older checkpoint"
         ) from error
-    compute = choose_compute(runtime)
+    compute = choose_compute(runtime, world)
     now = compute.record()
     if now == before:
         return compute, []
@@ -321,7 +391,10 @@ def _started(
 
 def _translate(error: BaseException) -> BaseException:
     if is_out_of_memory(error):
-        return DeviceError("memory ran out; lower batch_size or model.width, or use another device")
+        return DeviceError(
+            "memory ran out; set runtime.recompute = true or runtime.micro_batch, which train the same model in less, "
+            "or lower batch_size or model.width"
+        )
     return error
 
 

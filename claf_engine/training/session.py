@@ -10,6 +10,7 @@ from torch import Tensor
 
 from claf_engine.compute.device import Compute
 from claf_engine.compute.seeding import ORDER
+from claf_engine.compute.world import Part, World
 from claf_engine.config import RunConfig
 from claf_engine.data import Dataset, Streamed, to_pixels
 from claf_engine.events.ticks import Boundary
@@ -26,7 +27,7 @@ def steps_of_share(share: float, steps_per_sweep: int) -> int:
 
 @dataclass(frozen=True)
 class Session:
-    """One run in one process. Only `state` changes.
+    """One run, in one process or as one process of it sees it. Only `state` changes.
 
     Attributes:
         feature_epochs: epochs that encoder and projection head train for, in all contrastive phases together.
@@ -37,6 +38,16 @@ class Session:
     data: Dataset
     state: TrainState
     feature_epochs: int
+
+    @property
+    def world(self) -> World:
+        """The processes that train together."""
+        return self.compute.world
+
+    @property
+    def part(self) -> Part:
+        """What this process takes of the batch that the cursor stands at."""
+        return self._part_of(self.state.cursor.batch)
 
     @property
     def steps_per_sweep(self) -> int:
@@ -66,7 +77,8 @@ class Session:
     def batches(self, num_batches: int | None = None, *, again: bool = False) -> Iterator[Tensor]:
         """One pass over the training images in random order, from wherever the cursor stands.
 
-        Yields row indices (B,) on the CPU; the caller ends each batch with `finish_step`.
+        Yields row indices (B,) on the CPU, of those of the batch that this process takes, which may be none; the caller
+        ends each batch with `finish_step`.
 
         Args:
             num_batches: how many of the first batches are taken; None takes all.
@@ -89,9 +101,13 @@ class Session:
             assert cursor.batch == batch + 1, "a batch must end with finish_step"
 
     def _rows_of(self, batch: int) -> Tensor:
-        """Training rows (B,) of a batch of the current pass."""
+        """Training rows (B,) of a batch of the current pass, of those that this process takes."""
         size = self.config.batch_size
-        return self.state.order[batch * size : (batch + 1) * size]
+        return self._part_of(batch).take(self.state.order[batch * size : (batch + 1) * size])
+
+    def _part_of(self, batch: int) -> Part:
+        size = self.config.batch_size
+        return self.world.part(min(size, len(self.state.order) - batch * size))
 
     def training_batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Images (B, C, H, W) in [0, 1] and labels (B,) of the training rows that `batches` yielded last."""
@@ -105,7 +121,8 @@ class Session:
 
         Args:
             name: the optimiser.
-            loss: 0-d, with its graph.
+            loss: 0-d, with its graph: the share of this process in the mean over the whole batch. Afterwards it holds
+                the sum of all shares.
             step: steps the schedule has seen before.
             total_steps: steps the schedule has in all.
             is_edited: whether a live edit of the learning rate is meant for this optimiser.
@@ -117,8 +134,8 @@ class Session:
             NonFiniteLoss: the loss is NaN or infinite; nothing was stepped. An accelerator is asked only where a loss
                 is logged or a checkpoint saved, because asking makes it wait.
         """
-        if self.compute.device.type == "cpu":
-            self.require_finite(float(loss.detach()), name)
+        if self.world.is_single:
+            self._require_sound(loss, name)
         steps_per_epoch = self.steps_per_retraining_sweep if name == ATTACK_CLASSIFIER else self.steps_per_sweep
         rate = learning_rate(optimizer_config(self.config, name), step, total_steps, steps_per_epoch)
         if is_edited:
@@ -127,8 +144,17 @@ class Session:
         set_learning_rate(optimizer, rate)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        self.world.sum_gradients(
+            [weight for group in optimizer.param_groups for weight in group["params"]], loss.detach()
+        )
+        if not self.world.is_single:
+            self._require_sound(loss, name)
         optimizer.step()
         return rate
+
+    def _require_sound(self, loss: Tensor, optimizer: str) -> None:
+        if self.compute.device.type == "cpu":
+            self.require_finite(float(loss.detach()), optimizer)
 
     def require_finite(self, loss: float, optimizer: str | None = None) -> None:
         """Refuse a loss that is NaN or infinite.

@@ -13,7 +13,7 @@ from claf_engine.models.network import NATURAL, Network, start_classifiers
 from claf_engine.models.written import WrittenModel
 from claf_engine.terms.errors import CheckpointError, ConfigError
 from claf_engine.training.methods import Phase
-from claf_engine.training.weights_file import fitted, read_weights
+from claf_engine.training.weights_file import fitted, known, read_weights
 
 WEIGHTS = "weights"
 """Key of run.json."""
@@ -58,7 +58,7 @@ def start_from(network: Network, path: Path, begun: Mapping[str, Any]) -> Start:
     own = encoder.module.state_dict()
     wanted, last = {**own}, _classifier_of(network)
     wanted |= last
-    tensors = fitted(wanted, found.tensors, path, encoder.name, optional=tuple(last))
+    tensors = fitted(wanted, known(found.tensors, encoder.left_out), path, encoder.name, optional=tuple(last))
     with torch.no_grad():
         for name in own.keys() & tensors.keys():
             own[name].copy_(tensors[name])

@@ -9,11 +9,15 @@ from typing import Any, get_type_hints
 import torch
 from torch import Tensor, nn
 
+from claf_engine.compute.batch_norm import synchronise_batch_norms
 from claf_engine.compute.device import Compute
 from claf_engine.compute.seeding import INIT, training_generators
 from claf_engine.config import OptimizerConfig, RunConfig
 from claf_engine.events.plain import check_of
+from claf_engine.models.library import LibraryModel
 from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, NATURAL, Network, build_network
+from claf_engine.models.probing import probe_images, require_output
+from claf_engine.models.written import WrittenModel
 from claf_engine.training.optimizers import build_optimizer
 from claf_engine.training.soundness import require_sound
 
@@ -213,6 +217,10 @@ def begin(
     network = build_network(config.model, num_classes, generators[INIT], image_size)
     require_sound(network, compute)
     compute.place(network)
+    if image_size is not None and isinstance(network.encoder, LibraryModel | WrittenModel):
+        images = probe_images((len(config.model.mean), *image_size)).to(compute.device)
+        require_output(network.encoder, compute.arrange(images), network.encoder.name)
+    synchronise_batch_norms(network, compute.world, compute.device)
     return TrainState(
         network=network,
         generators=generators,

@@ -106,6 +106,11 @@ def fitted(
     return {name: named[name].to(wanted[name].dtype) for name in wanted if name in named and name not in left_out}
 
 
+def known(tensors: Mapping[str, Tensor], left_out: tuple[str, ...]) -> dict[str, Tensor]:
+    """The tensors of a file without those that a model does without, whose names begin so behind what wraps them."""
+    return {name: tensor for name, tensor in tensors.items() if not unwrapped(name).startswith(left_out)}
+
+
 def unwrapped(name: str) -> str:
     """The name of a tensor without the leading parts that only say how its network was wrapped."""
     parts = name.split(".")

@@ -75,6 +75,9 @@ def audit(  # noqa: PLR0913 (Typer declares one parameter per option)
 
     Exits with 8 when a diagnostic fails. An interrupted audit goes on where it was when the same command is given.
     """
+    from claf_engine.config.launch import Launch
+
+    Launch.from_environment().require_single("claf-tui audit")
     if json and ui in {"tui", "jsonl"}:
         raise ConfigError(f"--json prints the finished audit and cannot be combined with --ui {ui}; leave one out")
     options.load_plugins(plugin, data)

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ from claf_tui.reports import output
 from claf_tui.words import exit_codes
 
 if TYPE_CHECKING:
+    from claf_engine.config.launch import Launch
     from claf_engine.evaluation.evaluate import EvaluationRequest
 
 DEFAULT_RADII: Mapping[Norm, tuple[str, ...]] = {"linf": ("8/255", "16/255"), "l2": ("0.25", "0.5")}
@@ -93,8 +95,13 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
         accepts_changed_data=accept_changed_data,
         source=source,
     )
-    record = measure(request, lambda asked: replace(asked, checkpoint=path()), is_json=json)
-    return exit_codes.OK if min_robust_accuracy is None else verdict(record, min_robust_accuracy)
+    from claf_engine.config.launch import Launch
+
+    launch = Launch.from_environment()
+    record = measure(request, lambda asked: replace(asked, checkpoint=path()), launch, is_json=json)
+    if min_robust_accuracy is None or launch.is_follower:
+        return exit_codes.OK
+    return verdict(record, min_robust_accuracy)
 
 
 def radii(given: Sequence[str] | None, norm: Norm) -> tuple[Fraction, ...]:
@@ -126,6 +133,7 @@ def length(text: str, norm: Norm) -> Fraction:
 def measure(
     request: "EvaluationRequest",
     choose: Callable[["EvaluationRequest"], "EvaluationRequest"],
+    launch: "Launch",
     *,
     is_json: bool,
 ) -> dict[str, Any]:
@@ -134,17 +142,25 @@ def measure(
     Args:
         request: what to measure.
         choose: the same request with a checkpoint chosen afresh, for when it is gone before it is open.
+        launch: of this process; of several that share the images out the first one shows the figures.
         is_json: print the record alone.
     """
     from claf_engine.compute.device import own_process
+    from claf_engine.compute.joining import joined
     from claf_engine.config import RuntimeConfig
     from claf_engine.evaluation.evaluate import evaluation_steps
+    from claf_engine.events.ticks import exhaust
     from claf_engine.runs.choosing import afresh_steps
 
     own_process(RuntimeConfig(device=request.device))
     if request.attack == "autoattack":
         output.note(resumption(request.checkpoint))
-    record = output.follow(afresh_steps(request, choose, evaluation_steps)).to_record()
+    with joined(launch) as world:
+        measured = evaluation_steps if world.is_single else partial(evaluation_steps, world=world)
+        steps = afresh_steps(request, choose, measured)
+        record = (exhaust(steps) if launch.is_follower else output.follow(steps)).to_record()
+    if launch.is_follower:
+        return record
     if is_json:
         output.record(record)
         return record

@@ -73,10 +73,10 @@ def load_plugins(files: Sequence[Path] | None, source: str | None = None, values
     Raises:
         ConfigError: one cannot be loaded.
     """
-    from claf_engine.config.sources import function_file
+    from claf_engine.config.sources import file_of
 
     set_to = [value.partition("=")[2].strip() for value in values or () if value.startswith("data.source=")]
-    named = [file for text in (source, *set_to) if text is not None and (file := function_file(text)) is not None]
+    named = [file for text in (source, *set_to) if text is not None and (file := file_of(text)) is not None]
     if not files and not named:
         return
     from claf_engine.config.plugins import load_plugin

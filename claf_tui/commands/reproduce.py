@@ -53,6 +53,9 @@ def reproduce(  # noqa: PLR0913 (Typer declares one parameter per option)
     Runs of the same settings are reused when they are finished and gone on with when they are not, so that a killed
     reproduction loses nothing but its last minutes. The result lies in the runs folder, under reproductions/.
     """
+    from claf_engine.config.launch import Launch
+
+    Launch.from_environment().require_single("claf-tui reproduce")
     if json and ui in {"tui", "jsonl"}:
         raise ConfigError(f"--json prints the finished table and cannot be combined with --ui {ui}; leave one out")
     from claf_engine.reproduce.plan import ReproductionRequest

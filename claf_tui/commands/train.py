@@ -1,17 +1,19 @@
 """`claf-tui train`."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from claf_engine.config.registry import library_of
 from claf_engine.terms.errors import ConfigError
 from claf_tui.commands import options
+from claf_tui.words import exit_codes
 
 if TYPE_CHECKING:
     from claf_engine.config import RunConfig
+    from claf_engine.config.launch import Launch
+    from claf_engine.runs import RunDirectory
 
 Data = Annotated[
     str | None,
@@ -98,8 +100,10 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
     """
     options.load_plugins(plugin, data, values)
     architecture = options.load_model(model)
+    from claf_engine.config.launch import Launch
     from claf_tui.runners import train as runner
 
+    launch = Launch.from_environment()
     flags = {
         "--data": data,
         "--seed": seed,
@@ -107,6 +111,8 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
         "--method": method,
         "--weights": None if weights is None else str(weights),
     }
+    from claf_engine.config.registry import library_of
+
     if resume is not None:
         of_library = architecture if library_of(architecture or "") else None
         refuse_changes(
@@ -114,7 +120,7 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
         )
         at = None if start is None else options.which_checkpoint(start, "--from")
         way = runner.WayOn(resume, at, tuple(values or ()), name, accept_changed_data, restart)
-        return runner.train_in(lambda: runner.reopen(way, sys.argv), ui)
+        return _train_in(lambda: runner.reopen(way, sys.argv), ui, launch)
     if start is not None:
         raise ConfigError("--from goes with --resume RUN: it branches off from a checkpoint of that run")
     if accept_changed_data:
@@ -127,8 +133,19 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
         config = options.resolve(preset, config_file, [*usual, *(values or ())], flags)
     run_name = name or preset or (runner.folder_name(config_file.stem) if config_file else None)
     if dry_run:
-        return runner.dry_run(config, run_name)
-    return runner.train_in(lambda: runner.begin(config, run_name, sys.argv), ui)
+        return exit_codes.OK if launch.is_follower else runner.dry_run(config, run_name)
+    return _train_in(lambda: runner.begin(config, run_name, sys.argv), ui, launch)
+
+
+def _train_in(open_directory: "Callable[[], RunDirectory]", ui: str, launch: "Launch") -> int:
+    """Train in this process, or together with those that torchrun started with it."""
+    if launch.size > 1 or launch.agent:
+        from claf_tui.runners.together import train_together
+
+        return train_together(open_directory, ui, launch)
+    from claf_tui.runners.train import train_in
+
+    return train_in(open_directory, ui)
 
 
 def usual_settings(config: "RunConfig", values: Sequence[str] | None) -> list[str]:
@@ -137,6 +154,8 @@ def usual_settings(config: "RunConfig", values: Sequence[str] | None) -> list[st
     A library's published weights expect a normalisation of their own, and a module of a file may ask for the usual
     layout of images in memory, which presets do not choose.
     """
+    from claf_engine.config.registry import library_of
+
     chosen = {value.partition("=")[0].strip() for value in values or ()}
     if not library_of(config.model.architecture):
         usual = {"runtime.layout": "contiguous"}

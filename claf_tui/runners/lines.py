@@ -8,17 +8,23 @@ from pathlib import Path
 
 from claf_engine import events as ev
 from claf_engine.events.control import Control
-from claf_engine.terms.errors import ClafError
+from claf_engine.terms.errors import ClafError, ProcessLost
 from claf_tui.console.bridge import Engine
+from claf_tui.reports import output
 from claf_tui.reports.printers import print_events
 from claf_tui.runners.signals import Received, stopping_signals
+from claf_tui.words import exit_codes
 
 LOG = "console.log"
 """File of a folder for tracebacks, and for what other code prints while a console is up."""
 
 
 def play_in_lines(
-    engine: Engine, show: Callable[[ev.Event], None], log_path: Path, leave: Callable[[int], None] = os._exit
+    engine: Engine,
+    show: Callable[[ev.Event], None],
+    log_path: Path,
+    leave: Callable[[int], None] = os._exit,
+    say: Callable[[str], None] = output.note_from_signal,
 ) -> int | None:
     """Play an engine to its end and show every event; a signal stops it.
 
@@ -27,18 +33,24 @@ def play_in_lines(
         show: prints one.
         log_path: file that receives the traceback of what nobody expected.
         leave: ends the process at a signal that is not to be waited for.
+        say: writes one line when a signal comes.
 
     Returns:
         The number of the first signal that came, or None.
 
     Raises:
         OutputLost: nobody could read the lines, so that the engine was stopped; unless a signal came as well.
+        SystemExit: a signal came, and other processes of the run were ended before it could save.
         Exception: what the engine raises; when a user cannot cause it, with a note that names the log.
     """
     control = Control()
-    with stopping_signals(control, leave) as received:
+    with stopping_signals(control, leave, say) as received:
         try:
             lost = print_events(_noting_begin(engine(control), received), show, control)
+        except ProcessLost as error:
+            if received.number is not None:  # whoever ended the other process has ended this one as well
+                raise SystemExit(exit_codes.of_signal(received.number)) from error
+            raise
         except ClafError:
             raise
         except Exception as error:

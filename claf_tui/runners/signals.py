@@ -40,12 +40,17 @@ class Received:
 
 
 @contextmanager
-def stopping_signals(control: Control, leave: Callable[[int], None] = os._exit) -> Iterator[Received]:
+def stopping_signals(
+    control: Control,
+    leave: Callable[[int], None] = os._exit,
+    say: Callable[[str], None] = output.note_from_signal,
+) -> Iterator[Received]:
     """Let ctrl+c, termination and hang-up stop the run; what was ignored before (as by nohup) stays ignored.
 
     Args:
         control: what the run polls.
         leave: ends the process with an exit code.
+        say: writes one line from the handler.
 
     Yields:
         Which signal came.
@@ -61,7 +66,7 @@ def stopping_signals(control: Control, leave: Callable[[int], None] = os._exit) 
             return
         received.number = number
         control.stop()
-        output.note_from_signal("stopping: finishes the step and saves; a second signal leaves at once")
+        say("stopping: finishes the step and saves; a second signal leaves at once")
 
     with handled(STOPPING, stop):
         yield received

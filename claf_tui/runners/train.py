@@ -18,7 +18,7 @@ from claf_engine.runs.branch import branch_run
 from claf_engine.runs.folder import settings_text
 from claf_engine.runs.header import read_info
 from claf_engine.runs.resuming import goes_on_in_its_run
-from claf_engine.terms.errors import ClafError, ConfigError
+from claf_engine.terms.errors import ClafError, ConfigError, ProcessLost
 from claf_tui.reports import output, printers
 from claf_tui.reports import runs as reports
 from claf_tui.reports.config import printable_toml
@@ -29,6 +29,7 @@ from claf_tui.runners.ui_mode import Ui, choose_ui
 from claf_tui.words import exit_codes, figures
 
 if TYPE_CHECKING:
+    from claf_engine.compute.world import World
     from claf_tui.screens.checkpoints.actions import ResumeRequest
 
 
@@ -41,10 +42,16 @@ class RunOutcome:
 
 
 class RunEngine:
-    """The engine of one run directory; `has_started` and `finished` tell afterwards how far it came."""
+    """The engine of one run directory; `has_started` and `finished` tell afterwards how far it came.
 
-    def __init__(self, directory: runs.RunDirectory) -> None:
+    Args:
+        directory: of the run.
+        world: the processes that train together; by default this one alone.
+    """
+
+    def __init__(self, directory: runs.RunDirectory, world: "World | None" = None) -> None:
         self.directory = directory
+        self._world = world
         self.has_started = False
         self.finished: ev.RunFinished | None = None
 
@@ -54,7 +61,8 @@ class RunEngine:
         from claf_engine.training.run import run
 
         own_process(self.directory.config.runtime)
-        for event in run(self.directory, control):
+        together = () if self._world is None else (self._world,)
+        for event in run(self.directory, control, *together):
             if isinstance(event, ev.RunStarted):
                 self.has_started = True
             if isinstance(event, ev.RunFinished):
@@ -210,6 +218,8 @@ def in_lines(engine: RunEngine, ui: Ui) -> RunOutcome:
     show = printers.json_line if ui == "jsonl" else printers.PlainPrinter()
     try:
         ending = exit_codes.Ending(signal=play_in_lines(engine, show, directory.path / LOG, engine.leave))
+    except ProcessLost:
+        raise
     except ClafError as error:
         output.error(str(error))
         engine.discard_unstarted()

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from claf_engine.config.registry import ARGUMENT_MARK, MODELS, Plugin, file_of, registered_plugins
+from claf_engine.config.registry import ARGUMENT_MARK, MODELS, Plugin, registered_plugins
+from claf_engine.config.sources import file_of
 
 
 def plugin_options() -> list[str]:

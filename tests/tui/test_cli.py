@@ -120,7 +120,7 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["trian"], "No such command 'trian'. Did you mean 'train'?"),
         (["train", "--sede", "3"], "No such option"),
-        (["eval"], "Missing argument 'RUN|CHECKPOINT'."),
+        (["eval"], "name a run or a checkpoint, or a model with --model and --data"),
         (["train", "--seed", "x"], "Invalid value for '--seed'"),
         (["train", "--seed", "-1"], "Invalid value for '--seed'"),
         (["train", "--ui", "web"], "Invalid value for '--ui'"),

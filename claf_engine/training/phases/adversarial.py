@@ -90,10 +90,10 @@ def retraining_sweep(session: Session, target: Target) -> Iterator[Tick]:
             shown = yield from classifier_images(session, target, images, labels, rows)
             features = frozen_features(session, target, shown)
             keep_features(session, rows, features)
-        loss = F.cross_entropy(classifier(features), labels)
+        loss = session.part.share_of(F.cross_entropy(classifier(features), labels))
         done, total = cursor.sweep * steps + cursor.batch, config.classifier_epochs * steps
         rate = session.step_optimizer(ATTACK_CLASSIFIER, loss, done, total, is_edited=False)
-        yield session.finish_step("replay" if replayed else "retrain", "classifier", loss, rate, len(rows))
+        yield session.finish_step("replay" if replayed else "retrain", "classifier", loss, rate, session.part.total)
 
 
 def train_encoder(session: Session) -> Iterator[Tick]:
@@ -102,12 +102,12 @@ def train_encoder(session: Session) -> Iterator[Tick]:
     target = Target(session.state.network.with_classifier(ATTACK_CLASSIFIER), session.compute)
     for rows in session.batches():
         images, labels = session.training_batch(rows)
-        views = make_views(images, session.config.views, NUM_VIEWS, generators[VIEWS])
+        views = make_views(images, session.config.views, NUM_VIEWS, generators[VIEWS], session.part)
         target.refresh()
         attacked = yield from craft(session, target, images, labels, rows)
         loss = contrastive_loss(session, torch.cat([views, attacked[:, None]], dim=1), labels)
         rate = session.feature_step(loss)
-        yield session.finish_step("encoder", loss_name(session), loss, rate, len(rows))
+        yield session.finish_step("encoder", loss_name(session), loss, rate, session.part.total)
 
 
 def measure_dissociation(session: Session) -> Iterator[Tick]:
@@ -153,7 +153,7 @@ def craft(
     attack = from_config(session.config.attack, session.config.model)
     stream = session.state.generators[ATTACK_STREAM]
     begin = None if rows is None else warm_point(session, rows, images)
-    attacked = yield from ascent_steps(target.gradient(log_odds, labels), images, attack, stream, begin)
+    attacked = yield from ascent_steps(target.gradient(log_odds, labels), images, attack, stream, begin, session.part)
     if rows is not None:
         keep_perturbations(session, rows, attacked - images)
     return attacked
@@ -163,7 +163,7 @@ def source_images(session: Session, images: Tensor) -> Tensor:
     """What is attacked: the images (B, C, H, W) as they are, or randomly cropped and flipped."""
     if session.config.adversarial.source == "image":
         return images
-    return crop_and_flip(images, session.config.views, session.state.generators[VIEWS])
+    return crop_and_flip(images, session.config.views, session.state.generators[VIEWS], session.part)
 
 
 def classify_frozen(session: Session, target: Target, images: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from claf_engine.data.views import make_views
 from claf_engine.events.ticks import PartEnd, Tick
 from claf_engine.models.modes import training
 from claf_engine.models.network import Network
+from claf_engine.training.encoding import encode
 from claf_engine.training.losses import nt_xent_loss, supcon_loss
 from claf_engine.training.session import Session
 
@@ -21,10 +22,10 @@ def contrastive(session: Session) -> Iterator[Tick]:
     while cursor.epoch < session.config.contrastive.epochs:
         for rows in session.batches():
             images, labels = session.training_batch(rows)
-            views = make_views(images, session.config.views, NUM_VIEWS, session.state.generators[VIEWS])
+            views = make_views(images, session.config.views, NUM_VIEWS, session.state.generators[VIEWS], session.part)
             loss = contrastive_loss(session, views, labels)
             rate = session.feature_step(loss)
-            yield session.finish_step("encoder", loss_name(session), loss, rate, len(rows))
+            yield session.finish_step("encoder", loss_name(session), loss, rate, session.part.total)
         cursor.end_epoch()
         yield PartEnd(epoch_ended=True)
 
@@ -34,12 +35,13 @@ def contrastive_loss(session: Session, views: Tensor, labels: Tensor) -> Tensor:
     network: Network = session.state.network
     batch_size, num_views = views.shape[:2]
     with training(network), session.compute.autocast():
-        projections = network.project(session.compute.arrange(views.flatten(0, 1)))
-    grouped = projections.view(batch_size, num_views, -1)
+        images = session.compute.arrange(views.flatten(0, 1))
+        projections = network.projection_head(encode(network.encoder, images, session.compute))
+    grouped = projections.view(batch_size, num_views, projections.shape[-1])
     config = session.config.contrastive
     if config.positives == "views":
-        return nt_xent_loss(grouped, config.temperature)
-    return supcon_loss(grouped, labels, config.temperature)
+        return nt_xent_loss(grouped, config.temperature, session.part)
+    return supcon_loss(grouped, labels, config.temperature, session.part)
 
 
 def loss_name(session: Session) -> str:

@@ -37,10 +37,11 @@ def linear_evaluation(session: Session) -> Iterator[Tick]:
     while cursor.epoch < epochs:
         for rows in session.batches():
             placed = rows.to(features.device, non_blocking=True)
-            loss = F.cross_entropy(network.classifiers[NATURAL](features[placed]), train.labels[placed])
+            mean = F.cross_entropy(network.classifiers[NATURAL](features[placed]), train.labels[placed])
+            loss = session.part.share_of(mean)
             done = cursor.epoch * session.steps_per_sweep + cursor.batch
             rate = session.step_optimizer(NATURAL, loss, done, epochs * session.steps_per_sweep)
-            yield session.finish_step("natural", "classifier", loss, rate, len(rows))
+            yield session.finish_step("natural", "classifier", loss, rate, session.part.total)
         cursor.end_epoch()
         yield PartEnd(epoch_ended=True)
     session.drop_optimizer(NATURAL)
@@ -59,11 +60,14 @@ def adversarial_linear_evaluation(session: Session) -> Iterator[Tick]:
         for rows in session.batches():
             images, labels = session.training_batch(rows)
             stream = state.generators[ATTACK_STREAM]
-            attacked = yield from ascent_steps(target.gradient(log_odds, labels), images, attack, stream)
-            loss = F.cross_entropy(classify_frozen(session, target, attacked), labels)
+            attacked = yield from ascent_steps(
+                target.gradient(log_odds, labels), images, attack, stream, part=session.part
+            )
+            mean = F.cross_entropy(classify_frozen(session, target, attacked), labels)
+            loss = session.part.share_of(mean)
             done = cursor.epoch * session.steps_per_sweep + cursor.batch
             rate = session.step_optimizer(ADVERSARIAL, loss, done, epochs * session.steps_per_sweep)
-            yield session.finish_step("adversarial", "classifier", loss, rate, len(rows))
+            yield session.finish_step("adversarial", "classifier", loss, rate, session.part.total)
         cursor.end_epoch()
         yield PartEnd(epoch_ended=True)
     session.drop_optimizer(ADVERSARIAL)
@@ -77,13 +81,18 @@ def begin_with_attack_classifier(session: Session, classifier: str) -> None:
 
 
 def feature_steps(encoder: nn.Module, split: Split, compute: Compute) -> Generator[Pulse, None, Tensor]:
-    """Features (N, D) of a split in fp32, from the encoder in eval mode."""
+    """Features (N, D) of a split in fp32, from the encoder in eval mode; processes share the batches out."""
     compute = exact_fp32(compute)
+    world, parts = compute.world, {}
     num_batches = -(-len(split) // FEATURE_BATCH)
-    parts: list[Tensor] = []
-    for batch in range(num_batches):
-        yield Pulse("features of the training images", batch, num_batches, abandonable=True)
-        images = to_pixels(split.images[batch * FEATURE_BATCH : (batch + 1) * FEATURE_BATCH])
-        with torch.no_grad(), evaluating(encoder), compute.autocast():
-            parts.append(encoder(compute.arrange(images)))
-    return torch.cat(parts)
+    for batch in world.turns(num_batches):
+        yield Pulse("features of the training images", batch, num_batches, abandonable=True, together=True)
+        if batch < num_batches:
+            images = to_pixels(split.images[batch * FEATURE_BATCH : (batch + 1) * FEATURE_BATCH])
+            with torch.no_grad(), evaluating(encoder), compute.autocast():
+                parts[batch * FEATURE_BATCH] = encoder(compute.arrange(images))
+    (width,) = world.largest([part.shape[1] for part in parts.values()][:1] or [0])
+    features = torch.zeros((len(split), width), device=compute.device)
+    for begin, part in parts.items():
+        features[begin : begin + len(part)] = part
+    return world.sum(features)

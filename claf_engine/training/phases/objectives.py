@@ -16,6 +16,7 @@ from claf_engine.compute.seeding import ATTACK_STREAM
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.modes import batch_statistics, frozen, training
 from claf_engine.models.network import Pipeline
+from claf_engine.training.encoding import encode
 from claf_engine.training.losses import kl_divergence, logit_distance
 from claf_engine.training.session import Session
 
@@ -67,7 +68,7 @@ def trades_loss(session: Session, model: Pipeline, target: Target, batch: Batch)
     target.refresh()
     spec = replace(from_config(config.attack, config.model), start="gaussian")
     climb = target.gradient(kl_divergence, target.outputs(images))
-    attacked = yield from ascent_steps(climb, images, spec, session.state.generators[ATTACK_STREAM])
+    attacked = yield from ascent_steps(climb, images, spec, session.state.generators[ATTACK_STREAM], part=session.part)
     natural, adversarial = trained_logits(session, model, images), trained_logits(session, model, attacked)
     robustness = kl_divergence(adversarial, natural).mean()
     return F.cross_entropy(natural, labels) + config.trades.beta * robustness
@@ -83,7 +84,7 @@ def craft(session: Session, target: Target, batch: Batch, spec: Attack) -> Gener
     target.refresh()
     loss = cross_entropy_by_log_odds if target.mode is batch_statistics else log_odds
     climb = target.gradient(loss, labels)
-    return (yield from ascent_steps(climb, images, spec, session.state.generators[ATTACK_STREAM]))
+    return (yield from ascent_steps(climb, images, spec, session.state.generators[ATTACK_STREAM], part=session.part))
 
 
 def cross_entropy_by_log_odds(logits: Tensor, labels: Tensor) -> Tensor:
@@ -109,5 +110,6 @@ def single_step(session: Session) -> Attack:
 def trained_logits(session: Session, model: Pipeline, images: Tensor) -> Tensor:
     """Logits (N, K) in train mode, with a graph."""
     with training(model), session.compute.autocast():
-        logits: Tensor = model(session.compute.arrange(images))
+        features = encode(model.encoder, session.compute.arrange(images), session.compute)
+        logits: Tensor = model.classifier(features)
     return logits.float()

@@ -1,6 +1,7 @@
 """Robust contrastive pretraining without labels (RoCL, Kim et al. 2020)."""
 
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -9,10 +10,12 @@ from torch import Tensor
 from claf_engine.attacks import ascent_steps, from_config
 from claf_engine.attacks.gradients import Loss, Target
 from claf_engine.compute.seeding import ATTACK_STREAM, VIEWS
+from claf_engine.compute.world import Part
 from claf_engine.data.views import make_views
 from claf_engine.events.ticks import PartEnd, Pulse, Tick
 from claf_engine.models.modes import training
 from claf_engine.models.network import Pipeline
+from claf_engine.training.encoding import encode
 from claf_engine.training.losses import nt_xent_loss
 from claf_engine.training.phases.contrastive import NUM_VIEWS
 from claf_engine.training.session import Session
@@ -21,16 +24,18 @@ from claf_engine.training.session import Session
 def instance(session: Session) -> Iterator[Tick]:
     """Train encoder and projection head on two views and an instance-wise adversarial view of every image."""
     cursor, generators, network = session.state.cursor, session.state.generators, session.state.network
-    target = Target(Pipeline(network.encoder, network.projection_head), session.compute)
+    # Attacks of several processes meet at every step, and a captured pass cannot.
+    compute = replace(session.compute, captures=session.compute.captures and session.world.is_single)
+    target = Target(Pipeline(network.encoder, network.projection_head), compute)
     climbed = partial(pair_loss, temperature=session.config.rocl.temperature)
     while cursor.epoch < session.config.rocl.epochs:
         for rows in session.batches():
             images, _ = session.training_batch(rows)
-            views = make_views(images, session.config.views, NUM_VIEWS, generators[VIEWS])
+            views = make_views(images, session.config.views, NUM_VIEWS, generators[VIEWS], session.part)
             attacked = yield from craft_instances(session, target, climbed, views)
             loss = rocl_loss(session, torch.cat([views, attacked[:, None]], dim=1))
             rate = session.feature_step(loss)
-            yield session.finish_step("encoder", "nt_xent", loss, rate, len(rows))
+            yield session.finish_step("encoder", "nt_xent", loss, rate, session.part.total)
         cursor.end_epoch()
         yield PartEnd(epoch_ended=True)
 
@@ -50,14 +55,15 @@ def craft_instances(session: Session, target: Target, loss: Loss, views: Tensor)
     """
     config = session.config
     target.refresh()
-    climb = target.gradient(loss, target.outputs(views[:, 1]))
+    loss = loss if session.world.is_single else partial(loss, part=session.part)
+    climb = target.gradient(loss, target.outputs(views[:, 1]), is_joint=True)
     spec, stream = from_config(config.attack, config.model), session.state.generators[ATTACK_STREAM]
-    return (yield from ascent_steps(climb, views[:, 0], spec, stream))
+    return (yield from ascent_steps(climb, views[:, 0], spec, stream, part=session.part))
 
 
-def pair_loss(projections: Tensor, fixed: Tensor, temperature: float) -> Tensor:
-    """NT-Xent of projections (B, P) and their counterparts (B, P)."""
-    return nt_xent_loss(torch.stack([projections, fixed], dim=1), temperature)
+def pair_loss(projections: Tensor, fixed: Tensor, temperature: float, part: Part | None = None) -> Tensor:
+    """NT-Xent of projections (B, P) and their counterparts (B, P); `part` as in `nt_xent_loss`."""
+    return nt_xent_loss(torch.stack([projections, fixed], dim=1), temperature, part)
 
 
 def rocl_loss(session: Session, views: Tensor) -> Tensor:
@@ -73,9 +79,10 @@ def rocl_loss(session: Session, views: Tensor) -> Tensor:
     Returns:
         A 0-d tensor with its graph.
     """
-    config, num_views = session.config.rocl, views.shape[1]
-    with training(session.state.network), session.compute.autocast():
-        projections = session.state.network.project(session.compute.arrange(views.flatten(0, 1)))
-    grouped = projections.view(len(views), num_views, -1)
-    all_pairs = (num_views - 1) * nt_xent_loss(grouped, config.temperature)
-    return all_pairs + config.attack_weight * nt_xent_loss(grouped[:, -2:], config.temperature)
+    config, num_views, network = session.config.rocl, views.shape[1], session.state.network
+    with training(network), session.compute.autocast():
+        images = session.compute.arrange(views.flatten(0, 1))
+        projections = network.projection_head(encode(network.encoder, images, session.compute))
+    grouped = projections.view(len(views), num_views, projections.shape[-1])
+    all_pairs = (num_views - 1) * nt_xent_loss(grouped, config.temperature, session.part)
+    return all_pairs + config.attack_weight * nt_xent_loss(grouped[:, -2:], config.temperature, session.part)

@@ -56,6 +56,7 @@ def keep_features(session: Session, rows: Tensor, features: Tensor) -> None:
         return
     if state.features is None:
         state.features = features.new_zeros(len(session.data.train), features.shape[1])
+    rows, features = session.part.gather(rows), session.part.gather(features)
     state.features[rows.to(features.device, non_blocking=True)] = features
 
 
@@ -115,7 +116,8 @@ def keep_perturbations(session: Session, rows: Tensor, moved: Tensor) -> None:
     kept = session.state.perturbations
     if kept is not None:
         levels = (moved / max(_level(session), TINY)).round().clamp(-LEVELS, LEVELS)
-        kept[rows.to(kept.device, non_blocking=True)] = levels.to(torch.int8)
+        rows, levels = session.part.gather(rows), session.part.gather(levels.to(torch.int8))
+        kept[rows.to(kept.device, non_blocking=True)] = levels
 
 
 def _level(session: Session) -> float:

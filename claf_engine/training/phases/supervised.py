@@ -37,11 +37,11 @@ def supervised(session: Session, objective: Objective, classifier: str, loss_nam
         for rows in session.batches():
             images, labels = session.training_batch(rows)
             if config.supervised.view != "image":
-                images = VIEW_OF[config.supervised.view](images, config.views, state.generators[VIEWS])
-            loss = yield from objective(session, model, target, (images, labels))
+                images = VIEW_OF[config.supervised.view](images, config.views, state.generators[VIEWS], session.part)
+            loss = session.part.share_of((yield from objective(session, model, target, (images, labels))))
             done = cursor.epoch * session.steps_per_sweep + cursor.batch
             rate = session.step_optimizer(optimizer, loss, done, epochs * session.steps_per_sweep)
-            yield session.finish_step("supervised", loss_name, loss, rate, len(rows))
+            yield session.finish_step("supervised", loss_name, loss, rate, session.part.total)
         if objective is fgsm_loss:
             yield from check_overfitting(session, classifier)
         cursor.end_epoch()

@@ -77,3 +77,32 @@ def test_a_capturing_target_captures_each_loss_and_shape_once(monkeypatch: pytes
         target.gradient(log_odds, LABELS[:5])(IMAGES[:5])
     assert captured == [8, 5]
     torch.testing.assert_close(gradient, expected(model), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("captures", [False, True])
+def test_gradients_in_micro_batches_are_those_of_the_whole_batch(
+    monkeypatch: pytest.MonkeyPatch, captures: bool
+) -> None:
+    seen: list[int] = []
+
+    def capture(work: Any, inputs: tuple[Tensor, ...]) -> Any:
+        seen.append(len(inputs[0]))
+        return work
+
+    monkeypatch.setattr("claf_engine.attacks.gradients.Captured", capture)
+    model = model_of()
+    target = Target(model, Compute(CPU, "fp32", 1, captures=captures, micro_batch=3))
+    gradient = target.gradient(log_odds, LABELS)(IMAGES)
+    torch.testing.assert_close(gradient, expected(model), rtol=1e-4, atol=1e-6)
+    assert seen == ([3, 2] if captures else [])
+
+
+def test_a_loss_of_all_images_together_is_climbed_at_once() -> None:
+    def spread(logits: Tensor) -> Tensor:
+        return logits.var()
+
+    model, images = model_of(), IMAGES.clone().requires_grad_(True)
+    with frozen(model):
+        (whole,) = torch.autograd.grad(spread(model(images)), images)
+    target = Target(model, Compute(CPU, "fp32", 1, micro_batch=3))
+    torch.testing.assert_close(target.gradient(spread, is_joint=True)(IMAGES), whole, rtol=1e-4, atol=1e-6)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -23,6 +24,7 @@ from claf_engine.compute.device import (
     settings_restored,
 )
 from claf_engine.compute.tuning import FORMATS, LAYOUTS, PRECISIONS
+from claf_engine.compute.world import World
 from claf_engine.config import RuntimeConfig
 from claf_engine.terms.errors import DeviceError
 
@@ -312,3 +314,39 @@ def test_what_choosing_sets_is_put_back() -> None:
 def test_what_was_asked_for_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("claf_engine.compute.device.measure", lambda *_: pytest.fail("it was measured"))
     choose_compute(RuntimeConfig(device="cpu", precision="bf16", layout="contiguous"))
+
+
+class Several(World):
+    """Processes that say nothing to each other."""
+
+    def tell(self, plain: Any = None) -> Any:
+        return plain
+
+
+def test_processes_of_a_machine_share_out_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("claf_engine.compute.device.usable_cores", lambda: 8)
+    config = RuntimeConfig(device="cpu", precision="fp32", layout="contiguous")
+    assert choose_compute(config, Several(0, 6, 0, 3)).threads == 2
+    assert choose_compute(config, Several(0, 40, 0, 20)).threads == 1
+
+
+@pytest.mark.usefixtures("two_accelerators")
+def test_every_process_of_a_machine_has_an_accelerator_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    config = RuntimeConfig(device="auto", precision="fp32", layout="contiguous")
+    assert choose_compute(config, Several(0, 4, 1, 2)).device == torch.device("cuda", 1)
+    assert chosen == [torch.device("cuda", 1)]
+
+
+@pytest.mark.usefixtures("two_accelerators")
+@pytest.mark.parametrize(
+    ("device", "local_size", "sentence"),
+    [
+        ("cuda:1", 2, "device cuda:1 cannot serve 2 processes; use --device cuda"),
+        ("auto", 3, "3 processes of this machine need an accelerator each, and torch sees 2; start 2"),
+    ],
+)
+def test_processes_that_would_share_an_accelerator_are_refused(device: str, local_size: int, sentence: str) -> None:
+    with pytest.raises(DeviceError, match=sentence):
+        choose_compute(RuntimeConfig(device=device), Several(0, local_size, 0, local_size))

@@ -18,7 +18,7 @@ from claf_engine.models.library import (
     whole_library_model,
 )
 from claf_engine.models.network import NATURAL, Network, build_network
-from claf_engine.terms.errors import ConfigError, DataError
+from claf_engine.terms.errors import ConfigError
 
 SMALL = ("torchvision:resnet18", "timm:resnet10t")
 
@@ -126,9 +126,3 @@ def test_a_whole_model_gives_logits_of_normalised_images() -> None:
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
     torch.testing.assert_close(model(images), model.module((images - mean) / std))
     assert model(images).shape == (2, 5)
-
-
-def test_images_that_it_does_not_take_are_refused_with_the_reason() -> None:
-    config = ModelConfig(architecture="torchvision:vit_b_32", projection_hidden=8, projection_dim=4)
-    with pytest.raises(DataError, match="torchvision:vit_b_32 does not take images of 32x32 pixels and 3 channels: Wr"):
-        build_network(config, 3, torch.Generator(), (32, 32))

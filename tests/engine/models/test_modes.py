@@ -1,3 +1,4 @@
+import copy
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -5,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from claf_engine.models.modes import batch_statistics, evaluating, frozen, training
+from claf_engine.models.modes import batch_statistics, buffers_kept, evaluating, frozen, training
 
 Mode = Callable[[nn.Module], AbstractContextManager[None]]
 MODES = (evaluating, frozen, training, batch_statistics)
@@ -228,3 +229,12 @@ def test_batch_statistics_hold_for_features_too() -> None:
     with batch_statistics(norm):
         normalised = norm(torch.tensor([[1.0, 2, 3], [3, 6, 9]]))
     torch.testing.assert_close(normalised, torch.tensor([[-1.0] * 3, [1.0] * 3]), rtol=0, atol=1e-4)
+
+
+def test_kept_buffers_are_as_before_though_passes_moved_copies_of_them() -> None:
+    norm = nn.BatchNorm2d(3).train()
+    before = copy.deepcopy(norm.state_dict())
+    with buffers_kept(norm):
+        norm(torch.rand(4, 3, 2, 2))
+        assert not torch.equal(norm.running_mean, before["running_mean"])
+    assert all(torch.equal(before[name], tensor) for name, tensor in norm.state_dict().items())

@@ -18,7 +18,8 @@ from claf_engine.training.checkpoint import checkpoint_path, load_trained_networ
 from claf_engine.training.methods import phases_of
 from claf_engine.training.results import (
     Candidate,
-    best_candidate,
+    best_checkpoint,
+    candidate_of,
     candidates,
     last_candidates,
     select,
@@ -97,8 +98,9 @@ def test_a_candidate_is_the_network_of_the_last_state_with_its_classifier(sessio
 def test_the_best_checkpoint_is_a_candidate_with_its_own_weights(session: Session, directory: RunDirectory) -> None:
     for step, robust in ((12, 0.45), (18, 0.4)):
         save(directory, step, robust)
-    best = best_candidate(session, PHASES, directory)
-    assert best is not None
+    path = best_checkpoint(session, PHASES, directory)
+    assert path is not None
+    best = candidate_of(session, path)
     assert (best.checkpoint, best.classifier, best.validation) == ("best", ATTACK_CLASSIFIER, 0.45)
     expected = tiny_session(tiny_config(seed=1)).state.network.state_dict()[WEIGHT]
     assert torch.equal(best.model.state_dict()[WEIGHT], expected)
@@ -106,7 +108,7 @@ def test_the_best_checkpoint_is_a_candidate_with_its_own_weights(session: Sessio
 
 
 def test_without_checkpoints_there_is_no_best_one(session: Session, directory: RunDirectory) -> None:
-    assert best_candidate(session, PHASES, directory) is None
+    assert best_checkpoint(session, PHASES, directory) is None
 
 
 def test_the_best_checkpoint_is_not_reported_twice_when_it_is_the_last(
@@ -114,7 +116,7 @@ def test_the_best_checkpoint_is_not_reported_twice_when_it_is_the_last(
 ) -> None:
     save(directory, 12, 0.2)
     save(directory, 27, 0.4)
-    assert best_candidate(session, PHASES, directory) is None
+    assert best_checkpoint(session, PHASES, directory) is None
 
 
 def test_the_best_checkpoint_is_not_reported_twice_when_it_is_of_a_frozen_encoder(
@@ -122,7 +124,7 @@ def test_the_best_checkpoint_is_not_reported_twice_when_it_is_of_a_frozen_encode
 ) -> None:
     save(directory, 12, 0.2)
     save(directory, 24, 0.4, phase=2)
-    assert best_candidate(session, PHASES, directory) is None
+    assert best_checkpoint(session, PHASES, directory) is None
 
 
 def test_the_candidates_are_those_of_the_last_state_and_then_the_best_checkpoint(
@@ -150,8 +152,10 @@ def damaged(directory: RunDirectory) -> RunDirectory:
 
 
 def test_a_best_checkpoint_that_is_damaged_is_an_error(session: Session, damaged: RunDirectory) -> None:
+    path = best_checkpoint(session, PHASES, damaged)
+    assert path is not None
     with pytest.raises(CheckpointError, match="altered or damaged"):
-        best_candidate(session, PHASES, damaged)
+        candidate_of(session, path)
 
 
 def test_a_damaged_best_checkpoint_does_not_keep_the_last_state_from_being_reported(

@@ -657,7 +657,7 @@ def test_an_absurd_learning_rate_ends_in_a_failure_and_no_checkpoint_of_nonsense
     ("error", "raised", "reason"),
     [
         (RuntimeError("surprise"), RuntimeError, "RuntimeError: surprise"),
-        (torch.OutOfMemoryError("CUDA out of memory"), DeviceError, "memory ran out; lower batch_size"),
+        (torch.OutOfMemoryError("CUDA out of memory"), DeviceError, "memory ran out; set runtime.recompute"),
         (MemoryError(), DeviceError, "memory ran out"),
         (KeyboardInterrupt(), KeyboardInterrupt, "KeyboardInterrupt"),
         (ClafError("known"), ClafError, "known"),
@@ -696,10 +696,20 @@ def test_a_checkpoint_that_does_not_say_how_it_was_computed_is_refused(new_run: 
 def test_other_arithmetic_than_before_is_told(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = new_run()
     play(directory, stop_at_step(17))
-    monkeypatch.setattr("claf_engine.training.run.choose_compute", lambda _: Compute(CPU, "fp32", 3))
+    monkeypatch.setattr("claf_engine.training.run.choose_compute", lambda *_: Compute(CPU, "fp32", 3))
     events = play(open_run(directory.path))
     text = "the run goes on with other arithmetic (threads was 1, is 3): it will not be bit-identical"
     assert ev.Notice("warning", text, 17) in events
+
+
+def test_other_micro_batches_than_before_are_told(new_run: NewRun) -> None:
+    directory = new_run()
+    play(directory, stop_at_step(17))
+    config = (directory.path / "config.toml").read_text()
+    (directory.path / "config.toml").write_text(config.replace("[runtime]", "[runtime]\nmicro_batch = 5"))
+    events = play(open_run(directory.path))
+    told = [event.text for event in events if isinstance(event, ev.Notice) and event.step == 17]
+    assert any("micro_batch was whole batch, is 5" in text for text in told)
 
 
 def test_a_resumed_run_takes_the_arithmetic_of_its_checkpoint(new_run: NewRun) -> None:

@@ -1,9 +1,12 @@
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, NATURAL
+from claf_engine.terms.errors import DataError
 from claf_engine.training.checkpoint import weights_sha256
 from claf_engine.training.state import (
     FEATURES,
@@ -16,6 +19,8 @@ from claf_engine.training.state import (
     optimizer_config,
 )
 from tests.engine.tiny import FP32, state_sha256, tiny_config
+from tests.models import name_of
+from tests.plugins import registries_restored
 
 
 def fresh(**changes: object) -> TrainState:
@@ -161,3 +166,34 @@ def test_the_optimizer_of_a_classifier_trains_nothing_else(classifier: str) -> N
 def test_an_optimizer_has_the_settings_of_its_section(optimizer: str, section: str) -> None:
     config = tiny_config(**{section: {"learning_rate": 0.123}})
     assert optimizer_config(config, optimizer).learning_rate == 0.123
+
+
+def test_images_that_a_library_s_model_does_not_take_are_refused_with_the_reason() -> None:
+    config = tiny_config(model__architecture="timm:vit_tiny_patch16_224")
+    with pytest.raises(
+        DataError, match="timm:vit_tiny_patch16_224 does not take images of 32x32 pixels and 3 channels: I"
+    ):
+        begin(config, 4, FP32, (32, 32))
+
+
+VIEWING = """
+    from torch import nn
+
+    class Viewing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.convolution, self.linear = nn.Conv2d(3, 4, 3), nn.Linear(144, 4)
+
+        def forward(self, x):
+            return self.linear(self.convolution(x).view(len(x), -1))
+"""
+
+
+def test_a_model_that_the_layout_breaks_is_refused_before_it_trains(tmp_path: Path) -> None:
+    with registries_restored():
+        config = tiny_config(model__architecture=name_of(tmp_path, "Viewing", VIEWING))
+        begin(config, 4, replace(FP32, layout="contiguous"), (8, 8))
+        with pytest.raises(
+            DataError, match="net.py:Viewing does not take images of 8x8 pixels .* view size is not comp"
+        ):
+            begin(config, 4, replace(FP32, layout="channels_last"), (8, 8))

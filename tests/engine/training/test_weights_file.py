@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from claf_engine.runs.header import FORMAT_KEY
 from claf_engine.terms.errors import CheckpointError
-from claf_engine.training.weights_file import fitted, read_weights
+from claf_engine.training.weights_file import fitted, known, read_weights
 from tests.engine.resnets import write
 
 
@@ -118,3 +118,11 @@ def test_a_file_without_weights_is_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"cannot read .*none\.pt"):
         read_weights(tmp_path / "none.pt")
+
+
+@pytest.mark.parametrize("wrapper", ["", "module."])
+def test_what_a_model_does_without_is_left_out(wrapper: str) -> None:
+    """Published weights of torchvision's Inception have the classifiers that only help to train it."""
+    found = {wrapper + name: torch.ones(1) for name in ("fc.bias", "AuxLogits.fc.bias", "aux1.fc.bias")}
+    assert list(known(found, ("AuxLogits.", "aux1."))) == [f"{wrapper}fc.bias"]
+    assert known(found, ()).keys() == found.keys()

@@ -157,8 +157,11 @@ class Streamed:
         return Streamed(self._reader, self._rows, device, self._workers)
 
     def read_ahead(self, batches: Sequence[Tensor]) -> None:
-        """Say which batches of places will be asked for by `ahead`, in that order; reading begins with the first."""
-        self._planned, self._batches = deque(batches), None
+        """Say which batches of places will be asked for by `ahead`, in that order; reading begins with the first.
+
+        Empty ones, of a process that has no part in a batch, are never read.
+        """
+        self._planned, self._batches = deque(batch for batch in batches if len(batch)), None
 
     def ahead(self, places: Tensor) -> Tensor:
         """The next of the planned batches; any other is read now, and the plan is given up.
@@ -166,6 +169,8 @@ class Streamed:
         Raises:
             DataError: an image cannot be read, or a process that reads them ended.
         """
+        if not len(places):
+            return self[places]
         if not self._workers or not self._planned or not torch.equal(self._planned[0], places):
             self._planned.clear()
             return self[places]

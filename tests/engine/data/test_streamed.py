@@ -79,6 +79,15 @@ def test_what_is_read_ahead_is_what_is_asked_for_pass_after_pass(root: Path) -> 
     assert workers
 
 
+def test_a_process_without_a_part_in_a_batch_reads_nothing_of_it(root: Path) -> None:
+    images, whole, nothing = streamed(root, workers=1), load(root, "always").train.images, torch.arange(0)
+    images.read_ahead([torch.tensor([4, 2]), nothing, torch.tensor([1])])
+    assert torch.equal(images.ahead(torch.tensor([4, 2])), whole[torch.tensor([4, 2])])
+    assert images.ahead(nothing).shape == (0, 3, 8, 8)
+    assert torch.equal(images.ahead(torch.tensor([1])), whole[1:2])
+    images.close()
+
+
 def test_another_batch_than_the_planned_one_is_right_too(root: Path) -> None:
     images, whole = streamed(root, workers=1), load(root, "always").train.images
     images.read_ahead(torch.arange(24).split(5))

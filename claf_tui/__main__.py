@@ -6,7 +6,6 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-
 UNFIT = 5
 """The exit code of `claf_tui.words.exit_codes.DEVICE`, which cannot be imported yet."""
 WINDOWS = "claf-tui needs Linux, and does not run on Windows itself; install WSL (wsl --install), and claf-tui in there"

@@ -4,7 +4,6 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -28,8 +27,10 @@ def look_around(root: Path | None = None) -> tuple[Row, ...]:
     Args:
         root: the folder of runs; by default where runs are kept.
     """
-    looks: tuple[Callable[[], Row], ...] = (python_row, system_row, memory_row)
-    return (*(look() for look in looks), disk_row(root or runs_root()), *rows_of_torch(), *library_rows())
+    of_torch = rows_of_torch()
+    told = {row.name for row in of_torch if row.verdict != "passes"}
+    of_libraries = (row for row in library_rows() if row.name not in told)
+    return (python_row(), system_row(), memory_row(), disk_row(root or runs_root()), *of_torch, *of_libraries)
 
 
 def python_row() -> Row:

@@ -215,8 +215,10 @@ def test_a_library_that_is_missing_is_one_sentence_that_leads_to_the_doctor(
     monkeypatch.delenv("CLAF_DEBUG", raising=False)
     failing(ModuleNotFoundError("No module named 'torch'", name="torch"), monkeypatch)
     assert cli.run(["runs"]) == exit_codes.DEVICE
-    sentence = "a library is missing or does not fit (No module named 'torch'); `claf-tui doctor` says what to do"
-    assert capsys.readouterr().err == f"error: {sentence}\n"
+    said = capsys.readouterr().err
+    assert said.startswith("error: a library is missing or does not fit (No module named 'torch'); ")
+    assert install_line() in said
+    assert said.count("\n") == 1
 
 
 def test_a_module_of_ours_that_is_missing_is_a_mistake_of_ours(

@@ -43,3 +43,8 @@ def test_a_torchvision_of_another_build_is_told_and_does_not_end_the_look(
     row = torch_here.torchvision_row()
     assert (row.verdict, row.figure) == ("warns", "operator torchvision::nms does not exist")
     assert "install both by the one line" in row.advice
+
+
+def test_the_oldest_torch_is_the_one_that_the_project_asks_for() -> None:
+    project = (Path(__file__).parents[3] / "pyproject.toml").read_text()
+    assert f'"torch>={".".join(map(str, torch_here.LEAST_TORCH))},' in project

@@ -10,7 +10,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY claf_engine claf_engine
 COPY claf_tui claf_tui
 RUN uv venv /opt/claf \
- && uv pip install --no-cache --python /opt/claf/bin/python --torch-backend "$TORCH" --constraint constraints.txt '.[audit]'
+ && uv pip install --no-cache --python /opt/claf/bin/python --torch-backend "$TORCH" --constraint constraints.txt '.[audit,gpu]'
 
 FROM python:3.14-slim
 COPY --from=build /opt/claf /opt/claf

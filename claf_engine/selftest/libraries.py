@@ -15,6 +15,9 @@ TOOLS = "dev"
 PURPOSES = {
     "audit": "eval --attack autoattack, and the diagnostics square and ce-dlr-gap",
     "gpu": "load of a GPU in the console",
+    "hf": "--data hf:PATH and parquet:PATH",
+    "timm": "models of timm: --set model.architecture=timm:NAME",
+    "torchvision": "--data torchvision:SVHN and others whose labels are in .mat files",
 }
 """What each extra is for, by its name."""
 

@@ -80,10 +80,10 @@ def row_of(library: Library) -> Row:
 def extra_row(name: str, parts: Iterable[Library]) -> Row:
     """An optional part: here, or how to get it; doing without is no fault."""
     lacking = [each.name for each in parts if not each.is_fit]
-    title, purpose = f"extra {name}", PURPOSES.get(name, "optional")
+    row, title, purpose = f"extra-{name}", f"extra {name}", PURPOSES.get(name, "optional")
     if not lacking:
-        return Row(name, title, purpose, "passes", "installed")
-    return Row(name, title, purpose, "passes", f"lacks {', '.join(lacking)}", install_line(name))
+        return Row(row, title, purpose, "passes", "installed")
+    return Row(row, title, purpose, "passes", f"lacks {', '.join(lacking)}", install_line(name))
 
 
 def _all_row(needed: list[Library]) -> Row:

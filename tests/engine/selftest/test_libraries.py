@@ -44,7 +44,7 @@ def test_a_library_that_is_missing_fails(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_an_extra_that_is_missing_is_no_fault_and_told_with_the_line_that_brings_it() -> None:
-    row = next(row for row in library_rows() if row.name == "gpu")
+    row = next(row for row in library_rows() if row.name == "extra-gpu")
     assert (row.verdict, row.figure, row.advice) == ("passes", "lacks nvidia-ml-py", install_line("gpu"))
 
 

@@ -93,6 +93,9 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE) == "1":
             raise
+        if _lacks_library(error):
+            _complain(_lacking(error))
+            return exit_codes.DEVICE
         _complain(_unexpected(error))
         return exit_codes.of_error(error)
     return result if isinstance(result, int) else exit_codes.OK
@@ -107,6 +110,20 @@ def _complain(sentence: str, *, is_lost: bool = False) -> None:
     if is_lost or os.environ.get("RANK", "0") != "0":
         time.sleep(LAST_WORD_SECONDS)
     output.error(sentence)
+
+
+def _lacks_library(error: Exception) -> bool:
+    """Whether somebody else's module cannot be imported; that one of ours cannot be is a mistake of ours."""
+    return isinstance(error, ImportError) and (error.name or "").split(".")[0] not in {"claf_engine", "claf_tui"}
+
+
+def _lacking(error: Exception) -> str:
+    from claf_engine.terms.installation import install_line
+
+    return (
+        f"a library is missing or does not fit ({error}); {install_line()} installs what claf-tui needs, and "
+        "`claf-tui doctor` says what else is amiss"
+    )
 
 
 def _unexpected(error: Exception) -> str:

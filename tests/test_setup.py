@@ -19,6 +19,7 @@ TARGETS = (
     "test",
     "test-fast",
     "test-benchmarks",
+    "test-install",
     "soak",
     "check",
     "check-speed",
@@ -70,6 +71,29 @@ def test_a_set_up_that_is_done_is_not_done_again(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "setup: ready; . .venv/bin/activate puts claf-tui on the path\n")
 
 
+@pytest.mark.parametrize("target", ["demo", "setup"])
+def test_the_demo_needs_no_tools_of_the_tests(tmp_path: Path, target: str) -> None:
+    planned = make(tmp_path, "--dry-run", target).stdout
+    assert "-e '.[audit]'" in planned
+    assert ".[dev]" not in planned
+
+
+@pytest.mark.parametrize("target", ["test", "test-fast", "test-benchmarks", "soak", "check", "check-speed", "format"])
+def test_after_a_demo_the_tools_are_added(tmp_path: Path, target: str) -> None:
+    make(tmp_path)
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / ".installed").touch()
+    planned = make(tmp_path, "--dry-run", target).stdout
+    assert ".[audit]" not in planned
+    assert "-e '.[dev]'" in planned
+
+
+def test_torch_may_come_from_an_index_of_its_own(tmp_path: Path) -> None:
+    planned = make(tmp_path, "--dry-run", "setup", "TORCH_INDEX=https://example.org/cpu").stdout
+    assert "--index-url 'https://example.org/cpu' torch torchvision" in planned
+    assert "--index-url" not in make(tmp_path, "--dry-run", "setup").stdout
+
+
 def test_the_constraints_are_exact_and_fit_what_the_project_asks_for() -> None:
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.]*", line) for line in lines)
@@ -106,3 +130,38 @@ def test_every_file_that_a_package_reads_is_installed_with_it(package: str) -> N
     there = {path for path in (ROOT / package).rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}}
     assert there == packaged
     assert len(there) > 1
+
+
+def test_what_the_image_is_made_of_is_there_and_is_sent_to_its_builder() -> None:
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    names = [name for line in copied for name in line.split()]
+    assert len(names) > 4
+    sent = (ROOT / ".dockerignore").read_text().splitlines()
+    assert [name for name in names if not (ROOT / name).exists() or f"!{name}" not in sent] == []
+
+
+def test_the_installation_is_tried_by_a_script_that_can_be_run() -> None:
+    script = ROOT / ".ci" / "test-install"
+    assert os.access(script, os.X_OK)
+    assert subprocess.run(["sh", "-n", str(script)], check=False).returncode == 0
+
+
+PIP_ADVICE = re.compile(
+    r"pip install (?:-\S+ )*['\"]?claf-tui(?!\[?\w*\]? @ )|(?:pipx|uvx|uv tool) (?:\w+ )*claf-tui\b"
+)
+"""Advice to have claf-tui from an index, where the name may be somebody else's."""
+
+
+def test_no_advice_asks_an_index_for_our_name() -> None:
+    folders = ("claf_engine", "claf_tui", "docs", "examples")
+    texts = [
+        path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in {".py", ".md", ".toml"}
+    ]
+    pages = [*texts, ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "Makefile", ROOT / "Dockerfile"]
+    assert [page.name for page in pages if PIP_ADVICE.search(page.read_text(encoding="utf-8"))] == []
+
+
+@pytest.mark.parametrize("line", ["pip install claf-tui", "pip install -U 'claf-tui[gpu]'", "pipx install claf-tui"])
+def test_advice_that_asks_an_index_for_our_name_is_found(line: str) -> None:
+    assert PIP_ADVICE.search(line)
+    assert not PIP_ADVICE.search("pip install 'claf-tui[gpu] @ git+https://example.org/claf-tui'")

@@ -15,6 +15,7 @@ import torch
 
 from claf_engine.compute.device import Compute
 from claf_engine.terms.errors import ConfigError
+from claf_engine.terms.installation import install_line
 
 PACKAGE = "pyautoattack"
 LOGGER = "auto-attack"
@@ -29,7 +30,7 @@ def require_library() -> Any:
     try:
         import pyautoattack
     except ImportError as error:
-        raise ConfigError("AutoAttack needs the audit extra: pip install 'claf-tui[audit]'") from error
+        raise ConfigError(f"AutoAttack needs the audit extra: {install_line('audit')}") from error
     return pyautoattack.AutoAttack
 
 

@@ -260,6 +260,8 @@ class RuntimeConfig(Settings):
 
     @model_validator(mode="after")
     def _device_is_known(self) -> "RuntimeConfig":
+        if self.device.partition(":")[0] == "mps":
+            raise ValueError(f"no device {self.device!r}: whether it computes what a CPU does was never tried; use cpu")
         if not re.fullmatch(r"auto|cpu|cuda(:(0|[1-9][0-9]?))?", self.device):
             raise ValueError(f"unknown device {self.device!r}; use auto, cpu, cuda or cuda:N")
         return self

@@ -14,6 +14,7 @@ from claf_engine.data.decoding import Raw
 from claf_engine.data.places import CACHE_VARIABLE, cache_dir
 from claf_engine.events.ticks import Pulse
 from claf_engine.terms.errors import DataError
+from claf_engine.terms.installation import install_line
 
 
 class Table:
@@ -187,5 +188,5 @@ def require_pyarrow() -> Any:
         import pyarrow
         import pyarrow.ipc
     except ImportError as error:
-        raise DataError(f"tables of images need pyarrow ({error}); pip install 'claf-tui[hf]'") from error
+        raise DataError(f"tables of images need pyarrow ({error}); get it with {install_line('hf')}") from error
     return pyarrow

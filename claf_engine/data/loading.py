@@ -24,6 +24,7 @@ from claf_engine.data.streamed import Streamed
 from claf_engine.data.tables import table_steps
 from claf_engine.data.torchvision_sets import torchvision_steps
 from claf_engine.events.ticks import Pulse, exhaust
+from claf_engine.terms.errors import DataError
 
 
 def dataset_steps(
@@ -101,10 +102,19 @@ def _source_steps(config: DataConfig, room: float, *, needs_train: bool) -> Gene
     if catalogue is not None:
         return (yield from read_steps(catalogue, config, room))
     if config.source == "cifar10":
-        # Imported here, because torchvision takes a second to import and the other sources need none of it.
-        from claf_engine.data.cifar10 import cifar10_source
-
-        return (yield from cifar10_source(config))
+        return (yield from _cifar10_source(config))
     if is_registered(config.source):
         return (yield from registered_source(config))
     return (yield from shapes_source(config))
+
+
+def _cifar10_source(config: DataConfig) -> Generator[Pulse, None, Source]:
+    # Imported here, because torchvision takes a second to import and the other sources need none of it.
+    try:
+        from claf_engine.data.cifar10 import cifar10_source
+    except (ImportError, RuntimeError) as error:  # RuntimeError: it was built for another torch
+        raise DataError(
+            f"CIFAR-10 is read with torchvision, which cannot be imported here ({error}); `claf-tui doctor` says what "
+            "to do"
+        ) from error
+    return cifar10_source(config)

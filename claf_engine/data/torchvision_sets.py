@@ -14,6 +14,7 @@ from claf_engine.data.map_style import MapStyle, catalogue_of, labels_steps, nam
 from claf_engine.data.places import data_dir
 from claf_engine.events.ticks import Pulse
 from claf_engine.terms.errors import DataError
+from claf_engine.terms.installation import install_line
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,10 @@ def _opened(name: str, root: Path, arguments: Mapping[str, Any], *, may_download
         DataError: see `torchvision_steps`.
     """
     # Imported here, because torchvision takes a second to import and most sources need none of it.
-    from torchvision import datasets
-
+    try:
+        from torchvision import datasets
+    except (ImportError, RuntimeError) as error:  # RuntimeError: it was built for another torch
+        raise DataError(f"torchvision cannot be imported ({error}); `claf-tui doctor` says what to do") from error
     kind = getattr(datasets, name)
     can_download = "download" in inspect.signature(kind.__init__).parameters or name in {"EMNIST", "QMNIST"}
     without = {"download": False} if can_download else {}
@@ -118,7 +121,7 @@ def _opened(name: str, root: Path, arguments: Mapping[str, Any], *, may_download
 def _refusal(name: str, root: Path, error: Exception, *, can_download: bool) -> DataError:
     if isinstance(error, ImportError):
         return DataError(
-            f"torchvision needs another package to read {name} ({error}); pip install 'claf-tui[torchvision]'"
+            f"torchvision needs another package to read {name} ({error}); get it with {install_line('torchvision')}"
         )
     fix = "or allow its download with --set data.download=true" if can_download else "or connect to the network"
     reason = " ".join(str(error).split())

@@ -12,6 +12,7 @@ from claf_engine.models.layers import Normalised
 from claf_engine.models.registered import seeded_from
 from claf_engine.models.splitting import Split, take_off
 from claf_engine.terms.errors import ConfigError
+from claf_engine.terms.installation import install_line
 
 Channels = tuple[float, ...]
 ALONE = {"aux_logits": False, "init_weights": True, "transform_input": True}
@@ -127,8 +128,10 @@ def split_classifier(model: nn.Module, name: str) -> Split:
 
 
 def _of_torchvision(name: str, num_classes: int) -> nn.Module:
-    from torchvision import models
-
+    try:
+        from torchvision import models
+    except (ImportError, RuntimeError) as error:  # RuntimeError: it was built for another torch
+        raise ConfigError(f"torchvision cannot be imported ({error}); `claf-tui doctor` says what to do") from error
     known = models.list_models(module=models)
     if name not in known:
         raise ConfigError(f"torchvision has no classifier {name!r}{suggestion(name, known)}")
@@ -150,5 +153,5 @@ def _timm() -> Any:
     try:
         import timm
     except ImportError as error:
-        raise ConfigError("timm is not installed; install it with `pip install 'claf-tui[timm]'`") from error
+        raise ConfigError(f"timm is not installed; get it with {install_line('timm')}") from error
     return timm

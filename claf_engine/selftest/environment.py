@@ -1,93 +1,63 @@
 """What is here: Python, libraries, processor, accelerators, memory and the folder of runs. Computes nothing."""
 
-import importlib.metadata
 import os
 import platform
-import re
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-import torch
 
-from claf_engine.compute.device import accelerators, has_bf16, require_accelerator, torch_build, usable_cores
 from claf_engine.runs import runs_root
 from claf_engine.selftest.findings import Row
-from claf_engine.selftest.places import CPU
-from claf_engine.terms.errors import DeviceError
+from claf_engine.selftest.libraries import library_rows
+from claf_engine.terms.installation import install_line
 from claf_engine.terms.names import Verdict
 
-LEAST_PYTHON, LEAST_TORCH = (3, 11), (2, 9)
+LEAST_PYTHON, TRIED_PYTHON = (3, 11), (3, 14)
+"""The oldest Python that works, and the newest that was tried."""
 LEAST_MEMORY, LITTLE_MEMORY = 1 << 30, 4 << 30
 """Free memory below which a small run hardly fits, and below which a ResNet-18 of full width does not."""
 LEAST_DISK = 1 << 30
-OPTIONAL: dict[str, tuple[str, str]] = {
-    "torchvision": ("reads CIFAR-10", "pip install torchvision"),
-    "textual": ("the live console", "pip install textual"),
-    "pyautoattack": ("claf-tui eval --attack autoattack", "pip install 'claf-tui[audit]'"),
-}
-"""Libraries that a part of claf-tui needs: which part, and how to get them."""
 
 
 def look_around(root: Path | None = None) -> tuple[Row, ...]:
-    """A row for everything that training depends on.
+    """A row for everything that training depends on; a torch that is missing or broken is one of them.
 
     Args:
         root: the folder of runs; by default where runs are kept.
     """
-    looks: tuple[Callable[[], Row], ...] = (python_row, torch_row, processor_row, accelerator_row, bf16_row, memory_row)
-    return (*(look() for look in looks), disk_row(root or runs_root()), *map(library_row, OPTIONAL))
+    of_torch = rows_of_torch()
+    told = {row.name for row in of_torch if row.verdict != "passes"}
+    of_libraries = (row for row in library_rows() if row.name not in told)
+    return (python_row(), system_row(), memory_row(), disk_row(root or runs_root()), *of_torch, *of_libraries)
 
 
 def python_row() -> Row:
     """The interpreter."""
-    is_new = sys.version_info >= LEAST_PYTHON
-    return Row(
-        "python",
-        "Python",
-        f"{platform.python_implementation()} on {platform.system()} {platform.machine()}",
-        "passes" if is_new else "fails",
-        platform.python_version(),
-        "" if is_new else "install Python 3.11 or newer",
-    )
+    found, tried = sys.version_info[:2], f"{_dotted(LEAST_PYTHON)} to {_dotted(TRIED_PYTHON)}"
+    verdict: Verdict = "fails" if found < LEAST_PYTHON else "warns" if found > TRIED_PYTHON else "passes"
+    advice = "" if verdict == "passes" else f"claf-tui was tried on Python {tried}; use one of these"
+    return Row("python", "Python", platform.python_implementation(), verdict, platform.python_version(), advice)
 
 
-def torch_row() -> Row:
-    """Torch and what it is built for."""
-    found = tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2])
-    is_new = found >= LEAST_TORCH
-    advice = "" if is_new else "pip install --upgrade torch torchvision"
-    return Row("torch", "torch", torch_build(), "passes" if is_new else "fails", str(torch.__version__), advice)
+def system_row() -> Row:
+    """The operating system, and whether anybody has tried claf-tui on it."""
+    system, libc = platform.system(), " ".join(platform.libc_ver())
+    result = f"{system} {platform.machine()}"
+    if system == "Linux":
+        return Row("system", "system", result, "passes", libc or "not glibc", values={"libc": libc})
+    advice = "claf-tui is tried on Linux alone; elsewhere train on the CPU, and compare with the figures of docs/"
+    return Row("system", "system", result, "warns", "never tried", advice)
 
 
-def processor_row() -> Row:
-    """The processor, and how much of it this process may use; runs take all of that."""
-    usable, cores = usable_cores(), os.cpu_count() or 1
-    figure, values = f"{usable} of {cores} cores", {"cores": cores, "usable": usable}
-    return Row("processor", "processor", processor_name(), "passes", figure, values=values)
-
-
-def accelerator_row() -> Row:
-    """The accelerators that torch sees; none is no fault, unless there is a driver for one."""
-    found = accelerators()
-    if found:
-        return Row("accelerator", "accelerator", "torch sees it", "passes", ", ".join(found), values={"names": found})
-    advice = why_not_seen() if has_driver() else ""
-    verdict: Verdict = "warns" if advice else "passes"
-    return Row("accelerator", "accelerator", "training runs on the CPU", verdict, "none", advice, {"names": found})
-
-
-def bf16_row() -> Row:
-    """Whether bf16 is in the hardware."""
-    is_here = has_bf16(CPU)
-    has = torch.cpu.get_capabilities().items()
-    flags = [name for name, is_on in has if is_on and ("bf16" in name or name.startswith("amx"))]
-    text = "in the processor" if is_here else "not in the processor: training on the CPU is in fp32"
-    return Row(
-        "bf16", "bf16 on the CPU", text, "passes", ", ".join(flags) if is_here else "no", values={"cpu": is_here}
-    )
+def rows_of_torch() -> tuple[Row, ...]:
+    """What is asked of torch, or why it cannot be asked."""
+    try:
+        from claf_engine.selftest.torch_here import torch_rows
+    except (ImportError, OSError) as error:  # OSError: a library that it is linked with is missing
+        return (Row("torch", "torch", "cannot be imported", "fails", str(error), install_line()),)
+    return torch_rows()
 
 
 def memory_row() -> Row:
@@ -113,32 +83,5 @@ def disk_row(root: Path) -> Row:
     return Row("runs", "folder of runs", str(root), "warns" if advice else "passes", figure, advice, {"free": free})
 
 
-def library_row(name: str) -> Row:
-    """An optional library."""
-    purpose, advice = OPTIONAL[name]
-    try:
-        return Row(name, name, purpose, "passes", importlib.metadata.version(name))
-    except importlib.metadata.PackageNotFoundError:
-        return Row(name, name, purpose, "warns", "not installed", advice)
-
-
-def has_driver() -> bool:
-    """Whether there is a driver for an accelerator of NVIDIA's."""
-    return shutil.which("nvidia-smi") is not None or Path("/proc/driver/nvidia").exists()
-
-
-def why_not_seen() -> str:
-    """Why torch sees no accelerator, and what to do; empty where it sees one."""
-    try:
-        require_accelerator()
-    except DeviceError as error:
-        return str(error)
-    return ""
-
-
-def processor_name() -> str:
-    """What the processor calls itself."""
-    listing = Path("/proc/cpuinfo")
-    lines = listing.read_text().splitlines() if listing.exists() else []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from claf_engine.selftest.places import Places
 from claf_engine.terms.names import Verdict
+
+if TYPE_CHECKING:  # it loads torch, which the first look at a machine must do without
+    from claf_engine.selftest.places import Places
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,12 @@ class Check:
     name: str
     title: str
     advice: str
-    run: Callable[[Places], Finding]
+    run: "Callable[[Places], Finding]"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A check as it is reported; `advice` is empty where it passed."""
+    """A check as it is reported; `advice` is empty where it passed, but for an optional part that is not here."""
 
     name: str
     title: str

@@ -18,14 +18,17 @@ ROOM, LONG_ROOM = 200, 600
 
 
 def doctor_tables(title: str, rows: Sequence[Row]) -> list[RenderableType]:
-    """One table, and a sentence for each row that does not pass."""
+    """One table, and what to do about its rows; what helps several is said once."""
     table = new_table("check", "result", "verdict", "figure")
     table.title, table.title_justify = safe(title, ROOM), "left"
     for row in rows:
         verdict = Text(WORDS.get(row.verdict, row.verdict), style=STYLES.get(row.verdict, "dim"))
         table.add_row(safe(row.title, ROOM), safe(row.result, ROOM), verdict, safe(row.figure, ROOM))
-    advised = [row for row in rows if row.advice]
-    return [table, *(Text(f"{safe(row.title, ROOM)}: {safe(row.advice, LONG_ROOM)}") for row in advised)]
+    advised: dict[str, list[str]] = {}
+    for row in rows:
+        if row.advice:
+            advised.setdefault(row.advice, []).append(safe(row.title, ROOM))
+    return [table, *(Text(f"{', '.join(titles)}: {safe(advice, LONG_ROOM)}") for advice, titles in advised.items())]
 
 
 def doctor_record(environment: Sequence[Row], device: str | None, checks: Sequence[Row]) -> dict[str, Any]:

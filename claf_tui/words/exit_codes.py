@@ -27,7 +27,7 @@ MEANINGS = {
     str(USAGE): "wrong usage or configuration",
     str(FAILED_INPUT): "data, checkpoint or run directory cannot be used",
     str(DIVERGED): "training diverged",
-    str(DEVICE): "the device is missing or out of memory; doctor: a check fails",
+    str(DEVICE): "the device, a library or the system does not do, or memory ran out; doctor: a check fails",
     str(NOT_ROBUST_ENOUGH): "eval: --min-robust-accuracy was not reached",
     str(ROW_FAILED): "reproduce: some rows could not be filled",
     str(AUDIT_FAILED): "audit: a diagnostic fails",

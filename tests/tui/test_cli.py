@@ -10,7 +10,9 @@ import pytest
 import typer
 
 from claf_engine.terms.errors import ClafError
+from claf_engine.terms.installation import install_line
 from claf_tui import cli
+from claf_tui.__main__ import WINDOWS
 from claf_tui.commands import runs as runs_command
 from claf_tui.reports import output
 from claf_tui.words import exit_codes
@@ -205,3 +207,42 @@ def test_commands_return_their_exit_code_to_typer(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("claf_engine.runs.list_runs", leave)
     assert cli.run(["runs"]) == 5
     assert runs_command.runs.__doc__
+
+
+def test_a_library_that_is_missing_is_one_sentence_that_leads_to_the_doctor(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("CLAF_DEBUG", raising=False)
+    failing(ModuleNotFoundError("No module named 'torch'", name="torch"), monkeypatch)
+    assert cli.run(["runs"]) == exit_codes.DEVICE
+    said = capsys.readouterr().err
+    assert said.startswith("error: a library is missing or does not fit (No module named 'torch'); ")
+    assert install_line() in said
+    assert said.count("\n") == 1
+
+
+def test_a_module_of_ours_that_is_missing_is_a_mistake_of_ours(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("CLAF_DEBUG", raising=False)
+    failing(ModuleNotFoundError("No module named 'claf_engine.x'", name="claf_engine.x"), monkeypatch)
+    assert cli.run(["runs"]) == exit_codes.UNEXPECTED
+    assert capsys.readouterr().err.startswith("error: unexpected ModuleNotFoundError")
+
+
+def refused(code: str) -> str:
+    """What a process says before it leaves, after this was done to it."""
+    done = python("-c", f"import sys\n{code}\nfrom claf_tui.__main__ import main\nmain()")
+    assert (done.returncode, done.stdout) == (exit_codes.DEVICE, "")
+    return done.stderr
+
+
+def test_windows_is_refused_in_one_sentence_before_anything_that_it_lacks_is_imported() -> None:
+    lacks = "sys.platform = 'win32'; sys.modules.update(fcntl=None, termios=None); import signal; del signal.SIGHUP"
+    assert refused(lacks) == f"error: {WINDOWS}\n"
+
+
+def test_a_program_without_its_libraries_says_how_to_get_them() -> None:
+    said = refused("sys.modules['typer'] = None")
+    assert said.startswith("error: typer is not installed beside claf-tui; ")
+    assert said.endswith(f"{install_line()} installs all that it needs\n")

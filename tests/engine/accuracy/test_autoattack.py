@@ -14,6 +14,7 @@ from claf_engine.accuracy.measure import Accuracy
 from claf_engine.data import Split, to_pixels
 from claf_engine.events.ticks import Pulse
 from claf_engine.terms.errors import ClafError, ConfigError
+from claf_engine.terms.installation import install_line
 from tests.engine.tiny import exhaust, tiny_data
 from tests.engine.wavy import (
     BATCH,
@@ -240,4 +241,4 @@ def test_without_the_library_one_sentence_says_how_to_get_it(
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(ConfigError) as caught:
         measure(model, split)
-    assert str(caught.value) == "AutoAttack needs the audit extra: pip install 'claf-tui[audit]'"
+    assert str(caught.value) == f"AutoAttack needs the audit extra: {install_line('audit')}"

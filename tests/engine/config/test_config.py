@@ -209,9 +209,15 @@ def test_a_known_device_is_accepted(device: str) -> None:
     assert cf.RuntimeConfig(device=device).device == device
 
 
-@pytest.mark.parametrize("device", ["", "gpu", "cuda:", "cuda:-1", "CUDA", "cpu:0", "mps", "cuda:0 "])
+@pytest.mark.parametrize("device", ["", "gpu", "cuda:", "cuda:-1", "CUDA", "cpu:0", "cuda:0 "])
 def test_an_unknown_device_is_refused_with_those_that_exist(device: str) -> None:
     with pytest.raises(ValidationError, match="use auto, cpu, cuda or cuda:N"):
+        cf.RuntimeConfig(device=device)
+
+
+@pytest.mark.parametrize("device", ["mps", "mps:0"])
+def test_a_device_that_nobody_tried_is_refused(device: str) -> None:
+    with pytest.raises(ValidationError, match="was never tried; use cpu"):
         cf.RuntimeConfig(device=device)
 
 

@@ -350,6 +350,10 @@ def test_a_radius_above_1_is_a_setting_in_l2_alone(group: str) -> None:
             "it; did you mean resnet?",
         ),
         ("runtime.device=gpu", "--set: runtime.device: unknown device 'gpu'; use auto, cpu, cuda or cuda:N"),
+        (
+            "runtime.device=mps",
+            "--set: runtime.device: no device 'mps': whether it computes what a CPU does was never tried; use cpu",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_was_expected(setting: str, sentence: str) -> None:

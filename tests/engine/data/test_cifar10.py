@@ -1,6 +1,7 @@
 import hashlib
 import io
 import pickle  # noqa: TID251  (the archive under test is made of pickles; torchvision checks their hashes and reads them)
+import sys
 import tarfile
 import urllib.error
 import urllib.request
@@ -183,3 +184,14 @@ def test_a_data_folder_that_cannot_be_written_is_named(
     (tmp_path / "data").write_text("a file where the folder should be")
     with pytest.raises(DataError, match="cifar10"):
         load()
+
+
+def test_a_torchvision_that_cannot_be_imported_is_one_sentence_with_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "torchvision.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision" or name.endswith(".cifar10")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(DataError, match=r"torchvision::nms does not exist\); `claf-tui doctor` says what to do"):
+        load_dataset(CONFIG, CPU)

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from claf_engine.config.sources import TORCHVISION_NAMES
 from claf_engine.data import Dataset, load_dataset
 from claf_engine.data.torchvision_sets import RECIPES
 from claf_engine.terms.errors import DataError
+from claf_engine.terms.installation import install_line
 from tests.engine.data.sets import write_cifar100, write_eurosat, write_gtsrb, write_mnist, write_svhn
 from tests.engine.pictures import drawn
 
@@ -101,5 +103,5 @@ def test_a_missing_reader_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ImportError("No module named 'scipy'")
 
     monkeypatch.setattr(datasets, "SVHN", lack)
-    with pytest.raises(DataError, match=r"pip install 'claf-tui\[torchvision\]'"):
+    with pytest.raises(DataError, match=re.escape(install_line("torchvision"))):
         load("SVHN")

@@ -19,6 +19,7 @@ from claf_engine.models.library import (
 )
 from claf_engine.models.network import NATURAL, Network, build_network
 from claf_engine.terms.errors import ConfigError
+from claf_engine.terms.installation import install_line
 
 SMALL = ("torchvision:resnet18", "timm:resnet10t")
 
@@ -106,7 +107,7 @@ def test_a_model_without_a_linear_classifier_is_refused() -> None:
 
 def test_without_timm_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
-    assert refusal("timm:resnet10t") == "timm is not installed; install it with `pip install 'claf-tui[timm]'`"
+    assert refusal("timm:resnet10t") == f"timm is not installed; get it with {install_line('timm')}"
 
 
 @pytest.mark.parametrize("name", ["torchvision", "timm"])
@@ -126,3 +127,8 @@ def test_a_whole_model_gives_logits_of_normalised_images() -> None:
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
     torch.testing.assert_close(model(images), model.module((images - mean) / std))
     assert model(images).shape == (2, 5)
+
+
+def test_a_torchvision_that_cannot_be_imported_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    assert refusal("torchvision:resnet18").endswith("; `claf-tui doctor` says what to do")

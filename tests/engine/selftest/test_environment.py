@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,38 +19,6 @@ def test_everything_that_training_depends_on_is_looked_at(tmp_path: Path) -> Non
     assert rows.keys() >= {"python", "torch", "processor", "accelerator", "bf16", "memory", "runs", "torchvision"}
     assert rows["torch"].figure == torch.__version__
     assert all(row.advice for row in rows.values() if row.verdict != "passes")
-
-
-def test_an_old_torch_fails_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "__version__", "2.8.1+cpu")
-    row = environment.torch_row()
-    assert (row.verdict, row.advice) == ("fails", "pip install --upgrade torch torchvision")
-
-
-def test_no_accelerator_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "accelerators", list)
-    monkeypatch.setattr(environment, "has_driver", lambda: False)
-    row = environment.accelerator_row()
-    assert (row.verdict, row.figure, row.advice) == ("passes", "none", "")
-
-
-def test_a_driver_whose_accelerator_torch_does_not_see_is_worth_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(environment, "has_driver", lambda: True)
-    row = environment.accelerator_row()
-    assert row.verdict == "warns"
-    assert "torch sees no CUDA device" in row.advice
-
-
-def test_accelerators_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "accelerators", lambda: ["one", "two"])
-    assert environment.accelerator_row().figure == "one, two"
-
-
-def test_a_library_that_is_missing_is_told_with_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(environment.OPTIONAL, "no-such-library", ("nothing", "pip install no-such-library"))
-    row = environment.library_row("no-such-library")
-    assert (row.verdict, row.figure, row.advice) == ("warns", "not installed", "pip install no-such-library")
 
 
 @pytest.mark.parametrize(("gibibytes", "verdict"), [(0.5, "fails"), (2, "warns"), (16, "passes")])
@@ -71,3 +42,38 @@ def test_a_folder_that_cannot_be_written_to_fails(tmp_path: Path, monkeypatch: p
 def test_a_full_disk_is_worth_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 2**20}))
     assert environment.disk_row(tmp_path).verdict == "warns"
+
+
+def test_a_python_that_nobody_tried_is_worth_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert environment.python_row().verdict == "passes"
+    monkeypatch.setattr("sys.version_info", (3, 15, 0))
+    row = environment.python_row()
+    assert (row.verdict, row.advice) == ("warns", "claf-tui was tried on Python 3.11 to 3.14; use one of these")
+
+
+def test_linux_is_where_it_was_tried_and_elsewhere_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    assert environment.system_row().verdict == "passes"
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+    row = environment.system_row()
+    assert (row.verdict, row.figure) == ("warns", "never tried")
+
+
+@pytest.mark.parametrize("broken", ["raise OSError('libcudart.so.13: cannot open')", "import no_such_module"])
+def test_a_torch_that_cannot_be_imported_is_a_row_and_not_the_end(tmp_path: Path, broken: str) -> None:
+    (tmp_path / "torch.py").write_text(f"{broken}\n")
+    code = (
+        "from claf_engine.selftest.environment import look_around\n"
+        "rows = [row for row in look_around() if row.name == 'torch']\n"
+        "print(*(f'{row.verdict} {row.figure}' for row in rows), sep='; ')"
+    )
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.startswith("fails "), done.stderr
+    assert ";" not in done.stdout  # told once

@@ -31,6 +31,11 @@ def test_what_does_not_pass_is_followed_by_what_to_do() -> None:
     assert lines[-3:] == ["rate: buy a faster one", "captured attack: free some", "one step: report it"]
 
 
+def test_what_helps_several_is_said_once() -> None:
+    other = Row("memory", "memory", "little", "warns", "1 GiB", POOR.advice)
+    assert shown(POOR, other).splitlines()[-1:] == ["rate, memory: buy a faster one"]
+
+
 def test_what_was_not_run_is_two_words() -> None:
     assert "not run" in shown(SKIPPED)
 

@@ -1,5 +1,6 @@
 import builtins
 import copy
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from claf_engine.audits.checks.blackbox import CHECKS
 from claf_engine.audits.diagnostic import NotRun
 from claf_engine.data import Split
 from claf_engine.terms.errors import ClafError
+from claf_engine.terms.installation import install_line
 from tests.engine.audits import fixtures
 from tests.engine.audits.fixtures import (
     BUDGET,
@@ -153,7 +155,7 @@ def test_without_the_library_it_is_not_run_and_the_reason_says_how_to_get_it(
         return original(module, *arguments)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(NotRun, match=r"pip install 'claf-tui\[audit\]'"):
+    with pytest.raises(NotRun, match=re.escape(install_line("audit"))):
         examined(name, bench_of(robust()))
 
 

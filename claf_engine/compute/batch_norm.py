@@ -1,23 +1,33 @@
 """BatchNorm over the batch of all processes.
 
-On an accelerator it is torch's own SyncBatchNorm, which exists for accelerators alone; on processors the one below,
-which computes the same. Parameters, buffers and their names stay as they are, so that a checkpoint does not say how
-many processes trained it, and in eval mode nothing is exchanged.
+On an accelerator it is torch's own SyncBatchNorm, which exists for accelerators alone; on processors, and for
+micro-batches, the one below, which computes the same. Parameters, buffers and their names stay as they are, so that a
+checkpoint does not say how many processes trained it, and in eval mode nothing is exchanged.
 """
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from claf_engine.compute.world import World
 
 
-def synchronise_batch_norms(network: nn.Module, world: World, device: torch.device) -> None:
-    """Let every BatchNorm of a network on this device see the batch of all processes, in place."""
+def synchronise_batch_norms(
+    network: nn.Module, world: World, device: torch.device, *, in_micro_batches: bool = False
+) -> None:
+    """Let every BatchNorm of a network on this device see the batch of all processes, in place.
+
+    Args:
+        network: on the device.
+        world: the processes.
+        device: whose BatchNorm is taken.
+        in_micro_batches: the network is trained in micro-batches, which cannot follow torch's own.
+    """
     if world.is_single:
         return
-    if device.type != "cpu":
+    if device.type != "cpu" and not in_micro_batches:
         nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         return
     for module in network.modules():
@@ -26,7 +36,7 @@ def synchronise_batch_norms(network: nn.Module, world: World, device: torch.devi
             module.world = world  # type: ignore[assignment]
 
 
-class _Shared(nn.modules.batchnorm._BatchNorm):
+class Shared(nn.modules.batchnorm._BatchNorm):
     """BatchNorm of a batch that lies in several processes; a process may hold none of it.
 
     Each gives its mean, its sum of squares around it and its number of values; they are put together as Chan et al.
@@ -39,13 +49,24 @@ class _Shared(nn.modules.batchnorm._BatchNorm):
         """Map (N, C, ...) to the same shape, in the type of the input."""
         if not self.training:
             return super().forward(input)
+        if has_torch_function_unary(input):  # somebody takes the computation over, as micro-batches do
+            found: Tensor = handle_torch_function(Shared.forward, (input,), self, input)
+            return found
+        _, mean, variance = self.statistics(input)
+        return self.normalised(input, mean, variance)
+
+    def statistics(self, input: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Number of values of a channel (0-d), mean (C,) and variance (C,) over all processes; running ones follow."""
         self._check_input_dim(input)  # type: ignore[no-untyped-call]
         dims = [dim for dim in range(input.dim()) if dim != 1]
-        values = input if input.dtype == torch.float64 else input.float()
-        count, mean, variance = self._statistics(values, dims)
+        count, mean, variance = self._statistics(_in_full(input), dims)
         if self.track_running_stats and self.running_mean is not None:
             self._keep(count, mean.detach(), variance.detach())
-        shape = [1, -1, *([1] * (input.dim() - 2))]
+        return count, mean, variance
+
+    def normalised(self, input: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        """Map (N, C, ...) to the same shape by statistics (C,), in the type of the input."""
+        values, shape = _in_full(input), [1, -1, *([1] * (input.dim() - 2))]
         scale = (variance + self.eps).rsqrt()
         shift = -mean * scale
         if self.affine:
@@ -80,19 +101,23 @@ class _Shared(nn.modules.batchnorm._BatchNorm):
         self.running_var.lerp_(unbiased.to(self.running_var.dtype), factor)
 
 
-class SharedBatchNorm1d(_Shared, nn.BatchNorm1d):
+def _in_full(input: Tensor) -> Tensor:
+    return input if input.dtype == torch.float64 else input.float()
+
+
+class SharedBatchNorm1d(Shared, nn.BatchNorm1d):
     """nn.BatchNorm1d of a batch in several processes."""
 
 
-class SharedBatchNorm2d(_Shared, nn.BatchNorm2d):
+class SharedBatchNorm2d(Shared, nn.BatchNorm2d):
     """nn.BatchNorm2d of a batch in several processes."""
 
 
-class SharedBatchNorm3d(_Shared, nn.BatchNorm3d):
+class SharedBatchNorm3d(Shared, nn.BatchNorm3d):
     """nn.BatchNorm3d of a batch in several processes."""
 
 
-SHARED: dict[type[Any], type[_Shared]] = {
+SHARED: dict[type[Any], type[Shared]] = {
     nn.BatchNorm1d: SharedBatchNorm1d,
     nn.BatchNorm2d: SharedBatchNorm2d,
     nn.BatchNorm3d: SharedBatchNorm3d,

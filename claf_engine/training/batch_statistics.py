@@ -10,23 +10,27 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.overrides import TorchFunctionMode
 
+from claf_engine.compute.batch_norm import Shared
+from claf_engine.compute.world import World
 from claf_engine.terms.errors import ConfigError
 
 
 @dataclass
 class NormCall:
-    """One call of BatchNorm for a whole batch.
+    """One call of BatchNorm for a whole batch, which may lie in several processes.
 
     Attributes:
         mean: (C,) over the batch, in fp32 or float64.
         variance: (C,) likewise, biased.
         count: values of a channel.
+        world: the processes.
         sums: (2, C) of g and of g x' over the batch; None while they are not known.
     """
 
     mean: Tensor
     variance: Tensor
-    count: int
+    count: int | Tensor
+    world: World = World()
     sums: Tensor | None = None
 
 
@@ -61,12 +65,18 @@ class _NormMode(TorchFunctionMode):
     ) -> Any:
         """Hand a call of torch's on, or take it over."""
         named = kwargs or {}
+        if function is Shared.forward:
+            return self.normalise_shared(*args)
         if function is F.batch_norm and (given := Arguments(*args, **named)).training:
             return self.normalise(given)
         return function(*args, **named)
 
     def normalise(self, given: Arguments) -> Tensor:
         """What takes the place of `F.batch_norm`."""
+        raise NotImplementedError
+
+    def normalise_shared(self, norm: Shared, inputs: Tensor) -> Tensor:
+        """What takes the place of BatchNorm over several processes in train mode."""
         raise NotImplementedError
 
 
@@ -98,6 +108,12 @@ class Recording(_NormMode):
         self.calls.append(NormCall(mean, inverse.pow(-2) - given.eps, given.count))
         return outputs
 
+    def normalise_shared(self, norm: Shared, inputs: Tensor) -> Tensor:
+        """Normalise by the batch of all processes."""
+        count, mean, variance = norm.statistics(inputs)
+        self.calls.append(NormCall(mean, variance, count, norm.world))
+        return norm.normalised(inputs, mean, variance)
+
 
 class Replaying(_NormMode):
     """Normalise a micro-batch by the recorded statistics, call by call.
@@ -116,19 +132,22 @@ class Replaying(_NormMode):
 
     def normalise(self, given: Arguments) -> Tensor:
         """Normalise by the next recorded statistics."""
+        return self._by_next(given.input, given.weight, given.bias, given.eps)
+
+    def normalise_shared(self, norm: Shared, inputs: Tensor) -> Tensor:
+        """Likewise."""
+        return self._by_next(inputs, norm.weight, norm.bias, norm.eps)
+
+    def _by_next(self, inputs: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
         call = next(self._calls, None)
         if call is None:
             raise ConfigError(
                 "the model computes other layers for a micro-batch than for its batch; set runtime.micro_batch = none"
             )
-        if given.weight is None:
-            weight, bias = torch.ones_like(call.mean, requires_grad=True), torch.zeros_like(call.mean)
-            bias.requires_grad_(True)
-        else:
-            assert given.bias is not None, "BatchNorm has both or none"
-            weight, bias = given.weight.view_as(given.weight), given.bias.view_as(given.bias)
-        self.affine.append((weight, bias))
-        outputs: Tensor = _Normalise.apply(given.input, weight, bias, call, given.eps)
+        gamma = torch.ones_like(call.mean, requires_grad=True) if weight is None else weight.view_as(weight)
+        beta = torch.zeros_like(call.mean, requires_grad=True) if bias is None else bias.view_as(bias)
+        self.affine.append((gamma, beta))
+        outputs: Tensor = _Normalise.apply(inputs, gamma, beta, call, eps)
         return outputs
 
 
@@ -146,6 +165,8 @@ class _Normalise(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         inputs, weight = ctx.saved_tensors
         call: NormCall = ctx.call
+        if not len(inputs):  # torch's kernel divides by their number
+            return gradient, torch.zeros_like(weight), torch.zeros_like(weight), None, None
         wanted = [ctx.needs_input_grad[0], True, True]
         below, by_weight, by_bias = torch.ops.aten.native_batch_norm_backward(
             gradient, inputs, weight, call.mean, call.variance, None, None, False, ctx.eps, wanted

@@ -37,7 +37,8 @@ def in_micro_batches(encoder: nn.Module, images: Tensor, size: int) -> Tensor:
     """An encoder's features of images in train mode, with a graph that computes `size` images at a time.
 
     The features are those of the whole batch, and where BatchNorm is in the encoder to the bit; gradients differ by the
-    order of their sums. Buffers of BatchNorm are updated once. Call it in train mode.
+    order of their sums. Buffers of BatchNorm are updated once. Call it in train mode, and in all processes that a batch
+    lies in.
 
     Args:
         encoder: images (N, ...) to features (N, D); but for BatchNorm it treats every image on its own.
@@ -153,7 +154,7 @@ def _find_sums(passed: _Passed, gradient: Tensor, size: int) -> None:
             outputs, affine = _replayed(passed, inputs)
             by_weight, by_bias = torch.autograd.grad(outputs, affine[number], piece, materialize_grads=True)
             sums += torch.stack([by_bias, by_weight])
-        call.sums = sums
+        call.sums = call.world.sum(sums)
 
 
 def _add_gradients(

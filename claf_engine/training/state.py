@@ -220,7 +220,8 @@ def begin(
     if image_size is not None and isinstance(network.encoder, LibraryModel | WrittenModel):
         images = probe_images((len(config.model.mean), *image_size)).to(compute.device)
         require_output(network.encoder, compute.arrange(images), network.encoder.name)
-    synchronise_batch_norms(network, compute.world, compute.device)
+    in_micro_batches = compute.micro_batch is not None
+    synchronise_batch_norms(network, compute.world, compute.device, in_micro_batches=in_micro_batches)
     return TrainState(
         network=network,
         generators=generators,

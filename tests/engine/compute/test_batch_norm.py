@@ -114,6 +114,12 @@ def test_on_an_accelerator_it_is_torchs_own() -> None:
     assert isinstance(network[0][0], nn.SyncBatchNorm)
 
 
+def test_for_micro_batches_it_is_ours_there_too() -> None:
+    network = nn.Sequential(nn.BatchNorm2d(2))
+    synchronise_batch_norms(network, World(0, 2), torch.device("cuda", 0), in_micro_batches=True)
+    assert isinstance(network[0], SharedBatchNorm2d)
+
+
 def test_a_single_process_keeps_what_it_has() -> None:
     network = nn.Sequential(nn.BatchNorm2d(2))
     synchronise_batch_norms(network, World(), CPU)

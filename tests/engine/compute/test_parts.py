@@ -16,3 +16,7 @@ def test_what_is_written_to_a_part_is_written_to_its_batch() -> None:
     for (part,) in in_parts(2, rows):
         part += 1
     assert torch.equal(rows, torch.ones(3))
+
+
+def test_a_batch_of_no_rows_is_one_part_of_no_rows() -> None:
+    assert [part.shape for (part,) in in_parts(2, torch.zeros(0, 3))] == [(0, 3)]

@@ -37,6 +37,14 @@ METHODS: dict[str, dict[str, Any]] = {
     "at with batch statistics": {"method": "at", "supervised__epochs": 1, "supervised__attack_batch_norm": "batch"},
     "trades": {"method": "trades", "supervised__epochs": 1},
     "alp": {"method": "alp", "supervised__epochs": 1},
+    "scl in micro-batches": {
+        "method": "scl",
+        "contrastive__epochs": 1,
+        "linear_evaluation__epochs": 1,
+        "runtime__micro_batch": 3,
+    },
+    "at in micro-batches": {"method": "at", "supervised__epochs": 1, "runtime__micro_batch": 3},
+    "trades recomputing": {"method": "trades", "supervised__epochs": 1, "runtime__recompute": True},
 }
 """Settings by the name of a case."""
 NUM_TRAIN = 25
@@ -45,7 +53,8 @@ NUM_TRAIN = 25
 
 def session_of(world: World, **changes: Any) -> Session:
     """A tiny run in this world."""
-    config, data, compute = tiny_config(**changes), tiny_data(NUM_TRAIN), replace(FP32, world=world)
+    config, data = tiny_config(**changes), tiny_data(NUM_TRAIN)
+    compute = replace(FP32, world=world, micro_batch=config.runtime.micro_batch, recompute=config.runtime.recompute)
     return Session(config, compute, data, begin(config, 4, compute), feature_epochs(phases_of(config)))
 
 

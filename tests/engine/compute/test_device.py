@@ -265,7 +265,7 @@ def test_code_that_uses_pickle_is_found(source: str) -> None:
 
 def test_only_the_import_of_foreign_weights_opens_a_pickle() -> None:
     found = {path: users for path, source in sources("claf_engine").items() if (users := pickle_users(source))}
-    assert found == {"claf_engine/evaluation/foreign_weights.py": ["torch.load"]}
+    assert found == {"claf_engine/training/weights_file.py": ["torch.load"]}
 
 
 def test_no_module_of_the_console_reads_or_writes_a_pickle() -> None:

@@ -235,4 +235,4 @@ def test_a_fall_is_measured_from_the_best_probe_so_far() -> None:
         fall_of(session, phase, Accuracy(0.9, (robust_figure(accuracy), robust_figure(0.1))))
         for accuracy in (0.3, 0.5, 0.1)
     ]
-    assert course == [Fall(0.3, 0.3, 256), Fall(0.5, 0.5, 256), Fall(0.1, 0.5, 256)]
+    assert course == [Fall(0.3, 0.3, 256, 4), Fall(0.5, 0.5, 256, 4), Fall(0.1, 0.5, 256, 4)]

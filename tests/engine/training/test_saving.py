@@ -210,7 +210,7 @@ def test_a_checkpoint_says_what_made_it(session: Session, directory: RunDirector
     assert described.phase == ADVERSARIAL.title
     assert described.class_names == session.data.class_names
     arithmetic = {"device": "cpu", "precision": "fp32", "layout": "channels_last", "threads": 1}
-    assert described.compute == {**arithmetic, "processes": 1}
+    assert described.compute == {**arithmetic, "micro_batch": "whole batch", "processes": 1}
     assert (described.num_records, described.requested) == (12, True)
     assert json.loads(json.dumps(described.config)) == described.config
 

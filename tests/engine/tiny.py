@@ -112,7 +112,7 @@ def use_tiny_data(monkeypatch: pytest.MonkeyPatch, num_train: int = 24) -> None:
         yield Pulse("drawing tiny images")
         return tiny_data(num_train)
 
-    monkeypatch.setattr("claf_engine.training.run.dataset_steps", steps)
+    monkeypatch.setattr("claf_engine.training.opening.dataset_steps", steps)
     monkeypatch.setattr("claf_engine.evaluation.subject.dataset_steps", steps)
     monkeypatch.setattr("claf_engine.training.conductor.PROGRESS_SECONDS", 0.0)
 

@@ -39,7 +39,7 @@ def _tiny_data() -> Iterator[None]:
         return Dataset(data.name, data.class_names, *placed)
 
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr("claf_engine.training.run.dataset_steps", steps)
+        monkeypatch.setattr("claf_engine.training.opening.dataset_steps", steps)
         monkeypatch.setattr("claf_engine.evaluation.subject.dataset_steps", steps)
         yield
 

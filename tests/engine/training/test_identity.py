@@ -31,7 +31,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> USE:
             yield Pulse("drawing tiny images")
             return data
 
-        monkeypatch.setattr("claf_engine.training.run.dataset_steps", steps)
+        monkeypatch.setattr("claf_engine.training.opening.dataset_steps", steps)
 
     use_tiny_data(monkeypatch)
     return put

@@ -235,7 +235,7 @@ def test_a_run_trains_on_registered_data(tmp_path: Path, monkeypatch: pytest.Mon
     data = tiny_data(num_train=40)
     train, test = (data.train.images, data.train.labels), (data.test.images, data.test.labels)
     register_data("mine")(lambda _config, _argument: Images(train, test, data.class_names))
-    monkeypatch.setattr("claf_engine.training.run.dataset_steps", dataset_steps)
+    monkeypatch.setattr("claf_engine.training.opening.dataset_steps", dataset_steps)
     sizes = {"source": "mine:x", "num_train": 24, "num_validation": 16, "num_test": 16}
     events = read_events(trained(short("natural", data=sizes), tmp_path))
     started = next(event for event in events if isinstance(event, ev.RunStarted))

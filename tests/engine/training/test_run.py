@@ -180,7 +180,7 @@ def test_a_class_without_training_images_is_told_before_anything_is_trained(
             yield Pulse("drawing")
             return data
 
-        monkeypatch.setattr("claf_engine.training.run.dataset_steps", steps)
+        monkeypatch.setattr("claf_engine.training.opening.dataset_steps", steps)
         events = play(create_run(tmp_path, f"run{number}", tiny_config(method="natural", supervised__epochs=1), []))
         told.append([event.text for event in events if isinstance(event, ev.Notice) and "class 1" in event.text])
     assert told == [[], ["there is no training image of class class 1, so that it is never predicted"]]
@@ -349,7 +349,7 @@ def test_notices_of_the_data_are_told_as_warnings(new_run: NewRun, monkeypatch: 
         yield Pulse("drawing")
         return replace(tiny_data(20), notices=("Skipped 3 files.",))
 
-    monkeypatch.setattr("claf_engine.training.run.dataset_steps", steps)
+    monkeypatch.setattr("claf_engine.training.opening.dataset_steps", steps)
     events = play(new_run(contrastive__epochs=0, adversarial__epochs=0))
     assert ev.Notice("warning", "Skipped 3 files.", 0) in events
 
@@ -696,7 +696,7 @@ def test_a_checkpoint_that_does_not_say_how_it_was_computed_is_refused(new_run: 
 def test_other_arithmetic_than_before_is_told(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = new_run()
     play(directory, stop_at_step(17))
-    monkeypatch.setattr("claf_engine.training.run.choose_compute", lambda *_: Compute(CPU, "fp32", 3))
+    monkeypatch.setattr("claf_engine.training.opening.choose_compute", lambda *_: Compute(CPU, "fp32", 3))
     events = play(open_run(directory.path))
     text = "the run goes on with other arithmetic (threads was 1, is 3): it will not be bit-identical"
     assert ev.Notice("warning", text, 17) in events

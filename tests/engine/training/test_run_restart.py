@@ -80,7 +80,7 @@ def test_without_its_images_no_record_is_dropped(stopped: RunDirectory, monkeypa
         raise DataError("there are no images at x")
 
     with monkeypatch.context() as patched:
-        patched.setattr("claf_engine.training.run.dataset_steps", refuse)
+        patched.setattr("claf_engine.training.opening.dataset_steps", refuse)
         with pytest.raises(DataError):
             play(open_run(stopped.path))
     assert reached

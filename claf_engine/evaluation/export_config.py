@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from claf_engine.config import ModelConfig, RunConfig
 from claf_engine.config.registry import DEFAULT_ARCHITECTURE, library_of
-from claf_engine.config.sources import published_source
+from claf_engine.config.sources import is_on_disk, published_source
 from claf_engine.runs.foreign import CARD_CAP, read_object
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.terms.errors import CheckpointError, ForeignFileError
@@ -160,7 +160,7 @@ def _told(record: Mapping[str, Any], path: Path) -> Told:
         model=model,
         class_names=_names(record.get("class_names")),
         classifier=str(record.get("classifier", "")),
-        data=source if isinstance(source, str) and not source.startswith("folder:") else "",
+        data=source if isinstance(source, str) and not is_on_disk(source) else "",
         image_size=(size[0], size[1]) if _is_size(size) and isinstance(size, list) else None,
     )
 

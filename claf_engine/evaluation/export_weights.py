@@ -134,7 +134,7 @@ def export_checkpoint(request: ExportRequest) -> Exported:
         card = published_card(card, (subject.config.data.source, str(card.get("data", ""))))
     with _staged(request) as stage:
         record = _write(request, subject, stage, card)
-        ask, compared_with = _opened(request.format, stage, record)
+        ask, compared_with = _opened(request.format, stage, record, _image_size(subject))
         difference = _require_equal(subject, ask, compared_with)
         files = _publish(stage, request.folder)
     return Exported(
@@ -217,7 +217,7 @@ def _write(request: ExportRequest, subject: _Subject, stage: Path, card: Mapping
     return record
 
 
-def _opened(format_: Format, stage: Path, record: Mapping[str, Any]) -> tuple[Ask, str]:
+def _opened(format_: Format, stage: Path, record: Mapping[str, Any], size: tuple[int, int]) -> tuple[Ask, str]:
     """The written file as others open it, images to logits, and who they are."""
     if format_ == "onnx":
         return open_onnx(stage / ONNX)
@@ -230,7 +230,7 @@ def _opened(format_: Format, stage: Path, record: Mapping[str, Any]) -> tuple[As
                 "export it with --names ours"
             ) from error
     found = convert(read_foreign(stage), None, stage)
-    network = build_network(found.model, found.num_classes, torch.Generator())
+    network = build_network(found.model, found.num_classes, torch.Generator(), size)
     network.load_state_dict({**network.state_dict(), **found.tensors})
     return network.with_classifier(NATURAL).eval(), "claf-tui"
 

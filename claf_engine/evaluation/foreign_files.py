@@ -30,8 +30,8 @@ UNUSED = {
 NORMALISATION = re.compile(r"(?:norm\w*\.|preprocess\w*\.)?(?:(mu|mean|new_mean)|(sigma|std|new_std))")
 OURS = "classifiers."
 """What the classifiers of a network of ours are named after."""
-OWN_PARTS = (OURS, "projection_head.")
-"""Parts of every network of ours, and of none of others."""
+OWN_PART = "projection_head.layers.0.weight"
+"""A tensor of every network of ours."""
 FILES = ("model.safetensors", "pytorch_model.bin")
 """Files of weights in a folder as the Hub has them, the first that is there."""
 
@@ -90,7 +90,7 @@ def _header(path: Path) -> dict[str, str]:
 
 def is_ours(names: Iterable[str]) -> bool:
     """Whether these are the names of a network of ours."""
-    return any(name.startswith(OWN_PARTS) for name in names)
+    return any(name == OWN_PART or name.startswith(OURS) for name in names)
 
 
 def _file_of(path: Path) -> Path:

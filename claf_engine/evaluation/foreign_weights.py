@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from claf_engine.config import ModelConfig
-from claf_engine.config.registry import library_of
+from claf_engine.config.registry import MODELS, library_of
 from claf_engine.evaluation.foreign_files import NORMALISATION, OURS, Foreign, is_ours, read_foreign, wanted_name
 from claf_engine.evaluation.naming import NORMALISATION as OWN_NORMALISATION
 from claf_engine.evaluation.naming import as_linear, family_of, our_names
@@ -100,11 +100,16 @@ def convert(foreign: Foreign, arch: str | None, path: Path) -> Converted:
         raise ConfigError(f"--arch is {arch}, but config.json says {told.model.architecture}; leave it out")
     if is_ours(foreign.tensors):
         plan = _plan_ours(foreign, path)
+    elif arch is not None and arch in MODELS.entries:
+        raise ConfigError(
+            f"{path} says nothing of {arch}, whose names only its own code knows; measure it with `claf-tui eval "
+            f"--model {arch} --weights {path}`"
+        )
     elif arch is not None and library_of(arch):
         plan = _plan_library(foreign, arch, path)
     else:
         plan = _plan_by_names(foreign, arch, path)
-    return _carried_out(plan, path)
+    return _carried_out(plan, path, told.image_size)
 
 
 def _plan_by_names(foreign: Foreign, arch: str | None, path: Path) -> _Plan:
@@ -117,7 +122,7 @@ def _plan_by_names(foreign: Foreign, arch: str | None, path: Path) -> _Plan:
     model = model_of(path, settings | _normalisation(foreign, normalisation, ends.stem.shape[1]))
     notices = [] if arch else [_recognised(model)]
     notices += [BEFORE_OR_AFTER] * (family_of(model) == "preactivation" and told is None)
-    names = our_names(model, _wanted(model, ends.num_classes))
+    names = our_names(model, _wanted(model, ends.num_classes, None))
     aside = foreign.left_aside
     return _Plan(model, ends.num_classes, tensors, names, bool(normalisation), aside, tuple(notices))
 
@@ -127,7 +132,7 @@ def _plan_library(foreign: Foreign, arch: str, path: Path) -> _Plan:
     tensors = dict(foreign.raw)
     normalisation = _take_normalisation(path, tensors)
     model = model_of(path, {"architecture": arch, **_normalisation(foreign, normalisation, COLOURS)})
-    names = our_names(model, _wanted(model, 2))
+    names = our_names(model, _wanted(model, 2, None))
     tensors = {wanted_name(name, names): tensor for name, tensor in tensors.items()}
     weight = next((tensor for name, tensor in tensors.items() if names.get(name) == "classifier.weight"), None)
     num_classes = len(weight) if weight is not None and weight.dim() else 1
@@ -145,18 +150,19 @@ def _plan_ours(foreign: Foreign, path: Path) -> _Plan:
         for name, tensor in foreign.tensors.items()
         if name.startswith(("encoder.", own)) and name not in OWN_NORMALISATION
     }
-    if meant not in CLASSIFIERS or f"{own}weight" not in tensors:
+    is_whole = not any(name.startswith(OURS) for name in foreign.tensors)
+    if meant not in CLASSIFIERS or not (is_whole or f"{own}weight" in tensors):
         raise CheckpointError(f"{path} has no classifier {meant!r}, which it says that it is about; export it anew")
     names = {name: name.replace(own, "classifier.", 1) for name in tensors}
     rest = (f"{name}.*" for name in ("projection_head", *(OURS + each for each in CLASSIFIERS if each != meant)))
-    num_classes = max(1, len(tensors[f"{own}weight"]))
+    num_classes = len(foreign.told.class_names) if is_whole else max(1, len(tensors[f"{own}weight"]))
     return _Plan(model, num_classes, tensors, names, has_normalisation=True, left_aside=(*foreign.left_aside, *rest))
 
 
-def _carried_out(plan: _Plan, path: Path) -> Converted:
+def _carried_out(plan: _Plan, path: Path, image_size: tuple[int, int] | None) -> Converted:
     """The weights by our names, once all of them fit."""
     tensors = plan.tensors
-    wanted = {_in_network(name): tensor for name, tensor in _wanted(plan.model, plan.num_classes).items()}
+    wanted = {_in_network(name): tensor for name, tensor in _wanted(plan.model, plan.num_classes, image_size).items()}
     placed = {name: _in_network(plan.names[name]) if name in plan.names else None for name in tensors}
     _require_fit(path, plan.model, tensors, placed, wanted)
     converted = {target: tensors[name] for name, target in placed.items() if target is not None}
@@ -238,13 +244,13 @@ def _take_normalisation(path: Path, tensors: dict[str, Tensor]) -> dict[str, tup
     return found
 
 
-def _wanted(model: ModelConfig, num_classes: int) -> dict[str, Tensor]:
+def _wanted(model: ModelConfig, num_classes: int, image_size: tuple[int, int] | None) -> dict[str, Tensor]:
     """What an imported network must have, by the names of a pipeline; as tensors without memory where it is ours."""
     if is_own(model):
         with torch.device("meta"):
             network = Network(model, num_classes)
     else:
-        network = build_network(model, num_classes, torch.Generator())
+        network = build_network(model, num_classes, torch.Generator(), image_size)
     state = network.with_classifier(NATURAL).state_dict()
     return {name: tensor for name, tensor in state.items() if name not in OWN_NORMALISATION}
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from claf_engine.config.sources import FOLDER, published_source
+from claf_engine.config.sources import is_on_disk, path_of, published_source
 from claf_engine.evaluation.card_text import as_markdown, plain_text
 
 LIBRARIES = {"timm": "timm", "torchvision": "pytorch"}
@@ -59,10 +59,9 @@ def published_card(card: Mapping[str, Any], sources: tuple[str, ...]) -> dict[st
     """
     text = json.dumps({key: value for key, value in card.items() if key != "command"}, ensure_ascii=False)
     for source in sources:
-        path = source.removeprefix(FOLDER)
-        if source.startswith(FOLDER) and path:
-            short = published_source(source).removeprefix(FOLDER)
-            text = text.replace(_inside(path), _inside(short))
+        place = str(path_of(source).parent)
+        if is_on_disk(source) and place != ".":
+            text = text.replace(_inside(f"{place.rstrip('/')}/"), "")
     shortened: dict[str, Any] = json.loads(text)
     return shortened
 

@@ -101,11 +101,12 @@ def import_checkpoint(request: ImportRequest, root: Path) -> Imported:
     found = _understood(request)
     model, order, class_names = _normalised(request, found.converted), found.order, found.class_names
     config = RunConfig(method="natural", data=DataConfig(source=found.source), model=model)
-    state = _state(config, _in_label_order(found.converted, order, class_names))
+    image_size = found.foreign.told.image_size
+    state = _state(config, _in_label_order(found.converted, order, class_names), image_size)
     arch, sha256 = model.architecture, found.foreign.sha256
     origin = {"file": request.file.name, "sha256": sha256, "arch": arch, "untrained": UNTRAINED, "output_order": order}
     directory = create_run(root, request.name, config, list(request.command))
-    path = _write_run(directory, state, class_names, origin, found.foreign.told.image_size)
+    path = _write_run(directory, state, class_names, origin, image_size)
     return Imported(
         directory=path.parent.parent,
         checkpoint=path,
@@ -246,9 +247,9 @@ def _on_cpu() -> Compute:
     return Compute(torch.device("cpu"), "fp32", torch.get_num_threads())
 
 
-def _state(config: RunConfig, converted: Converted) -> TrainState:
+def _state(config: RunConfig, converted: Converted, image_size: tuple[int, int] | None) -> TrainState:
     """The network with the foreign weights, as at the end of training; the rest is as at the beginning."""
-    state = begin(config, converted.num_classes, _on_cpu())
+    state = begin(config, converted.num_classes, _on_cpu(), image_size)
     state.network.load_state_dict({**state.network.state_dict(), **converted.tensors})
     state.cursor.end_phase()
     return state

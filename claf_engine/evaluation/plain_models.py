@@ -91,7 +91,8 @@ def plain_model(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> nn.
         model = library_model(
             f"{record['names']}{ARGUMENT_MARK}{record['architecture']}",
             record["num_classes"],
-            **record["model_args"],
+            torch.Generator(),
+            record["model_args"],
         )
         if record["stem"] == "cifar":
             _take_small_images(model, record["num_channels"])

@@ -63,10 +63,12 @@ def _parts(file: TensorFile, names: list[str]) -> Iterator[bytes]:
 
 
 def _without_path(config: str) -> str:
-    """The settings without the path of the images, which is nobody else's affair; damaged ones as they are."""
+    """The settings without the paths of images and weights, nobody else's affair; damaged ones as they are."""
     try:
         settings = parse_json(config)
         settings["data"]["source"] = published_source(settings["data"]["source"])
+        if settings["model"].get("weights") is not None:
+            settings["model"]["weights"] = os.path.basename(settings["model"]["weights"])
     except (ValueError, KeyError, TypeError, AttributeError):
         return config
     return json.dumps(settings)

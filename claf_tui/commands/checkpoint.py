@@ -128,12 +128,14 @@ def export(  # noqa: PLR0913 (Typer declares one parameter per option)
     force: Force = False,
     json: options.Json = False,
     plugin: options.Plugins = None,
+    model: options.Model = None,
 ) -> int:
     """Write the network of a checkpoint for other programs: safetensors, ONNX, or a folder for a model hub.
 
     What is written is opened again, and kept only if it gives the same logits. Nothing is uploaded.
     """
     options.load_plugins(plugin)
+    options.load_model(model)
     from claf_engine.evaluation.export_weights import ExportRequest, export_checkpoint
     from claf_engine.runs import runs_root
     from claf_engine.runs.choosing import open_chosen
@@ -160,6 +162,7 @@ def take_over(  # noqa: PLR0913 (Typer declares one parameter per option)
     classes: Classes = None,
     json: options.Json = False,
     plugin: options.Plugins = None,
+    model: options.Model = None,
 ) -> int:
     """Take over the weights of a network that was trained elsewhere, to evaluate it.
 
@@ -168,6 +171,7 @@ def take_over(  # noqa: PLR0913 (Typer declares one parameter per option)
     The file is read as tensors and plain values, so that nothing in it is run. A tensor that does not fit is an error.
     """
     options.load_plugins(plugin, data)
+    arch = arch or options.load_model(model)
     channels = _channels(mean, "--mean"), _channels(std, "--std")
     from claf_engine.evaluation.import_weights import ImportRequest, import_checkpoint
     from claf_engine.runs import runs_root

@@ -41,7 +41,7 @@ def checkpoint_of(
     """The checkpoint of a run that seems to have trained a network of these settings naturally."""
     config = RunConfig(method="natural", data=DataConfig(source=source), model=ModelConfig(**model))
     compute = Compute(torch.device("cpu"), "fp32", 1)
-    state = begin(config, len(classes), compute)
+    state = begin(config, len(classes), compute, (size, size))
     lively(state.network)
     state.cursor.step = 5
     state.cursor.end_phase()

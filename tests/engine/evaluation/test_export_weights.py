@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torchvision import models, transforms
 
+from claf_engine.config.plugins import load_model
 from claf_engine.evaluation import export_weights
 from claf_engine.evaluation.export_weights import Exported, ExportRequest, export_checkpoint
 from claf_engine.evaluation.import_weights import ImportRequest, import_checkpoint
@@ -23,6 +24,8 @@ from claf_engine.runs.exporting import export_network
 from claf_engine.terms.errors import CheckpointError, ConfigError
 from claf_engine.training.checkpoint import load_trained_network
 from tests.engine.networks import checkpoint_of, logits, random_images, trained
+from tests.engine.resnets import weights, write
+from tests.plugins import plugin_file, registries_restored
 
 NARROW: dict[str, Any] = {"architecture": "resnet18", "width": 4}
 TEN_LINES = """
@@ -322,3 +325,30 @@ def test_an_export_leaves_the_global_randomness_as_it_was(published: Path, tmp_p
     before = torch.get_rng_state()
     export(published, tmp_path / "out", names="torchvision")
     assert torch.equal(before, torch.get_rng_state())
+
+
+NET = """
+    from torch import nn
+
+    def build(num_classes):
+        pooled = nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        return nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.ReLU(), *pooled, nn.Linear(4, num_classes))
+
+    def whole(num_classes):
+        return nn.Sequential(build(num_classes), nn.Softplus())
+"""
+
+
+@pytest.mark.parametrize("function", ["build", "whole"])
+def test_a_model_of_a_file_comes_back_where_its_file_is_loaded(tmp_path: Path, function: str) -> None:
+    with registries_restored():
+        name = load_model(f"{plugin_file(tmp_path, NET, 'net.py')}:{function}")
+        checkpoint = checkpoint_of(tmp_path, architecture=name)
+        export(checkpoint, tmp_path / "out")
+        imported = import_checkpoint(ImportRequest(tmp_path / "out", None, "back"), tmp_path)
+        same = logits(trained(imported.checkpoint), random_images()), logits(trained(checkpoint), random_images())
+        assert torch.equal(*same)
+        with pytest.raises(ConfigError, match="can be exported with --names ours, not torchvision"):
+            export(checkpoint, tmp_path / "other", names="torchvision")
+        with pytest.raises(ConfigError, match=f"claf-tui eval --model net.py:{function} --weights"):
+            import_checkpoint(ImportRequest(write(tmp_path / "x.pt", weights()), name, "x"), tmp_path)

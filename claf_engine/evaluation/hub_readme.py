@@ -59,9 +59,10 @@ def published_card(card: Mapping[str, Any], sources: tuple[str, ...]) -> dict[st
     """
     text = json.dumps({key: value for key, value in card.items() if key != "command"}, ensure_ascii=False)
     for source in sources:
-        place = str(path_of(source).parent)
-        if is_on_disk(source) and place != ".":
-            text = text.replace(_inside(f"{place.rstrip('/')}/"), "")
+        text = text.replace(_inside(source), _inside(published_source(source)))
+        place = path_of(source).parent
+        if is_on_disk(source) and place.name:
+            text = text.replace(_inside(f"{place}/"), "")
     shortened: dict[str, Any] = json.loads(text)
     return shortened
 

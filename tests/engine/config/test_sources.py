@@ -40,7 +40,12 @@ def test_a_path_on_the_command_line_is_relative_to_the_working_folder(
 
 @pytest.mark.parametrize(
     ("source", "published"),
-    [("shapes", "shapes"), ("folder:/home/x/animals", "folder:animals"), ("folder:animals/", "folder:animals")],
+    [
+        ("shapes", "shapes"),
+        ("folder:/home/x/animals", "folder:animals"),
+        ("folder:animals/", "folder:animals"),
+        ("/x/my.py:pets", "my.py:pets"),
+    ],
 )
 def test_a_published_source_has_no_path(source: str, published: str) -> None:
     assert published_source(source) == published

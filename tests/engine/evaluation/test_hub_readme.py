@@ -117,6 +117,12 @@ def test_a_published_card_names_no_place_of_this_machine() -> None:
     assert '"folder:animals"' in shown
 
 
+@pytest.mark.parametrize("source", ["folder:/animals", "folder:animals", "folder:~/animals", "shapes"])
+def test_a_source_without_a_folder_above_it_spoils_nothing_else(source: str) -> None:
+    card = published_card({"data": source, "epsilon": "8/255"}, (source,))
+    assert card == {"data": "shapes" if source == "shapes" else "folder:animals", "epsilon": "8/255"}
+
+
 def test_hostile_names_stay_text(tmp_path: Path) -> None:
     names = ("---\nlicense: mit", '"]}', "<script>", "é \U0001f600")
     text = page(checkpoint_of(tmp_path, classes=names, width=2, blocks=(1,)), tmp_path / "out")

@@ -4,6 +4,7 @@ import pytest
 
 from claf_engine.config import ModelConfig
 from claf_engine.evaluation.plain_models import PlainName, plain_name, require_naming
+from claf_engine.models.library import WITH_HELPERS
 from claf_engine.terms.errors import ConfigError
 
 GRAY = {"mean": (0.5,), "std": (0.5,)}
@@ -44,7 +45,7 @@ def test_a_naming_that_has_no_such_network_is_refused(model: dict[str, Any], nam
         (
             {"architecture": "torchvision:googlenet"},
             "torchvision",
-            PlainName("googlenet", {"aux_logits": False, "init_weights": True}),
+            PlainName("googlenet", WITH_HELPERS["googlenet"]),
         ),
         ({"architecture": "wrn-28-10"}, "trades", PlainName("wrn-28-10")),
     ],

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from claf_engine.terms.errors import CheckpointError, ConfigError
+from claf_engine.terms.installation import install_line
 
 INPUT, OUTPUT = "images", "logits"
 EXAMPLES = 2
@@ -30,7 +31,8 @@ def write_onnx(model: nn.Module, shape: tuple[int, int, int], path: Path) -> Non
         import onnx  # noqa: F401 (asked for before minutes are spent)
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise ConfigError("ONNX needs a library; install it with `pip install 'claf-tui[onnx]'`") from error
+        lacking = error.name or "a library"
+        raise ConfigError(f"ONNX needs {lacking}; get it with {install_line('onnx')}") from error
     example = torch.zeros(EXAMPLES, *shape)
     batch = {0: torch.export.Dim("batch")}
     try:

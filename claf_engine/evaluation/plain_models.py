@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchvision import transforms
 
 from claf_engine.config import ModelConfig
 from claf_engine.config.registry import ARGUMENT_MARK, DEFAULT_ARCHITECTURE, library_of
@@ -87,6 +86,8 @@ def plain_model(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> nn.
         ConfigError: the library is not installed.
         RuntimeError: the tensors are not those of the network.
     """
+    from torchvision import transforms  # here, because other namings need no torchvision
+
     with seeded_from(torch.Generator()):
         model = library_model(
             f"{record['names']}{ARGUMENT_MARK}{record['architecture']}",

@@ -66,6 +66,17 @@ def path_of(source: str) -> Path:
     return Path(_divided(source)[1]).expanduser()
 
 
+def is_on_disk(source: str) -> bool:
+    """Whether a source is a path, so that it means nothing on another machine."""
+    return _divided(source)[1] != ""
+
+
+def published_source(source: str) -> str:
+    """A data source as a file for others names it: the name of its folder or file without where that lies."""
+    prefix, path = _divided(source)
+    return prefix + Path(path).name if path else source
+
+
 def _divided(source: str) -> tuple[str, str]:
     """What stands before the path, and the path, which is empty for a source that has none."""
     prefix = next((each for each in ON_DISK if source.startswith(each)), None)

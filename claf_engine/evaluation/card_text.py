@@ -30,15 +30,15 @@ SETTINGS = (
 def as_markdown(card: Mapping[str, Any]) -> str:
     """A card as a page: the verdict, the worst case, the diagnostics, every attack, and how to repeat it."""
     worst = card["worst_case"]
-    parts = [f"# Robustness card: {_plain(card['run'])}, {_plain(card['classifier'])} classifier", ""]
+    parts = [f"# Robustness card: {plain_text(card['run'])}, {plain_text(card['classifier'])} classifier", ""]
     parts += [f"**{_headline(card)}**", "", worst_sentence(card), ""]
     parts += [] if worst["is_epsilon_ball"] else [NO_BALL, ""]
     parts += [UPPER_BOUND, "", "## Diagnostics", "", *_diagnostics(card["diagnostics"])]
     parts += ["", "## Attacks", "", *_attacks(card["attacks"])]
     parts += ["", "## How to repeat it", ""]
-    parts += [f"- {title}: {_plain(card[key])}" for title, key in SETTINGS if card.get(key) not in {None, ""}]
-    parts += [f"- versions: {_plain(', '.join(f'{name} {version}' for name, version in card['versions'].items()))}"]
-    parts += ["", *(f"- {_plain(notice)}" for notice in card["notices"])] if card["notices"] else []
+    parts += [f"- {title}: {plain_text(card[key])}" for title, key in SETTINGS if card.get(key) not in {None, ""}]
+    parts += [f"- versions: {plain_text(', '.join(f'{name} {version}' for name, version in card['versions'].items()))}"]
+    parts += ["", *(f"- {plain_text(notice)}" for notice in card["notices"])] if card["notices"] else []
     return "\n".join([*parts, ""])
 
 
@@ -77,14 +77,14 @@ def _diagnostics(diagnostics: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = [
         [
             f"{GLYPHS.get(item['verdict'], '')} {item['verdict']}",
-            f"{_plain(item['title'])} (`{_plain(item['name'])}`)",
-            _plain(item["figure"]),
-            _plain(item["threshold"]),
-            _plain(item["source"]),
+            f"{plain_text(item['title'])} (`{plain_text(item['name'])}`)",
+            plain_text(item["figure"]),
+            plain_text(item["threshold"]),
+            plain_text(item["source"]),
         ]
         for item in diagnostics
     ]
-    explained = [f"- `{item['name']}`: {_plain(item['meaning'])}" for item in diagnostics if _is_alarm(item)]
+    explained = [f"- `{item['name']}`: {plain_text(item['meaning'])}" for item in diagnostics if _is_alarm(item)]
     table = _table(["verdict", "what must hold", "figure", "threshold", "source"], rows)
     return [*table, "", "What does not pass means:", "", *explained] if explained else table
 
@@ -96,8 +96,8 @@ def _is_alarm(diagnostic: Mapping[str, Any]) -> bool:
 def _attacks(attacks: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = [
         [
-            _plain(item["label"]),
-            *(_plain(item[key]) for key in ("space", "epsilon", "steps", "step_size", "restarts", "precision")),
+            plain_text(item["label"]),
+            *(plain_text(item[key]) for key in ("space", "epsilon", "steps", "step_size", "restarts", "precision")),
             f"{100 * item['robust_accuracy']:.1f}",
             f"{_levels(item['largest_distance'])}, mean {_levels(item['mean_distance'])}",
             "yes" if item["counts"] else "no",
@@ -121,7 +121,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *rows)]
 
 
-def _plain(value: object) -> str:
+def plain_text(value: object) -> str:
     """Foreign text as one cell: no pipes, no markup, no line breaks."""
     text = UNKNOWN if value is None else str(value)
     return "".join(char if char.isprintable() and char not in "|<>`" else "\ufffd" for char in text)[:400]

@@ -15,7 +15,9 @@ from claf_engine.config.registry import DATA
 from claf_engine.data.loading import catalogue_steps
 from claf_engine.data.registered import is_registered, registered_source
 from claf_engine.data.shapes import SHAPES
-from claf_engine.evaluation.foreign_weights import Converted, convert, read_foreign, require_unit_scale
+from claf_engine.evaluation.export_config import Told
+from claf_engine.evaluation.foreign_weights import Converted, Foreign, convert, read_foreign, require_unit_scale
+from claf_engine.evaluation.recognition import require_arch
 from claf_engine.events.ticks import exhaust
 from claf_engine.models.network import CLASSIFIERS, NATURAL
 from claf_engine.runs import IMPORTED, RunDirectory, create_run, to_plain, versions
@@ -36,10 +38,10 @@ class ImportRequest:
     """What to take over and how to read it.
 
     Attributes:
-        file: a file of `torch.save`.
-        arch: one of `foreign_weights.ARCHITECTURES`.
+        file: a file of `torch.save` or safetensors, or a folder that has one, with a config.json or without.
+        arch: an architecture of `ModelConfig`; None is what config.json, or names and shapes, tell.
         name: of the run.
-        data: the source it was trained on, which gives the class names.
+        data: the source it was trained on, which gives the class names; None is what config.json says, or CIFAR-10.
         mean: channel means that the network expects its input to be normalised by; None is what the file says, or 0.
         std: channel deviations; None is what the file says, or 1.
         classes: names of the classes in the order of the network's outputs; None is the order of the data.
@@ -47,9 +49,9 @@ class ImportRequest:
     """
 
     file: Path
-    arch: str
+    arch: str | None
     name: str
-    data: str = "cifar10"
+    data: str | None = None
     mean: Channels | None = None
     std: Channels | None = None
     classes: tuple[str, ...] | None = None
@@ -96,44 +98,77 @@ def import_checkpoint(request: ImportRequest, root: Path) -> Imported:
         DataError: the folder of the data source cannot be listed.
         RunError: the run cannot be written.
     """
-    class_names = _class_names(request.data)
-    foreign = read_foreign(request.file)
-    converted = convert(foreign, request.arch, request.file)
-    if converted.num_classes != len(class_names):
-        raise CheckpointError(
-            f"{request.file} tells {converted.num_classes} classes apart, and {request.data} has {len(class_names)}; "
-            "name the data it was trained on with --data"
-        )
-    order = _output_order(request.classes, class_names)
-    converted = _in_label_order(converted, order, class_names)
-    model = _normalised(request, converted)
-    config = RunConfig(method="natural", data=DataConfig(source=request.data), model=model)
-    state = _state(config, converted)
-    origin = {"file": request.file.name, "sha256": foreign.sha256, "arch": request.arch, "untrained": UNTRAINED}
-    origin["output_order"] = order
-    path = _write_run(create_run(root, request.name, config, list(request.command)), state, class_names, origin)
+    found = _understood(request)
+    model, order, class_names = _normalised(request, found.converted), found.order, found.class_names
+    config = RunConfig(method="natural", data=DataConfig(source=found.source), model=model)
+    image_size = found.foreign.told.image_size
+    state = _state(config, _in_label_order(found.converted, order, class_names), image_size)
+    arch, sha256 = model.architecture, found.foreign.sha256
+    origin = {"file": request.file.name, "sha256": sha256, "arch": arch, "untrained": UNTRAINED, "output_order": order}
+    directory = create_run(root, request.name, config, list(request.command))
+    path = _write_run(directory, state, class_names, origin, image_size)
     return Imported(
         directory=path.parent.parent,
         checkpoint=path,
         file=request.file.name,
-        file_sha256=foreign.sha256,
+        file_sha256=sha256,
         weights_sha256=weights_sha256(state.network),
-        arch=request.arch,
-        num_tensors=len(foreign.tensors),
+        arch=arch,
+        num_tensors=len(found.foreign.tensors),
         mean=model.mean,
         std=model.std,
         untrained=UNTRAINED,
         class_names=class_names,
         output_order=order,
-        notices=(*converted.notices, *_order_notices(request, class_names)),
+        notices=(*found.converted.notices, *_order_notices(order, class_names)),
     )
 
 
-def _class_names(source: str) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class _Understood:
+    """What a file turned out to be.
+
+    Attributes:
+        foreign: as it was found.
+        converted: by our names, its outputs in their own order.
+        source: the images that it was trained on.
+        class_names: in the order of the labels.
+        order: in the order of the outputs.
+    """
+
+    foreign: Foreign
+    converted: Converted
+    source: str
+    class_names: tuple[str, ...]
+    order: tuple[str, ...]
+
+
+def _understood(request: ImportRequest) -> _Understood:
+    if request.data is not None:
+        _require_source(request.data)
+    if request.arch is not None:
+        require_arch(request.arch)
+    foreign = read_foreign(request.file)
+    source = request.data or foreign.told.data or "cifar10"
+    class_names = _class_names(source)
+    converted = convert(foreign, request.arch, request.file)
+    if converted.num_classes != len(class_names):
+        raise CheckpointError(
+            f"{request.file} tells {converted.num_classes} classes apart, and {source} has {len(class_names)}; "
+            "name the data it was trained on with --data"
+        )
+    return _Understood(foreign, converted, source, class_names, _output_order(request, foreign.told, class_names))
+
+
+def _require_source(source: str) -> None:
     try:
         DataConfig(source=source)
     except ValidationError as error:
         raise ConfigError(f"--data: {DATA.complaint(source)}") from error
+
+
+def _class_names(source: str) -> tuple[str, ...]:
+    _require_source(source)
     if source == "cifar10":
         return CIFAR10_CLASSES
     if (found := exhaust(catalogue_steps(DataConfig(source=source)))) is not None:
@@ -143,12 +178,21 @@ def _class_names(source: str) -> tuple[str, ...]:
     return tuple(SHAPES)
 
 
-def _output_order(given: tuple[str, ...] | None, class_names: tuple[str, ...]) -> tuple[str, ...]:
-    """Class names in the order of the network's outputs.
+def _output_order(request: ImportRequest, told: Told, class_names: tuple[str, ...]) -> tuple[str, ...]:
+    """Class names in the order of the network's outputs: as given, or as config.json says, or as the data has them.
 
     Raises:
         ConfigError: those that were given are not the classes of the data, each once.
+        CheckpointError: config.json names other classes than the data has.
     """
+    given = request.classes
+    if given is None and told.model is not None and told.class_names:
+        if sorted(told.class_names) != sorted(class_names):
+            raise CheckpointError(
+                f"{request.file} tells {', '.join(told.class_names[:6])}, ... apart, and the data has "
+                f"{', '.join(class_names[:6])}, ...; name the data it was trained on with --data"
+            )
+        return told.class_names
     if given is None:
         return class_names
     if sorted(given) != sorted(class_names):
@@ -167,9 +211,9 @@ def _in_label_order(converted: Converted, order: tuple[str, ...], class_names: t
     return dataclasses.replace(converted, tensors=tensors)
 
 
-def _order_notices(request: ImportRequest, class_names: tuple[str, ...]) -> tuple[str, ...]:
+def _order_notices(order: tuple[str, ...], class_names: tuple[str, ...]) -> tuple[str, ...]:
     """Say that folders whose names are numbers are not in the order of these numbers."""
-    if request.classes is not None or not all(name.isascii() and name.isdigit() for name in class_names):
+    if order != class_names or not all(name.isascii() and name.isdigit() for name in class_names):
         return ()
     numerical = tuple(sorted(class_names, key=int))
     if numerical == class_names:
@@ -193,27 +237,34 @@ def _normalised(request: ImportRequest, converted: Converted) -> ModelConfig:
     try:
         return ModelConfig.model_validate({**model.model_dump(), **asked})
     except ValidationError as error:
-        raise ConfigError(f"--mean {request.mean} and --std {request.std}: give finite numbers, std above 0") from error
+        raise ConfigError(
+            f"--mean {request.mean} and --std {request.std}: give finite numbers, std above 0, "
+            "one for each channel of the images"
+        ) from error
 
 
 def _on_cpu() -> Compute:
     return Compute(torch.device("cpu"), "fp32", torch.get_num_threads())
 
 
-def _state(config: RunConfig, converted: Converted) -> TrainState:
+def _state(config: RunConfig, converted: Converted, image_size: tuple[int, int] | None) -> TrainState:
     """The network with the foreign weights, as at the end of training; the rest is as at the beginning."""
-    state = begin(config, converted.num_classes, _on_cpu())
+    state = begin(config, converted.num_classes, _on_cpu(), image_size)
     state.network.load_state_dict({**state.network.state_dict(), **converted.tensors})
     state.cursor.end_phase()
     return state
 
 
 def _write_run(
-    directory: RunDirectory, state: TrainState, class_names: tuple[str, ...], origin: dict[str, Any]
+    directory: RunDirectory,
+    state: TrainState,
+    class_names: tuple[str, ...],
+    origin: dict[str, Any],
+    image_size: tuple[int, int] | None,
 ) -> Path:
     """Write the checkpoint and let go of the run; where that fails, no run is left behind."""
     try:
-        path = _write(directory, state, class_names, origin)
+        path = _write(directory, state, class_names, origin, image_size)
     except BaseException:
         directory.close()
         shutil.rmtree(directory.path, ignore_errors=True)
@@ -222,7 +273,13 @@ def _write_run(
     return path
 
 
-def _write(directory: RunDirectory, state: TrainState, class_names: tuple[str, ...], origin: dict[str, Any]) -> Path:
+def _write(
+    directory: RunDirectory,
+    state: TrainState,
+    class_names: tuple[str, ...],
+    origin: dict[str, Any],
+    image_size: tuple[int, int] | None,
+) -> Path:
     path = checkpoint_path(directory.checkpoints, 0)
     description = Description(
         run=directory.path.name,
@@ -236,6 +293,7 @@ def _write(directory: RunDirectory, state: TrainState, class_names: tuple[str, .
         versions=versions(),
         trained_classifiers=(NATURAL,),
         imported=origin,
+        image_size=image_size,
     )
     save_checkpoint(path, state, description)
     source = directory.config.data.source

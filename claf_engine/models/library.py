@@ -1,5 +1,7 @@
 """Models of torchvision and timm: whole, and as encoders without their last classifier."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -15,6 +17,7 @@ from claf_engine.terms.errors import ConfigError
 from claf_engine.terms.installation import install_line
 
 Channels = tuple[float, ...]
+NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 ALONE = {"aux_logits": False, "init_weights": True, "transform_input": True}
 WITH_HELPERS = {"googlenet": ALONE, "inception_v3": ALONE}
 """Models of torchvision that give more than logits in train mode unless told otherwise, and draw their weights then.
@@ -85,13 +88,16 @@ def whole_library_model(config: ModelConfig, num_classes: int, generator: torch.
     return LibraryModel(config, library_model(config.architecture, num_classes, generator), num_classes)
 
 
-def library_model(architecture: str, num_classes: int, generator: torch.Generator) -> nn.Module:
+def library_model(
+    architecture: str, num_classes: int, generator: torch.Generator, options: Mapping[str, Any] = NO_OPTIONS
+) -> nn.Module:
     """A model of torchvision or timm: normalised images (N, 3, H, W) to logits (N, K).
 
     Args:
         architecture: such as "torchvision:resnet50".
         num_classes: K.
         generator: on the CPU; all weights come from it.
+        options: what else the library's constructor is given.
 
     Raises:
         ConfigError: the library is not installed, or has no such classifier of images.
@@ -99,7 +105,7 @@ def library_model(architecture: str, num_classes: int, generator: torch.Generato
     library, _, name = architecture.partition(ARGUMENT_MARK)
     build = _of_torchvision if library == "torchvision" else _of_timm
     with seeded_from(generator):
-        return build(name, num_classes)
+        return build(name, num_classes, options)
 
 
 def usual_normalisation(architecture: str) -> tuple[Channels, Channels]:
@@ -127,7 +133,7 @@ def split_classifier(model: nn.Module, name: str) -> Split:
     return take_off(model, path)
 
 
-def _of_torchvision(name: str, num_classes: int) -> nn.Module:
+def _of_torchvision(name: str, num_classes: int, options: Mapping[str, Any]) -> nn.Module:
     try:
         from torchvision import models
     except (ImportError, RuntimeError) as error:  # RuntimeError: it was built for another torch
@@ -135,17 +141,17 @@ def _of_torchvision(name: str, num_classes: int) -> nn.Module:
     known = models.list_models(module=models)
     if name not in known:
         raise ConfigError(f"torchvision has no classifier {name!r}{suggestion(name, known)}")
-    options: dict[str, Any] = WITH_HELPERS.get(name, {})
+    options = {**WITH_HELPERS.get(name, {}), **options}
     built: nn.Module = models.get_model(name, weights=None, num_classes=num_classes, **options)
     return built
 
 
-def _of_timm(name: str, num_classes: int) -> nn.Module:
+def _of_timm(name: str, num_classes: int, options: Mapping[str, Any]) -> nn.Module:
     timm = _timm()
     known = timm.list_models()
     if name not in known:
         raise ConfigError(f"timm has no model {name!r}{suggestion(name, known)}")
-    built: nn.Module = timm.create_model(name, pretrained=False, num_classes=num_classes)
+    built: nn.Module = timm.create_model(name, pretrained=False, num_classes=num_classes, **options)
     return built
 
 

@@ -5,13 +5,16 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from claf_engine.config.sources import published_source
 from claf_engine.runs.durable import FolderNotFlushed, write_parts_atomically
+from claf_engine.runs.foreign import parse_json
 from claf_engine.runs.header import NETWORK
 from claf_engine.runs.tensor_bytes import METADATA, TensorFile, open_tensors
 from claf_engine.terms.errors import CheckpointError
 
 TOLD = ("run", "step", "classifier", "class_names", "config", "weights_sha256")
 """What the exported file says of itself, of the checkpoint's metadata."""
+CONFIG = "claf.config"
 ALIGNMENT = 8
 
 
@@ -43,6 +46,8 @@ def export_network(checkpoint: Path, target: Path) -> int:
 def _parts(file: TensorFile, names: list[str]) -> Iterator[bytes]:
     """The new file from its beginning to its end."""
     told = {f"claf.{key}": value for key in TOLD if (value := file.metadata.get(f"claf.{key}")) is not None}
+    if CONFIG in told:
+        told[CONFIG] = _without_path(told[CONFIG])
     header: dict[str, object] = {METADATA: {"format": "pt", **told}}
     end = 0
     for name in names:
@@ -55,3 +60,15 @@ def _parts(file: TensorFile, names: list[str]) -> Iterator[bytes]:
     yield len(text).to_bytes(8, "little") + text
     for name in names:
         yield from file.pieces(name)
+
+
+def _without_path(config: str) -> str:
+    """The settings without the paths of images and weights, nobody else's affair; damaged ones as they are."""
+    try:
+        settings = parse_json(config)
+        settings["data"]["source"] = published_source(settings["data"]["source"])
+        if settings["model"].get("weights") is not None:
+            settings["model"]["weights"] = os.path.basename(settings["model"]["weights"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return config
+    return json.dumps(settings)

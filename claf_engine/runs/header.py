@@ -170,7 +170,7 @@ def refuse_pickle(path: Path) -> None:
     if path.suffix in {".pt", ".pth", ".ckpt", ".pkl"} or (begins_like_pickle and start[8:] != b"{"):
         raise CheckpointError(
             f"{path} is a pickle, which can run code when opened; only .safetensors files are read, and `claf-tui "
-            "checkpoint import` takes over the weights of a CIFAR ResNet"
+            "checkpoint import` takes over weights that were trained elsewhere"
         )
 
 

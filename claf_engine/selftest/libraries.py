@@ -17,6 +17,7 @@ PURPOSES = {
     "gpu": "load of a GPU in the console",
     "hf": "--data hf:PATH and parquet:PATH",
     "timm": "models of timm: --set model.architecture=timm:NAME",
+    "onnx": "checkpoint export --format onnx",
     "torchvision": "--data torchvision:SVHN and others whose labels are in .mat files",
 }
 """What each extra is for, by its name."""

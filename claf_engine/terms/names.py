@@ -28,3 +28,7 @@ RecipeName = Literal["natural", "scl", "at", "trades", "rocl-at", "claf"]
 Verdict = Literal["passes", "warns", "fails", "not-run"]
 RequestName = Literal["pause", "resume", "probe", "checkpoint", "stop", "set"]
 """What a run may be asked for from another process."""
+
+
+NamingName = Literal["ours", "torchvision", "timm", "kuangliu", "trades"]
+"""What the tensors of an exported network are called."""

@@ -17,8 +17,9 @@ from claf_engine.runs.header import FORMAT_KEY
 from claf_engine.terms.errors import CheckpointError, ForeignFileError
 
 SAFETENSORS = ".safetensors"
-NESTS = ("state_dict", "model_state_dict", "model", "net")
-"""Keys under which training scripts put the weights beside the epoch and the optimiser."""
+NESTS = ("state_dict", "model_state_dict", "model", "net", "last")
+"""Keys under which training scripts put the weights beside the epoch and the optimiser; "last" stands beside "best" in
+some files of RobustBench, which takes it too."""
 WRAPPERS = {"module", "model", "net", "backbone", "encoder", "_orig_mod", "0", "1"}
 """Leading parts of a name that only say how the network was wrapped; the numbers are those of a Sequential."""
 PLAIN_TYPES: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [argparse.Namespace]

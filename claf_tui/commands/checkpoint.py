@@ -1,4 +1,4 @@
-"""`claf-tui checkpoint show`, `claf-tui checkpoint browse` and `claf-tui checkpoint import`."""
+"""`claf-tui checkpoint show`, `browse`, `export` and `import`."""
 
 import sys
 from pathlib import Path
@@ -7,30 +7,49 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from claf_engine.terms.errors import ConfigError
+from claf_engine.terms.names import NamingName
 from claf_tui.commands import options
 from claf_tui.reports import output
 from claf_tui.words import exit_codes
 from claf_tui.words.safe_text import safe
 
 if TYPE_CHECKING:
+    from claf_engine.evaluation.export_weights import Exported
     from claf_engine.evaluation.import_weights import Imported
 
 app = typer.Typer(
-    help="Look into checkpoints without loading them, and take over foreign weights.", no_args_is_help=True
+    help="Look into checkpoints without loading them, export networks, and take over foreign weights.",
+    no_args_is_help=True,
 )
 
 Which = Annotated[
     str, typer.Option("--checkpoint", metavar="best|last|STEP", help="Which checkpoint of a run; a file needs none.")
 ]
-File = Annotated[Path, typer.Argument(metavar="FILE.pt", help="Weights saved by torch.save, such as a state dict.")]
-Arch = Annotated[Literal["resnet18", "resnet34"], typer.Option(help="Architecture, with the CIFAR stem; any width.")]
+File = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE|FOLDER",
+        help="Weights saved by torch.save or as safetensors; or a folder with them and a config.json, as the Hub has.",
+    ),
+]
+Arch = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Architecture, as of model.architecture: resnet18, wrn-34-10, torchvision:NAME, timm:NAME, ...; by "
+        "default as config.json, or names and shapes, say.",
+        show_default=False,
+    ),
+]
 Name = Annotated[str | None, typer.Option(help="Name of the run's folder, after its date; the file's by default.")]
 Data = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="SOURCE",
-        help="What it was trained on: shapes, cifar10, folder:PATH or any other source of images.",
+        help="What it was trained on: shapes, cifar10, folder:PATH or any other source of images; cifar10 unless "
+        "config.json says otherwise.",
         autocompletion=options.complete_sources,
+        show_default=False,
     ),
 ]
 Mean = Annotated[
@@ -43,6 +62,17 @@ Classes = Annotated[
         metavar="A,B,C", help="Classes in the order of its outputs; alphabetical, as folders are, by default."
     ),
 ]
+
+To = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for config.json and the network; made if need be.")]
+Format = Annotated[
+    Literal["safetensors", "onnx", "hub"],
+    typer.Option(help="Tensors; the network itself; or tensors and a README that is its robustness card."),
+]
+Names = Annotated[
+    NamingName | None,
+    typer.Option(help="What the tensors are called; by default as here.", show_default=False),
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace files of an earlier export; others are left alone.")]
 
 
 @app.command()
@@ -87,29 +117,67 @@ def browse(run: options.Run = "latest", plugin: options.Plugins = None) -> int:
     return train.train_in(lambda: train.reopen(way, sys.argv), "auto")
 
 
+@app.command()
+def export(  # noqa: PLR0913 (Typer declares one parameter per option)
+    checkpoint: options.Checkpoint,
+    to: To,
+    format: Format = "safetensors",
+    names: Names = None,
+    classifier: options.Classifier = None,
+    which: Which = "best",
+    force: Force = False,
+    json: options.Json = False,
+    plugin: options.Plugins = None,
+    model: options.Model = None,
+) -> int:
+    """Write the network of a checkpoint for other programs: safetensors, ONNX, or a folder for a model hub.
+
+    What is written is opened again, and kept only if it gives the same logits. Nothing is uploaded.
+    """
+    options.load_plugins(plugin)
+    options.load_model(model)
+    from claf_engine.evaluation.export_weights import ExportRequest, export_checkpoint
+    from claf_engine.runs import runs_root
+    from claf_engine.runs.choosing import open_chosen
+
+    def write(path: Path) -> "Exported":
+        return export_checkpoint(ExportRequest(path, to, format, names, classifier, force))
+
+    exported = open_chosen(checkpoint, runs_root(), options.which_checkpoint(which), write)
+    if json:
+        output.record(exported.to_record())
+    else:
+        output.text(_written(exported))
+    return exit_codes.OK
+
+
 @app.command("import")
 def take_over(  # noqa: PLR0913 (Typer declares one parameter per option)
     file: File,
-    arch: Arch = "resnet18",
+    arch: Arch = None,
     name: Name = None,
-    data: Data = "cifar10",
+    data: Data = None,
     mean: Mean = None,
     std: Std = None,
     classes: Classes = None,
     json: options.Json = False,
     plugin: options.Plugins = None,
+    model: options.Model = None,
 ) -> int:
-    """Take over the weights of a CIFAR ResNet that was trained elsewhere, to evaluate it.
+    """Take over the weights of a network that was trained elsewhere, to evaluate it.
+
+    Names are understood as torchvision, timm, kuangliu's CIFAR models, TRADES and RobustBench have them.
 
     The file is read as tensors and plain values, so that nothing in it is run. A tensor that does not fit is an error.
     """
     options.load_plugins(plugin, data)
+    arch = arch or options.load_model(model)
     channels = _channels(mean, "--mean"), _channels(std, "--std")
     from claf_engine.evaluation.import_weights import ImportRequest, import_checkpoint
     from claf_engine.runs import runs_root
     from claf_tui.runners.train import folder_name
 
-    chosen = name if name is not None else folder_name(file.stem)[:64]
+    chosen = name if name is not None else folder_name(file.name if file.is_dir() else file.stem)[:64]
     order = None if classes is None else tuple(name.strip() for name in classes.split(","))
     request = ImportRequest(file, arch, chosen, data, *channels, order, tuple(sys.argv))
     imported = import_checkpoint(request, runs_root())
@@ -122,19 +190,35 @@ def take_over(  # noqa: PLR0913 (Typer declares one parameter per option)
     return exit_codes.OK
 
 
-def _channels(text: str | None, flag: str) -> tuple[float, float, float] | None:
-    """Read three numbers such as 0.49,0.48,0.45.
+def _written(exported: "Exported") -> str:
+    """What was written, and how it was checked."""
+    naming = f", in the names of {exported.names}" if exported.names else ""
+    card = "" if exported.has_card else "robustness: no card was there; `claf-tui eval` or `audit` makes one\n"
+    return safe(
+        f"exported: the {exported.classifier} classifier to {exported.folder}{naming}: {', '.join(exported.files)}", 400
+    ) + (
+        f"\n{card}checked:  opened by {exported.compared_with}, logits differ by at most {exported.difference:.1e} on "
+        f"{exported.num_images} random images"
+    )
+
+
+def _channels(text: str | None, flag: str) -> tuple[float, ...] | None:
+    """Read three numbers such as 0.49,0.48,0.45, or one for gray images.
 
     Raises:
-        typer.BadParameter: they are not three numbers.
+        typer.BadParameter: they are not three numbers, nor one.
     """
     if text is None:
         return None
     try:
-        red, green, blue = map(float, text.split(","))
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is not three numbers, such as 0,0,0", param_hint=f"'{flag}'") from error
-    return red, green, blue
+        values = tuple(map(float, text.split(",")))
+    except ValueError:
+        values = ()
+    if len(values) not in (1, 3):
+        raise typer.BadParameter(
+            f"{text!r} is not three numbers, such as 0,0,0, nor one for gray images", param_hint=f"'{flag}'"
+        )
+    return values
 
 
 def _summary(imported: "Imported") -> str:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from claf_engine.config.presets import resolve_config
-from claf_engine.config.sources import absolute_source
+from claf_engine.config.sources import absolute_source, published_source
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,16 @@ def test_a_path_on_the_command_line_is_relative_to_the_working_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert resolve_config("smoke", None, ["data.source=folder:images"]).data.source == f"folder:{tmp_path}/images"
+
+
+@pytest.mark.parametrize(
+    ("source", "published"),
+    [
+        ("shapes", "shapes"),
+        ("folder:/home/x/animals", "folder:animals"),
+        ("folder:animals/", "folder:animals"),
+        ("/x/my.py:pets", "my.py:pets"),
+    ],
+)
+def test_a_published_source_has_no_path(source: str, published: str) -> None:
+    assert published_source(source) == published

@@ -7,6 +7,7 @@ import torch
 from claf_engine.runs.header import read_info
 from claf_tui import cli
 from claf_tui.screens.checkpoints.actions import ResumeRequest
+from tests.engine.networks import checkpoint_of
 from tests.engine.resnets import weights, write
 from tests.tui.hostile import EVERYTHING
 from tests.tui.scripted import write_checkpoint
@@ -157,3 +158,53 @@ def test_an_imported_model_cannot_be_trained(foreign: Path, root: Path, capsys: 
     assert cli.run(["checkpoint", "import", str(foreign), "--name", "theirs"]) == 0
     assert cli.run(["train", "--resume", "theirs"]) == 3
     assert "is imported; evaluate it with `claf-tui eval" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return checkpoint_of(tmp_path_factory.mktemp("trained"), width=4, blocks=(1, 1))
+
+
+def test_an_export_says_what_was_written_and_how_it_was_checked(trained: Path, tmp_path: Path, capsys: Shown) -> None:
+    assert cli.run(["checkpoint", "export", str(trained), "--to", "out", "--names", "kuangliu"]) == 0
+    written, card, checked = capsys.readouterr().out.splitlines()
+    assert written == (
+        "exported: the natural classifier to out, in the names of kuangliu: config.json, model.safetensors"
+    )
+    assert card.startswith("robustness: no card was there")
+    assert checked == "checked:  opened by claf-tui, logits differ by at most 0.0e+00 on 3 random images"
+
+
+def test_an_export_comes_back_without_another_word(trained: Path, tmp_path: Path, capsys: Shown) -> None:
+    assert cli.run(["checkpoint", "export", str(trained), "--to", "out", "--format", "hub", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["files"] == ["README.md", "config.json", "model.safetensors"]
+    assert cli.run(["checkpoint", "import", "out"]) == 0
+    shown = capsys.readouterr().out
+    assert "normalises by mean 0.4914,0.4822,0.4465" in shown
+    assert "outputs: disc, ring, " in shown
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "message"),
+    [
+        (["--names", "trades"], 2, "can be exported with --names ours or torchvision or timm or kuangliu, not trades"),
+        (["--format", "onnx", "--names", "timm"], 2, "leave --names out"),
+        (["--classifier", "attack"], 3, "is untrained"),
+        (["--to", "taken"], 3, "taken is no folder"),
+    ],
+)
+def test_an_export_that_cannot_be_is_one_sentence(
+    trained: Path, tmp_path: Path, capsys: Shown, flags: list[str], code: int, message: str
+) -> None:
+    (tmp_path / "taken").write_text("mine")
+    assert cli.run(["checkpoint", "export", str(trained), "--to", "out", *flags]) == code
+    shown = capsys.readouterr()
+    assert message in shown.err
+    assert (shown.out, shown.err.count("\n"), (tmp_path / "out").exists()) == ("", 1, False)
+
+
+def test_an_export_is_not_overwritten_unless_forced(trained: Path, capsys: Shown) -> None:
+    assert cli.run(["checkpoint", "export", str(trained), "--to", "out"]) == 0
+    assert cli.run(["checkpoint", "export", str(trained), "--to", "out"]) == 3
+    assert "or replace them with --force" in capsys.readouterr().err
+    assert cli.run(["checkpoint", "export", str(trained), "--to", "out", "--force"]) == 0

@@ -1,7 +1,7 @@
-"""How efficient are several devices, predicted, and is the prediction right for 1, 2 and 4 processes on this processor?
+"""How efficient are several devices, predicted, and is that right for 1, 2 and 4 processes on this processor?
 
-Processes with one thread each compute a contrastive step of a small ResNet-18 on their own images and exchange by gloo
-what training exchanges: statistics of every BatchNorm, forward and back, projections, gradients in one message, flags.
+Processes with one thread each take contrastive steps of a small ResNet-18 together, by gloo, as training takes them,
+and once more each on its own, which is the computing; the rest of a step is exchange.
 The cost model (`claf_engine/selftest/scaling.py`) is fitted to one process, which gives the speed of a core, and to two
 all-reduces between two processes, a small and a large one, which give the link. From these it predicts every step.
 More processes than cores share them, in the model and here. Times are the shortest of the repetitions, because whatever
@@ -25,15 +25,30 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from benchmarks.common import parser, show, write
+from claf_engine.compute.batch_norm import Shared, synchronise_batch_norms
 from claf_engine.compute.device import usable_cores
+from claf_engine.compute.world import World
 from claf_engine.config import ModelConfig, RunConfig
 from claf_engine.models.network import ATTACK_CLASSIFIER, Network, Pipeline, build_network
 from claf_engine.selftest.flops import count, layers_of
-from claf_engine.selftest.scaling import Cluster, Link, Step, Work, link_of, step_of, strong_efficiency, weak_efficiency
+from claf_engine.selftest.scaling import (
+    Cluster,
+    Link,
+    Step,
+    Work,
+    all_reduce,
+    link_of,
+    step_of,
+    strong_efficiency,
+    weak_efficiency,
+)
 from claf_engine.training.losses import supcon_loss
 
-NUM_CLASSES, NUM_VIEWS, SEED = 10, 2, 0
+NUM_CLASSES, NUM_VIEWS, SEED, SIDE, TEMPERATURE = 10, 2, 0, 32, 0.5
 SMALL_BYTES, PATIENCE_SECONDS = 8, 600
+CHAIN = 40
+"""Small messages one after the other, as a step sends them: what one of them waits for the others counts."""
+MESSAGE_COLUMNS = ("processes", "few bytes, ms", "predicted", "gradients, ms", "predicted")
 WORLDS = (1, 8, 16, 32, 64, 128, 256, 512)
 
 
@@ -48,9 +63,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Measured:
-    """Shortest seconds of a step, and of all-reduces of a few bytes and of the gradients."""
+    """Shortest seconds of a step, of one that exchanges nothing, and of all-reduces of few bytes and of gradients."""
 
     step: float
+    compute: float
     small: float
     large: float
 
@@ -63,23 +79,27 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     task = Task(wanted.images, wanted.width, wanted.repeats)
     found = {world: measure(task, world) for world in sorted({1, 2, *wanted.processes})}
-    network, size = _network(task.width), 32
-    work = work_of(network, (3, size, size), 0, NUM_VIEWS)
+    work = work_of(_network(task.width), (3, SIDE, SIDE), 0, NUM_VIEWS)
     link = link_of(found[2].small, found[2].large, work.gradient_bytes)
     cores = usable_cores()
-    alone = step_of(work, Cluster(1.0, max(found), link, link), 1, task.images).seconds / found[1].step
+    alone = step_of(work, Cluster(1.0, max(found), link, link), 1, task.images).seconds / found[1].compute
     cluster = Cluster(alone, max(found), link, link, cores)
     steps = {world: step_of(work, cluster, world, task.images) for world in found}
     title = f"{task.images} images of {NUM_VIEWS} views a process, width {task.width}, one thread each, {cores} cores"
-    show(
-        title,
-        ("processes", "measured s", "predicted s", "of it compute", "of it gradients", "BatchNorm"),
-        _rows(found, steps),
-    )
+    columns = ("processes", "step s", "predicted", "computing", "predicted", "exchange", "predicted")
+    show(title, columns, _rows(found, steps))
+    sizes = {"small": SMALL_BYTES, "large": work.gradient_bytes}
+    messages = {
+        world: {name: all_reduce(size, world, link) / cluster.share(world) for name, size in sizes.items()}
+        for world in found
+        if world > 1
+    }
+    show("All-reduces alone; two processes gave the link", MESSAGE_COLUMNS, _message_rows(found, messages))
     figures = {
         "ratios": {f"error_{world}": found[world].step / step.seconds for world, step in steps.items()},
         "measured": {world: asdict(each) for world, each in found.items()},
         "predicted": {world: asdict(step) for world, step in steps.items()},
+        "messages": messages,
         "link": asdict(link),
     }
     write(wanted.json, figures)
@@ -117,47 +137,42 @@ def measure(task: Task, world: int) -> Measured:
         return Measured(**json.loads((Path(folder) / "found.json").read_text()))
 
 
-def _serve(task: Task, rank: int, world: int, folder: str) -> None:
+def _serve(task: Task, rank: int, size: int, folder: str) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world)
-    network = _network(task.width)
-    generator = torch.Generator().manual_seed(rank)
-    views = torch.rand((task.images * NUM_VIEWS, 3, 32, 32), generator=generator)
-    views, network = views.contiguous(memory_format=torch.channels_last), network.to(memory_format=torch.channels_last)
-    size = work_of(network, (3, 32, 32), 0, NUM_VIEWS).gradient_bytes // 4
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=size)
+    world = World(rank, size)
+    network, alone = (_network(task.width) for _ in range(2))
+    # The same BatchNorm in both, so that they differ in what is exchanged alone.
+    for each, its_world in ((network, world), (alone, World())):
+        synchronise_batch_norms(each, World(rank, 2), torch.device("cpu"))
+        for module in each.modules():
+            if isinstance(module, Shared):
+                module.world = its_world
+    views = torch.rand((task.images * NUM_VIEWS, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(rank))
+    message = torch.ones(work_of(alone, (3, SIDE, SIDE), 0, NUM_VIEWS).gradient_bytes // 4)
     works: dict[str, Callable[[], object]] = {
         "step": lambda: _step(network, views, world),
-        "small": lambda: dist.all_reduce(torch.ones(SMALL_BYTES // 4)),
-        "large": lambda: dist.all_reduce(torch.ones(size)),
+        "compute": lambda: _step(alone, views, World()),
+        "small": lambda: [dist.all_reduce(torch.ones(SMALL_BYTES // 4)) for _ in range(CHAIN)],
+        "large": lambda: dist.all_reduce(message),
     }
     found = {name: _shortest_seconds(work, task.repeats) for name, work in works.items()}
+    found["small"] /= CHAIN
     if rank == 0:
         (Path(folder) / "found.json").write_text(json.dumps(found))
     dist.destroy_process_group()
 
 
-def _step(network: Network, views: Tensor, world: int) -> None:
-    """A contrastive step that exchanges what training does; alone it exchanges nothing."""
+def _step(network: Network, views: Tensor, world: World) -> None:
+    """A contrastive step as training takes it, without the optimiser; every process has as many images."""
     network.zero_grad()
     projections = network.project(views)
     local = projections.view(-1, NUM_VIEWS, projections.shape[1])
-    if world > 1:
-        _exchange_norms(network)
-        gathered = [torch.empty_like(local) for _ in range(world)]
-        dist.all_gather(gathered, local.detach().contiguous())
-        dist.all_reduce(torch.cat(gathered))
-    supcon_loss(local, torch.arange(len(local)) % NUM_CLASSES, 0.5).backward()  # type: ignore[no-untyped-call]
-    if world > 1:
-        _exchange_norms(network)
-        gradients = [each.grad.flatten() for each in network.parameters() if each.grad is not None]
-        dist.all_reduce(torch.cat(gradients))
-        dist.all_reduce(torch.zeros(SMALL_BYTES))
-
-
-def _exchange_norms(network: nn.Module) -> None:
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            dist.all_reduce(torch.zeros(2 * module.num_features))
+    part = world.part(len(local) * world.size)
+    loss = supcon_loss(local, torch.arange(len(local)) % NUM_CLASSES, TEMPERATURE, part)
+    loss.backward()  # type: ignore[no-untyped-call]
+    world.sum_gradients(list(network.parameters()), loss.detach())
+    world.largest([0, 0, 0])
 
 
 def _shortest_seconds(work: Callable[[], object], repeats: int) -> float:
@@ -181,11 +196,25 @@ def _rows(found: dict[int, Measured], steps: dict[int, Step]) -> list[tuple[str,
             f"{world}",
             f"{found[world].step:.3f}",
             f"{step.seconds:.3f}",
+            f"{found[world].compute:.3f}",
             f"{step.compute:.3f}",
-            f"{step.gradients:.3f}",
-            f"{step.norms:.3f}",
+            f"{found[world].step - found[world].compute:.3f}",
+            f"{step.seconds - step.compute:.3f}",
         )
         for world, step in steps.items()
+    ]
+
+
+def _message_rows(found: dict[int, Measured], messages: dict[int, dict[str, float]]) -> list[tuple[str, ...]]:
+    return [
+        (
+            f"{world}",
+            f"{1e3 * found[world].small:.2f}",
+            f"{1e3 * predicted['small']:.2f}",
+            f"{1e3 * found[world].large:.2f}",
+            f"{1e3 * predicted['large']:.2f}",
+        )
+        for world, predicted in messages.items()
     ]
 
 

@@ -9,8 +9,8 @@ W devices costs, with bandwidth b, latency l of a hop and overhead o of a call (
     all-reduce, tree:   o + 2 ceil(log2 W) l + 2 n / b            (the faster of the two is taken)
     all-gather:         o + (W - 1) l + (W - 1) n / b             (n of each device)
 
-What is not in it: stragglers, other users of the network, input, measurements and checkpoints, and kernels that lose
-their speed when a device has few images.
+What is not in it: waiting for the slowest, which every exchange does, other users of the network, input, measurements
+and checkpoints, and kernels that lose their speed when a device has few images.
 """
 
 import math

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -28,21 +29,7 @@ from tests.engine.resnets import weights, write
 from tests.plugins import plugin_file, registries_restored
 
 NARROW: dict[str, Any] = {"architecture": "resnet18", "width": 4}
-TEN_LINES = """
-import json
-from pathlib import Path
-from safetensors.torch import load_file
-from torch import nn
-from torchvision import models, transforms
-
-config = json.loads(Path("config.json").read_text())
-model = models.get_model(config["architecture"], num_classes=config["num_classes"], **config["model_args"])
-if config["stem"] == "cifar":  # a 3x3 convolution and no pooling
-    model.conv1 = nn.Conv2d(config["num_channels"], 64, 3, 1, 1, bias=False)
-    model.maxpool = nn.Identity()
-model.load_state_dict(load_file("model.safetensors"))
-model = nn.Sequential(transforms.Normalize(config["mean"], config["std"]), model).eval()
-"""
+PAGE = Path(__file__).parents[3] / "docs" / "models.md"
 """As documented: nothing of ours is imported."""
 
 
@@ -74,7 +61,8 @@ def test_the_documented_lines_load_it_in_plain_torchvision(
     published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     export(published, tmp_path / "out", names="torchvision")
-    theirs = executed(tmp_path / "out", TEN_LINES, monkeypatch)
+    documented = PAGE.read_text().partition("from within the folder:\n")[2]
+    theirs = executed(tmp_path / "out", dedent(documented.lstrip("\n")), monkeypatch)
     assert isinstance(theirs[1], models.ResNet)
     torch.testing.assert_close(
         logits(theirs, random_images()), logits(trained(published), random_images()), rtol=1e-5, atol=1e-5

@@ -4,6 +4,7 @@ Nothing here imports torch or Textual; a command loads what it needs when it run
 """
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -72,8 +73,11 @@ def _root(
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code."""
     prepare_streams()
-    with leaving_signals():
-        sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    try:
+        with leaving_signals():
+            sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    except KeyboardInterrupt:  # before a command could take it
+        sys.exit(exit_codes.of_signal(signal.SIGINT))
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -69,12 +69,12 @@ def split_logits(model: nn.Module, images: Tensor) -> Split | None:
 
 
 def _watched(model: nn.Module, images: Tensor) -> tuple[Tensor, str | None]:
-    """The logits, and the name of the linear layer that gave them, in the same memory."""
-    given: dict[int, str] = {}
+    """The logits, and the name of the linear layer that gave them in the same memory, not written to since."""
+    given: dict[tuple[int, int], str] = {}
 
     def noting(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
         def note(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
-            given[output.data_ptr()] = name
+            given[output.data_ptr(), output._version] = name
 
         return note
 
@@ -85,4 +85,4 @@ def _watched(model: nn.Module, images: Tensor) -> tuple[Tensor, str | None]:
     finally:
         for handle in handles:
             handle.remove()
-    return logits, given.get(logits.data_ptr())
+    return logits, given.get((logits.data_ptr(), logits._version))

@@ -48,13 +48,13 @@ async def test_all_settings_are_shown_on_demand(held: Held) -> None:
         await until(lambda: app.state.run)
         await pilot.press("i")
         await until(lambda: "attack.steps" in screen_text(app))
-        assert "attack.epsilon" not in screen_text(app)
+        assert "data.seed" not in screen_text(app)
         await pilot.press("a")
-        await until(lambda: "attack.epsilon" in screen_text(app))
+        await until(lambda: "data.seed" in screen_text(app))
         await pilot.press("end")
         await until(lambda: "runtime.log_every" in screen_text(app))
         await pilot.press("a")
-        await until(lambda: "attack.epsilon" not in screen_text(app))
+        await until(lambda: "data.seed" not in screen_text(app))
 
 
 @pytest.mark.parametrize("key", ["escape", "i"])

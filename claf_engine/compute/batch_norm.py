@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from claf_engine.compute.world import World
+from claf_engine.terms.errors import ConfigError
 
 
 def synchronise_batch_norms(
@@ -24,16 +25,38 @@ def synchronise_batch_norms(
         world: the processes.
         device: whose BatchNorm is taken.
         in_micro_batches: the network is trained in micro-batches, which cannot follow torch's own.
+
+    Raises:
+        ConfigError: a layer derives from torch's BatchNorm, and computes something of its own.
     """
     if world.is_single:
         return
-    if device.type != "cpu" and not in_micro_batches:
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    ours = {norm: _shared_kind(norm) for norm in norms if not isinstance(norm, nn.SyncBatchNorm)}
+    # Torch would put its own in the place of a layer that does more, which is then left undone.
+    if device.type != "cpu" and not in_micro_batches and all(type(norm) in SHARED for norm in ours):
         nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         return
-    for module in network.modules():
-        if type(module) in SHARED:
-            module.__class__ = SHARED[type(module)]
-            module.world = world  # type: ignore[assignment]
+    for norm, kind in ours.items():
+        norm.__class__ = kind
+        norm.world = world  # type: ignore[assignment]
+
+
+def _shared_kind(norm: nn.Module) -> "type[Shared]":
+    """What takes the place of a layer.
+
+    Raises:
+        ConfigError: nobody knows.
+    """
+    kind = type(norm)
+    if kind.__name__ == "BatchNormAct2d" and kind.__module__.startswith("timm."):
+        return SharedBatchNormAct2d
+    if kind not in SHARED:
+        raise ConfigError(
+            f"the model's {kind.__name__} computes BatchNorm in a way of its own, which several processes cannot follow; "
+            "train in one process, or build the model of torch's own BatchNorm"
+        )
+    return SHARED[kind]
 
 
 class Shared(nn.modules.batchnorm._BatchNorm):
@@ -111,6 +134,18 @@ class SharedBatchNorm1d(Shared, nn.BatchNorm1d):
 
 class SharedBatchNorm2d(Shared, nn.BatchNorm2d):
     """nn.BatchNorm2d of a batch in several processes."""
+
+
+class SharedBatchNormAct2d(SharedBatchNorm2d):
+    """The BatchNormAct2d of timm, which drops out and activates what BatchNorm gives."""
+
+    drop: nn.Module
+    act: nn.Module
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape, in the type of the input."""
+        activated: Tensor = self.act(self.drop(super().forward(input)))
+        return activated
 
 
 class SharedBatchNorm3d(Shared, nn.BatchNorm3d):

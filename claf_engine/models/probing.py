@@ -37,6 +37,15 @@ def require_output(model: nn.Module, images: Tensor, name: str) -> Tensor:
     return logits
 
 
+def takes_no_images(model: nn.Module, images: Tensor) -> bool:
+    """Whether a model makes no rows of no images (0, C, H, W), in eval mode; what counts them by -1 cannot."""
+    try:
+        with torch.no_grad(), evaluating(model):
+            return len(model(images)) == 0
+    except (RuntimeError, AssertionError, ValueError, TypeError, IndexError):
+        return False
+
+
 def require_logits(model: nn.Module, images: Tensor, num_classes: int, name: str) -> Tensor:
     """Give the logits (N, K) of images, in eval mode.
 

@@ -13,16 +13,17 @@ from claf_engine.accuracy.classes import missing_notices
 from claf_engine.compute.device import NO_MICRO_BATCH, Compute, choose_compute
 from claf_engine.compute.world import World
 from claf_engine.config import DataConfig, RunConfig, RuntimeConfig
-from claf_engine.data import Dataset, dataset_steps
+from claf_engine.data import Dataset, dataset_steps, to_pixels
 from claf_engine.data.fingerprint import Fingerprint
 from claf_engine.events.ticks import Pulse, pump
+from claf_engine.models.probing import takes_no_images
 from claf_engine.runs import RunDirectory, list_checkpoints, to_plain
 from claf_engine.runs.branch import BRANCH, branch_of
 from claf_engine.runs.examples import drop_examples
 from claf_engine.runs.folder import read_begun
 from claf_engine.runs.header import CheckpointInfo, read_info
 from claf_engine.runs.journal import Journal
-from claf_engine.terms.errors import CheckpointError
+from claf_engine.terms.errors import CheckpointError, ConfigError
 from claf_engine.training.checkpoint import load_checkpoint, restore_state, weights_sha256
 from claf_engine.training.identity import (
     begin_branch,
@@ -80,6 +81,7 @@ def opening_steps(directory: RunDirectory, journal: Journal, world: World) -> Ge
     phases = phases_of(config)
     require_encoder(state.network, phases)
     session = Session(config, compute, data, state, feature_epochs(phases))
+    require_shares(session)
     pace = Pace(session, phases, plan_work(config, phases, len(data.train), len(data.test)))
     if not world.is_single:
         world.require_same("the weights", weights_sha256(state.network))
@@ -219,6 +221,24 @@ def _state(
     found = start_from(state.network, Path(config.model.weights), read_begun(directory.path))
     directory.note({WEIGHTS: dict(found.record)})
     return state, found.notices
+
+
+def require_shares(session: Session) -> None:
+    """Refuse a last batch that leaves a process without images, where the model cannot compute none.
+
+    Raises:
+        ConfigError: it would, and the model cannot.
+    """
+    size, num_images = session.config.batch_size, len(session.data.train)
+    num_last, num_processes = (num_images - 1) % size + 1, session.world.size
+    if num_last >= num_processes:
+        return
+    images = session.compute.arrange(to_pixels(session.data.train.images[:0]))
+    if not takes_no_images(session.state.network.encoder, images):
+        raise ConfigError(
+            f"the last batch, of {num_last} of {num_images} images, leaves some of {num_processes} processes without "
+            f"any, and {session.config.model.architecture} cannot compute none; set another batch_size or data.num_train"
+        )
 
 
 def _open_records(

@@ -13,6 +13,7 @@ from claf_engine.compute.batch_norm import SharedBatchNorm2d, synchronise_batch_
 from claf_engine.compute.world import World
 from claf_engine.models.folding import fold_encoder
 from claf_engine.models.modes import batch_statistics, evaluating
+from claf_engine.terms.errors import ConfigError
 from tests.engine.tiny import CPU, tiny_session
 
 
@@ -118,6 +119,29 @@ def test_for_micro_batches_it_is_ours_there_too() -> None:
     network = nn.Sequential(nn.BatchNorm2d(2))
     synchronise_batch_norms(network, World(0, 2), torch.device("cuda", 0), in_micro_batches=True)
     assert isinstance(network[0], SharedBatchNorm2d)
+
+
+def test_a_layer_of_timm_that_activates_too_still_does() -> None:
+    timm = pytest.importorskip("timm.layers")
+    alone = timm.BatchNormAct2d(3, act_layer=nn.SiLU).double()
+    nn.init.uniform_(alone.bias)
+    holder = nn.Sequential(copy.deepcopy(alone))
+    synchronise_batch_norms(holder, World(0, 2), torch.device("cuda", 0))
+    images = torch.randn(5, 3, 4, 2, dtype=torch.float64)
+    found = torch.cat(list(shared_outputs(holder[0], list(images.split([4, 1])))))
+    assert_close(found, alone(images), rtol=1e-10, atol=1e-12)
+    with evaluating(alone), evaluating(holder):
+        assert_close(holder(images), alone(images), rtol=1e-10, atol=1e-12)
+
+
+def test_a_batch_norm_of_somebody_elses_is_refused_and_not_replaced() -> None:
+    class Own(nn.BatchNorm2d):
+        pass
+
+    for device in (CPU, torch.device("cuda", 0)):
+        with pytest.raises(ConfigError, match="the model's Own computes BatchNorm in a way of its own"):
+            synchronise_batch_norms(nn.Sequential(Own(2)), World(0, 2), device)
+        synchronise_batch_norms(nn.Sequential(Own(2)), World(), device)
 
 
 def test_a_single_process_keeps_what_it_has() -> None:

@@ -6,6 +6,7 @@ goes on in the folder that the first start made (`claf_engine.runs.relaunch`): r
 
 import os
 import socket
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,7 @@ class Launch:
         num_restarts: how often torchrun has started them anew.
         work: the name that torchrun's user gave the work (--rdzv-id), or that torchrun drew; empty where neither did.
         agent: the process of torchrun that started this one; empty where none did.
+        command: the words of the command line, which torchrun gives again when it starts the processes anew.
     """
 
     rank: int = 0
@@ -37,6 +39,7 @@ class Launch:
     num_restarts: int = 0
     work: str = ""
     agent: str = ""
+    command: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Launch":
@@ -64,6 +67,7 @@ class Launch:
             _count(environment, "TORCHELASTIC_RESTART_COUNT", 0),
             "" if work in _UNNAMED else work,
             _agent() if "TORCHELASTIC_RUN_ID" in environment else "",
+            tuple(sys.argv[1:]),
         )
 
     @property
@@ -84,11 +88,14 @@ class Launch:
 
     def record(self) -> dict[str, Any]:
         """What run.json says of it."""
-        return {"processes": self.size, "work": self.work, "agent": self.agent}
+        return {"processes": self.size, "work": self.work, "agent": self.agent, "command": list(self.command)}
 
     def began(self, record: object) -> bool:
-        """Whether a run with this in its run.json was begun by this launch, before torchrun started it anew."""
-        if not isinstance(record, Mapping):
+        """Whether a run with this in its run.json was begun by this launch, before torchrun started it anew.
+
+        What torchrun starts may be a script that trains several runs, each by a command of its own.
+        """
+        if not isinstance(record, Mapping) or record.get("command") != list(self.command):
             return False
         same_agent = bool(self.agent) and record.get("agent") == self.agent
         return same_agent or (self.num_restarts > 0 and bool(self.work) and record.get("work") == self.work)

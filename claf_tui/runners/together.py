@@ -5,6 +5,7 @@ There is no console then, for a terminal has room for one process; `claf-tui wat
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import gettempdir
 from time import sleep
@@ -50,6 +51,9 @@ def train_together(open_directory: OpenDirectory, asked_ui: str, launch: Launch)
 
     ui = lines_only(asked_ui)
     with joined(launch) as world:
+        # A machine that took the place of another one counts from 0, and may be the first.
+        (num_restarts,) = world.largest([launch.num_restarts])
+        launch = replace(launch, num_restarts=num_restarts)
         return follow(world) if launch.is_follower else lead(open_directory, ui, launch, world)
 
 

@@ -1,5 +1,6 @@
 import os
 import socket
+import sys
 
 import pytest
 
@@ -50,10 +51,17 @@ def test_a_launch_knows_the_run_that_it_began_before_torchrun_started_it_anew() 
 
 
 def test_a_restart_on_another_machine_knows_its_run_by_the_name_of_the_work() -> None:
-    record = {"processes": 4, "work": "work 7", "agent": "elsewhere:1:2"}
+    record = {"processes": 4, "work": "work 7", "agent": "elsewhere:1:2", "command": sys.argv[1:]}
     assert launched().began(record)
     assert not launched(TORCHELASTIC_RESTART_COUNT="0").began(record), "work of the same name, begun by itself"
     assert not launched(TORCHELASTIC_RUN_ID="none").began({**record, "work": ""}), "work without a name"
+
+
+def test_another_command_of_the_same_script_begins_a_run_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = launched(TORCHELASTIC_RESTART_COUNT="0").record()
+    assert launched().began(record)
+    monkeypatch.setattr(sys, "argv", ["claf-tui", "train", "--name", "second"])
+    assert not launched().began(record)
 
 
 @pytest.mark.parametrize("record", [None, [], {}, {"agent": ""}, {"agent": 5, "work": None}])

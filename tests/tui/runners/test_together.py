@@ -1,4 +1,5 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -6,6 +7,7 @@ from typing import Any
 import pytest
 
 from claf_engine import runs
+from claf_engine.compute.world import World
 from claf_engine.config.launch import Launch
 from claf_engine.runs.folder import read_begun
 from claf_engine.runs.onlooker import Onlooker
@@ -14,7 +16,7 @@ from claf_engine.terms.errors import ConfigError, ProcessLost, RunEnded
 from claf_tui import cli
 from claf_tui.runners import together
 from claf_tui.runners.lines import play_in_lines
-from claf_tui.runners.together import follow, goes_on, lead, lines_only
+from claf_tui.runners.together import follow, goes_on, lead, lines_only, train_together
 from claf_tui.words import exit_codes
 from tests.engine.tiny import tiny_config
 from tests.tui.scripted import write_checkpoint
@@ -46,7 +48,7 @@ def begun(root: Path, status: str = "running") -> Path:
 
 
 def test_a_first_start_makes_a_folder_that_says_how_many_processes_train(root: Path) -> None:
-    assert read_begun(begun(root))[LAUNCH] == {"processes": 2, "work": "seven", "agent": "here:1:2"}
+    assert read_begun(begun(root))[LAUNCH] == {**FIRST.record(), "processes": 2}
 
 
 def test_a_restart_goes_on_in_the_folder_of_the_first_start_and_says_so(root: Path) -> None:
@@ -99,6 +101,20 @@ def test_a_restart_of_a_run_that_has_finished_has_nothing_to_do_and_tells_the_ot
     world = Heard()
     assert lead(nothing_opens, "plain", AGAIN, world) == exit_codes.OK  # type: ignore[arg-type]
     assert world.said == [None]
+
+
+def test_a_new_machine_that_becomes_the_first_learns_of_the_restarts_from_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Elsewhere(World):
+        def largest(self, values: Sequence[int]) -> list[int]:
+            return [max(each, 3) for each in values]
+
+    led: list[Launch] = []
+    monkeypatch.setattr("claf_engine.compute.joining.joined", lambda _: nullcontext(Elsewhere(0, 2)))
+    monkeypatch.setattr(together, "lead", lambda _open, _ui, launch, _world: led.append(launch))
+    train_together(nothing_opens, "plain", FIRST)
+    assert led == [replace(FIRST, num_restarts=3)]
 
 
 def test_a_finished_run_that_is_asked_for_in_so_many_words_is_refused(root: Path) -> None:

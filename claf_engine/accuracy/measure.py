@@ -43,11 +43,6 @@ class Accuracy:
     correct: Tensor | None = field(default=None, compare=False, repr=False)
 
 
-def first(split: Split, count: int | None) -> Split:
-    """The first `count` examples of a split, which is shuffled; all of them when `count` is None."""
-    return split.first(count)
-
-
 @dataclass(frozen=True)
 class Examples:
     """Some examples of a split.

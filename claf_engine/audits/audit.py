@@ -12,7 +12,6 @@ from typing import Any
 
 from torch import nn
 
-from claf_engine.accuracy.measure import first
 from claf_engine.attacks import space_of
 from claf_engine.audits.bench import CLAIM_STEP, Subject
 from claf_engine.audits.card import audit_card
@@ -143,7 +142,7 @@ def _subject(request: AuditRequest, opened: Opened, budget: Budget) -> Subject:
     claimed = opened.config.evaluation
     return Subject(
         model=opened.model.eval(),
-        split=first(opened.data.test, budget.num_examples),
+        split=opened.data.test.first(budget.num_examples),
         compute=opened.compute,
         epsilon=request.epsilon,
         step_size=claimed.step_size if claimed.norm == "linf" else CLAIM_STEP,

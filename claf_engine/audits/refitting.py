@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from claf_engine.accuracy.measure import abandonable, first
+from claf_engine.accuracy.measure import abandonable
 from claf_engine.attacks import attack_steps, crossing_step_size, gradient_of, make_attack
 from claf_engine.audits.bench import Bench
 from claf_engine.audits.diagnostic import NotRun
@@ -45,7 +45,7 @@ def require_network(bench: Bench) -> tuple[Network, Split]:
     if subject.train is None or not len(subject.train):
         raise NotRun("needs training images for the features of every class, and there are none")
     count = max(bench.budget.fit_images, PER_CLASS * num_classes(subject.network))
-    return subject.network, first(subject.train, count)
+    return subject.network, subject.train.first(count)
 
 
 def num_classes(network: Network) -> int:
@@ -157,7 +157,7 @@ def adversarial_fit_steps(bench: Bench, encoder: nn.Module, start: nn.Linear) ->
     """
     network, train = require_network(bench)
     subject, count = bench.subject, num_classes(network)
-    train = first(train, max(1, bench.budget.fit_images // ADVERSARIAL_SHARE))
+    train = train.first(max(1, bench.budget.fit_images // ADVERSARIAL_SHARE))
     step_size = crossing_step_size(subject.epsilon, ADVERSARIAL_STEPS)
     spec = make_attack("pgd", subject.epsilon, steps=ADVERSARIAL_STEPS, step_size=step_size, space=subject.space)
     generator = measurement_generator(subject.seed, "adversarial refit", bench.compute.device)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from claf_engine.accuracy.measure import abandonable, first
+from claf_engine.accuracy.measure import abandonable
 from claf_engine.attacks import attack_steps, crossing_step_size, make_attack
 from claf_engine.audits.bench import Bench
 from claf_engine.compute.seeding import measurement_generator
@@ -36,7 +36,7 @@ def surrogate_steps(bench: Bench, train: Split, num_classes: int) -> Generator[P
         Images (N, C, H, W) in [0, 1] to logits (N, K), in eval mode.
     """
     seed, compute, epochs = bench.subject.seed, bench.compute, bench.budget.surrogate_epochs
-    split = first(train, bench.budget.fit_images)
+    split = train.first(bench.budget.fit_images)
     chance = measurement_generator(seed, "surrogate", torch.device("cpu"))
     starts = measurement_generator(seed, "surrogate's attack", compute.device)
     epsilon = bench.subject.epsilon

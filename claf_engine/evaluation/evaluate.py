@@ -13,7 +13,7 @@ from torch import nn
 from claf_engine.accuracy.classes import chance_notices, class_records, unmeasured_notices
 from claf_engine.accuracy.curve_steps import curve_steps, require_curve
 from claf_engine.accuracy.defences import ADAPTIVE, Defence, Defended, defended_steps, labelled
-from claf_engine.accuracy.measure import Accuracy, accuracy_steps, first
+from claf_engine.accuracy.measure import Accuracy, accuracy_steps
 from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import space_of
 from claf_engine.attacks.registered import require_registered
@@ -225,7 +225,7 @@ def evaluation_steps(
             world.require_same("the weights", hash_tensors(opened.model.state_dict()))
             world.require_same("the images", opened.data.test.sha256)
         data, config, compute, model = opened.data, opened.config, opened.compute, opened.model
-        split = first(data.test, request.num_examples)
+        split = data.test.first(request.num_examples)
         started = time.monotonic()
         if request.is_curve:
             suite = requested_suite(request, config)

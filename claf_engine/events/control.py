@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 ControlStatus = Literal["running", "pausing", "paused", "stopping"]
+WAITING: frozenset[str] = frozenset({"pausing", "paused"})
+"""What a run does that is paused, or is about to be."""
+LEARNING_RATE, PROBE_EVERY = "learning_rate", "probe.every_epochs"
+"""Names of the values that may change while a run goes on."""
 
 
 @dataclass(frozen=True)
 class LiveEdit:
-    """A value that a person changed while the run was going; `name` is a dotted config key."""
+    """A value that a person changed while the run was going; `name` is one of the two above."""
 
     name: str
     value: float

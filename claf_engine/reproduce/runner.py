@@ -12,7 +12,7 @@ from dataclasses import replace
 from filelock import FileLock, Timeout
 
 from claf_engine import events as ev
-from claf_engine.events.control import Control, Requests
+from claf_engine.events.control import WAITING, Control, Requests
 from claf_engine.events.ticks import Pulse, pump
 from claf_engine.reproduce.board import Board, Line, SeedResult
 from claf_engine.reproduce.forecast import forecast
@@ -170,7 +170,7 @@ class _Filling:
     def _wait(self) -> Iterator[ev.Event]:
         if self._control.take_requests() != Requests():
             yield ev.Notice("warning", "a row is being measured: there is nothing to edit, probe or save")
-        if self._control.status not in {"pausing", "paused"}:
+        if self._control.status not in WAITING:
             return
         yield ev.ControlChanged(0, "paused")
         waited = 0.0

@@ -13,7 +13,7 @@ from claf_engine.events.records import from_record
 from claf_engine.runs.durable import TEMPORARY_PREFIX
 from claf_engine.runs.inbox import user_name
 from claf_engine.runs.journal import EVENTS, record_of
-from claf_engine.runs.listing import holder, is_live, summarise
+from claf_engine.runs.listing import GOING_ON, holder, is_live, summarise
 from claf_engine.runs.requests import CONTROL, Request
 from claf_engine.runs.status import read_status
 from claf_engine.runs.tail import Tail
@@ -94,7 +94,7 @@ def answer_to(asked: Asked, seconds: float) -> ev.RequestServed:
         # Whoever removes the file first has it: this one was taken, and its answer is on its way.
         answer = _awaited(asked, ANSWER_SECONDS)
     if answer is None:
-        raise NotAnswered(_unanswered(asked, seconds, is_withdrawn=is_withdrawn))
+        raise NotAnswered(unanswered(asked, seconds, is_withdrawn=is_withdrawn))
     return answer
 
 
@@ -117,7 +117,7 @@ def is_served(run: Path) -> bool:
         return True
     # The lock of another machine is not seen through every file system.
     record, _ = read_status(run / "status.json")
-    is_going_on = record.get("status") in ("starting", "running", "paused", "stopping")
+    is_going_on = record.get("status") in GOING_ON
     seconds = silence(run)
     is_elsewhere = holder(run).host not in (None, socket.gethostname())
     return is_going_on and is_elsewhere and seconds is not None and seconds < SILENT_SECONDS
@@ -127,14 +127,6 @@ def silence(run: Path) -> float | None:
     """Seconds since the last sign of life of the process that trains; None where there was none."""
     heartbeat = read_status(run / "status.json")[0].get("heartbeat")
     return None if heartbeat is None else max(0.0, time.time() - heartbeat)
-
-
-def since_life(run: Path) -> str:
-    """The same as a person reads it."""
-    seconds = silence(run)
-    return (
-        "and it has given no sign of life yet" if seconds is None else f"its last sign of life is {seconds:.0f} s old"
-    )
 
 
 def heard(asked: Asked) -> ev.RequestServed | None:
@@ -168,12 +160,20 @@ def _unserved(run: Path) -> str:
     return f"no process trains in {run.name}; `claf-tui train --resume {run.name}` goes on with it"
 
 
-def _unanswered(asked: Asked, seconds: float, *, is_withdrawn: bool) -> str:
+def unanswered(asked: Asked, seconds: float, *, is_withdrawn: bool) -> str:
+    """Say that a request was not answered in that time, and what has become of it."""
     name, text = asked.run.name, asked.request.text
     fate = "it was withdrawn" if is_withdrawn else "it was taken, and what came of it is not known"
     if not is_served(asked.run):
         return f"{name} ended before it answered {text!r}; {fate}"
-    return f"{name} did not answer {text!r} within {seconds:g} s, {since_life(asked.run)}; {fate}"
+    return f"{name} did not answer {text!r} within {seconds:g} s, {_since_life(asked.run)}; {fate}"
+
+
+def _since_life(run: Path) -> str:
+    seconds = silence(run)
+    return (
+        "and it has given no sign of life yet" if seconds is None else f"its last sign of life is {seconds:.0f} s old"
+    )
 
 
 def _leave(folder: Path, request: Request) -> None:

@@ -13,6 +13,8 @@ from claf_engine.runs.status import read_status
 from claf_engine.terms.errors import CheckpointError, CheckpointGone, ForeignFileError, RunError
 
 LATEST = "latest"
+GOING_ON = frozenset({"starting", "running", "paused", "stopping"})
+"""What a run says of itself while a process trains in it."""
 LISTINGS = 5
 """How often a folder is listed in which files go while they are read."""
 
@@ -194,7 +196,7 @@ def summarise(path: Path) -> RunSummary:
     """Read the status of one run; a run that says it is going on but whose lock is free was interrupted."""
     record, notice = read_status(os.path.join(path, "status.json"))
     status = str(record.get("status", "starting"))
-    if status in {"starting", "running", "paused", "stopping"} and not is_live(path):
+    if status in GOING_ON and not is_live(path):
         status = "interrupted"
     return RunSummary(path.name, path, status, record, notice)
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from claf_engine.compute.world import World
-from claf_engine.events.control import Control, LiveEdit, Requests
+from claf_engine.events.control import WAITING, Control, LiveEdit, Requests
 
 SHORTEST = 1e-9
 """Seconds of a wait that was none, which the run must not take for the end of a pause."""
@@ -34,7 +34,7 @@ class Agreement(Control):
         world, asked = self._world, self._asked
         is_first = world.rank == 0
         requests = asked.take_requests() if is_first else Requests()
-        is_pausing = is_first and asked.status in {"pausing", "paused"}
+        is_pausing = is_first and asked.status in WAITING
         stop, pause, has_asked = world.largest([asked.stop_requested, is_pausing, requests != Requests()])
         if has_asked:
             requests = _from_record(world.tell(asdict(requests)))

@@ -9,9 +9,9 @@ from collections.abc import Generator, Iterator
 from typing import TypeVar
 
 from claf_engine import events as ev
-from claf_engine.accuracy.measure import Accuracy, accuracy_steps, first, num_not_finite
+from claf_engine.accuracy.measure import Accuracy, accuracy_steps, num_not_finite
 from claf_engine.accuracy.suite import suite_of
-from claf_engine.events.control import Control, LiveEdit, Requests
+from claf_engine.events.control import LEARNING_RATE, WAITING, Control, LiveEdit, Requests
 from claf_engine.events.ticks import Boundary, PartEnd, Pulse, Tick, pump
 from claf_engine.runs import RunDirectory
 from claf_engine.runs.examples import write_examples
@@ -34,9 +34,7 @@ from claf_engine.training.progress import (
 )
 from claf_engine.training.results import candidates, select, selection_rule
 from claf_engine.training.session import Session
-from claf_engine.training.steering import INBOX_SECONDS, LEARNING_RATE, Standing, served, why_not_edited
-
-WAITING = {"pausing", "paused"}
+from claf_engine.training.steering import INBOX_SECONDS, Standing, served, why_not_edited
 
 Measured = TypeVar("Measured")
 
@@ -249,7 +247,7 @@ class Conductor:
         yield ev.PhaseStarted(cursor.phase, "test", 0)
         if self._is_unsaved:
             yield from self._save(is_needed=True)
-        split = first(session.data.test, config.num_examples)
+        split = session.data.test.first(config.num_examples)
         found, notices = candidates(session, self._phases, self._directory)
         for text in notices:
             yield ev.Notice("warning", text, cursor.step)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from claf_engine import events as ev
-from claf_engine.accuracy.measure import Accuracy, accuracy_steps, first, selection_figure
+from claf_engine.accuracy.measure import Accuracy, accuracy_steps, selection_figure
 from claf_engine.accuracy.suite import suite_of
 from claf_engine.compute.seeding import measurement_generator
 from claf_engine.events.ticks import Pulse
@@ -53,12 +53,12 @@ def probe_steps(session: Session, phase: Phase) -> Generator[Pulse, None, Probed
     else:
         model = session.state.network.with_classifier(phase.classifier)
     config, compute = session.config.probe, session.compute
-    suite, split = suite_of(config, session.config.model), first(session.data.validation, config.num_examples)
+    suite, split = suite_of(config, session.config.model), session.data.validation.first(config.num_examples)
     measured = yield from accuracy_steps(model, split, suite, compute)
     count = num_watched(config.sentinel_examples, len(split))
     sentinels = None
     if count:
-        sentinels = yield from sentinel_steps(model, first(split, count), suite, measured.outcomes, compute)
+        sentinels = yield from sentinel_steps(model, split.first(count), suite, measured.outcomes, compute)
     if not config.examples or not any(suite.epsilons):
         return Probed(measured, sentinels)
     about = About(session.state.cursor.step, _epoch(session), phase.title, phase.classifier or QUICK_CLASSIFIER)
@@ -129,7 +129,7 @@ def fall_of(session: Session, phase: Phase, measured: Accuracy) -> Fall | None:
 def quick_fit(session: Session) -> Generator[Pulse, None, Pipeline]:
     """Fit a linear classifier to the features of some training images, for a phase that has none yet."""
     count = max(QUICK_FIT_IMAGES, QUICK_FIT_PER_CLASS * len(session.data.class_names))
-    encoder, split = session.state.network.encoder, first(session.data.train, count)
+    encoder, split = session.state.network.encoder, session.data.train.first(count)
     device, num_epochs = session.compute.device, session.config.probe.fit_epochs
     features: Tensor = yield from feature_steps(encoder, split, session.compute)
     classifier = nn.Linear(features.shape[1], len(session.data.class_names), device="meta").to_empty(device=device)

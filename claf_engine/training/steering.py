@@ -4,13 +4,12 @@ import math
 from dataclasses import dataclass
 
 from claf_engine import events as ev
-from claf_engine.events.control import Control, LiveEdit
+from claf_engine.events.control import LEARNING_RATE, PROBE_EVERY, Control, LiveEdit
 from claf_engine.runs.inbox import Received
 from claf_engine.runs.requests import Request
 
 INBOX_SECONDS = 0.5
 """Between two looks at what other processes ask; also while the run is paused."""
-LEARNING_RATE, PROBE_EVERY = "learning_rate", "probe.every_epochs"
 
 
 @dataclass(frozen=True)

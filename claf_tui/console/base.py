@@ -16,7 +16,7 @@ from textual.events import Print
 from textual.screen import Screen
 
 from claf_engine import events as ev
-from claf_engine.events.control import Control
+from claf_engine.events.control import WAITING, Control
 from claf_tui.console.bridge import Engine, EngineThread, describe
 from claf_tui.console.driver import ConsoleDriver, KeyboardLost
 from claf_tui.console.pace import SHARE, Drawn, is_due
@@ -173,7 +173,7 @@ class ConsoleApp(PaletteApp):
     @property
     def is_waiting(self) -> bool:
         """Whether the work is paused, or about to be."""
-        return self.control.status in {"paused", "pausing"}
+        return self.control.status in WAITING
 
     def pause_command(self, text: str, toggle: Callable[[], None]) -> SystemCommand:
         """Offer to pause, or to go on while that is what a person may want.

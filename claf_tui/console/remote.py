@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from claf_engine import events as ev
-from claf_engine.runs.asking import Asked, ask, since_life, withdraw
+from claf_engine.runs.asking import Asked, ask, unanswered, withdraw
 from claf_engine.terms.names import RequestName
 from claf_tui.screens.steering import ASKED
 
@@ -76,11 +76,8 @@ class Remote:
     def give_up(self) -> list[str]:
         """Withdraw what nobody has answered for too long; a sentence about each."""
         late = [nonce for nonce, awaited in self._awaited.items() if self._clock() - awaited.since > PATIENCE]
-        return [self._given_up(self._awaited.pop(nonce).asked) for nonce in late]
-
-    def _given_up(self, asked: Asked) -> str:
-        fate = "it was withdrawn" if withdraw(asked) else "it was taken, and what came of it is not known"
-        return f"nobody answered {asked.request.text!r} within {PATIENCE:.0f} s, {since_life(self._run)}; {fate}"
+        given_up = [self._awaited.pop(nonce).asked for nonce in late]
+        return [unanswered(asked, PATIENCE, is_withdrawn=withdraw(asked)) for asked in given_up]
 
     def _ask(self, name: RequestName, setting: str = "", value: float | None = None) -> None:
         asked = ask(self._run, name, setting, value)

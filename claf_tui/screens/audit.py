@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.events import Click, Resize
 from textual.screen import Screen
 
-from claf_engine.events.control import Control
+from claf_engine.events.control import WAITING, Control
 from claf_tui.state.audit import AuditScene, rows, running_index, telling_index
 from claf_tui.widgets.audit_bar import AuditBar
 from claf_tui.widgets.diagnostics import DiagnosticDetail, DiagnosticList
@@ -109,7 +109,7 @@ class AuditScreen(Screen[None]):
         """Pause, or go on; the status word changes with the key press."""
         if self._scene.has_ended or self._control.stop_requested:
             return
-        if self._control.status in {"paused", "pausing"}:
+        if self._control.status in WAITING:
             self._control.resume()
         else:
             self._control.pause()
@@ -163,7 +163,7 @@ class AuditScreen(Screen[None]):
             panel.scroll_to(y=max(0, line - height // 2), animate=False)
 
     def _hints(self) -> list[Hint]:
-        is_waiting = self._control.status in {"paused", "pausing"}
+        is_waiting = self._control.status in WAITING
         steering: list[Hint] = [("space", "go on" if is_waiting else "pause", "screen.toggle_pause")]
         if self._scene.has_ended:
             steering = [("c", "card", "app.card")] if self._scene.card is not None else []

@@ -16,6 +16,7 @@ from textual.events import Resize
 from textual.screen import ModalScreen, Screen
 
 from claf_engine.events import TestResult
+from claf_engine.events.control import PROBE_EVERY, WAITING
 from claf_engine.runs import list_runs
 from claf_engine.runs.header import step_in_name
 from claf_engine.terms.errors import ClafError, ForeignFileError, RunError
@@ -68,7 +69,6 @@ from claf_tui.widgets.outcome import OutcomePanel
 from claf_tui.widgets.phase_strip import PhaseLine
 from claf_tui.widgets.status_bar import StatusBar
 from claf_tui.widgets.tables import ProbeTable, probe_hint, probe_title
-from claf_tui.words.live_values import PROBE_EVERY
 from claf_tui.words.safe_text import safe
 
 SECONDS_PER_CHART = 1.0
@@ -76,7 +76,6 @@ SECONDS_PER_CHART = 1.0
 CHARTS = (PROBE, LOSS, METHOD)
 PAN = 0.25
 """The share of what is shown by which a key moves it."""
-WAITING = {"paused", "pausing"}
 FAST = 10
 """Columns by which the cursor moves with shift."""
 

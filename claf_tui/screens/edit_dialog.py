@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from textual.widget import Widget
 from textual.widgets import Input, Label
 
+from claf_engine.events.control import LEARNING_RATE, PROBE_EVERY
 from claf_tui.screens.form_dialog import FormScreen
 from claf_tui.words import figures
-from claf_tui.words.live_values import LEARNING_RATE, PROBE_EVERY, parse_learning_rate, parse_probe_interval
+from claf_tui.words.live_values import parse_learning_rate, parse_probe_interval
 
 
 class EditScreen(FormScreen[Mapping[str, float]]):

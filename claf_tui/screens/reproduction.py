@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.events import Resize
 from textual.screen import Screen
 
-from claf_engine.events.control import Control
+from claf_engine.events.control import WAITING, Control
 from claf_tui.charts.plot import ChartOptions
 from claf_tui.screens.dashboard import SECONDS_PER_CHART
 from claf_tui.state import RunState
@@ -118,7 +118,7 @@ class ReproductionScreen(Screen[None]):
         """Pause, or go on; the status word changes with the key press."""
         if not self._may_steer():
             return
-        if self._control.status in {"paused", "pausing"}:
+        if self._control.status in WAITING:
             self._control.resume()
         else:
             self._control.pause()
@@ -191,7 +191,7 @@ class ReproductionScreen(Screen[None]):
     def _hints(self) -> list[Hint]:
         steering: list[Hint] = []
         if not self._scene.has_ended:
-            is_waiting = self._control.status in {"paused", "pausing"}
+            is_waiting = self._control.status in WAITING
             pause = ("space", "go on" if is_waiting else "pause", "screen.toggle_pause")
             steering = [pause, ("p", "probe", "screen.probe")]
         looking: list[Hint] = [

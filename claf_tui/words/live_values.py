@@ -3,10 +3,8 @@
 import math
 from collections.abc import Callable, Mapping
 
+from claf_engine.events.control import LEARNING_RATE, PROBE_EVERY
 from claf_engine.terms.errors import ConfigError
-
-LEARNING_RATE = "learning_rate"
-PROBE_EVERY = "probe.every_epochs"
 
 
 def parse_learning_rate(text: str) -> float | None:

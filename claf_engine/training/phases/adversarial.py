@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from claf_engine.accuracy.measure import accuracy_steps, first
+from claf_engine.accuracy.measure import accuracy_steps
 from claf_engine.accuracy.suite import training_suite
 from claf_engine.attacks import ascent_steps, from_config, log_odds
 from claf_engine.attacks.gradients import Target
@@ -186,7 +186,7 @@ def adversarial_accuracy(session: Session) -> Generator[Pulse, None, float]:
     """Accuracy of the attack classifier under the training attack, on the watched validation images, in fp32."""
     attack = session.config.attack
     suite = training_suite(session.config, attack.steps, attack.step_size)
-    watched = first(session.data.validation, num_watched(session))
+    watched = session.data.validation.first(num_watched(session))
     model = session.state.network.with_classifier(ATTACK_CLASSIFIER)
     measured = yield from accuracy_steps(model, watched, suite, session.compute)
     return measured.robust[0].accuracy

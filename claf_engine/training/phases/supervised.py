@@ -3,7 +3,7 @@
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 
-from claf_engine.accuracy.measure import accuracy_steps, first
+from claf_engine.accuracy.measure import accuracy_steps
 from claf_engine.accuracy.suite import AttackSuite, training_suite
 from claf_engine.attacks import crossing_step_size
 from claf_engine.compute.seeding import VIEWS
@@ -82,7 +82,7 @@ def monitors(config: RunConfig) -> tuple[AttackSuite, AttackSuite]:
 
 def watched_accuracy(session: Session, classifier: str, suite: AttackSuite) -> Generator[Pulse, None, float]:
     """Accuracy in [0, 1] on the probe's validation images under an attack of one radius, in fp32."""
-    watched = first(session.data.validation, session.config.probe.num_examples)
+    watched = session.data.validation.first(session.config.probe.num_examples)
     model = session.state.network.with_classifier(classifier)
     measured = yield from accuracy_steps(model, watched, suite, session.compute)
     return measured.robust[0].accuracy

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from claf_engine.accuracy.measure import Accuracy, accuracy_steps, first, selection_figure
+from claf_engine.accuracy.measure import Accuracy, accuracy_steps, selection_figure
 from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import predict
 from claf_engine.compute.device import Compute
@@ -215,7 +215,7 @@ def test_images_that_are_not_pixels_are_refused() -> None:
 @pytest.mark.parametrize(("count", "length"), [(None, 24), (7, 7), (24, 24), (100, 24)])
 def test_the_first_examples_of_a_split_are_taken_in_its_order(count: int | None, length: int) -> None:
     split = tiny_data().train
-    taken = first(split, count)
+    taken = split.first(count)
     assert torch.equal(taken.images, split.images[:length])
     assert torch.equal(taken.labels, split.labels[:length])
 

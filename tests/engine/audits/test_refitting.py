@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from claf_engine.accuracy.measure import first
 from claf_engine.audits.bench import Bench
 from claf_engine.audits.diagnostic import NotRun
 from claf_engine.audits.refitting import (
@@ -112,7 +111,7 @@ def test_as_many_images_are_fitted_on_as_the_budget_affords() -> None:
 
 
 def test_the_adversarial_fit_sees_a_share_of_the_images() -> None:
-    begun = bench(train=first(TRAIN, BUDGET.fit_images // ADVERSARIAL_SHARE))
+    begun = bench(train=TRAIN.first(BUDGET.fit_images // ADVERSARIAL_SHARE))
     encoder = features_of(robust_network().encoder)
     start = robust_network().classifiers[NATURAL]
     assert isinstance(start, nn.Linear)

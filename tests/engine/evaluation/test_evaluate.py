@@ -10,7 +10,7 @@ import torch
 
 from claf_engine.accuracy.autoattack import AutoAttackSuite
 from claf_engine.accuracy.defences import Defence, parse_defence
-from claf_engine.accuracy.measure import Accuracy, accuracy_steps, first
+from claf_engine.accuracy.measure import Accuracy, accuracy_steps
 from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import space_of
 from claf_engine.config import DataConfig
@@ -238,7 +238,7 @@ def test_the_first_test_images_are_taken(checkpoint: Path) -> None:
     network = load_trained_network(checkpoint)[2]
     FP32.place(network)
     suite = AttackSuite((), 2, Fraction(2, 255))
-    _, expected = exhaust(accuracy_steps(network.with_classifier("adversarial"), first(DATA.test, 5), suite, FP32))
+    _, expected = exhaust(accuracy_steps(network.with_classifier("adversarial"), DATA.test.first(5), suite, FP32))
     assert ask(checkpoint, num_examples=5).accuracy.natural == expected.natural
 
 

@@ -79,7 +79,7 @@ def test_what_nobody_answers_is_withdrawn_and_told_once(owner: Owner) -> None:
     assert remote.give_up() == []
     clock.now += 0.1
     (text,) = remote.give_up()
-    assert text.startswith("nobody answered 'stop' within 10 s, ")
+    assert text.startswith(f"{owner.path.name} did not answer 'stop' within 10 s, ")
     assert text.endswith("it was withdrawn")
     assert (remote.give_up(), remote.status, owner.serve()) == ([], None, [])
 
@@ -164,7 +164,7 @@ async def test_silence_is_told(owner: Owner) -> None:
         await until(lambda: app.state.run)
         await pilot.press("p")
         clock.now = PATIENCE + 1
-        await until(lambda: any("nobody answered 'probe'" in note.message for note in app._notifications))
+        await until(lambda: any("did not answer 'probe'" in note.message for note in app._notifications))
         await until(lambda: "RUNNING" in screen_lines(app)[0])
 
 

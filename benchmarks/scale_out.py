@@ -132,8 +132,11 @@ def measure(task: Task, world: int) -> Measured:
             process.start()
         for process in processes:
             process.join(PATIENCE_SECONDS)
-        if any(process.exitcode for process in processes):
-            raise RuntimeError("a process failed; its traceback is above")
+        codes = [process.exitcode for process in processes]
+        for process in processes:
+            process.kill()
+        if any(codes) or None in codes:
+            raise RuntimeError("a process failed or hung; its traceback, if it has one, is above")
         return Measured(**json.loads((Path(folder) / "found.json").read_text()))
 
 

@@ -53,8 +53,8 @@ def _shared_kind(norm: nn.Module) -> "type[Shared]":
         return SharedBatchNormAct2d
     if kind not in SHARED:
         raise ConfigError(
-            f"the model's {kind.__name__} computes BatchNorm in a way of its own, which several processes cannot follow; "
-            "train in one process, or build the model of torch's own BatchNorm"
+            f"the model's {kind.__name__} computes BatchNorm in a way of its own, which several processes cannot "
+            "follow; train in one process, or build the model of torch's own BatchNorm"
         )
     return SHARED[kind]
 

@@ -16,7 +16,7 @@ PURPOSES = {
     "audit": "eval --attack autoattack, and the diagnostics square and ce-dlr-gap",
     "gpu": "load of a GPU in the console",
     "hf": "--data hf:PATH and parquet:PATH",
-    "timm": "models of timm: --set model.architecture=timm:NAME",
+    "timm": "models of timm: --model timm:NAME",
     "onnx": "checkpoint export --format onnx",
     "torchvision": "--data torchvision:SVHN and others whose labels are in .mat files",
 }

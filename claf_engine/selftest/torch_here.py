@@ -38,11 +38,16 @@ def torchvision_row() -> Row:
     except Exception as error:  # noqa: BLE001 - its extension fails with whatever torch raises
         advice = (
             f"torchvision must be built for torch {torch.__version__}: install both by the one line that "
-            "pytorch.org/get-started gives; without it all works but CIFAR-10 and models of torchvision"
+            "pytorch.org/get-started gives; without it all works but CIFAR-10, and data sets and models of "
+            "torchvision"
         )
         return Row("torchvision", "torchvision", "cannot be imported", "warns", str(error), advice)
     return Row(
-        "torchvision", "torchvision", "for CIFAR-10, and for models of its own", "passes", str(torchvision.__version__)
+        "torchvision",
+        "torchvision",
+        "for CIFAR-10, and for data sets and models of its own",
+        "passes",
+        str(torchvision.__version__),
     )
 
 

@@ -237,7 +237,8 @@ def require_shares(session: Session) -> None:
     if not takes_no_images(session.state.network.encoder, images):
         raise ConfigError(
             f"the last batch, of {num_last} of {num_images} images, leaves some of {num_processes} processes without "
-            f"any, and {session.config.model.architecture} cannot compute none; set another batch_size or data.num_train"
+            f"any, and {session.config.model.architecture} cannot compute none; set another batch_size or "
+            "data.num_train"
         )
 
 

@@ -17,12 +17,15 @@ from claf_engine.events.control import Control
 from claf_engine.runs import RunDirectory, create_run, runs_root
 from claf_engine.runs.journal import Journal
 from claf_engine.runs.onlooker import NoJournal
-from claf_engine.terms.errors import ClafError, DeviceError, NonFiniteLoss, ProcessLost
+from claf_engine.terms.errors import ClafError, ConfigError, DeviceError, NonFiniteLoss, ProcessLost
 from claf_engine.training.agreement import Agreement
 from claf_engine.training.conductor import Conductor
 from claf_engine.training.opening import opening_steps
 from claf_engine.training.saving import newest_sound
 from claf_engine.training.state import lower_learning_rates
+
+ONE_VALUE = ("Expected more than 1 value per channel", "BatchNorm needs more than one value")
+"""How torch complains of a batch that BatchNorm cannot train on, and how micro-batches do."""
 
 
 def run(directory: RunDirectory, control: Control, world: World = World()) -> Iterator[ev.Event]:  # noqa: B008 (frozen)
@@ -154,6 +157,11 @@ def _translate(error: BaseException) -> BaseException:
         return DeviceError(
             "memory ran out; set runtime.recompute = true or runtime.micro_batch, which train the same model in less, "
             "or lower batch_size or model.width"
+        )
+    if isinstance(error, ValueError) and any(sign in str(error) for sign in ONE_VALUE):
+        return ConfigError(
+            "BatchNorm cannot train on one value of a channel, which the last batch, of one image, leaves it; set "
+            "another batch_size or data.num_train"
         )
     return error
 

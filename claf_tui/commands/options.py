@@ -73,6 +73,7 @@ def load_plugins(files: Sequence[Path] | None, source: str | None = None, values
     Raises:
         ConfigError: one cannot be loaded.
     """
+    from claf_engine.config.launch import Launch
     from claf_engine.config.sources import file_of
 
     set_to = [value.partition("=")[2].strip() for value in values or () if value.startswith("data.source=")]
@@ -84,7 +85,8 @@ def load_plugins(files: Sequence[Path] | None, source: str | None = None, values
     for file in named:
         load_plugin(Path(file), as_data=True)
     for path in files or ():
-        if not load_plugin(path).registered and str(path) not in named:
+        is_empty = not load_plugin(path).registered and str(path) not in named
+        if is_empty and not Launch.from_environment().is_follower:
             output.note(
                 f"warning: the plugin {path} registers nothing; decorate a function with register_loss or the like, "
                 "unless its functions give data"

@@ -25,7 +25,7 @@ MEANINGS = {
     str(OK): "success; also a run that a person stopped",
     str(UNEXPECTED): "unexpected error",
     str(USAGE): "wrong usage or configuration",
-    str(FAILED_INPUT): "data, checkpoint or run directory cannot be used",
+    str(FAILED_INPUT): "data, checkpoint or run directory cannot be used; another process of the run is gone",
     str(DIVERGED): "training diverged",
     str(DEVICE): "the device, a library or the system does not do, or memory ran out; doctor: a check fails",
     str(NOT_ROBUST_ENOUGH): "eval: --min-robust-accuracy was not reached",

@@ -18,7 +18,7 @@ from claf_engine.events.ticks import Pulse
 from claf_engine.runs import RunDirectory, create_run, list_checkpoints, open_run, summarise
 from claf_engine.runs.journal import read_events
 from claf_engine.runs.status import accepted_at_once
-from claf_engine.terms.errors import CheckpointError, ClafError, DeviceError, NonFiniteLoss
+from claf_engine.terms.errors import CheckpointError, ClafError, ConfigError, DeviceError, NonFiniteLoss
 from claf_engine.training.losses import supcon_loss
 from claf_engine.training.run import run
 from claf_engine.training.session import Session
@@ -659,6 +659,7 @@ def test_an_absurd_learning_rate_ends_in_a_failure_and_no_checkpoint_of_nonsense
         (RuntimeError("surprise"), RuntimeError, "RuntimeError: surprise"),
         (torch.OutOfMemoryError("CUDA out of memory"), DeviceError, "memory ran out; set runtime.recompute"),
         (MemoryError(), DeviceError, "memory ran out"),
+        (ValueError("Expected more than 1 value per channel"), ConfigError, "BatchNorm cannot train on one"),
         (KeyboardInterrupt(), KeyboardInterrupt, "KeyboardInterrupt"),
         (ClafError("known"), ClafError, "known"),
     ],

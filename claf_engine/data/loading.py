@@ -46,7 +46,7 @@ def dataset_steps(
     needs_train = "train" in splits or "validation" in splits
     room = room_for(config, device)
     source = in_channels((yield from _source_steps(config, room, needs_train=needs_train)), config.channels)
-    data = split_source(source, config, device, needs_train=needs_train)
+    data = split_source(_with_size_told(source, config), config, device, needs_train=needs_train)
     return (yield from _scanned_steps(data, splits))
 
 
@@ -64,6 +64,15 @@ def room_for(config: DataConfig, device: torch.device) -> float:
     if config.resident == "always":
         return math.inf
     return 0 if config.resident == "never" else free_bytes(device) // 2
+
+
+def _with_size_told(source: Source, config: DataConfig) -> Source:
+    """Say that images keep their size where another is asked for, as those that are drawn or a plugin's do."""
+    height, width = source.test.images.shape[-2:]
+    if config.image_size is None or (height, width) == (config.image_size, config.image_size):
+        return source
+    told = f"The images of {source.name} keep their {width}x{height} pixels: data.image_size does not change them."
+    return replace(source, notices=(*source.notices, told))
 
 
 def _scanned_steps(data: Dataset, splits: Collection[SplitName]) -> Generator[Pulse, None, Dataset]:

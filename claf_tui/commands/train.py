@@ -109,7 +109,7 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
         "--seed": seed,
         "--device": device,
         "--method": method,
-        "--weights": None if weights is None else str(weights),
+        "--weights": None if weights is None else str(weights.expanduser().absolute()),
     }
     from claf_engine.config.registry import library_of
 

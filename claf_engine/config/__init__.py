@@ -159,7 +159,7 @@ class ModelConfig(Settings):
         if self.weights is not None and not (library_of(self.architecture) or file_of(self.architecture)):
             raise ValueError(
                 f"model.weights goes with --model FILE.py:FUNCTION, torchvision:NAME or timm:NAME, and not with "
-                f"architecture {self.architecture!r}; `claf-tui checkpoint import` takes over weights of our own"
+                f"architecture {self.architecture!r}; `claf-tui checkpoint import` takes over those of networks of ours"
             )
         return self
 

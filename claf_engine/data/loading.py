@@ -9,10 +9,10 @@ import torch
 
 from claf_engine.compute.device import free_bytes
 from claf_engine.config import DataConfig
-from claf_engine.config.sources import SHARDS, TABLES, TORCHVISION, file_of
+from claf_engine.config.sources import FOLDER, SHARDS, TABLES, TORCHVISION, file_of
 from claf_engine.data.dataset import Dataset, Source, Split, in_channels, split_source
 from claf_engine.data.fingerprint import SPLITS, WORDS, SplitName
-from claf_engine.data.folder import PREFIX, folder_catalogue
+from claf_engine.data.folder import folder_catalogue
 from claf_engine.data.functions import function_steps
 from claf_engine.data.items import Catalogue
 from claf_engine.data.reading import read_steps
@@ -95,7 +95,7 @@ def catalogue_steps(config: DataConfig, *, needs_train: bool = True) -> Generato
         DataError: the source is missing or unreadable.
     """
     source = config.source
-    if source.startswith(PREFIX):
+    if source.startswith(FOLDER):
         return folder_catalogue(config, needs_train=needs_train)
     if source.startswith(TORCHVISION):
         return (yield from torchvision_steps(config))

@@ -179,8 +179,8 @@ def _streamed_steps(
         splits[name] = Split(Streamed(reader, rows, torch.device("cpu"), config.workers), part.labels)
     size = len(catalogue) * torch.Size(form.shape).numel() / 2**20
     told = (
-        f"The {len(catalogue)} images of {catalogue.place}, {size:,.0f} MiB, are read as they are needed, ahead of "
-        f"time in {config.workers} processes (data.workers)."
+        f"The {len(catalogue)} images of {catalogue.place}, {size:,.0f} MiB, are read as they are needed, "
+        f"{'without reading' if not config.workers else 'and'} ahead of time (data.workers={config.workers})."
     )
     return _source_of(catalogue, splits, (*_form_notices(catalogue, survey, form), told))
 

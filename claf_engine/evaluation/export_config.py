@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from claf_engine.config import ModelConfig, RunConfig
 from claf_engine.config.registry import DEFAULT_ARCHITECTURE, library_of
-from claf_engine.config.sources import MAX_SIDE, MIN_SIDE, is_on_disk, published_source
+from claf_engine.config.sources import MAX_SIDE, MIN_SIDE, file_of, is_on_disk, published_source
 from claf_engine.runs.foreign import CARD_CAP, read_object
 from claf_engine.runs.header import CheckpointInfo, size_of
 from claf_engine.terms.errors import CheckpointError, ForeignFileError
@@ -87,6 +87,7 @@ def config_record(
     is_gray_for_a_library = len(config.model.mean) == 1 and bool(library_of(config.model.architecture))
     times = COLOURS if is_gray_for_a_library and not described.normalises_itself else 1
     mean, std = settings["mean"] * times, settings["std"] * times
+    is_told = file_of(config.model.architecture) is None  # a file's own module makes nothing of these settings
     record = {
         "format": FORMAT,
         "architecture": described.architecture,
@@ -99,8 +100,8 @@ def config_record(
         "image_size": None if info.image_size is None else list(info.image_size),
         "cut_to": config.data.image_size,
         "input_range": [0.0, 1.0],
-        "mean": mean,
-        "std": std,
+        "mean": mean if is_told else None,
+        "std": std if is_told else None,
         "pixels_to_logits": f"logits = model({'images' if described.normalises_itself else '(images - mean) / std'})",
         "model": {name: settings[name] for name in SETTINGS if name != "blocks" or _has_blocks(config.model)},
         "classifier": described.classifier,

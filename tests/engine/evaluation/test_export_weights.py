@@ -334,7 +334,10 @@ def test_a_model_of_a_file_comes_back_where_its_file_is_loaded(tmp_path: Path, f
     with registries_restored():
         name = load_model(f"{plugin_file(tmp_path, NET, 'net.py')}:{function}")
         checkpoint = checkpoint_of(tmp_path, architecture=name)
-        export(checkpoint, tmp_path / "out")
+        export(checkpoint, tmp_path / "out", format="hub")
+        assert "mean" not in (tmp_path / "out" / "README.md").read_text()
+        told = json.loads((tmp_path / "out" / "config.json").read_text())
+        assert (told["mean"], told["std"], told["num_channels"]) == (None, None, 3)
         imported = import_checkpoint(ImportRequest(tmp_path / "out", None, "back"), tmp_path)
         same = logits(trained(imported.checkpoint), random_images()), logits(trained(checkpoint), random_images())
         assert torch.equal(*same)

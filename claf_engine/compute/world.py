@@ -20,7 +20,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from claf_engine.terms.errors import DataError, ProcessLost
+from claf_engine.terms.errors import DataError, ProcessLost, first_line
 
 
 @dataclass(frozen=True)
@@ -242,5 +242,4 @@ def reaching() -> Iterator[None]:
 
 def _cause(error: BaseException) -> str:
     """What torch says, without the place in its source and without advice."""
-    (first, *_) = str(error).splitlines() or [type(error).__name__]
-    return re.sub(r"^\[[^]]*\]\s*", "", first).split(". This is", 1)[0]
+    return re.sub(r"^\[[^]]*\]\s*", "", first_line(error)).split(". This is", 1)[0]

@@ -10,17 +10,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from claf_engine.config.base import Count, PixelDistance, Positive, Settings, Share
+from claf_engine.config.known import require_architecture, require_source
 from claf_engine.config.measuring import EvaluationConfig, ProbeConfig
-from claf_engine.config.registry import (
-    DATA,
-    DEFAULT_ARCHITECTURE,
-    LIBRARIES,
-    METHODS,
-    MODELS,
-    data_name,
-    library_of,
-)
-from claf_engine.config.sources import TORCHVISION, TORCHVISION_NAMES, file_of, is_ours
+from claf_engine.config.registry import DEFAULT_ARCHITECTURE, METHODS, library_of
+from claf_engine.config.sources import MAX_SIDE, MIN_SIDE, file_of
 from claf_engine.config.training import (
     AdversarialConfig,
     AlpConfig,
@@ -58,36 +51,6 @@ __all__ = [
 ]
 
 
-def require_source(source: str) -> str:
-    """Give a data source back, for a check of a setting.
-
-    Raises:
-        ValueError: there is none of this form.
-    """
-    if is_ours(source) or data_name(source) in DATA.entries:
-        return source
-    if (file := file_of(source)) is not None:
-        raise ValueError(
-            f"{source!r} is a function of a file that was not named on the command line; add --plugin {file}"
-        )
-    told, meant = DATA.complaint(source), source.removeprefix(TORCHVISION).lower()
-    known = next((name for name in TORCHVISION_NAMES if name.lower() == meant), None)
-    if known is not None:
-        told = f"{told.partition('; did you mean')[0]}; did you mean {TORCHVISION}{known}?"
-    raise ValueError(told)
-
-
-def require_architecture(name: str) -> str:
-    """Give an architecture back, for a check of a setting; whether a library has it is found when it is built.
-
-    Raises:
-        ValueError: it is neither ours, nor a library's, nor registered.
-    """
-    if name in LIBRARIES:
-        raise ValueError(f"{name} is a library: say which of its models, such as {name}:resnet50")
-    return name if library_of(name) else MODELS.require(name)
-
-
 class DataConfig(Settings):
     """Which images, and how they are split."""
 
@@ -96,7 +59,7 @@ class DataConfig(Settings):
         description="shapes, cifar10, folder:PATH with train/CLASS and test/CLASS, torchvision:NAME, hf:PATH, "
         "parquet:PATH, wds:PATH, FILE.py:NAME of a function, or NAME:ARGUMENT of a plugin",
     )
-    image_size: Annotated[int, Field(ge=8, le=256)] | None = Field(
+    image_size: Annotated[int, Field(ge=MIN_SIDE, le=MAX_SIDE)] | None = Field(
         None,
         description="cut images to a square from their middle and resize them to this side; by default they have the "
         "size that most of them have",
@@ -196,7 +159,7 @@ class ModelConfig(Settings):
         if self.weights is not None and not (library_of(self.architecture) or file_of(self.architecture)):
             raise ValueError(
                 f"model.weights goes with --model FILE.py:FUNCTION, torchvision:NAME or timm:NAME, and not with "
-                f"architecture {self.architecture!r}; `claf-tui checkpoint import` takes over weights of a CIFAR ResNet"
+                f"architecture {self.architecture!r}; `claf-tui checkpoint import` takes over those of networks of ours"
             )
         return self
 

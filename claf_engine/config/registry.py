@@ -32,6 +32,8 @@ OWN_ARCHITECTURES = (
 )
 LIBRARIES = ("torchvision", "timm")
 """Whose models are architectures too, as "torchvision:resnet50"."""
+FILE_SUFFIX = ".py"
+"""What the name of a file ends with whose functions give data: no name that a person writes."""
 ARGUMENT_MARK = ":"
 """Between the name of a data source or a library and what it is given, such as a path."""
 
@@ -111,7 +113,7 @@ class Registry(Generic[Value]):
 
     def complaint(self, name: str) -> str:
         """What is wrong with a name that is neither ours nor registered, and what to use."""
-        written = (*(self.forms or self.own), *self.entries)
+        written = (*(self.forms or self.own), *(entry for entry in self.entries if not entry.endswith(FILE_SUFFIX)))
         known = " or ".join(filter(None, (", ".join(written[:-1]), written[-1])))
         near = suggestion(name, written)
         return f"unknown {self.kind} {name!r}; use {known}, or give a --plugin that registers it{near}"

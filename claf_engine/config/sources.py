@@ -22,6 +22,9 @@ TORCHVISION_NAMES = (
 )
 """Data sets that are read through torchvision."""
 
+MIN_SIDE, MAX_SIDE = 8, 256
+"""Sides of an image, in pixels, that sources take: smaller ones vanish in the network, larger ones fill memory."""
+
 _OURS = re.compile(r"shapes|cifar10|(folder|hf|parquet|wds):.+", re.DOTALL)
 _FUNCTION = re.compile(r"(?P<file>.+\.py):(?P<name>[A-Za-z_]\w*)", re.DOTALL)
 

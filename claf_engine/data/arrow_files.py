@@ -13,7 +13,7 @@ from typing import Any
 from claf_engine.data.decoding import Raw
 from claf_engine.data.places import CACHE_VARIABLE, cache_dir
 from claf_engine.events.ticks import Pulse
-from claf_engine.terms.errors import DataError
+from claf_engine.terms.errors import DataError, first_line
 from claf_engine.terms.installation import install_line
 
 
@@ -174,8 +174,7 @@ def _readable(file: str) -> Iterator[None]:
     try:
         yield
     except (OSError, require_pyarrow().ArrowException) as error:
-        told = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"cannot read {file} ({told}); replace or remove it") from error
+        raise DataError(f"cannot read {file} ({first_line(error)}); replace or remove it") from error
 
 
 def require_pyarrow() -> Any:

@@ -6,8 +6,6 @@ from claf_engine.data.items import Catalogue, Files, Part
 from claf_engine.data.listing import Listing, list_folder
 from claf_engine.data.splitting import divide
 
-PREFIX = FOLDER
-
 
 def folder_catalogue(config: DataConfig, *, needs_train: bool = True) -> Catalogue:
     """List a folder of images.
@@ -17,7 +15,7 @@ def folder_catalogue(config: DataConfig, *, needs_train: bool = True) -> Catalog
     Raises:
         DataError: the folder is not what it should be.
     """
-    path, own = config.source.removeprefix(PREFIX), config.validation == "own"
+    path, own = config.source.removeprefix(FOLDER), config.validation == "own"
     listing = list_folder(path, needs_train=needs_train, takes_validation=own)
     parts = {
         name: Part.of(Files(tuple(map(str, files))), listing.labels[name]) for name, files in listing.files.items()

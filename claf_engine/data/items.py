@@ -1,6 +1,8 @@
 """Images that are opened one at a time, by their place: what every source on disk is, before anything is decoded."""
 
-from collections.abc import Sequence
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -29,7 +31,6 @@ class Items(Protocol):
 
         Raises:
             DataError: it cannot be had.
-            OSError: its file cannot be read.
         """
 
     def name(self, index: int) -> str:
@@ -126,3 +127,17 @@ class Catalogue:
 
     def __len__(self) -> int:
         return sum(map(len, self.parts.values()))
+
+
+def fingerprint_of(catalogue: Catalogue, files: Iterable[str], also: str = "") -> str:
+    """What `Catalogue.fingerprint` is where images lie in a few large files: changes with these, and with how it is
+    divided and labelled.
+
+    Args:
+        catalogue: of them.
+        files: in their order.
+        also: what else decides which images they are, such as a column.
+    """
+    told = [(file, status.st_size, status.st_mtime_ns) for file in files for status in (os.stat(file),)]
+    division = [(name, hashlib.sha256(part.labels.numpy().data).hexdigest()) for name, part in catalogue.parts.items()]
+    return hashlib.sha256(repr((told, also, division)).encode()).hexdigest()

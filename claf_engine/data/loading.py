@@ -9,10 +9,10 @@ import torch
 
 from claf_engine.compute.device import free_bytes
 from claf_engine.config import DataConfig
-from claf_engine.config.sources import SHARDS, TABLES, TORCHVISION, file_of
+from claf_engine.config.sources import FOLDER, SHARDS, TABLES, TORCHVISION, file_of
 from claf_engine.data.dataset import Dataset, Source, Split, in_channels, split_source
 from claf_engine.data.fingerprint import SPLITS, WORDS, SplitName
-from claf_engine.data.folder import PREFIX, folder_catalogue
+from claf_engine.data.folder import folder_catalogue
 from claf_engine.data.functions import function_steps
 from claf_engine.data.items import Catalogue
 from claf_engine.data.reading import read_steps
@@ -46,7 +46,7 @@ def dataset_steps(
     needs_train = "train" in splits or "validation" in splits
     room = room_for(config, device)
     source = in_channels((yield from _source_steps(config, room, needs_train=needs_train)), config.channels)
-    data = split_source(source, config, device, needs_train=needs_train)
+    data = split_source(_with_size_told(source, config), config, device, needs_train=needs_train)
     return (yield from _scanned_steps(data, splits))
 
 
@@ -64,6 +64,15 @@ def room_for(config: DataConfig, device: torch.device) -> float:
     if config.resident == "always":
         return math.inf
     return 0 if config.resident == "never" else free_bytes(device) // 2
+
+
+def _with_size_told(source: Source, config: DataConfig) -> Source:
+    """Say that images keep their size where another is asked for, as those that are drawn or a plugin's do."""
+    height, width = source.test.images.shape[-2:]
+    if config.image_size is None or (height, width) == (config.image_size, config.image_size):
+        return source
+    told = f"The images of {source.name} keep their {width}x{height} pixels: data.image_size does not change them."
+    return replace(source, notices=(*source.notices, told))
 
 
 def _scanned_steps(data: Dataset, splits: Collection[SplitName]) -> Generator[Pulse, None, Dataset]:
@@ -86,7 +95,7 @@ def catalogue_steps(config: DataConfig, *, needs_train: bool = True) -> Generato
         DataError: the source is missing or unreadable.
     """
     source = config.source
-    if source.startswith(PREFIX):
+    if source.startswith(FOLDER):
         return folder_catalogue(config, needs_train=needs_train)
     if source.startswith(TORCHVISION):
         return (yield from torchvision_steps(config))

@@ -12,7 +12,7 @@ from torch import Tensor
 from claf_engine.config import DataConfig
 from claf_engine.data.decoding import Raw
 from claf_engine.data.items import Catalogue, Items, Part
-from claf_engine.data.labelling import numbered
+from claf_engine.data.labelling import numbered, plain_label
 from claf_engine.data.splitting import divide
 from claf_engine.events.ticks import Pulse
 from claf_engine.terms.errors import DataError
@@ -94,21 +94,34 @@ def labels_steps(dataset: Any, what: str, attribute: str | None = None) -> Gener
     Args:
         dataset: the data set.
         what: what it is called.
-        attribute: where it keeps labels, or pairs that end with one; by default one of the usual places.
+        attribute: where it keeps labels, or pairs that end with one; by default one of the usual places, if an item of
+            each class has the label that is kept there: a data set may give others than it keeps.
 
     Raises:
         DataError: an item cannot be read.
     """
     for name in (attribute,) if attribute is not None else LABELS:
         kept = getattr(dataset, name, None)
-        if kept is not None and len(kept) == len(dataset) and getattr(kept, "ndim", 1) == 1:
-            return [value[-1] if isinstance(value, tuple) else value for value in kept]
+        if kept is None or len(kept) != len(dataset) or getattr(kept, "ndim", 1) != 1:
+            continue
+        labels = [value[-1] if isinstance(value, tuple) else value for value in kept]
+        if attribute is not None or _are_given(labels, dataset, what):
+            return labels
     found = []
     for index in range(len(dataset)):
         if index % _PULSE_EVERY == 0:
             yield Pulse(f"reading the labels of {what}", index, len(dataset))
         found.append(item_of(dataset, index, f"{index} of {what}")[1])
     return found
+
+
+def _are_given(labels: Sequence[Any], dataset: Any, what: str) -> bool:
+    """Whether the first item of each class has the label that is kept for it."""
+    plain = [plain_label(value) for value in labels]
+    firsts = {value: index for index, value in reversed(list(enumerate(plain)))}
+    return all(
+        plain_label(item_of(dataset, index, f"{index} of {what}")[1]) == value for value, index in firsts.items()
+    )
 
 
 def names_of(dataset: Any) -> tuple[str, ...] | None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from claf_engine.config import DataConfig
+from claf_engine.config.sources import MAX_SIDE, MIN_SIDE
 from claf_engine.data.arrow_files import Table
 from claf_engine.data.cache import CacheKey, Decoded, cached_bytes, load_cache, save_cache
 from claf_engine.data.dataset import Source, Split
@@ -21,8 +22,6 @@ from claf_engine.data.streamed import Reader, Streamed
 from claf_engine.events.ticks import Pulse
 from claf_engine.terms.errors import DataError
 
-MIN_SIDE, MAX_SIDE = 8, 256
-"""Sides of an image, in pixels, that sources take: smaller ones vanish in the network, larger ones fill memory."""
 MAX_NAMED = 10
 """Images that a refusal names."""
 
@@ -180,8 +179,8 @@ def _streamed_steps(
         splits[name] = Split(Streamed(reader, rows, torch.device("cpu"), config.workers), part.labels)
     size = len(catalogue) * torch.Size(form.shape).numel() / 2**20
     told = (
-        f"The {len(catalogue)} images of {catalogue.place}, {size:,.0f} MiB, are read as they are needed, ahead of "
-        f"time in {config.workers} processes (data.workers)."
+        f"The {len(catalogue)} images of {catalogue.place}, {size:,.0f} MiB, are read as they are needed, "
+        f"{'without reading' if not config.workers else 'and'} ahead of time (data.workers={config.workers})."
     )
     return _source_of(catalogue, splits, (*_form_notices(catalogue, survey, form), told))
 

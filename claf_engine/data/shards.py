@@ -1,6 +1,5 @@
 """WebDataset shards: tar files in which the members of an image share a name, as in 0001.jpg and 0001.cls."""
 
-import hashlib
 import itertools
 import os
 import re
@@ -13,7 +12,7 @@ from typing import Any
 from claf_engine.config import DataConfig
 from claf_engine.config.sources import path_of
 from claf_engine.data.decoding import Raw
-from claf_engine.data.items import Catalogue
+from claf_engine.data.items import Catalogue, fingerprint_of
 from claf_engine.data.listing import UNDIVIDED, images_of
 from claf_engine.data.map_style import catalogue_of
 from claf_engine.data.splitting import split_named
@@ -50,11 +49,20 @@ class Shards:
         return len(self.members)
 
     def raw(self, index: int) -> Raw:
-        """The bytes of an image file."""
+        """The bytes of an image file.
+
+        Raises:
+            DataError: its shard cannot be read any more.
+        """
         member = self.members[index]
-        with open(self.files[member.shard], "rb") as file:
-            file.seek(member.offset)
-            return file.read(member.size)
+        try:
+            with open(self.files[member.shard], "rb") as file:
+                file.seek(member.offset)
+                return file.read(member.size)
+        except OSError as error:
+            raise DataError(
+                f"shard {self.files[member.shard]} cannot be read ({error.strerror}); bring it back"
+            ) from error
 
     def name(self, index: int) -> str:
         """Its shard and its name there."""
@@ -86,7 +94,7 @@ def shards_steps(config: DataConfig) -> Generator[Pulse, None, Catalogue]:
                 labels.append(label)
         parts[part] = (Shards(tuple(shards), tuple(members)), labels)
     catalogue = catalogue_of(config, parts, _class_names(Path(files[0]).parent))
-    return replace(catalogue, fingerprint=_fingerprint(files, catalogue))
+    return replace(catalogue, fingerprint=fingerprint_of(catalogue, files))
 
 
 def expanded(source: str, pattern: str) -> list[str]:
@@ -169,9 +177,3 @@ def _class_names(folder: Path) -> tuple[str, ...] | None:
         return tuple((folder / CLASS_NAMES).read_text(encoding="utf-8").split("\n")[:-1]) or None
     except (OSError, UnicodeDecodeError):
         return None
-
-
-def _fingerprint(files: list[str], catalogue: Catalogue) -> str:
-    told = [(file, status.st_size, status.st_mtime_ns) for file in files for status in (os.stat(file),)]
-    division = [(name, hashlib.sha256(part.labels.numpy().data).hexdigest()) for name, part in catalogue.parts.items()]
-    return hashlib.sha256(repr((told, division)).encode()).hexdigest()

@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 from claf_engine.compute.seeding import derive_seed
 from claf_engine.data.decoding import Form, Unusable, decode
 from claf_engine.data.items import Items, Opened
-from claf_engine.terms.errors import DataError
+from claf_engine.terms.errors import DataError, first_line
 
 _THREADS = 8
 _AHEAD = 2
@@ -183,7 +183,7 @@ class Streamed:
         except RuntimeError as error:
             self.close()
             raise DataError(
-                f"a process that reads images ahead ended ({str(error).splitlines()[0]}); make room in memory, in a "
+                f"a process that reads images ahead ended ({first_line(error)}); make room in memory, in a "
                 'script of yours begin with `if __name__ == "__main__":`, or read in one process with data.workers=0'
             ) from error
 

@@ -4,19 +4,18 @@ A folder is a clone of a data set's repository, what `save_to_disk` wrote, or an
 train, validation and test apart. An image is the bytes of an image file, or such bytes beside a path.
 """
 
-import hashlib
 import json
-import os
 import re
 from collections.abc import Generator, Mapping
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from claf_engine.config import DataConfig
 from claf_engine.config.sources import path_of
 from claf_engine.data.arrow_files import Table, column_of, require_pyarrow, schema_of
-from claf_engine.data.items import Catalogue
+from claf_engine.data.items import Catalogue, fingerprint_of
 from claf_engine.data.listing import UNDIVIDED, images_of
 from claf_engine.data.map_style import catalogue_of
 from claf_engine.data.splitting import split_named
@@ -56,7 +55,7 @@ def table_steps(config: DataConfig) -> Generator[Pulse, None, Catalogue]:
     if not parts:
         raise DataError(f"{config.source} has no labels; choose another column with data.label_column")
     catalogue = catalogue_of(config, parts, _class_names(path, files, label), tuple(notices))
-    return replace(catalogue, fingerprint=_fingerprint(files, image, catalogue))
+    return replace(catalogue, fingerprint=fingerprint_of(catalogue, chain.from_iterable(files.values()), image))
 
 
 def table_files(path: Path, source: str) -> dict[str, list[str]]:
@@ -179,14 +178,3 @@ def _holds_images(kind: Any) -> bool:
     pa = require_pyarrow()
     is_bytes = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
     return is_bytes or (pa.types.is_struct(kind) and "bytes" in [kind[index].name for index in range(kind.num_fields)])
-
-
-def _fingerprint(files: Mapping[str, list[str]], image: str, catalogue: Catalogue) -> str:
-    told = [
-        (part, file, status.st_size, status.st_mtime_ns)
-        for part, members in files.items()
-        for file in members
-        for status in (os.stat(file),)
-    ]
-    division = [(name, hashlib.sha256(part.labels.numpy().data).hexdigest()) for name, part in catalogue.parts.items()]
-    return hashlib.sha256(repr((told, image, division)).encode()).hexdigest()

@@ -123,6 +123,6 @@ def _refusal(name: str, root: Path, error: Exception, *, can_download: bool) -> 
         return DataError(
             f"torchvision needs another package to read {name} ({error}); get it with {install_line('torchvision')}"
         )
-    fix = "or allow its download with --set data.download=true" if can_download else "or connect to the network"
+    fix = "or begin the run with --set data.download=true" if can_download else "or connect to the network"
     reason = " ".join(str(error).split())
     return DataError(f"torchvision:{name} cannot be read from {root} ({reason}); put its files there {fix}")

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from claf_engine.config import ModelConfig, RunConfig
 from claf_engine.config.registry import DEFAULT_ARCHITECTURE, library_of
-from claf_engine.config.sources import is_on_disk, published_source
+from claf_engine.config.sources import MAX_SIDE, MIN_SIDE, file_of, is_on_disk, published_source
 from claf_engine.runs.foreign import CARD_CAP, read_object
-from claf_engine.runs.header import CheckpointInfo
+from claf_engine.runs.header import CheckpointInfo, size_of
 from claf_engine.terms.errors import CheckpointError, ForeignFileError
 
 CONFIG = "config.json"
@@ -57,6 +57,7 @@ class Told:
         classifier: the one that is meant of a file with several.
         data: the source that it was trained on, where it has no path.
         image_size: height and width that it was trained on.
+        cut_to: the side that images were cut and resized to for it; None where they were not (`data.image_size`).
     """
 
     model: ModelConfig | None = None
@@ -67,6 +68,7 @@ class Told:
     classifier: str = ""
     data: str = ""
     image_size: tuple[int, int] | None = None
+    cut_to: int | None = None
 
 
 def config_record(
@@ -80,11 +82,12 @@ def config_record(
         described: how its network is exported.
         card: its robustness card, or None.
     """
-    size, class_names = info.metadata.get("claf.image_size"), list(info.metadata["claf.class_names"])
+    class_names = list(info.metadata["claf.class_names"])
     settings = config.model.model_dump(mode="json")
     is_gray_for_a_library = len(config.model.mean) == 1 and bool(library_of(config.model.architecture))
     times = COLOURS if is_gray_for_a_library and not described.normalises_itself else 1
     mean, std = settings["mean"] * times, settings["std"] * times
+    is_told = file_of(config.model.architecture) is None  # a file's own module makes nothing of these settings
     record = {
         "format": FORMAT,
         "architecture": described.architecture,
@@ -94,10 +97,11 @@ def config_record(
         "num_classes": len(class_names),
         "class_names": class_names,
         "num_channels": len(mean),
-        "image_size": size if isinstance(size, list) else None,
+        "image_size": None if info.image_size is None else list(info.image_size),
+        "cut_to": config.data.image_size,
         "input_range": [0.0, 1.0],
-        "mean": mean,
-        "std": std,
+        "mean": mean if is_told else None,
+        "std": std if is_told else None,
         "pixels_to_logits": f"logits = model({'images' if described.normalises_itself else '(images - mean) / std'})",
         "model": {name: settings[name] for name in SETTINGS if name != "blocks" or _has_blocks(config.model)},
         "classifier": described.classifier,
@@ -143,8 +147,10 @@ def told_by_header(header: Mapping[str, str], path: Path) -> Told:
     try:
         read = {key.removeprefix("claf."): json.loads(text) for key, text in header.items() if key.startswith("claf.")}
         config = read["config"]
-        return _told({**read, "model": config["model"], "data": config["data"]["source"]}, path)
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        data = config["data"]
+        told = {"model": config["model"], "data": data["source"], "cut_to": data.get("image_size")}
+        return _told({**read, **told}, path)
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"the header of {path} is damaged ({error}); export it anew") from error
 
 
@@ -155,13 +161,14 @@ def _told(record: Mapping[str, Any], path: Path) -> Told:
     except (ValidationError, TypeError) as error:
         first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
         raise CheckpointError(f"{path} holds settings of a model that this version does not know: {first}") from error
-    size, source = record.get("image_size"), record.get("data")
+    source, side = record.get("data"), record.get("cut_to")
     return Told(
         model=model,
         class_names=_names(record.get("class_names")),
         classifier=str(record.get("classifier", "")),
         data=source if isinstance(source, str) and not is_on_disk(source) else "",
-        image_size=(size[0], size[1]) if _is_size(size) and isinstance(size, list) else None,
+        image_size=size_of(record.get("image_size")),
+        cut_to=side if type(side) is int and MIN_SIDE <= side <= MAX_SIDE else None,
     )
 
 
@@ -197,10 +204,6 @@ def _has_blocks(model: ModelConfig) -> bool:
 
 def _names(value: Any) -> tuple[str, ...]:
     return tuple(value) if isinstance(value, list) and all(isinstance(name, str) for name in value) else ()
-
-
-def _is_size(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(type(side) is int and side > 0 for side in value)
 
 
 def _channels(value: Any, what: str) -> tuple[float, ...] | None:

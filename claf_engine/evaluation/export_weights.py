@@ -23,7 +23,6 @@ from claf_engine.config import ModelConfig, RunConfig
 from claf_engine.config.registry import library_of
 from claf_engine.evaluation.cards import find_card, home_of
 from claf_engine.evaluation.export_config import CONFIG, Described, config_record
-from claf_engine.evaluation.foreign_files import first_line
 from claf_engine.evaluation.foreign_weights import convert, read_foreign
 from claf_engine.evaluation.hub_readme import published_card, readme
 from claf_engine.evaluation.naming import renamed
@@ -35,7 +34,7 @@ from claf_engine.models.network import NATURAL, Pipeline, build_network
 from claf_engine.runs.durable import TEMPORARY_PREFIX, sync_folder, write_atomically
 from claf_engine.runs.exporting import export_network
 from claf_engine.runs.header import CheckpointInfo
-from claf_engine.terms.errors import CheckpointError, ConfigError
+from claf_engine.terms.errors import CheckpointError, ConfigError, first_line
 from claf_engine.training.checkpoint import load_trained_network
 
 Format = Literal["safetensors", "onnx", "hub"]
@@ -257,9 +256,8 @@ def _require_equal(subject: _Subject, ask: Ask, compared_with: str) -> float:
 
 
 def _image_size(subject: _Subject) -> tuple[int, int]:
-    told = subject.info.metadata.get("claf.image_size")
-    if isinstance(told, list) and len(told) == 2:
-        return int(told[0]), int(told[1])
+    if subject.info.image_size is not None:
+        return subject.info.image_size
     return USUAL if library_of(subject.model.architecture) else SMALL
 
 

@@ -181,9 +181,3 @@ def wanted_name(name: str, wanted: Mapping[str, str]) -> str:
     while short not in wanted and short.partition(".")[0] in WRAPPERS and "." in short:
         short = short.partition(".")[2]
     return short if short in wanted else name
-
-
-def first_line(error: Exception) -> str:
-    """What an error of a library says, for a sentence."""
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(". ") if lines else type(error).__name__

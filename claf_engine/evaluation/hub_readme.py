@@ -117,7 +117,7 @@ def _network(record: Mapping[str, Any]) -> list[str]:
         f"- architecture: {plain_text(record['architecture'])}, tensors in the names of {record['names']}",
         f"- input: images of {pixels}, {record['num_channels']} channels, values in [0, 1]",
         f"- `{record['pixels_to_logits']}`",
-        f"- mean {record['mean']}, std {record['std']}",
+        *([f"- mean {record['mean']}, std {record['std']}"] if record["mean"] is not None else []),
         f"- {record['num_classes']} classes, in the order of the outputs: {classes}",
     ]
 

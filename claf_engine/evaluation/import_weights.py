@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from claf_engine.compute.device import Compute
 from claf_engine.config import DataConfig, ModelConfig, RunConfig
-from claf_engine.config.registry import DATA
+from claf_engine.config.known import named_source
 from claf_engine.data.loading import catalogue_steps
 from claf_engine.data.registered import is_registered, registered_source
 from claf_engine.data.shapes import SHAPES
@@ -100,7 +100,7 @@ def import_checkpoint(request: ImportRequest, root: Path) -> Imported:
     """
     found = _understood(request)
     model, order, class_names = _normalised(request, found.converted), found.order, found.class_names
-    config = RunConfig(method="natural", data=DataConfig(source=found.source), model=model)
+    config = RunConfig(method="natural", data=found.images, model=model)
     image_size = found.foreign.told.image_size
     state = _state(config, _in_label_order(found.converted, order, class_names), image_size)
     arch, sha256 = model.architecture, found.foreign.sha256
@@ -131,25 +131,24 @@ class _Understood:
     Attributes:
         foreign: as it was found.
         converted: by our names, its outputs in their own order.
-        source: the images that it was trained on.
+        images: that it was trained on.
         class_names: in the order of the labels.
         order: in the order of the outputs.
     """
 
     foreign: Foreign
     converted: Converted
-    source: str
+    images: DataConfig
     class_names: tuple[str, ...]
     order: tuple[str, ...]
 
 
 def _understood(request: ImportRequest) -> _Understood:
-    if request.data is not None:
-        _require_source(request.data)
+    given = None if request.data is None else named_source(request.data)
     if request.arch is not None:
         require_arch(request.arch)
     foreign = read_foreign(request.file)
-    source = request.data or foreign.told.data or "cifar10"
+    source = given or named_source(foreign.told.data or "cifar10")
     class_names = _class_names(source)
     converted = convert(foreign, request.arch, request.file)
     if converted.num_classes != len(class_names):
@@ -157,18 +156,11 @@ def _understood(request: ImportRequest) -> _Understood:
             f"{request.file} tells {converted.num_classes} classes apart, and {source} has {len(class_names)}; "
             "name the data it was trained on with --data"
         )
-    return _Understood(foreign, converted, source, class_names, _output_order(request, foreign.told, class_names))
-
-
-def _require_source(source: str) -> None:
-    try:
-        DataConfig(source=source)
-    except ValidationError as error:
-        raise ConfigError(f"--data: {DATA.complaint(source)}") from error
+    images = DataConfig(source=source, image_size=foreign.told.cut_to)
+    return _Understood(foreign, converted, images, class_names, _output_order(request, foreign.told, class_names))
 
 
 def _class_names(source: str) -> tuple[str, ...]:
-    _require_source(source)
     if source == "cifar10":
         return CIFAR10_CLASSES
     if (found := exhaust(catalogue_steps(DataConfig(source=source)))) is not None:
@@ -204,9 +196,18 @@ def _output_order(request: ImportRequest, told: Told, class_names: tuple[str, ..
 
 
 def _in_label_order(converted: Converted, order: tuple[str, ...], class_names: tuple[str, ...]) -> Converted:
-    """The same network, whose outputs are in the order of the labels."""
+    """The same network, whose outputs are in the order of the labels.
+
+    Raises:
+        CheckpointError: they are in another order, and no linear classifier of its own is there to put them in this.
+    """
     rows = torch.tensor([order.index(name) for name in class_names])
-    placed = {f"classifiers.{NATURAL}.{part}": part for part in ("weight", "bias")}
+    placed = tuple(f"classifiers.{NATURAL}.{part}" for part in ("weight", "bias"))
+    if order != class_names and placed[0] not in converted.tensors:
+        raise CheckpointError(
+            f"{converted.model.architecture} does not end in a linear layer, so that its outputs stay in the order "
+            f"{', '.join(order[:6])}, ...; let its own code give them in that of the data, {', '.join(class_names[:6])}"
+        )
     tensors = {name: tensor[rows] if name in placed else tensor for name, tensor in converted.tensors.items()}
     return dataclasses.replace(converted, tensors=tensors)
 

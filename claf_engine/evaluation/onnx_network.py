@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from claf_engine.terms.errors import CheckpointError, ConfigError
+from claf_engine.terms.errors import CheckpointError, ConfigError, first_line
 from claf_engine.terms.installation import install_line
 
 INPUT, OUTPUT = "images", "logits"
@@ -46,8 +46,9 @@ def write_onnx(model: nn.Module, shape: tuple[int, int, int], path: Path) -> Non
             verbose=False,
         )
     except torch.onnx.OnnxExporterError as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"the network cannot be written as ONNX ({first}); export it as safetensors") from error
+        raise CheckpointError(
+            f"the network cannot be written as ONNX ({first_line(error)}); export it as safetensors"
+        ) from error
     assert program is not None
     program.save(path)
 

@@ -10,8 +10,8 @@ from torch import nn
 from claf_engine.compute.device import Compute, choose_compute
 from claf_engine.compute.world import World
 from claf_engine.config import DataConfig, RunConfig, RuntimeConfig
-from claf_engine.config.registry import DATA
-from claf_engine.config.sources import FOLDER, absolute_source
+from claf_engine.config.known import named_source
+from claf_engine.config.sources import FOLDER
 from claf_engine.data import Dataset, dataset_steps, to_pixels
 from claf_engine.data.fingerprint import SplitName
 from claf_engine.data.folder import folder_catalogue
@@ -160,6 +160,8 @@ def open_source_steps(
         world,
     )
     images = data_config(RunConfig(), wanted.source, wanted.num_train)
+    # As they are: a module of a user's takes gray images or colours, and a library's makes three channels of one.
+    images = images.model_copy(update={"channels": None})
     splits, lacking = _splits_there(images, wanted.splits)
     data = yield from dataset_steps(images, compute.device, splits)
     found = open_model(source, data)
@@ -223,13 +225,8 @@ def data_config(config: RunConfig, source: str | None, num_train: int | None = 1
     """
     if source is None:
         return config.images
-    try:
-        sizes = {"num_train": num_train, "num_validation": 1, "num_test": None}
-        return DataConfig.model_validate(
-            {**config.images.model_dump(), "source": absolute_source(source, Path()), **sizes}
-        )
-    except ValueError as error:
-        raise ConfigError(f"--data: {DATA.complaint(source)}") from error
+    sizes = {"num_train": num_train, "num_validation": 1, "num_test": None}
+    return config.images.model_copy(update={"source": named_source(source), **sizes})
 
 
 def require_same_classes(info: CheckpointInfo, data: Dataset) -> None:
@@ -248,10 +245,9 @@ def require_same_classes(info: CheckpointInfo, data: Dataset) -> None:
 
 def size_notices(info: CheckpointInfo, data: Dataset) -> tuple[str, ...]:
     """Say that images are of another size than a checkpoint was trained on; nothing where that is unknown."""
-    trained = info.metadata.get("claf.image_size")
-    if not isinstance(trained, list) or len(trained) != 2 or tuple(trained) == data.image_size:
+    if info.image_size in (None, data.image_size):
         return ()
-    (was_high, was_wide), (high, wide) = trained, data.image_size
+    (was_high, was_wide), (high, wide) = info.image_size, data.image_size
     return (
         f"the network was trained on images of {was_wide}x{was_high} pixels and measured on {wide}x{high}: the figures "
         "are those of another task; give images of the size that it was trained on",

@@ -103,9 +103,24 @@ def library_model(
         ConfigError: the library is not installed, or has no such classifier of images.
     """
     library, _, name = architecture.partition(ARGUMENT_MARK)
+    require_known(architecture)
     build = _of_torchvision if library == "torchvision" else _of_timm
     with seeded_from(generator):
         return build(name, num_classes, options)
+
+
+def require_known(architecture: str) -> None:
+    """Refuse a model that its library has not.
+
+    Raises:
+        ConfigError: it has none of this name, or is not installed.
+    """
+    library, _, name = architecture.partition(ARGUMENT_MARK)
+    models = _torchvision_models() if library == "torchvision" else None
+    known = _timm().list_models() if models is None else models.list_models(module=models)
+    if name not in known:
+        kind = "model" if models is None else "classifier"
+        raise ConfigError(f"{library} has no {kind} {name!r}{suggestion(name, known)}")
 
 
 def usual_normalisation(architecture: str) -> tuple[Channels, Channels]:
@@ -134,25 +149,22 @@ def split_classifier(model: nn.Module, name: str) -> Split:
 
 
 def _of_torchvision(name: str, num_classes: int, options: Mapping[str, Any]) -> nn.Module:
-    try:
-        from torchvision import models
-    except (ImportError, RuntimeError) as error:  # RuntimeError: it was built for another torch
-        raise ConfigError(f"torchvision cannot be imported ({error}); `claf-tui doctor` says what to do") from error
-    known = models.list_models(module=models)
-    if name not in known:
-        raise ConfigError(f"torchvision has no classifier {name!r}{suggestion(name, known)}")
     options = {**WITH_HELPERS.get(name, {}), **options}
-    built: nn.Module = models.get_model(name, weights=None, num_classes=num_classes, **options)
+    built: nn.Module = _torchvision_models().get_model(name, weights=None, num_classes=num_classes, **options)
     return built
 
 
 def _of_timm(name: str, num_classes: int, options: Mapping[str, Any]) -> nn.Module:
-    timm = _timm()
-    known = timm.list_models()
-    if name not in known:
-        raise ConfigError(f"timm has no model {name!r}{suggestion(name, known)}")
-    built: nn.Module = timm.create_model(name, pretrained=False, num_classes=num_classes, **options)
+    built: nn.Module = _timm().create_model(name, pretrained=False, num_classes=num_classes, **options)
     return built
+
+
+def _torchvision_models() -> Any:
+    try:
+        from torchvision import models
+    except (ImportError, RuntimeError) as error:  # RuntimeError: it was built for another torch
+        raise ConfigError(f"torchvision cannot be imported ({error}); `claf-tui doctor` says what to do") from error
+    return models
 
 
 def _timm() -> Any:

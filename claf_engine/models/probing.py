@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from claf_engine.models.modes import evaluating
-from claf_engine.terms.errors import DataError
+from claf_engine.terms.errors import DataError, first_line
 
 ImageShape = tuple[int, int, int]
 """Channels, height and width."""
@@ -27,10 +27,7 @@ def require_output(model: nn.Module, images: Tensor, name: str) -> Tensor:
         with torch.no_grad(), evaluating(model):
             logits = model(images)
     except (RuntimeError, AssertionError, ValueError, TypeError, IndexError) as error:
-        reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
-        raise DataError(
-            f"{name} does not take {shown}: {reason[0].rstrip('.')}; give it images that it takes"
-        ) from error
+        raise DataError(f"{name} does not take {shown}: {first_line(error)}; give it images that it takes") from error
     if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != len(images):
         told = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
         raise DataError(f"{name} gives {told} for {len(images)} images; it must give logits ({len(images)}, classes)")

@@ -88,6 +88,19 @@ class CheckpointInfo:
     metadata: dict[str, Any] = field(repr=False)
     num_records: int = 0
 
+    @property
+    def image_size(self) -> tuple[int, int] | None:
+        """Height and width of the images that it was trained on; None where it does not say."""
+        return size_of(self.metadata.get("claf.image_size"))
+
+
+def size_of(told: object) -> tuple[int, int] | None:
+    """Height and width as JSON has them, two whole numbers above 0; None of anything else."""
+    if not isinstance(told, list) or len(told) != 2 or not all(type(side) is int and side > 0 for side in told):
+        return None
+    height, width = told
+    return height, width
+
 
 def step_in_name(name: str) -> int | None:
     """The step that the file name of a checkpoint tells, such as 123 of "step-000000123.safetensors"."""

@@ -13,6 +13,7 @@ from claf_engine.models.hashing import hash_tensors
 from claf_engine.runs import to_plain, versions
 from claf_engine.selftest.findings import Finding
 from claf_engine.selftest.places import NUM_CLASSES, Places
+from claf_engine.terms.errors import first_line
 from claf_engine.training.checkpoint import (
     Description,
     checkpoint_path,
@@ -40,7 +41,7 @@ def nothing_waits(places: Places) -> Finding:
         session.state.cursor.end_part()
         play_without_waiting(train_encoder(session), steps, places.compute)
     except RuntimeError as error:
-        return Finding("fails", _first_line(error), f"step {session.state.cursor.step + 1}")
+        return Finding("fails", first_line(error), f"step {session.state.cursor.step + 1}")
     loss = session.state.mean_loss()
     figure = f"{session.state.cursor.step} steps, mean loss {loss:.3f}"
     if not abs(loss) < float("inf"):
@@ -111,7 +112,3 @@ def _description(session: Session) -> Description:
         compute=session.compute.record(),
         versions=versions(),
     )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -21,6 +21,12 @@ command line uses for it, so the table of exit codes has a single source.
 """
 
 
+def first_line(error: BaseException) -> str:
+    """What an error of a library says, for a sentence of ours: its first line without a full stop, or else its name."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(". ") if lines else type(error).__name__
+
+
 class ClafError(Exception):
     """Base of all errors that a user can cause."""
 

@@ -150,7 +150,7 @@ def restore_state(config: RunConfig, num_classes: int, compute: Compute, path: P
         CheckpointError: it cannot be read, or belongs to another architecture.
     """
     info, tensors = load_checkpoint(path)
-    state = begin(config, num_classes, compute, _image_size(info))
+    state = begin(config, num_classes, compute, info.image_size)
     load_weights(state.network, tensors, path)
     try:
         for name, groups in info.metadata["claf.optimizers"].items():
@@ -185,18 +185,9 @@ def load_trained_network(path: Path) -> TrainedNetwork:
             raise CheckpointError(f"{path.name} needs a plugin: {missing}") from error
         raise CheckpointError(f"{path} holds no configuration that this version knows") from error
     _require_claimed(config.model, num_classes, tensors, path)
-    network = build_network(config.model, num_classes, torch.Generator(), _image_size(info))
+    network = build_network(config.model, num_classes, torch.Generator(), info.image_size)
     load_weights(network, tensors, path)
     return TrainedNetwork(info, config, network)
-
-
-def _image_size(info: CheckpointInfo) -> tuple[int, int] | None:
-    """Height and width of the images that a checkpoint was trained on; None where it does not say."""
-    told = info.metadata.get("claf.image_size")
-    if not isinstance(told, list) or len(told) != 2 or not all(_is_count(side) and side > 0 for side in told):
-        return None
-    height, width = told
-    return height, width
 
 
 def load_weights(network: Network, tensors: Mapping[str, Tensor], path: Path) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from claf_engine.runs.foreign import open_foreign
 from claf_engine.runs.header import FORMAT_KEY
-from claf_engine.terms.errors import CheckpointError, ForeignFileError
+from claf_engine.terms.errors import CheckpointError, ForeignFileError, first_line
 
 SAFETENSORS = ".safetensors"
 NESTS = ("state_dict", "model_state_dict", "model", "net", "last")
@@ -62,7 +62,7 @@ def read_weights(path: Path) -> Weights:
             content = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251 (runs no code)
     except Exception as error:  # noqa: BLE001 (whatever a damaged or hostile pickle raises, it cannot be read)
         raise CheckpointError(
-            f"{path} cannot be read as weights alone ({_first_line(error)}); save `model.state_dict()` in a file of "
+            f"{path} cannot be read as weights alone ({first_line(error)}); save `model.state_dict()` in a file of "
             "its own"
         ) from error
     tensors, left_aside = _unnest(path, content)
@@ -207,8 +207,3 @@ def _unnest(path: Path, content: Any) -> tuple[dict[str, Tensor], list[str]]:
     raise CheckpointError(
         f"{path} holds no state dict, or more than one, but {kind}; save `model.state_dict()` in a file of its own"
     )
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(". ") if lines else type(error).__name__

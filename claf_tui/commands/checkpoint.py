@@ -225,12 +225,14 @@ def _summary(imported: "Imported") -> str:
     """What was taken over, where it lies, and the next command."""
     import shlex
 
+    from claf_engine.config.sources import file_of
     from claf_tui.words.plugin_options import plugin_options
 
+    by = f"by mean {_joined(imported.mean)} and deviation {_joined(imported.std)}"
     plugins = "".join(f" {shlex.quote(word)}" for word in plugin_options())
     lines = [
         f"imported: {imported.num_tensors} tensors of {imported.file}, SHA-256 {imported.file_sha256}",
-        f"normalises by mean {_joined(imported.mean)} and deviation {_joined(imported.std)}",
+        f"normalises {'by itself' if file_of(imported.arch) else by}",
         f"outputs: {', '.join(imported.output_order)}",
         f"untrained: {', '.join(imported.untrained)}",
         f"folder: {imported.directory}",

@@ -8,6 +8,7 @@ import typer
 
 from claf_engine.terms.errors import ConfigError
 from claf_tui.commands import options
+from claf_tui.reports import output
 from claf_tui.words import exit_codes
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
     options.load_plugins(plugin, data, values)
     architecture = options.load_model(model)
     from claf_engine.config.launch import Launch
+    from claf_engine.config.registry import library_of
     from claf_tui.runners import train as runner
 
     launch = Launch.from_environment()
@@ -109,10 +111,8 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
         "--seed": seed,
         "--device": device,
         "--method": method,
-        "--weights": None if weights is None else str(weights),
+        "--weights": None if weights is None else str(weights.expanduser().absolute()),
     }
-    from claf_engine.config.registry import library_of
-
     if resume is not None:
         of_library = architecture if library_of(architecture or "") else None
         refuse_changes(
@@ -131,6 +131,10 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
     config = options.resolve(preset, config_file, values, flags)
     if architecture is not None and (usual := usual_settings(config, values)):
         config = options.resolve(preset, config_file, [*usual, *(values or ())], flags)
+        if not launch.is_follower:
+            output.note(f"{architecture} brings settings with it, which --set overrides: {', '.join(usual)}")
+    if weights is not None and not weights.expanduser().is_file():
+        raise ConfigError(f"--weights: there is no file {weights}; name one that is there")
     run_name = name or preset or (runner.folder_name(config_file.stem) if config_file else None)
     if dry_run:
         return exit_codes.OK if launch.is_follower else runner.dry_run(config, run_name)
@@ -153,19 +157,21 @@ def usual_settings(config: "RunConfig", values: Sequence[str] | None) -> list[st
 
     A library's published weights expect a normalisation of their own, and a module of a file may ask for the usual
     layout of images in memory, which presets do not choose.
+
+    Raises:
+        ConfigError: the library has no such model, or is not installed.
     """
     from claf_engine.config.registry import library_of
 
-    chosen = {value.partition("=")[0].strip() for value in values or ()}
-    if not library_of(config.model.architecture):
-        usual = {"runtime.layout": "contiguous"}
-    elif not config.model.is_normalisation_chosen:
-        from claf_engine.models.library import usual_normalisation
+    architecture, chosen = config.model.architecture, {value.partition("=")[0].strip() for value in values or ()}
+    usual = {"runtime.layout": "contiguous"}
+    if library_of(architecture):
+        from claf_engine.models.library import require_known, usual_normalisation
 
-        mean, std = usual_normalisation(config.model.architecture)
-        usual = {"model.mean": str(list(mean)), "model.std": str(list(std))}
-    else:
-        usual = {}
+        require_known(architecture)
+        mean, std = usual_normalisation(architecture)
+        is_chosen = config.model.is_normalisation_chosen
+        usual = {} if is_chosen else {"model.mean": str(list(mean)), "model.std": str(list(std))}
     return [f"{key}={value}" for key, value in usual.items() if key not in chosen]
 
 

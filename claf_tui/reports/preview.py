@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from claf_engine.config.sources import ON_DISK
 from claf_tui.words import figures
 from claf_tui.words.safe_text import safe
 
@@ -19,7 +20,9 @@ def preview_lines(source: str, preview: "Preview | None") -> Iterator[str]:
     Without a preview the source is drawn, or a plugin's, or not there yet.
     """
     if preview is None:
-        yield f"images of {safe(source, 400)}: known when the run begins"
+        is_missing = source.startswith(ON_DISK)
+        told = "not there (yet), and a run needs them" if is_missing else "known when the run begins"
+        yield f"images of {safe(source, 400)}: {told}"
         return
     names, more = preview.class_names[:SHOWN], ", ..." if len(preview.class_names) > SHOWN else ""
     yield (

@@ -36,10 +36,15 @@ def lively(model: nn.Module, seed: int = 7) -> nn.Module:
 
 
 def checkpoint_of(
-    root: Path, classes: tuple[str, ...] = SHAPES, source: str = "shapes", size: int = 16, **model: Any
+    root: Path,
+    classes: tuple[str, ...] = SHAPES,
+    source: str = "shapes",
+    size: int = 16,
+    images: DataConfig | None = None,
+    **model: Any,
 ) -> Path:
     """The checkpoint of a run that seems to have trained a network of these settings naturally."""
-    config = RunConfig(method="natural", data=DataConfig(source=source), model=ModelConfig(**model))
+    config = RunConfig(method="natural", data=images or DataConfig(source=source), model=ModelConfig(**model))
     compute = Compute(torch.device("cpu"), "fp32", 1)
     state = begin(config, len(classes), compute, (size, size))
     lively(state.network)

@@ -36,6 +36,24 @@ def one():
 def named():
     return {"train": Squares(20), "val": Squares(4), "test": Squares(8), "class_names": ["a", "b"]}
 
+class Parity(Squares):
+    """Keeps other labels than it gives."""
+    def __init__(self, count):
+        super().__init__(count)
+        self.targets = list(range(count))
+
+def relabelled():
+    return Parity(20), Parity(8)
+
+class Kept(Parity):
+    """Keeps what it gives, which need not be read."""
+    def __init__(self, count):
+        super().__init__(count)
+        self.targets = [index % 2 for index in range(count)]
+
+def kept():
+    return Kept(20), Kept(8)
+
 def number():
     return 3
 
@@ -80,6 +98,13 @@ def test_a_function_gives_what_is_trained_on_and_what_is_tested_on(file: Path) -
     assert any(np.array_equal(each.numpy(), first) for each in data.test.images)
 
 
+@pytest.mark.parametrize("function", ["relabelled", "kept"])
+def test_labels_are_those_that_items_have(file: Path, function: str) -> None:
+    data = load(file, function)
+    assert torch.equal(data.train.labels.bincount(), torch.tensor([8, 8]))
+    assert torch.equal(data.test.images.flatten(1).float().mean(1) > 100, data.test.labels == 1)
+
+
 def test_one_data_set_is_divided_and_says_so(file: Path) -> None:
     data = load(file, "one")
     assert (len(data.train), len(data.validation), len(data.test)) == (12, 4, 4)
@@ -97,7 +122,7 @@ def test_a_dictionary_may_name_validation_images_and_classes(file: Path) -> None
     [
         ("nowhere", "squares.py has no function nowhere; name one that gives a data set"),
         ("number", "number gives a int; give a data set with len"),
-        ("broken", "broken of squares.py gives no data set: KeyError in line 28: 'gone'"),
+        ("broken", "broken of squares.py gives no data set: KeyError in line 46: 'gone'"),
         ("odd", "odd gives 'extra'; use the keys train, test, validation and class_names"),
         ("empty", "empty gives no images for test; give at least one"),
     ],

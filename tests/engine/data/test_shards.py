@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from claf_engine.config import DataConfig
-from claf_engine.data import Dataset, Streamed, load_dataset
+from claf_engine.data import Dataset, Streamed, dataset_steps, load_dataset
 from claf_engine.data.shards import expanded
 from claf_engine.terms.errors import DataError
 from tests.engine.pictures import drawn
@@ -169,3 +169,16 @@ def test_shards_whose_names_do_not_say_their_split_beside_others_are_refused(tmp
     write(write_shards(tmp_path) / "more.tar", members(4))
     with pytest.raises(DataError, match=r"more\.tar says neither train, val nor test, as others do; rename it"):
         load(str(tmp_path))
+
+
+@pytest.mark.parametrize("resident", ["always", "never"])
+def test_a_shard_that_goes_while_it_is_read_is_named(tmp_path: Path, resident: str) -> None:
+    write_shards(tmp_path)
+    settings = {"source": f"wds:{tmp_path}", "num_validation": 4, "resident": resident, "workers": 0}
+    steps = dataset_steps(DataConfig.model_validate(settings), CPU)
+    while not next(steps).activity.startswith(("measuring", "reading")):
+        pass
+    for shard in tmp_path.glob("*.tar"):
+        shard.unlink()
+    with pytest.raises(DataError, match=r"shard .*\.tar cannot be read \(No such file or directory\); bring it back"):
+        list(steps)

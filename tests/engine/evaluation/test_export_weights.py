@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torchvision import models, transforms
 
+from claf_engine.config import DataConfig
 from claf_engine.config.plugins import load_model
 from claf_engine.evaluation import export_weights
 from claf_engine.evaluation.export_weights import Exported, ExportRequest, export_checkpoint
@@ -24,7 +25,8 @@ from claf_engine.models.network import NATURAL
 from claf_engine.runs.exporting import export_network
 from claf_engine.terms.errors import CheckpointError, ConfigError
 from claf_engine.training.checkpoint import load_trained_network
-from tests.engine.networks import checkpoint_of, logits, random_images, trained
+from tests.engine.networks import SHAPES, checkpoint_of, logits, random_images, trained
+from tests.engine.pictures import write_folder
 from tests.engine.resnets import weights, write
 from tests.plugins import plugin_file, registries_restored
 
@@ -332,7 +334,10 @@ def test_a_model_of_a_file_comes_back_where_its_file_is_loaded(tmp_path: Path, f
     with registries_restored():
         name = load_model(f"{plugin_file(tmp_path, NET, 'net.py')}:{function}")
         checkpoint = checkpoint_of(tmp_path, architecture=name)
-        export(checkpoint, tmp_path / "out")
+        export(checkpoint, tmp_path / "out", format="hub")
+        assert "mean" not in (tmp_path / "out" / "README.md").read_text()
+        told = json.loads((tmp_path / "out" / "config.json").read_text())
+        assert (told["mean"], told["std"], told["num_channels"]) == (None, None, 3)
         imported = import_checkpoint(ImportRequest(tmp_path / "out", None, "back"), tmp_path)
         same = logits(trained(imported.checkpoint), random_images()), logits(trained(checkpoint), random_images())
         assert torch.equal(*same)
@@ -340,3 +345,22 @@ def test_a_model_of_a_file_comes_back_where_its_file_is_loaded(tmp_path: Path, f
             export(checkpoint, tmp_path / "other", names="torchvision")
         with pytest.raises(ConfigError, match=f"claf-tui eval --model net.py:{function} --weights"):
             import_checkpoint(ImportRequest(write(tmp_path / "x.pt", weights()), name, "x"), tmp_path)
+
+
+def test_outputs_of_a_whole_model_are_not_taken_in_another_order(tmp_path: Path) -> None:
+    with registries_restored():
+        name = load_model(f"{plugin_file(tmp_path, NET, 'net.py')}:whole")
+        export(checkpoint_of(tmp_path, architecture=name), tmp_path / "out")
+        order = tuple(reversed(SHAPES))
+        with pytest.raises(CheckpointError, match="does not end in a linear layer, so that its outputs stay in the"):
+            import_checkpoint(ImportRequest(tmp_path / "out", None, "back", classes=order), tmp_path)
+
+
+def test_images_that_were_cut_are_cut_again_after_an_import(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "pets", {"train": 2, "test": 2}, side=24)
+    trained_on = DataConfig(source=f"folder:{folder}", image_size=16)
+    checkpoint = checkpoint_of(tmp_path, classes=("class000", "class001"), images=trained_on, **NARROW)
+    for naming in ("ours", "kuangliu"):
+        export(checkpoint, tmp_path / naming, names=naming)
+        request = ImportRequest(tmp_path / naming, None, naming, data=f"folder:{folder}")
+        assert load_trained_network(import_checkpoint(request, tmp_path).checkpoint).config.data == trained_on

@@ -13,6 +13,7 @@ from claf_engine.config.registry import MODELS
 from claf_engine.evaluation.evaluate import EvaluationReport, EvaluationRequest, evaluate
 from claf_engine.evaluation.model_source import ModelSource, open_model
 from claf_engine.terms.errors import CheckpointError, ClafError, ConfigError, DataError
+from tests.engine.pictures import write_folder
 from tests.engine.tiny import tiny_data, use_tiny_data
 from tests.models import NET, name_of
 from tests.plugins import registries_restored
@@ -46,6 +47,15 @@ def test_a_model_is_measured_as_the_library_measures_it(tmp_path: Path) -> None:
     expected = measure(model, test.images, test.labels, steps=3, step_size="4/255")
     assert record["natural_accuracy"] == expected.natural
     assert record["robust"][0]["robust_accuracy"] == expected.robust[0].accuracy
+
+
+def test_gray_images_reach_a_model_of_gray_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    folder = write_folder(tmp_path / "gray", {"test": 4}, channels=1)
+    name = name_of(tmp_path, text=NET.replace("Conv2d(3, 4", "Conv2d(1, 4"))
+    assert ask(ModelSource(name), data=f"folder:{folder}").num_examples == 8
+    with pytest.raises(DataError, match="does not take images of 8x8 pixels and 1 channel:"):
+        ask(ModelSource(name_of(tmp_path, "whole")), data=f"folder:{folder}")
 
 
 def test_its_record_and_its_card_say_what_it_is(tmp_path: Path) -> None:

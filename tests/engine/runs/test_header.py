@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck
 from safetensors.numpy import save_file
 
-from claf_engine.runs.header import MAX_HEADER_BYTES, TensorInfo, read_info
+from claf_engine.runs.header import MAX_HEADER_BYTES, TensorInfo, read_info, size_of
 from claf_engine.terms.errors import CheckpointError
 from tests.properties import examples
 
@@ -195,3 +195,11 @@ def test_hostile_metadata_are_refused(key: str, value: str, tmp_path: Path) -> N
 def test_keys_of_others_are_left_out_of_the_metadata(tmp_path: Path) -> None:
     info = read_info(write(tmp_path, {**METADATA, "format": "pt"}))
     assert "format" not in info.metadata
+
+
+@pytest.mark.parametrize(
+    ("told", "size"),
+    [([32, 48], (32, 48)), ([32], None), (["32", "48"], None), ([32, 0], None), ([True, 1], None), (None, None)],
+)
+def test_a_size_is_two_whole_numbers(told: object, size: tuple[int, int] | None) -> None:
+    assert size_of(told) == size

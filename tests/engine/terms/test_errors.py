@@ -53,3 +53,10 @@ def test_a_run_that_cannot_be_gone_on_with_can_be_caught_as_an_error_of_the_run(
 
 def test_an_error_prints_as_its_sentence_alone() -> None:
     assert str(DataError("no images in /data; choose another folder")) == "no images in /data; choose another folder"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(ValueError(" odd.\nmore"), "odd"), (KeyError(), "KeyError"), (OSError("a. b. "), "a. b")]
+)
+def test_the_first_line_of_an_error_goes_into_a_sentence(error: Exception, told: str) -> None:
+    assert errors.first_line(error) == told

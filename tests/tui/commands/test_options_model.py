@@ -35,6 +35,7 @@ def settings(root: Path) -> dict[str, dict[str, object]]:
 
 
 def test_a_run_is_begun_with_a_model_of_a_file(root: Path) -> None:
+    Path("w.pt").touch()
     assert train("--model", "net.py:build", "--weights", "w.pt") == 0
     assert settings(root)["model"]["architecture"] == "net.py:build"
     assert str(settings(root)["model"]["weights"]).endswith("/w.pt")
@@ -47,8 +48,9 @@ def test_a_module_of_a_file_is_computed_in_the_usual_layout_unless_told_otherwis
     assert "channels_last" in {settings(root)["runtime"]["layout"]}
 
 
-def test_a_library_s_model_brings_its_normalisation_unless_told_otherwise(root: Path) -> None:
+def test_a_library_s_model_brings_its_normalisation_unless_told_otherwise(root: Path, capsys: Shown) -> None:
     assert train("--model", "torchvision:resnet50") == 0
+    assert "resnet50 brings settings with it, which --set overrides: model.mean=[0.485" in capsys.readouterr().err
     assert settings(root)["model"]["mean"] == [0.485, 0.456, 0.406]
     assert train("--model", "torchvision:resnet50", "--set", "model.mean=[0.5,0.5,0.5]") == 0
     assert settings(root)["model"]["mean"] == [0.5, 0.5, 0.5]
@@ -70,6 +72,11 @@ def test_a_library_s_model_brings_its_normalisation_unless_told_otherwise(root: 
         (("train", "--resume", "latest", "--weights", "w.pt"), "--resume cannot be combined with --weights"),
         (("train", "--resume", "latest", "--model", "torchvision:resnet18"), "cannot be combined with --model"),
         (("train", "--preset", "smoke", "--weights", "w.pt"), "model.weights goes with --model FILE.py:FUNCTION"),
+        (("train", "--dry-run", "--model", "net.py:build", "--weights", "no.pt"), "--weights: there is no file no.pt"),
+        (
+            ("train", "--dry-run", "--model", "torchvision:resnet19"),
+            "torchvision has no classifier 'resnet19'; did you mean resnet18?",
+        ),
     ],
 )
 def test_what_does_not_go_together_is_refused_in_a_sentence(

@@ -127,6 +127,11 @@ def test_a_dry_run_says_which_sizes_a_small_folder_can_give(tmp_path: Path, caps
     assert re.search(r"channel means 0\.\d{4}, 0\.\d{4}, 0\.\d{4} and deviations .*, of 20 training images", told)
 
 
+def test_a_dry_run_says_that_images_are_not_there(capsys: Shown) -> None:
+    assert train("--dry-run", "--data", "folder:/nowhere") == 0
+    assert "images of folder:/nowhere: not there (yet), and a run needs them" in capsys.readouterr().err
+
+
 def test_a_dry_run_prints_the_settings_and_the_plan_and_writes_nothing(root: Path, capsys: Shown) -> None:
     assert train("--dry-run", "--set", "seed=9") == 0
     shown = capsys.readouterr()

@@ -49,3 +49,11 @@ def test_a_file_that_a_model_is_of_is_named_with_its_function(tmp_path: Path, mo
     load_model(f"{path}:build")
     monkeypatch.chdir(tmp_path)
     assert plugin_options() == ["--model", "net.py:build"]
+
+
+def test_a_file_that_gives_model_and_images_is_named_as_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = plugin_file(tmp_path, "def build():\n    pass\n\n\ndef images():\n    pass\n", "both.py")
+    load_plugin(path, as_data=True)
+    load_model(f"{path}:build")
+    monkeypatch.chdir(tmp_path)
+    assert plugin_options() == ["--plugin", "both.py", "--model", "both.py:build"]

@@ -9,7 +9,6 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from claf_engine import events as ev
-from claf_engine.accuracy.classes import missing_notices
 from claf_engine.compute.device import NO_MICRO_BATCH, Compute, choose_compute
 from claf_engine.compute.world import World
 from claf_engine.config import DataConfig, RunConfig, RuntimeConfig
@@ -25,6 +24,7 @@ from claf_engine.runs.header import CheckpointInfo, read_info
 from claf_engine.runs.journal import Journal
 from claf_engine.terms.errors import CheckpointError, ConfigError
 from claf_engine.training.checkpoint import load_checkpoint, restore_state, weights_sha256
+from claf_engine.training.class_notices import missing_classes, scarce_positives
 from claf_engine.training.identity import (
     begin_branch,
     compare_images,
@@ -88,7 +88,16 @@ def opening_steps(directory: RunDirectory, journal: Journal, world: World) -> Ge
     # All that may be missing has been looked at; only now is anything dropped.
     opened = _open_records(directory, journal, start, state) if directory.is_owned else []
     yield _started(session, phases, directory, start)
-    for text in (*data.notices, *_class_notices(data), *damaged, *notices, *told, *begun, *directory.notices):
+    for text in (
+        *data.notices,
+        *missing_classes(data),
+        *scarce_positives(config, phases, data),
+        *damaged,
+        *notices,
+        *told,
+        *begun,
+        *directory.notices,
+    ):
         yield ev.Notice("warning", text, state.cursor.step)
     for text in measured:
         yield ev.Notice("info", text, state.cursor.step)
@@ -271,13 +280,6 @@ def _dropped(num_damaged: int) -> str:
     if num_damaged == 1:
         return "1 line of the journal was no record and is dropped"
     return f"{num_damaged} lines of the journal were no records and are dropped"
-
-
-def _class_notices(data: Dataset) -> list[str]:
-    """A class without training images has an accuracy of 0 by construction; one without test images has none."""
-    untrained, untested = data.missing_classes(data.train), data.missing_classes(data.test)
-    sentences = [f"{text}, so that it is never predicted" for text in missing_notices(untrained, "training")]
-    return [*sentences, *missing_notices(untested, "test")]
 
 
 def _started(

@@ -147,6 +147,7 @@ def test_an_error_of_ours_ends_with_its_sentence_and_its_documented_code(
     kind: type[ClafError], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     failing(kind("the disk [/b] is \x1b[2J full"), monkeypatch)
+    monkeypatch.setattr(cli, "LAST_WORD_SECONDS", 0.0)
     assert cli.run(["runs"]) == kind.exit_code
     assert capsys.readouterr().err == "error: the disk [/b] is \ufffd[2J full\n"
     assert str(kind.exit_code) in exit_codes.MEANINGS

@@ -106,7 +106,7 @@ def import_checkpoint(request: ImportRequest, root: Path) -> Imported:
     arch, sha256 = model.architecture, found.foreign.sha256
     origin = {"file": request.file.name, "sha256": sha256, "arch": arch, "untrained": UNTRAINED, "output_order": order}
     directory = create_run(root, request.name, config, list(request.command))
-    path = _write_run(directory, state, class_names, origin, image_size)
+    path = _write_run(directory, state, _description(directory, class_names, origin, image_size))
     return Imported(
         directory=path.parent.parent,
         checkpoint=path,
@@ -256,16 +256,13 @@ def _state(config: RunConfig, converted: Converted, image_size: tuple[int, int] 
     return state
 
 
-def _write_run(
-    directory: RunDirectory,
-    state: TrainState,
-    class_names: tuple[str, ...],
-    origin: dict[str, Any],
-    image_size: tuple[int, int] | None,
-) -> Path:
+def _write_run(directory: RunDirectory, state: TrainState, description: Description) -> Path:
     """Write the checkpoint and let go of the run; where that fails, no run is left behind."""
+    path = checkpoint_path(directory.checkpoints, 0)
     try:
-        path = _write(directory, state, class_names, origin, image_size)
+        save_checkpoint(path, state, description)
+        source = directory.config.data.source
+        directory.write_status({"status": IMPORTED, "method": "foreign", "data": source, "step": 0})
     except BaseException:
         directory.close()
         shutil.rmtree(directory.path, ignore_errors=True)
@@ -274,15 +271,10 @@ def _write_run(
     return path
 
 
-def _write(
-    directory: RunDirectory,
-    state: TrainState,
-    class_names: tuple[str, ...],
-    origin: dict[str, Any],
-    image_size: tuple[int, int] | None,
-) -> Path:
-    path = checkpoint_path(directory.checkpoints, 0)
-    description = Description(
+def _description(
+    directory: RunDirectory, class_names: tuple[str, ...], origin: dict[str, Any], image_size: tuple[int, int] | None
+) -> Description:
+    return Description(
         run=directory.path.name,
         config=to_plain(directory.config),
         phase=f"imported from {origin['file']}",
@@ -296,7 +288,3 @@ def _write(
         imported=origin,
         image_size=image_size,
     )
-    save_checkpoint(path, state, description)
-    source = directory.config.data.source
-    directory.write_status({"status": IMPORTED, "method": "foreign", "data": source, "step": 0})
-    return path

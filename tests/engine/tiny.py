@@ -117,6 +117,16 @@ def use_tiny_data(monkeypatch: pytest.MonkeyPatch, num_train: int = 24) -> None:
     monkeypatch.setattr("claf_engine.training.conductor.PROGRESS_SECONDS", 0.0)
 
 
+def all_of(*reactions: React) -> React:
+    """Several reactions to one event, in this order."""
+
+    def react(event: ev.Event, control: Control) -> None:
+        for one in reactions:
+            one(event, control)
+
+    return react
+
+
 def play(directory: RunDirectory, react: React | None = None) -> list[ev.Event]:
     """Train in a run directory to the end and let go of it; `react` steers, called with each event as it comes."""
     control, seen = Control(), []

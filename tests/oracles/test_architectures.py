@@ -12,24 +12,10 @@ from torchvision import models
 from claf_engine.config import ModelConfig
 from claf_engine.models.architectures import own_encoder
 from claf_engine.models.library import library_model
+from tests.engine.networks import lively
 
 PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 NUM_CLASSES = 1000
-
-
-def lively(model: nn.Module) -> nn.Module:
-    """Random weights of a size that keeps signals alive, and BatchNorm statistics far from their start."""
-    generator = torch.Generator().manual_seed(7)
-    for name, tensor in model.state_dict().items():
-        if name.endswith("num_batches_tracked") or name in {"mean", "std"}:
-            continue
-        if tensor.dim() > 1:
-            tensor.normal_(0, (2 / tensor[0].numel()) ** 0.5, generator=generator)
-        elif name.endswith(("running_var", "weight")):
-            tensor.uniform_(0.7, 1.3, generator=generator)
-        else:
-            tensor.normal_(0, 0.1, generator=generator)
-    return model.eval()
 
 
 def ours(architecture: str, stem: str, width: int = 64) -> nn.Module:

@@ -16,7 +16,7 @@ from claf_engine.events.control import Control
 from claf_engine.runs import RunDirectory, create_run, list_checkpoints, open_run
 from claf_engine.terms.errors import CheckpointError
 from claf_engine.training.alarms import Finding
-from tests.engine.tiny import React, play, tiny_config, use_tiny_data, without_clock
+from tests.engine.tiny import React, all_of, play, tiny_config, use_tiny_data, without_clock
 
 METRICS = (
     ev.StepLogged,
@@ -77,14 +77,6 @@ def when(hits: Hits, act: Callable[[Control], None], number: int = 1) -> React:
     return react
 
 
-def together(*reactions: React) -> React:
-    def react(event: ev.Event, control: Control) -> None:
-        for one in reactions:
-            one(event, control)
-
-    return react
-
-
 def at_step(step: int) -> Hits:
     return lambda event: isinstance(event, ev.StepLogged) and event.step == step
 
@@ -130,7 +122,7 @@ def test_a_pause_inside_an_attack_or_a_measurement_does_not_change_the_run(
 ) -> None:
     directory = new_run()
     pause = when(lambda event: isinstance(event, ev.Progressed) and event.activity == activity, Control.pause, number)
-    events = play(directory, together(pause, when(is_paused, Control.resume)))
+    events = play(directory, all_of(pause, when(is_paused, Control.resume)))
     assert [event.status for event in of(events, ev.ControlChanged)] == ["paused", "resumed"]
     assert metrics(events) == metrics(calm)
     assert events[-1].results == calm[-1].results  # type: ignore[union-attr]
@@ -150,7 +142,7 @@ def resume_later(control: Control) -> None:
 
 def test_a_paused_run_waits_where_it_is_until_it_is_resumed(new_run: NewRun) -> None:
     directory = new_run()
-    events = play(directory, together(when(at_step(3), Control.pause), when(is_paused, resume_later)))
+    events = play(directory, all_of(when(at_step(3), Control.pause), when(is_paused, resume_later)))
     paused, resumed = of(events, ev.ControlChanged)
     assert events[events.index(paused) + 1] is resumed
     assert (paused.step, resumed.step) == (3, 3)
@@ -160,7 +152,7 @@ def test_a_paused_run_waits_where_it_is_until_it_is_resumed(new_run: NewRun) -> 
 def test_a_pause_does_not_count_as_time_of_training(new_run: NewRun) -> None:
     directory = new_run()
     started = time.monotonic()
-    events = play(directory, together(when(at_step(3), Control.pause), when(is_paused, resume_later)))
+    events = play(directory, all_of(when(at_step(3), Control.pause), when(is_paused, resume_later)))
     seconds = time.monotonic() - started
     waited = of(events, ev.ControlChanged)[1].waited
     assert waited > 0.2
@@ -184,23 +176,23 @@ def test_a_paused_run_shows_in_its_status_file_that_it_is_alive(
         control.resume()
 
     watch = when(is_paused, lambda control: threading.Thread(target=look, args=[control]).start())
-    play(directory, together(when(at_step(3), Control.pause), watch))
+    play(directory, all_of(when(at_step(3), Control.pause), watch))
     assert "paused" in words
     assert len(heartbeats) > 2
 
 
 def test_a_paused_run_can_be_stopped(new_run: NewRun) -> None:
     directory = new_run()
-    events = play(directory, together(when(at_step(3), Control.pause), when(is_paused, Control.stop)))
+    events = play(directory, all_of(when(at_step(3), Control.pause), when(is_paused, Control.stop)))
     assert events[-1].status == "stopped"  # type: ignore[union-attr]
     assert [entry.info.step for entry in list_checkpoints(directory.path) if entry.info] == [3, 2]
 
 
 def test_a_run_may_be_paused_again(new_run: NewRun) -> None:
     directory = new_run()
-    pause = together(when(at_step(2), Control.pause), when(at_step(5), Control.pause))
-    resume = together(when(is_paused, Control.resume, 1), when(is_paused, Control.resume, 2))
-    events = play(directory, together(pause, resume))
+    pause = all_of(when(at_step(2), Control.pause), when(at_step(5), Control.pause))
+    resume = all_of(when(is_paused, Control.resume, 1), when(is_paused, Control.resume, 2))
+    events = play(directory, all_of(pause, resume))
     assert [event.status for event in of(events, ev.ControlChanged)] == ["paused", "resumed"] * 2
 
 
@@ -231,7 +223,7 @@ def test_what_is_asked_for_in_a_pause_is_answered_in_it(
         threading.Timer(0.05, control.resume).start()
 
     seen: list[ev.Event] = []
-    react = together(
+    react = all_of(
         lambda event, _: seen.append(event),
         when(paused_at, Control.pause),
         when(is_paused, ask),
@@ -247,7 +239,7 @@ def test_what_is_asked_for_in_a_pause_is_answered_in_it(
 def test_a_run_that_is_resumed_while_it_answers_says_so(new_run: NewRun) -> None:
     directory = new_run()
     is_probing = lambda event: isinstance(event, ev.Progressed) and event.activity == "quick linear fit"  # noqa: E731
-    react = together(
+    react = all_of(
         when(at_step(2), Control.pause),
         when(is_paused, Control.probe_now),
         when(is_probing, Control.resume),
@@ -268,7 +260,7 @@ def test_a_requested_probe_is_answered_at_the_next_boundary(new_run: NewRun) -> 
 def test_a_requested_probe_does_not_change_the_run(new_run: NewRun, calm: list[ev.Event]) -> None:
     expected = metrics(calm)
     directory = new_run()
-    events = play(directory, together(*(when(at_step(step), Control.probe_now) for step in (1, 5, 7, 9))))
+    events = play(directory, all_of(*(when(at_step(step), Control.probe_now) for step in (1, 5, 7, 9))))
     asked = {event.step for event in of(events, ev.ProbeFinished) if event.requested}
     unasked = [event for event in metrics(events) if not (isinstance(event, PROBES) and event.step in asked)]
     assert unasked == expected
@@ -338,7 +330,7 @@ def test_an_edited_learning_rate_survives_a_resume(new_run: NewRun) -> None:
     expected = play(new_run(), change)
     directory = new_run()
     change = when(at_step(2), edit("learning_rate", 0.001))
-    before = play(directory, together(change, when(at_step(3), Control.stop)))
+    before = play(directory, all_of(change, when(at_step(3), Control.stop)))
     after = play(open_run(directory.path))
     assert rates(before) | rates(after) == rates(expected)
     assert metrics(before) + metrics(after) == metrics(expected)
@@ -359,7 +351,7 @@ def test_probes_come_as_often_as_a_person_edits(new_run: NewRun) -> None:
 def test_an_edit_of_the_probes_survives_a_resume(new_run: NewRun) -> None:
     directory = new_run(contrastive__epochs=4)
     change = when(at_step(1), edit("probe.every_epochs", 2))
-    before = play(directory, together(change, when(at_step(3), Control.stop)))
+    before = play(directory, all_of(change, when(at_step(3), Control.stop)))
     after = play(open_run(directory.path))
     assert probed(before + after)[:2] == [4, 8]
 
@@ -407,7 +399,7 @@ def test_when_training_is_over_requests_are_declined_and_a_pause_holds(new_run: 
 
     is_declined: Hits = lambda event: isinstance(event, ev.Notice)  # noqa: E731
     resume = when(is_paused, Control.resume)
-    events = play(new_run(), together(when(at_phase("test"), ask), resume))
+    events = play(new_run(), all_of(when(at_phase("test"), ask), resume))
     text = "training is over: there is nothing to edit, probe or save any more"
     (declined,) = [event for event in events if is_declined(event)]
     assert declined == ev.Notice("warning", text, 10)
@@ -449,14 +441,14 @@ def test_a_run_whose_last_state_cannot_be_saved_is_a_failure(new_run: NewRun) ->
 @pytest.mark.usefixtures("disk_is_full")
 def test_a_requested_save_that_fails_is_told_too(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
     free = when(at_phase("test"), lambda _: monkeypatch.undo())
-    events = play(new_run(), together(when(at_step(3), Control.checkpoint_now), free))
+    events = play(new_run(), all_of(when(at_step(3), Control.checkpoint_now), free))
     assert 3 in [notice.step for notice in of(events, ev.Notice)]
 
 
 @pytest.mark.usefixtures("disk_is_full")
 def test_a_stop_that_cannot_save_is_a_failure_and_not_a_silent_loss(new_run: NewRun) -> None:
     seen: list[ev.Event] = []
-    react = together(lambda event, _: seen.append(event), when(at_step(3), Control.stop))
+    react = all_of(lambda event, _: seen.append(event), when(at_step(3), Control.stop))
     with pytest.raises(CheckpointError, match="No space left on device"):
         play(new_run(), react)
     assert isinstance(seen[-1], ev.RunFinished)
@@ -589,7 +581,7 @@ def test_an_alert_that_is_over_does_not_come_back_with_a_resume(
     epsilon_zero = lambda found: Finding("epsilon-zero", found.num_changed < 0, True, "over")  # noqa: E731
     directory = new_run(**RELEASED)
     over = when(at_step(3), lambda _: monkeypatch.setattr("claf_engine.training.alarms.epsilon_zero", epsilon_zero))
-    before = play(directory, together(over, when(at_step(5), Control.stop)))
+    before = play(directory, all_of(over, when(at_step(5), Control.stop)))
     text = "an attack of radius 0 has an effect, told at step 2, has ended"
     assert ev.Notice("info", text, 4) in before
     assert of(play(open_run(directory.path)), ev.Alert) == []

@@ -14,7 +14,7 @@ from claf_engine.runs import create_run, list_checkpoints, open_run
 from claf_engine.runs.asking import ask
 from claf_engine.runs.journal import read_events
 from claf_engine.runs.requests import CONTROL
-from tests.engine.tiny import React, play, tiny_config, use_tiny_data, without_clock
+from tests.engine.tiny import React, all_of, play, tiny_config, use_tiny_data, without_clock
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -59,14 +59,6 @@ def resuming(folder: Path, delay: float = 0.0) -> React:
     return react
 
 
-def together(*reactions: React) -> React:
-    def react(event: ev.Event, control: Control) -> None:
-        for one in reactions:
-            one(event, control)
-
-    return react
-
-
 def last_weights(events: list[ev.Event]) -> list[str]:
     finished = events[-1]
     assert isinstance(finished, ev.RunFinished)
@@ -82,7 +74,7 @@ def test_a_run_that_is_paused_probed_and_saved_from_elsewhere_computes_the_same(
     calm = play(create_run(tmp_path, "calm", CONFIG, []))
     directory = create_run(tmp_path, "steered", CONFIG, [])
     steered = asking(directory.path, ("probe",), ("checkpoint",), ("pause",))
-    events = play(directory, together(steered, resuming(directory.path)))
+    events = play(directory, all_of(steered, resuming(directory.path)))
     assert [request for request, is_accepted, _ in answers(events) if is_accepted] == [
         "probe",
         "checkpoint",

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 import pytest
 
 from claf_engine import events as ev
+from claf_engine.config import RunConfig
 from claf_engine.events import records
 from claf_engine.events.control import Control
-from claf_engine.runs import RunDirectory
+from claf_engine.runs import RunDirectory, create_run
 from tests.tui.scripted import Script
 
 Run = Callable[[RunDirectory, Control], Iterator[ev.Event]]
@@ -22,6 +23,14 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)
     return tmp_path / "runs"
+
+
+@pytest.fixture
+def run(root: Path) -> Iterator[RunDirectory]:
+    """A run that this process holds."""
+    directory = create_run(root, "demo", RunConfig(), [])
+    yield directory
+    directory.close()
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from claf_engine.config import RunConfig
 from claf_engine.events.control import Control
-from claf_engine.runs import RunDirectory, create_run
+from claf_engine.runs import RunDirectory
 from claf_engine.runs.inbox import Received
 from claf_engine.runs.journal import Journal
 from claf_engine.terms.errors import NotAnswered, RequestRefused
@@ -16,13 +14,6 @@ from claf_tui import cli
 from claf_tui.words import exit_codes
 
 Shown = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def run(root: Path) -> Iterator[RunDirectory]:
-    directory = create_run(root, "demo", RunConfig(), [])
-    yield directory
-    directory.close()
 
 
 @pytest.fixture

@@ -1,22 +1,11 @@
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from claf_engine.config import RunConfig
-from claf_engine.runs import RunDirectory, create_run
 from claf_tui import cli
 from claf_tui.commands import watch as command
 from claf_tui.console.launch import ConsoleResult
 from claf_tui.console.remote import Remote
-
-
-@pytest.fixture
-def run(root: Path) -> Iterator[RunDirectory]:
-    directory = create_run(root, "demo", RunConfig(), [])
-    yield directory
-    directory.close()
 
 
 @pytest.fixture

@@ -48,8 +48,11 @@ every_steps = 3
 min_seconds = 0
 [runtime]
 threads = 1
+precision = "fp32"
+layout = "channels_last"
 log_every = 1
 """
+"""Precision and layout are said: choosing them takes seconds, and may end otherwise in the next process."""
 
 
 LOADING = """

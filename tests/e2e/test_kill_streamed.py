@@ -26,7 +26,6 @@ def arguments_of(folder: Path, resident: str) -> list[str]:
         "adversarial.epochs=1",
         "linear_evaluation.epochs=2",
     ]
-    settings += ["runtime.precision=fp32", "runtime.layout=channels_last"]  # auto may choose another way in each run
     options = [word for setting in settings for word in ("--set", setting)]
     return ["train", "--config", str(folder / "tiny.toml"), "--data", f"folder:{folder / 'pictures'}", *options]
 

@@ -25,8 +25,6 @@ STRETCH = r"· \d+ to \d+ "
 """What a panel says below itself where it shows less than the whole run."""
 EPOCHS = ("contrastive.epochs=1", "adversarial.epochs=10", "linear_evaluation.epochs=2", "probe.every_epochs=1")
 """Of the adversarial phase enough that the run is paused long before its end."""
-CHOSEN = ("runtime.layout=channels_last", "runtime.precision=fp32")
-"""What each process would otherwise measure for seconds before it begins."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def story(home: Path) -> Iterator[Story]:
     """A tiny run, launched in the full-screen console."""
     settings = home / "tiny.toml"
     settings.write_text(SETTINGS)
-    values = [part for value in (*EPOCHS, *CHOSEN) for part in ("--set", value)]
+    values = [part for value in EPOCHS for part in ("--set", value)]
     with process_in_terminal(train("--config", str(settings), "--name", "story", *values), size=SIZE) as terminal:
         terminal.until("RUNNING")
         (run,) = (home / "runs").iterdir()

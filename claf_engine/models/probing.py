@@ -6,6 +6,8 @@ from torch import Tensor, nn
 from claf_engine.models.modes import evaluating
 from claf_engine.terms.errors import DataError, first_line
 
+UNFIT = (RuntimeError, AssertionError, ValueError, TypeError, IndexError)
+"""What modules raise for images that they do not take."""
 ImageShape = tuple[int, int, int]
 """Channels, height and width."""
 
@@ -26,7 +28,7 @@ def require_output(model: nn.Module, images: Tensor, name: str) -> Tensor:
     try:
         with torch.no_grad(), evaluating(model):
             logits = model(images)
-    except (RuntimeError, AssertionError, ValueError, TypeError, IndexError) as error:
+    except UNFIT as error:
         raise DataError(f"{name} does not take {shown}: {first_line(error)}; give it images that it takes") from error
     if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != len(images):
         told = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
@@ -39,7 +41,7 @@ def takes_no_images(model: nn.Module, images: Tensor) -> bool:
     try:
         with torch.no_grad(), evaluating(model):
             return len(model(images)) == 0
-    except (RuntimeError, AssertionError, ValueError, TypeError, IndexError):
+    except UNFIT:
         return False
 
 

@@ -300,8 +300,3 @@ def mask_of(rows: Tensor, count: int) -> Tensor:
 def abandonable(steps: Generator[Pulse, None, Result]) -> Generator[Pulse, None, Result]:
     """Mark the pulses of an attack as places where a stop may leave: a measurement changes nothing."""
     return retold(steps, lambda pulse: replace(pulse, abandonable=True))
-
-
-def selection_figure(robust: Sequence[RobustFigure]) -> float:
-    """What checkpoints and classifiers are compared by: robust accuracy at the first radius."""
-    return robust[0].accuracy if robust else 0.0

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from claf_engine.attacks import PIXEL, Attack, Space, crossing_step_size, make_attack, space_of
 from claf_engine.attacks.norms import distances
+from claf_engine.attacks.spec import Climbed
 from claf_engine.attacks.weakness import weaknesses
 from claf_engine.config import EvaluationConfig, ModelConfig, ProbeConfig, RunConfig
 from claf_engine.data import Split
@@ -27,6 +28,7 @@ class AttackSuite:
         restarts: independent runs; an example counts as robust only if all of them fail.
         seed: of the random starts.
         name: pgd, fgsm, mi-fgsm or the name that a plugin registers.
+        climbs: the loss of its attacks, see `Attack`.
         decides: the last point of a run, or any: then an example is broken by the first that is misclassified.
     """
 
@@ -39,6 +41,7 @@ class AttackSuite:
     norm: Norm = "linf"
     space: Space = PIXEL
     decides: PointName = "last"
+    climbs: Climbed = "log-odds"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "epsilons", tuple(exact_distance(epsilon, self.norm) for epsilon in self.epsilons))
@@ -48,7 +51,10 @@ class AttackSuite:
         step_size = self.step_size
         if step_size == "crossing":
             step_size = crossing_step_size(epsilon, max(1, self.steps))
-        return make_attack(self.name, epsilon, steps=self.steps, step_size=step_size, norm=self.norm, space=self.space)
+        attack = make_attack(
+            self.name, epsilon, steps=self.steps, step_size=step_size, norm=self.norm, space=self.space
+        )
+        return replace(attack, climbs=self.climbs)
 
     def notices(self, num_values: int | None = None) -> tuple[str, ...]:
         """Why its figures cannot be right, as sentences (see `weaknesses`); `num_values` is C * H * W of an image."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from claf_engine.attacks.attacked import Attacked, predict
-from claf_engine.attacks.gradients import log_odds, outputs_and_gradient
+from claf_engine.attacks.gradients import CLIMBED, outputs_and_gradient
 from claf_engine.attacks.loop import start, take_step
 from claf_engine.attacks.spec import Attack
 from claf_engine.compute.device import Compute
@@ -59,7 +59,7 @@ def any_point_steps(
     judge = partial(predict, attacked.model, compute=compute)
     for number in range(spec.steps):
         yield Pulse(spec.title, number, spec.steps)
-        loss = partial(log_odds, labels=climb.labels)
+        loss = partial(CLIMBED[spec.climbs], labels=climb.labels)
         logits, gradient = outputs_and_gradient(attacked.gradient_source, loss, climb.images, compute)
         climb.settle(misclassified(logits, climb.labels), judge)
         if not climb.num_standing:

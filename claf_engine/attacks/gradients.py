@@ -58,6 +58,19 @@ def log_odds(logits: Tensor, labels: Tensor) -> Tensor:
     return logits.scatter(1, own, -torch.inf).logsumexp(1) - logits.gather(1, own)[:, 0]
 
 
+def logit_margin(logits: Tensor, labels: Tensor) -> Tensor:
+    """How far the highest other logit lies above that of the true class: (N,), positive where the answer is wrong.
+
+    The loss of Carlini and Wagner (2017, f_6) without its constant. It does not saturate, whatever the logits' scale.
+    """
+    own = labels[:, None]
+    return logits.scatter(1, own, -torch.inf).amax(1) - logits.gather(1, own)[:, 0]
+
+
+CLIMBED = {"log-odds": log_odds, "margin": logit_margin}
+"""What an attack on a classifier may climb, by name."""
+
+
 def log_odds_gradient(model: nn.Module, labels: Tensor, compute: Compute, mode: Mode = frozen) -> Gradient:
     """The direction in which the cross-entropy of each image grows fastest; labels (N,) are the true classes."""
     return gradient_of(model, lambda logits: log_odds(logits, labels), compute, mode)

@@ -5,12 +5,13 @@ It is a generator, so that a run may be paused between two steps.
 
 import math
 from collections.abc import Generator
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from claf_engine.attacks import norms
-from claf_engine.attacks.gradients import Gradient, log_odds_gradient
+from claf_engine.attacks.gradients import CLIMBED, Gradient, gradient_of
 from claf_engine.attacks.registered import crafted
 from claf_engine.attacks.spec import Attack
 from claf_engine.compute.device import Compute
@@ -150,7 +151,7 @@ def attack_steps(
     generator: torch.Generator,
     compute: Compute,
 ) -> Generator[Pulse, None, Tensor]:
-    """Craft adversarial examples of a classifier: `ascent_steps` on the log-odds against the true class.
+    """Craft adversarial examples of a classifier: `ascent_steps` on a loss against the true class.
 
     Args:
         model: images (N, C, H, W) in [0, 1] to logits (N, K); frozen here, in eval mode.
@@ -168,7 +169,8 @@ def attack_steps(
     """
     if spec.is_registered:
         return _registered_steps(model, images, labels, spec, generator)
-    return ascent_steps(log_odds_gradient(model, labels, compute), images, spec, generator)
+    gradient = gradient_of(model, partial(CLIMBED[spec.climbs], labels=labels), compute)
+    return ascent_steps(gradient, images, spec, generator)
 
 
 def _registered_steps(

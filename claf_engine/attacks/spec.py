@@ -11,6 +11,7 @@ from claf_engine.terms.names import AttackName, Norm
 from claf_engine.terms.pixels import Distance, exact_distance, format_distance
 
 Start = Literal["none", "uniform", "gaussian"]
+Climbed = Literal["log-odds", "margin"]
 
 MI_FGSM_MOMENTUM = 1.0
 """Decay factor mu of Dong et al. (2018)."""
@@ -31,6 +32,8 @@ class Attack:
         momentum: None for a plain gradient, else the factor by which MI-FGSM keeps the past ones.
         name: for reports; that of a plugin's attack says what is run, and steps and start are its own affair.
         space: the coordinates it lives in.
+        climbs: the loss against the true class: "log-odds" (the direction of cross-entropy) or "margin"; a plugin's
+            attack has its own.
     """
 
     epsilon: Fraction
@@ -41,6 +44,7 @@ class Attack:
     momentum: float | None = None
     name: str = "pgd"
     space: Space = PIXEL
+    climbs: Climbed = "log-odds"
 
     @property
     def is_registered(self) -> bool:

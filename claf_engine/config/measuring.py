@@ -20,6 +20,11 @@ class ProbeConfig(Settings):
     epsilons: tuple[BallDistance, ...] = (Fraction(8, 255), Fraction(16, 255))
     step_size: BallDistance = Fraction(2, 255)
     steps: Positive = 10
+    selection_steps: Count = Field(
+        20,
+        description="steps of the stronger attack that the best checkpoint is chosen by: across the ball of the first "
+        "radius, on the margin, any point decides; 0 chooses by the probe's own figure",
+    )
     fit_epochs: Positive = Field(10, description="passes of the quick linear fit that stage 1 is probed with")
     sentinel_examples: Count = Field(
         64,

@@ -203,7 +203,10 @@ class DissociationMeasured:
 
 @dataclass(frozen=True)
 class ProbeFinished:
-    """Natural and robust accuracy on the fixed validation subset; `classifier` names the one that was asked."""
+    """Natural and robust accuracy on the fixed validation subset; `classifier` names the one that was asked.
+
+    `selection` is what checkpoints are chosen by: accuracy at the first radius that also survives a stronger attack.
+    """
 
     step: int
     phase: int
@@ -213,6 +216,7 @@ class ProbeFinished:
     robust: tuple[RobustFigure, ...]
     seconds: float
     requested: bool = False
+    selection: float | None = None
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,11 @@ class CheckpointInfo:
     num_records: int = 0
 
     @property
+    def chosen_by(self) -> float | None:
+        """The figure that the best checkpoint of a run is chosen by; None where it was not measured."""
+        return self.metrics.get("validation_selection", self.metrics.get("validation_robust"))
+
+    @property
     def image_size(self) -> tuple[int, int] | None:
         """Height and width of the images that it was trained on; None where it does not say."""
         return size_of(self.metadata.get("claf.image_size"))

@@ -121,7 +121,8 @@ def is_checkpoint_file(reference: str) -> bool:
 def list_checkpoints(directory: Path) -> list[CheckpointEntry]:
     """List the checkpoints of a run, newest step first, by what they say and not by their names, with why each is kept.
 
-    The best is the one with the highest validation robust accuracy, the earlier one in a tie.
+    The best is the one with the highest figure on validation images, the earlier one in a tie. A run that an earlier
+    version began has figures of two attacks: then those of the stronger one alone are compared.
 
     Raises:
         RunError: the folder cannot be looked into, which is not the same as an empty one.
@@ -129,8 +130,9 @@ def list_checkpoints(directory: Path) -> list[CheckpointEntry]:
     found = _read_checkpoints(directory / "checkpoints")
     found.sort(key=_step_of, reverse=True)
     readable = [entry.info for entry in found if entry.info is not None]
-    measured = [info for info in reversed(readable) if "validation_robust" in info.metrics]
-    best = max(measured, key=lambda info: info.metrics["validation_robust"], default=None)
+    measured = [(info, info.chosen_by) for info in reversed(readable) if info.chosen_by is not None]
+    stronger = [(info, figure) for info, figure in measured if "validation_selection" in info.metrics]
+    best, _ = max(stronger or measured, key=lambda pair: pair[1], default=(None, 0.0))
 
     def reasons(info: CheckpointInfo | None) -> tuple[str, ...]:
         if info is None:

@@ -32,7 +32,8 @@ from claf_engine.training.progress import (
     is_probe_due,
     kind_of,
 )
-from claf_engine.training.results import candidates, select, selection_rule
+from claf_engine.training.results import candidates, select
+from claf_engine.training.selection import selection_rule
 from claf_engine.training.session import Session
 from claf_engine.training.steering import INBOX_SECONDS, Standing, served, why_not_edited
 

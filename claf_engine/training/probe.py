@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from claf_engine import events as ev
-from claf_engine.accuracy.measure import Accuracy, accuracy_steps, selection_figure
+from claf_engine.accuracy.measure import Accuracy, accuracy_steps
 from claf_engine.accuracy.suite import suite_of
 from claf_engine.compute.seeding import measurement_generator
 from claf_engine.events.ticks import Pulse
@@ -21,6 +21,7 @@ from claf_engine.training.alarms import Fall, changes, findings
 from claf_engine.training.examples import KeptExamples, example_steps, num_kept, watched
 from claf_engine.training.methods import Phase
 from claf_engine.training.phases.linear import feature_steps
+from claf_engine.training.selection import selection_steps
 from claf_engine.training.sentinels import Sentinels, num_watched, sentinel_steps
 from claf_engine.training.session import Session
 
@@ -36,9 +37,14 @@ ATTACKS = ("one_step", "multi_step", "cross_entropy", "margin")
 
 @dataclass(frozen=True)
 class Probed:
-    """What one probe measured; `sentinels` and `examples` are None where they are switched off."""
+    """What one probe measured; the rest is None where it is switched off.
+
+    Attributes:
+        selection: see `selection.selection_steps`.
+    """
 
     accuracy: Accuracy
+    selection: float | None
     sentinels: Sentinels | None
     examples: KeptExamples | None = None
 
@@ -55,15 +61,20 @@ def probe_steps(session: Session, phase: Phase) -> Generator[Pulse, None, Probed
     config, compute = session.config.probe, session.compute
     suite, split = suite_of(config, session.config.model), session.data.validation.first(config.num_examples)
     measured = yield from accuracy_steps(model, split, suite, compute)
+    selection = None
+    if phase.classifier is not None:
+        stronger = selection_steps(model, split, suite, measured.outcomes, config.selection_steps, compute)
+        selection = yield from stronger
     count = num_watched(config.sentinel_examples, len(split))
     sentinels = None
     if count:
         sentinels = yield from sentinel_steps(model, split.first(count), suite, measured.outcomes, compute)
     if not config.examples or not any(suite.epsilons):
-        return Probed(measured, sentinels)
+        return Probed(measured, selection, sentinels)
     about = About(session.state.cursor.step, _epoch(session), phase.title, phase.classifier or QUICK_CLASSIFIER)
     shown = watched(split, num_kept(config))
-    return Probed(measured, sentinels, (yield from example_steps(model, shown, suite, compute, about, config.examples)))
+    examples = yield from example_steps(model, shown, suite, compute, about, config.examples)
+    return Probed(measured, selection, sentinels, examples)
 
 
 def tell(session: Session, phase: Phase, probed: Probed, seconds: float, *, requested: bool) -> Iterator[ev.Event]:
@@ -71,7 +82,9 @@ def tell(session: Session, phase: Phase, probed: Probed, seconds: float, *, requ
     cursor, ledger, measured = session.state.cursor, session.state.ledger, probed.accuracy
     classifier = phase.classifier or QUICK_CLASSIFIER
     if phase.classifier is not None:
-        figures = {"natural": measured.natural, "robust": selection_figure(measured.robust)}
+        figures = {"natural": measured.natural, "robust": measured.robust[0].accuracy if measured.robust else 0.0}
+        if probed.selection is not None:
+            figures["selection"] = probed.selection
         ledger.validation[classifier] = figures
     ledger.probe = {
         "step": cursor.step,
@@ -81,7 +94,15 @@ def tell(session: Session, phase: Phase, probed: Probed, seconds: float, *, requ
     }
     epoch = _epoch(session)
     yield ev.ProbeFinished(
-        cursor.step, cursor.phase, epoch, classifier, measured.natural, measured.robust, seconds, requested
+        step=cursor.step,
+        phase=cursor.phase,
+        epoch=epoch,
+        classifier=classifier,
+        natural=measured.natural,
+        robust=measured.robust,
+        seconds=seconds,
+        requested=requested,
+        selection=probed.selection,
     )
     if probed.sentinels is not None:
         yield told_sentinels(probed.sentinels, cursor.step, epoch, classifier)

@@ -166,7 +166,9 @@ def _probe_cost(config: ProbeConfig) -> float:
     watched = num_watched(config.sentinel_examples, config.num_examples)
     sentinels = FP32_COST * watched * (2 + 3 + 1.5 * (2 * config.steps + 1))
     kept = _measurement_cost(num_kept(config), 1, config.steps)
-    return _measurement_cost(config.num_examples, len(config.epsilons), config.steps) + sentinels + kept
+    # About half of the images are left to the attack that checkpoints are chosen by.
+    selection = _measurement_cost(config.num_examples // 2, 1, config.selection_steps)
+    return _measurement_cost(config.num_examples, len(config.epsilons), config.steps) + sentinels + kept + selection
 
 
 def _measurement_cost(num_examples: int, num_attacks: int, steps: int) -> float:

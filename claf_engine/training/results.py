@@ -1,15 +1,14 @@
 """What a finished run reports on the test split: every classifier it fitted, of the last state and of the best one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
 
-from claf_engine.config import ProbeConfig
 from claf_engine.events import TestResult
 from claf_engine.runs import RunDirectory, list_checkpoints
 from claf_engine.terms.errors import CheckpointError, RunError
-from claf_engine.terms.pixels import format_distance
 from claf_engine.training.checkpoint import load_trained_network, weights_sha256
 from claf_engine.training.methods import Phase, reported_classifiers
 from claf_engine.training.session import Session
@@ -20,7 +19,7 @@ class Candidate:
     """One classifier on one encoder.
 
     Attributes:
-        validation: its robust accuracy on validation images.
+        validation: its accuracy on validation images that it is chosen by (see `selection`).
         weights_sha256: of the network that it is a part of.
     """
 
@@ -58,12 +57,17 @@ def last_candidates(session: Session, phases: tuple[Phase, ...]) -> list[Candida
     network = session.state.network
     reported, sha256 = reported_classifiers(phases), weights_sha256(network)
     return [
-        Candidate("last", phase.classifier, network.with_classifier(phase.classifier), figures["robust"], sha256)
+        Candidate("last", phase.classifier, network.with_classifier(phase.classifier), chosen_by(figures), sha256)
         for phase in phases
         if phase.classifier in reported
         and phase.classifier is not None
         and (figures := validation.get(phase.classifier)) is not None
     ]
+
+
+def chosen_by(figures: Mapping[str, float]) -> float:
+    """What a classifier is chosen by, of its figures on validation images: those of earlier versions have one alone."""
+    return figures.get("selection", figures["robust"])
 
 
 def best_checkpoint(session: Session, phases: tuple[Phase, ...], directory: RunDirectory) -> Path | None:
@@ -91,22 +95,13 @@ def candidate_of(session: Session, path: Path) -> Candidate:
     info, _, network = load_trained_network(path)
     session.compute.place(network)
     model = network.with_classifier(info.classifier)
-    return Candidate("best", info.classifier, model, info.metrics["validation_robust"], info.weights_sha256)
+    return Candidate("best", info.classifier, model, info.chosen_by or 0.0, info.weights_sha256)
 
 
 def select(results: list[TestResult], found: list[Candidate]) -> tuple[TestResult, ...]:
-    """Mark the result of the candidate with the highest validation robust accuracy, the first in a tie."""
+    """Mark the result of the candidate with the highest figure on validation images, the first in a tie."""
     best = max(range(len(found)), key=lambda index: found[index].validation, default=-1)
     return tuple(replace(result, selected=index == best) for index, result in enumerate(results))
-
-
-def selection_rule(probe: ProbeConfig) -> str:
-    """What `select` goes by, in words: the first figure of every probe; empty when probes attack nothing."""
-    if not probe.epsilons:
-        return ""
-    norm = "" if probe.norm == "linf" else f"{probe.norm.upper()} "
-    space = "" if probe.space == "pixel" else f" ({probe.space}, no ball)"
-    return f"validation robust accuracy at {norm}{format_distance(probe.epsilons[0])}{space}"
 
 
 def _fitted_last(phases: tuple[Phase, ...]) -> set[str | None]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from claf_engine.accuracy.measure import Examples, abandonable, answer_steps
 from claf_engine.accuracy.suite import AttackSuite
-from claf_engine.attacks import Attacked, ascent_steps, gradient_of, predict, require_ball
+from claf_engine.attacks import Attacked, ascent_steps, gradient_of, logit_margin, predict, require_ball
 from claf_engine.compute.device import Compute, exact_fp32
 from claf_engine.compute.seeding import measurement_generator
 from claf_engine.data import Split, to_pixels
@@ -155,15 +155,6 @@ def _climb_steps(
     require_ball(images, adversarial, spec)
     survives[rows] = predict(attacked.model, adversarial, compute) == labels
     return survives
-
-
-def logit_margin(logits: Tensor, labels: Tensor) -> Tensor:
-    """How far the highest other logit lies above that of the true class: (N,), positive where the answer is wrong.
-
-    The loss of Carlini and Wagner (2017, f_6) without its constant. It does not saturate, whatever the logits' scale.
-    """
-    own = labels[:, None]
-    return logits.scatter(1, own, -torch.inf).amax(1) - logits.gather(1, own)[:, 0]
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:

@@ -120,10 +120,9 @@ def measured_checkpoint(selected: TestResult, entries: Sequence[CheckpointEntry]
 def best_epoch(entries: Sequence[CheckpointEntry]) -> BestEpoch | None:
     """The best checkpoint of a run, if one was measured."""
     info = next((entry.info for entry in entries if "best" in entry.kept_as), None)
-    if info is None or "validation_robust" not in info.metrics:
+    if info is None or info.chosen_by is None:
         return None
-    robust = info.metrics["validation_robust"]
-    return BestEpoch(info.step, info.epoch, info.phase, info.classifier, robust, probed_radius(info))
+    return BestEpoch(info.step, info.epoch, info.phase, info.classifier, info.chosen_by, probed_radius(info))
 
 
 def probed_radius(info: CheckpointInfo) -> str:

@@ -106,7 +106,7 @@ def _values(entry: Entry, standing: str) -> dict[str, str]:
     return {
         "step": figures.count(info.step),
         "natural": figures.percent(info.metrics.get("validation_natural")),
-        "robust": figures.percent(info.metrics.get("validation_robust")),
+        "robust": figures.percent(info.chosen_by),
         "audit": WORDS.get(standing, (standing, ""))[0],
         "kept as": ", ".join(entry.kept_as),
         "phase": info.phase,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from claf_engine.accuracy.measure import Accuracy, accuracy_steps, selection_figure
+from claf_engine.accuracy.measure import Accuracy, accuracy_steps
 from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import predict
 from claf_engine.compute.device import Compute
@@ -229,15 +229,6 @@ def test_predictions_are_made_in_eval_mode(trained: Session) -> None:
 
 def test_predictions_carry_no_graph(trained: Session) -> None:
     assert not predict(Linear(), torch.rand(1, 3, 2, 2), FP32).requires_grad
-
-
-def test_selection_looks_at_the_first_radius(trained: Session) -> None:
-    accuracy = measured(trained, suite(*RADII))
-    assert selection_figure(accuracy.robust) == accuracy.robust[0].accuracy
-
-
-def test_without_a_radius_selection_sees_no_robustness() -> None:
-    assert selection_figure(()) == 0.0
 
 
 def test_accuracies_are_shares(trained: Session) -> None:

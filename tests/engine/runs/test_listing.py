@@ -19,9 +19,12 @@ from tests.tui.hostile import HOSTILE
 from tests.tui.scripted import write_checkpoint
 
 
-def measured(folder: Path, step: int, robust: float | None, *, requested: bool = False) -> Path:
-    """A checkpoint with a validation figure, or with none."""
-    metrics = {} if robust is None else {"validation_robust": robust}
+def measured(
+    folder: Path, step: int, robust: float | None, *, selection: float | None = None, requested: bool = False
+) -> Path:
+    """A checkpoint with a validation figure, or with none, or also with that of a stronger attack."""
+    figures = {"validation_robust": robust, "validation_selection": selection}
+    metrics = {name: value for name, value in figures.items() if value is not None}
     metadata = {
         "claf.run": folder.name,
         "claf.step": step,
@@ -96,6 +99,14 @@ def test_the_best_checkpoint_is_the_one_with_the_highest_validation_robust_accur
         measured(folder, step, robust)
     kept = {entry.path.name[5:14]: entry.kept_as for entry in list_checkpoints(folder)}
     assert kept == {"000000004": ("last",), "000000003": (), "000000002": ("best",), "000000001": ()}
+
+
+def test_where_a_stronger_attack_was_run_the_best_is_chosen_by_that_one(tmp_path: Path) -> None:
+    folder = old_run(tmp_path, "1-demo")
+    measured(folder, 1, 0.9)
+    measured(folder, 2, 0.5, selection=0.3)
+    measured(folder, 3, 0.4, selection=0.35)
+    assert [entry.kept_as for entry in list_checkpoints(folder)] == [("last", "best"), (), ()]
 
 
 def test_a_checkpoint_that_a_person_asked_for_says_so(tmp_path: Path) -> None:

@@ -265,7 +265,7 @@ def test_a_step_with_an_attack_costs_more_than_one_without() -> None:
 def test_sentinels_make_a_probe_dearer_by_about_a_fifth() -> None:
     costs = []
     for sentinel_examples in (0, 64):
-        config = tiny_config(probe={"num_examples": 256, "sentinel_examples": sentinel_examples})
+        config = tiny_config(probe={"num_examples": 256, "selection_steps": 0, "sentinel_examples": sentinel_examples})
         works = plan_work(config, phases_of(config), 24, 16)
         costs.append(next(work.cost for work in works if work.kind == PROBE))
     assert 1.15 < costs[1] / costs[0] < 1.25

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import torch
 
-from claf_engine.config import ProbeConfig
 from claf_engine.evaluation.subject import require_trained
 from claf_engine.events import RunFinished, TestResult
 from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, CLASSIFIERS, NATURAL
@@ -23,7 +22,6 @@ from claf_engine.training.results import (
     candidates,
     last_candidates,
     select,
-    selection_rule,
 )
 from claf_engine.training.session import Session
 from claf_engine.training.state import Cursor
@@ -298,17 +296,3 @@ def test_an_imported_network_has_the_classifiers_it_was_imported_with() -> None:
         CheckpointError, match=r"attack classifier of step-1.* is untrained: it was imported with natural$"
     ):
         require_trained(info, CONFIG, ATTACK_CLASSIFIER)
-
-
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        ({}, "validation robust accuracy at 8/255"),
-        ({"epsilons": ["4/255", "8/255"]}, "validation robust accuracy at 4/255"),
-        ({"norm": "l2", "epsilons": ["0.5"], "step_size": "0.1"}, "validation robust accuracy at L2 0.5"),
-        ({"space": "released-code"}, "validation robust accuracy at 8/255 (released-code, no ball)"),
-        ({"epsilons": []}, ""),
-    ],
-)
-def test_the_selection_is_told_with_the_probes_radius_norm_and_space(changes: dict[str, Any], sentence: str) -> None:
-    assert selection_rule(ProbeConfig.model_validate(changes)) == sentence

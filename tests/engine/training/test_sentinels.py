@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 from claf_engine.accuracy.measure import accuracy_steps
 from claf_engine.accuracy.suite import AttackSuite
-from claf_engine.attacks import Space, gradient_of
+from claf_engine.attacks import Space, gradient_of, logit_margin
 from claf_engine.compute.device import Compute
 from claf_engine.data import Split
 from claf_engine.training.alarms import EPSILON_ZERO, ONE_STEP_ATTACK, SATURATED_GRADIENTS, findings
-from claf_engine.training.sentinels import Sentinels, logit_margin, num_watched, sentinel_steps
+from claf_engine.training.sentinels import Sentinels, num_watched, sentinel_steps
 from tests.engine.tiny import CPU, FP32, exhaust
 
 EPSILON = Fraction(8, 255)

@@ -494,7 +494,11 @@ def test_a_checkpoint_has_the_figures_of_the_probe_before_it(new_run: NewRun) ->
     events = play(directory)
     figures = [event for event in of(events, ev.ProbeFinished) if event.classifier == "attack"][-1]
     metadata = [entry.info.metrics for entry in list_checkpoints(directory.path) if entry.info and entry.info.step == 8]
-    expected = {"validation_natural": figures.natural, "validation_robust": figures.robust[0].accuracy}
+    expected = {
+        "validation_natural": figures.natural,
+        "validation_robust": figures.robust[0].accuracy,
+        "validation_selection": figures.selection,
+    }
     assert metadata == [expected]
 
 

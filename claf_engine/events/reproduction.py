@@ -24,6 +24,7 @@ class ReproductionRow:
         reason: why it failed.
         largest_distance: largest Linf distance, in pixel space, by which an attack moved a test image.
         notices: what a reader must know of its attacks and images.
+        units: forward-units that its training spends on each image.
     """
 
     label: str
@@ -39,6 +40,7 @@ class ReproductionRow:
     reason: str = ""
     largest_distance: float | None = None
     notices: tuple[str, ...] = ()
+    units: float | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class ReproductionChanged:
     """A table of the paper as it stands, sent whenever one of its rows changes; runs send their own events between.
 
     `current` indexes the row that is being worked on. `directory` is where the finished table is written.
+    `compute` is "equal" where all rows cost about the same.
     """
 
     table: str
@@ -56,3 +59,4 @@ class ReproductionChanged:
     rows: tuple[ReproductionRow, ...]
     current: int | None
     directory: str
+    compute: str = "own"

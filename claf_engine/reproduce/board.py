@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from claf_engine.config import RunConfig
 from claf_engine.events import ReproductionChanged, ReproductionRow, RowStatus
 from claf_engine.reproduce.measuring import Measurement
 from claf_engine.reproduce.plan import ReproductionRequest
 from claf_engine.reproduce.tables import Row, Table
+from claf_engine.training.methods import units_per_image
 
 
 @dataclass
@@ -26,10 +28,14 @@ class SeedResult:
 
 @dataclass
 class Line:
-    """One row as it stands; `seconds` are spent so far, or estimated while it waits."""
+    """One row as it stands; `seconds` are spent so far, or estimated while it waits.
+
+    `units` are forward-units that its training spends on each image.
+    """
 
     row: Row
     method: str
+    units: float
     status: RowStatus = "waiting"
     seeds: list[SeedResult] = field(default_factory=list)
     seconds: float | None = None
@@ -65,10 +71,12 @@ class Line:
 class Board:
     """The lines of a table; `event` is how they stand."""
 
-    def __init__(self, request: ReproductionRequest, table: Table, methods: Sequence[str]) -> None:
+    def __init__(self, request: ReproductionRequest, table: Table, configs: Sequence[RunConfig]) -> None:
         self.request = request
         self.table = table
-        self.lines = [Line(row, method) for row, method in zip(table.rows, methods, strict=True)]
+        self.lines = [
+            Line(row, config.method, units_per_image(config)) for row, config in zip(table.rows, configs, strict=True)
+        ]
 
     def event(self, current: int | None) -> ReproductionChanged:
         """The table as it stands, with the row that is being worked on."""
@@ -81,6 +89,7 @@ class Board:
             rows=tuple(row_event(line) for line in self.lines),
             current=current,
             directory=str(self.request.directory),
+            compute=self.request.compute,
         )
 
 
@@ -100,6 +109,7 @@ def row_event(line: Line) -> ReproductionRow:
         reason=line.reason,
         largest_distance=line.largest_distance(),
         notices=line.notices(),
+        units=line.units,
     )
 
 

@@ -17,7 +17,7 @@ from claf_engine.reproduce.measuring import Measurer, subject_of
 from claf_engine.reproduce.plan import REPRODUCTIONS, ReproductionRequest, RunPlan, plan_run, table_of
 from claf_engine.reproduce.tables import Column, Row
 from claf_engine.runs.trained import trained_part
-from claf_engine.training.methods import phases_of
+from claf_engine.training.methods import phases_of, units_per_image
 from claf_engine.training.progress import FP32_COST, PROBE, TEST, WATCH, plan_work
 
 MEASUREMENT_BATCH = 250
@@ -90,6 +90,8 @@ class Forecast:
         action: "new", "resume", "reuse", or "shared" with a row above.
         run: name of the folder that is there, or what a new one will be called after its date.
         seconds: estimated, until it is trained and measured.
+        units: forward-units that its training spends on each image.
+        total_units: on all training images.
     """
 
     row: int
@@ -98,6 +100,8 @@ class Forecast:
     action: str
     run: str
     seconds: float
+    units: float
+    total_units: float
 
 
 def forecast(request: ReproductionRequest) -> list[Forecast]:
@@ -122,7 +126,9 @@ def forecast(request: ReproductionRequest) -> list[Forecast]:
             else:
                 seconds = seconds_left(clock, measurer, plan, row, table.columns)
             action = "shared" if is_shared else plan.action
-            found.append(Forecast(index, row.label, seed, action, _run_of(plan), seconds))
+            units = units_per_image(plan.config)
+            total = units * num_images(plan.config)[0]
+            found.append(Forecast(index, row.label, seed, action, _run_of(plan), seconds, units, total))
     return found
 
 
@@ -141,12 +147,14 @@ def _run_of(plan: RunPlan) -> str:
 def num_images(config: RunConfig) -> tuple[int, int]:
     """How many images a run trains on and is tested on; nothing is decoded or downloaded.
 
+    A source that is a function is not called for that, and is taken to have as many as CIFAR-10.
+
     Raises:
         DataError: a folder of images is not what it should be.
     """
     data = config.data
     found = exhaust(catalogue_steps(data.model_copy(update={"download": False})))
-    pool, test = POOLS[data.source] if found is None else (len(found.train), len(found.test))
+    pool, test = POOLS.get(data.source, POOLS["cifar10"]) if found is None else (len(found.train), len(found.test))
     return data.num_train or max(1, pool - data.num_validation), data.num_test or test
 
 

@@ -4,23 +4,35 @@ Rows of different tables share runs: what counts is the configuration, as far as
 run of it is measured, an unfinished one is gone on with, and only what is missing is trained.
 """
 
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from claf_engine.config import RunConfig
-from claf_engine.config.presets import Override
+from claf_engine.config.presets import Override, parse_override
 from claf_engine.config.sources import absolute_source
-from claf_engine.reproduce.scales import resolve_recipe, space_overrides
+from claf_engine.reproduce.equal_compute import EQUAL, equal_epochs
+from claf_engine.reproduce.scales import budget_of, resolve_recipe, space_overrides
 from claf_engine.reproduce.tables import TABLES, Row, Table
 from claf_engine.runs import list_checkpoints, list_runs, read_config
+from claf_engine.runs.folder import MEASURED, read_begun
 from claf_engine.runs.journal import EVENTS, read_records
 from claf_engine.runs.trained import settings_of, trained_part
 from claf_engine.terms.errors import CheckpointError, ConfigError, ForeignFileError, RunError
-from claf_engine.terms.names import ScaleName, SpaceName, TableName
+from claf_engine.terms.names import ComputeName, ScaleName, SpaceName, TableName
 
 REPRODUCTIONS = "reproductions"
 """Folder beside the runs; it holds no configuration, so that it is not taken for one of them."""
+
+DECIDED = {
+    "seed": "--seeds",
+    "data.source": "--data",
+    "method": "the table",
+    **dict.fromkeys(("attack.space", "probe.space", "evaluation.space"), "--space"),
+}
+"""Settings that `--set` cannot change, and what decides them."""
 
 Action = Literal["reuse", "resume", "new"]
 
@@ -35,6 +47,8 @@ class ReproductionRequest:
         space: where attacks live, in training and in evaluation.
         seeds: runs of each row, with seeds from 0 on.
         data: another source than the scale's.
+        compute: "own" trains every row for its recipe's epochs, "equal" for as many as cost what the scale allows.
+        settings: of every run, such as "runtime.threads=1".
         root: folder of the runs.
         command: the command line, for the record of new runs.
     """
@@ -45,13 +59,18 @@ class ReproductionRequest:
     space: SpaceName = "pixel"
     seeds: int = 1
     data: str | None = None
+    compute: ComputeName = "own"
+    settings: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
 
     @property
     def directory(self) -> Path:
         """Folder of the finished table."""
-        data = "" if self.data is None else f"-{_slug(absolute_source(self.data, Path()))}"
-        return self.root / REPRODUCTIONS / f"{self.table}-{self.scale}-{self.space}{data}"
+        parts: list[str] = [self.table, self.scale, self.space]
+        parts += ["equal"] if self.compute == "equal" else []
+        parts += [] if self.data is None else [_slug(absolute_source(self.data, Path()))]
+        parts += [f"set-{_digest(self.settings)}"] if self.settings else []
+        return self.root / REPRODUCTIONS / "-".join(parts)
 
 
 @dataclass(frozen=True)
@@ -135,21 +154,38 @@ def config_of(request: ReproductionRequest, row: Row, seed: int) -> RunConfig:
     """The configuration of a row's run.
 
     Raises:
-        ConfigError: the data source has no such form.
+        ConfigError: the data source has no such form, a setting is wrong or is decided by something else, or the scale
+            has no budget to share out equally.
     """
-    overrides = [Override(key, value, f"row {row.label}") for key, value in row.changes]
+    overrides = [parse_override(text) for text in request.settings]
+    decided = dict(DECIDED) | {key: f"row {row.label}" for key, _ in row.changes}
+    overrides += [Override(key, value, f"row {row.label}") for key, value in row.changes]
     overrides += space_overrides(request.space, row.recipe)
     overrides.append(Override("seed", seed, "--seeds"))
     if request.data is not None:
         overrides.append(Override("data.source", request.data, "--data"))
+    if request.compute == "equal":
+        own = resolve_recipe(request.scale, row.recipe, overrides)
+        epochs = equal_epochs(own, budget_of(request.scale))
+        overrides += epochs
+        decided |= {override.key: EQUAL for override in epochs}
+    _require_free(overrides, decided)
     return resolve_recipe(request.scale, row.recipe, overrides)
+
+
+def _require_free(overrides: Sequence[Override], decided: Mapping[str, str]) -> None:
+    """Refuse a `--set` that would be ignored."""
+    for override in overrides:
+        if override.origin == "--set" and override.key in decided:
+            raise ConfigError(f"--set {override.key}: {decided[override.key]} decides it; leave it out")
 
 
 def run_name(request: ReproductionRequest, row: Row, seed: int) -> str:
     """What a new run of a row is called: "tiny-claf-natural-seed0"."""
     changes = [str(value) for _, value in row.changes]
     space = [] if request.space == "pixel" else [request.space]
-    return "-".join([request.scale, row.recipe, *changes, *space, f"seed{seed}"])
+    compute = [] if request.compute == "own" else [request.compute]
+    return "-".join([request.scale, row.recipe, *changes, *space, *compute, f"seed{seed}"])
 
 
 def was_edited(directory: Path) -> bool:
@@ -168,7 +204,16 @@ def _trains_the_same(directory: Path, config: RunConfig) -> bool:
         other = read_config(directory)
     except RunError:
         return False
-    return trained_part(other) == trained_part(config) and not was_edited(directory) and _is_as_told(directory, other)
+    wanted = trained_part(_with_measured(config, directory, other))
+    return trained_part(other) == wanted and not was_edited(directory) and _is_as_told(directory, other)
+
+
+def _with_measured(config: RunConfig, directory: Path, other: RunConfig) -> RunConfig:
+    """The settings with the means and deviations that a run measured, where they leave these to the images as well."""
+    if config.model.num_channels or MEASURED not in read_begun(directory):
+        return config
+    found = {"mean": other.model.mean, "std": other.model.std}
+    return config.model_copy(update={"model": config.model.model_copy(update=found)})
 
 
 def _is_as_told(directory: Path, config: RunConfig) -> bool:
@@ -178,6 +223,11 @@ def _is_as_told(directory: Path, config: RunConfig) -> bool:
         return newest is None or trained_part(settings_of(newest)) == trained_part(config)
     except CheckpointError:
         return False
+
+
+def _digest(settings: Sequence[str]) -> str:
+    """A few characters that other settings do not have."""
+    return hashlib.sha256("\0".join(sorted(settings)).encode()).hexdigest()[:8]
 
 
 def _slug(source: str) -> str:

@@ -17,7 +17,19 @@ from claf_engine.runs.durable import write_atomically
 from claf_engine.terms.errors import RunError
 
 UNKNOWN = "–"
-HEADINGS = ("table", "method", "label", "column", "paper", "ours", "difference_points", "space", "status", "run")
+HEADINGS = (
+    "table",
+    "method",
+    "label",
+    "column",
+    "paper",
+    "ours",
+    "difference_points",
+    "space",
+    "status",
+    "run",
+    "units",
+)
 NO_BALL = (
     "Attacked in the released code's space: normalised values clamped to [0, 1]. The figures are **not** accuracy in "
     "an epsilon-ball; how far images really moved is in the provenance below."
@@ -54,6 +66,8 @@ def record(board: Board) -> dict[str, Any]:
         "space": request.space,
         "is_epsilon_ball": request.space == "pixel",
         "seeds": request.seeds,
+        "compute": request.compute,
+        "settings": list(request.settings),
         "columns": [column.title for column in board.table.columns],
         "rows": [row_record(line) for line in board.lines],
         "machine": machine(),
@@ -83,6 +97,7 @@ def row_record(line: Line) -> dict[str, Any]:
         "run": runs[0] if runs else None,
         "runs": [_seed_record(seed) for seed in line.seeds],
         "seconds": None if line.seconds is None else round(line.seconds, 1),
+        "units_per_image": round(line.units, 2),
     }
 
 
@@ -102,7 +117,19 @@ def as_csv(board: Board) -> str:
             difference = points(ours, paper)
             values = ["" if value is None else value for value in (paper, ours, difference)]
             space = board.request.space if title != "natural" else ""
-            writer.writerow([board.table.name, line.method, line.row.label, title, *values, space, line.status, run])
+            writer.writerow(
+                [
+                    board.table.name,
+                    line.method,
+                    line.row.label,
+                    title,
+                    *values,
+                    space,
+                    line.status,
+                    run,
+                    f"{line.units:.4g}",
+                ]
+            )
     return text.getvalue()
 
 
@@ -119,12 +146,23 @@ def as_markdown(board: Board) -> str:
     """The table with the paper's figures beside ours, and its provenance."""
     request = board.request
     parts = [f"# {board.table.name}: {board.table.title}", ""]
-    parts += [f"Scale {request.scale}, attack space {request.space}, {request.seeds} run(s) of each row.", ""]
+    parts += [
+        f"Scale {request.scale}, attack space {request.space}, compute {request.compute}, "
+        f"{request.seeds} run(s) of each row.",
+        "",
+    ]
     parts += [] if request.space == "pixel" else [NO_BALL, ""]
     titles = ["natural", *(column.title for column in board.table.columns)]
     heads = [f"{title}: {what}" for title in titles for what in ("paper", "ours", "difference")]
-    parts += _markdown_table(["row", *heads, "status"], (_markdown_row(board, line) for line in board.lines))
-    parts += ["", "Accuracy in percent on test images, difference in points.", "", "![bars](reproduction.svg)", ""]
+    parts += _markdown_table(["row", *heads, "units", "status"], (_markdown_row(board, line) for line in board.lines))
+    parts += [
+        "",
+        "Accuracy in percent on test images, difference in points; units are forward passes of the encoder that",
+    ]
+    parts += [
+        "training spends on each image, all epochs together (a backward pass to the images counts 1, a full one 2)."
+    ]
+    parts += ["", "![bars](reproduction.svg)", ""]
     parts += ["## What the paper's figures are", ""]
     parts += [f"- {_plain(line.row.label)}: {line.row.note}" for line in board.lines if line.row.note]
     doubts = dict.fromkeys(notice for line in board.lines for notice in line.notices())
@@ -198,7 +236,7 @@ def _markdown_row(board: Board, line: Line) -> list[str]:
     for _, paper, ours in cells(board, line):
         difference = points(ours, paper)
         shown += [percent(paper), percent(ours), UNKNOWN if difference is None else f"{difference:+.1f}"]
-    return [*shown, line.status]
+    return [*shown, f"{line.units:.4g}", line.status]
 
 
 def _provenance(line: Line, seed: SeedResult) -> list[list[str]]:

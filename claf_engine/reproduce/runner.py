@@ -50,7 +50,7 @@ def reproduce(request: ReproductionRequest, control: Control) -> Iterator[ev.Eve
         RunError: the reproduction's folder cannot be written.
     """
     table = table_of(request)
-    board = Board(request, table, [config.method for config in configs_of(request)])
+    board = Board(request, table, configs_of(request))
     with _owned(request):
         yield board.event(None)
         yield from _Filling(board, control).fill()

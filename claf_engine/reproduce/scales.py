@@ -1,7 +1,7 @@
 """The settings of every recipe at every scale.
 
 At the paper's scale they are the packaged presets; the smaller scales are files in `scales/`, with a section for what
-their runs have in common and one for each recipe.
+their runs have in common, one for each recipe, and one for what `--compute equal` lets each of them cost.
 """
 
 import tomllib
@@ -13,6 +13,7 @@ from typing import Any
 from claf_engine.config import RunConfig
 from claf_engine.config.messages import Layer
 from claf_engine.config.presets import Override, preset_layers, resolve_config, resolve_layers
+from claf_engine.terms.errors import ConfigError
 from claf_engine.terms.names import RecipeName, ScaleName, SpaceName
 
 PRESETS: dict[RecipeName, str] = {
@@ -26,7 +27,7 @@ PRESETS: dict[RecipeName, str] = {
 """The preset of each recipe. That of claf also fits the classifier of Table 4, so that its runs serve every table."""
 NEVER_ATTACKED: tuple[RecipeName, ...] = ("natural", "scl")
 """Recipes that train on natural images only: the space of attacks changes nothing for them."""
-COMMON = "common"
+COMMON, COMPUTE = "common", "compute"
 
 
 def resolve_recipe(scale: ScaleName, recipe: RecipeName, overrides: Sequence[Override] = ()) -> RunConfig:
@@ -43,6 +44,20 @@ def resolve_recipe(scale: ScaleName, recipe: RecipeName, overrides: Sequence[Ove
         Layer(f"scale {scale}, {recipe}", sections[recipe], is_packaged=True),
     ]
     return resolve_layers(layers, overrides)
+
+
+def budget_of(scale: ScaleName) -> float:
+    """Forward-units an image that every run of a scale may cost with `--compute equal`.
+
+    Raises:
+        ConfigError: the scale names none.
+    """
+    if scale == "paper":
+        raise ConfigError(
+            "--compute equal is for --scale small and tiny: at the paper's scale claf costs so much that natural "
+            "training would take thousands of epochs to spend as much; leave it out, or choose another scale"
+        )
+    return float(scale_sections(scale)[COMPUTE]["units_per_image"])
 
 
 def space_overrides(space: SpaceName, recipe: RecipeName) -> list[Override]:

@@ -36,6 +36,8 @@ IMPORTED = "imported"
 """Status of a run that holds weights trained elsewhere."""
 ENDED = ("finished", IMPORTED)
 """Statuses of runs in which there is nothing to go on with."""
+MEASURED = "channel_statistics"
+"""Key of run.json: means and deviations that the settings left to the images."""
 PARTS = ("config.toml", "run.json", "status.json", "holder.json", "run.lock", "console.log", METRICS, EVENTS)
 """Files of a run's folder that are ours; what else lies there is somebody's."""
 WRITABLE = f"{TEMPORARY_PREFIX}writable"

@@ -21,6 +21,10 @@ TableName = Literal["table1", "table2", "table3", "table4", "table5", "table6", 
 ScaleName = Literal["paper", "small", "tiny"]
 
 
+ComputeName = Literal["own", "equal"]
+"""For how long the rows of a table train: each as its recipe says, or all for the same arithmetic."""
+
+
 RecipeName = Literal["natural", "scl", "at", "trades", "rocl-at", "claf"]
 """How a row is trained; every scale has its own settings for each."""
 

@@ -80,6 +80,11 @@ class Phase:
     trains_features: bool = False
     is_frozen: bool = False
 
+    @property
+    def units_per_epoch(self) -> float:
+        """Forward-units that one training image costs in an epoch, counted as `Part` does."""
+        return sum(part.sweeps * part.share * part.cost for part in self.parts)
+
     def plan(self, steps_per_sweep: int) -> PhasePlan:
         """The phase as the run announces it."""
         steps = self.epochs * sum(part.steps(steps_per_sweep) for part in self.parts)
@@ -100,6 +105,18 @@ def phases_of(config: RunConfig) -> tuple[Phase, ...]:
     if not phases:
         raise ConfigError(f"method {config.method} trains for no epochs: set the epochs of one of its phases above 0")
     return phases
+
+
+def units_per_image(config: RunConfig) -> float:
+    """Forward-units that a whole run spends on each training image; what it measures is not counted.
+
+    A forward pass of the encoder counts 1, a backward pass to the images 1, a full one 2: adversarial training of ten
+    steps costs 23 an epoch.
+
+    Raises:
+        ConfigError: the method trains for no epochs.
+    """
+    return sum(phase.epochs * phase.units_per_epoch for phase in phases_of(config))
 
 
 def registered_phases(name: str, config: RunConfig) -> tuple[Phase, ...]:

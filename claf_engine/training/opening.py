@@ -19,7 +19,7 @@ from claf_engine.models.probing import takes_no_images
 from claf_engine.runs import RunDirectory, list_checkpoints, to_plain
 from claf_engine.runs.branch import BRANCH, branch_of
 from claf_engine.runs.examples import drop_examples
-from claf_engine.runs.folder import read_begun
+from claf_engine.runs.folder import MEASURED, read_begun
 from claf_engine.runs.header import CheckpointInfo, read_info
 from claf_engine.runs.journal import Journal
 from claf_engine.terms.errors import CheckpointError, ConfigError
@@ -194,7 +194,7 @@ def _settle(directory: RunDirectory, data: Dataset) -> tuple[RunConfig, tuple[st
     config, measured = settled(directory.config, data)
     if measured:
         directory.settle(config)
-        directory.note({"channel_statistics": {"mean": config.model.mean, "std": config.model.std}})
+        directory.note({MEASURED: {"mean": config.model.mean, "std": config.model.std}})
     return config, measured
 
 

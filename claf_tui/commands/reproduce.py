@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from claf_engine.terms.errors import ConfigError
-from claf_engine.terms.names import ScaleName, SpaceName, TableName
+from claf_engine.terms.names import ComputeName, ScaleName, SpaceName, TableName
 from claf_tui.commands import options
 
 TABLE = Annotated[TableName, typer.Argument(metavar="TABLE", help="table1 to table6, or figure1 (Table 1 as bars).")]
@@ -21,6 +21,13 @@ Space = Annotated[
     SpaceName,
     typer.Option(
         help="Where attacks live, in training and in evaluation; released-code is no epsilon-ball.",
+        rich_help_panel="What",
+    ),
+]
+Compute = Annotated[
+    ComputeName,
+    typer.Option(
+        help="own: every row trains for its recipe's epochs; equal: for as many as cost the scale's budget.",
         rich_help_panel="What",
     ),
 ]
@@ -44,6 +51,9 @@ def reproduce(  # noqa: PLR0913 (Typer declares one parameter per option)
     space: Space = "pixel",
     seeds: Seeds = 1,
     data: Data = None,
+    compute: Compute = "own",
+    values: options.Values = None,
+    plugin: options.Plugins = None,
     json: options.Json = False,
     dry_run: DryRun = False,
     ui: Ui = "auto",
@@ -58,6 +68,7 @@ def reproduce(  # noqa: PLR0913 (Typer declares one parameter per option)
     Launch.from_environment().require_single("claf-tui reproduce")
     if json and ui in {"tui", "jsonl"}:
         raise ConfigError(f"--json prints the finished table and cannot be combined with --ui {ui}; leave one out")
+    options.load_plugins(plugin, data, values)
     from claf_engine.reproduce.plan import ReproductionRequest
     from claf_engine.runs import runs_root
     from claf_tui.runners import reproduce as runner
@@ -69,6 +80,8 @@ def reproduce(  # noqa: PLR0913 (Typer declares one parameter per option)
         space=space,
         seeds=seeds,
         data=data,
+        compute=compute,
+        settings=tuple(values or ()),
         command=tuple(sys.argv),
     )
     if dry_run:

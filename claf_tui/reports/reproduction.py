@@ -38,15 +38,19 @@ class ReproductionPrinter:
 
 def result_tables(event: ev.ReproductionChanged) -> list[RenderableType]:
     """The finished table: the paper's figures, ours, and the difference in points."""
-    table = plain_table("row", "", "natural", *(safe(column, 40) for column in event.columns), "moved", "status")
+    table = plain_table(
+        "row", "", "natural", *(safe(column, 40) for column in event.columns), "moved", "units", "status"
+    )
     for row in event.rows:
         theirs, ours = (row.paper_natural, *row.paper_robust), (row.natural, *row.robust)
         differences = [difference(mine, paper) for mine, paper in zip(ours, theirs, strict=True)]
         moved = figures.UNKNOWN if row.largest_distance is None else format_levels(row.largest_distance)
-        table.add_row(safe(row.label), "paper", *map(figures.percent, theirs), "", "", style="dim")
-        table.add_row("", "ours", *map(figures.percent, ours), moved, row.status, style="bold")
-        table.add_row("", "difference", *differences, "", safe(row.reason, 200))
-    shown: list[RenderableType] = [Text(f"{safe(event.title)}, scale {event.scale}"), table]
+        table.add_row(safe(row.label), "paper", *map(figures.percent, theirs), "", "", "", style="dim")
+        table.add_row(
+            "", "ours", *map(figures.percent, ours), moved, figures.units(row.units), row.status, style="bold"
+        )
+        table.add_row("", "difference", *differences, "", "", safe(row.reason, 200))
+    shown: list[RenderableType] = [Text(f"{safe(event.title)}, scale {event.scale}, compute {event.compute}"), table]
     if event.space != "pixel":
         shown.append(Text(f"{NO_BALL}; `moved` is how far it took an image at most", style="yellow"))
     doubts = dict.fromkeys(notice for row in event.rows for notice in row.notices)

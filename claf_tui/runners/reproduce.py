@@ -102,18 +102,26 @@ def dry_run(request: ReproductionRequest, *, as_json: bool) -> int:
                 "action": item.action,
                 "run": item.run,
                 "seconds": round(item.seconds, 1),
+                "units_per_image": round(item.units, 2),
+                "units": round(item.total_units),
             }
             for item in runs
         ]
         output.record({"runs": rows, "seconds": round(seconds, 1), "waited": waited})
         return exit_codes.OK
-    table = plain_table("row", "seed", "run", "", "time")
+    table = plain_table("row", "seed", "", "run", "units", "time")
     for item in runs:
         table.add_row(
-            safe(item.label), str(item.seed), item.action, safe(item.run, 200), figures.duration(item.seconds)
+            safe(item.label),
+            str(item.seed),
+            item.action,
+            safe(item.run, 200),
+            figures.units(item.units),
+            figures.duration(item.seconds),
         )
-    table.add_row("in all", "", "", "", figures.duration(seconds), style="bold")
+    table.add_row("in all", "", "", "", "", figures.duration(seconds), style="bold")
     output.show(table)
+    output.note("units: forward passes that training spends on each image; a full backward pass counts 2")
     output.note("times are estimated from a few seconds of this machine's arithmetic; nothing was written")
     if load := figures.load(waited):
         output.note(f"they were taken under load ({load}), and are too long for an idle machine")

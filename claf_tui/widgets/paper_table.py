@@ -15,7 +15,7 @@ from claf_tui.words import figures
 from claf_tui.words.safe_text import ELLIPSIS, safe
 
 MISSING = "—"
-GLYPH_ROOM, WORD_ROOM, TIME_ROOM, SPREAD_ROOM = 3, 13, 8, 8
+GLYPH_ROOM, WORD_ROOM, TIME_ROOM, SPREAD_ROOM, UNITS_ROOM = 3, 13, 8, 8, 8
 RUN_GAP, LEAST_RUNS = 3, 24
 """Cells between the figures and the names of runs, and room for a name that comes later, so that nothing moves."""
 LEGIBLE_LABEL, WIDEST_LABEL = 16, 28
@@ -44,6 +44,7 @@ class Layout:
         has_differences: ours minus the paper's is shown.
         has_spread: the difference between seeds is shown.
         runs: cells of the names of the runs, at the right; 0 leaves them out.
+        has_units: what training spends on an image is shown.
         num_groups: groups of figures; the first is natural accuracy.
     """
 
@@ -55,6 +56,7 @@ class Layout:
     has_spread: bool
     num_groups: int
     runs: int = 0
+    has_units: bool = False
 
     @property
     def group(self) -> int:
@@ -70,20 +72,21 @@ class Layout:
     @property
     def width(self) -> int:
         """Cells of a line."""
-        return (
-            self.lead + self.num_groups * (self.gap + self.group) + (SPREAD_ROOM if self.has_spread else 0) + self.runs
-        )
+        tail = (SPREAD_ROOM if self.has_spread else 0) + (UNITS_ROOM if self.has_units else 0) + self.runs
+        return self.lead + self.num_groups * (self.gap + self.group) + tail
 
 
 def choose_layout(table: ReproductionChanged, width: int) -> Layout:
     """Choose the richest layout that fits into `width` cells; columns at the right go last of all."""
     longest = max((len(safe(row.label, WIDEST_LABEL)) for row in table.rows), default=0)
     has_spread = any(row.spread is not None for row in table.rows)
+    has_units = any(row.units is not None for row in table.rows)
     most = 1 + len(table.columns)
     runs = RUN_GAP + max((len(_runs(row)) for row in table.rows), default=0)
     options = [
-        Layout(0, 4, True, True, True, has_spread, most, max(runs, LEAST_RUNS)),
-        Layout(0, 4, True, True, True, has_spread, most),
+        Layout(0, 4, True, True, True, has_spread, most, max(runs, LEAST_RUNS), has_units),
+        Layout(0, 4, True, True, True, has_spread, most, has_units=has_units),
+        Layout(0, 3, True, True, True, False, most, has_units=has_units),
         Layout(0, 3, True, True, True, False, most),
         Layout(0, 2, False, True, True, False, most),
         Layout(0, 1, False, True, True, False, most),
@@ -187,6 +190,7 @@ def head_lines(table: ReproductionChanged, layout: Layout) -> list[Content]:
     titles = f"{'paper':>5}{'ours':>6}" + (f"{'diff':>6}" if layout.has_differences else "")
     below += (" " * layout.gap + titles) * layout.num_groups
     below += f"{'spread':>{SPREAD_ROOM}}" if layout.has_spread else ""
+    below += f"{'units':>{UNITS_ROOM}}" if layout.has_units else ""
     below += " " * RUN_GAP + "run" if layout.runs else ""
     return [Content.assemble(*top), Content.styled(below, DIM)]
 
@@ -290,6 +294,8 @@ def _groups(row: ReproductionRow, marks: list[bool], layout: Layout) -> Iterator
 def _tail(row: ReproductionRow, layout: Layout) -> Iterator[tuple[str, str]]:
     if layout.has_spread:
         yield points(row.spread).rjust(SPREAD_ROOM), DIM
+    if layout.has_units:
+        yield figures.units(row.units).rjust(UNITS_ROOM), DIM
     if layout.runs:
         yield " " * RUN_GAP + _runs(row), DIM
 

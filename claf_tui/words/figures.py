@@ -26,6 +26,11 @@ def duration(seconds: float | None) -> str:
     return f"{hours}:{minutes:02d}:{seconds_left:02d}" if hours else f"{minutes}:{seconds_left:02d}"
 
 
+def units(value: float | None) -> str:
+    """Write forward passes an image as 318 or 314.6; unknown is a dash."""
+    return UNKNOWN if value is None else f"{value:.4g}" if value < 1000 else f"{value:,.0f}"
+
+
 def exact_duration(seconds: float) -> str:
     """Write in at most 8 characters when something happened since a start: 4:07, 26:02:33; from 100 h on 4d 04:10."""
     whole = max(0, int(seconds)) if math.isfinite(seconds) else 0

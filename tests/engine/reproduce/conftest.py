@@ -21,7 +21,11 @@ METHODS = {"natural": "natural", "scl": "scl", "at": "at", "trades": "trades", "
 def tiny_sections(_scale: str) -> dict[str, Any]:
     """The settings of a scale at which a run takes less than a second."""
     common = to_plain(tiny_config(contrastive__epochs=1, adversarial__epochs=1, supervised__epochs=1, rocl__epochs=1))
-    return {"common": common, **{recipe: {"method": method} for recipe, method in METHODS.items()}}
+    return {
+        "compute": {"units_per_image": 40},
+        "common": common,
+        **{recipe: {"method": method} for recipe, method in METHODS.items()},
+    }
 
 
 def use_tiny_scale(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,12 @@ def test_the_number_of_images_is_known_without_loading_them(data: dict[str, obje
     assert num_images(RunConfig.model_validate({"data": data})) == expected
 
 
+def test_the_size_of_a_function_s_images_is_guessed_and_it_is_not_called() -> None:
+    config = RunConfig.model_validate({"data": {"num_train": 500}})
+    data = config.data.model_copy(update={"source": "a-plugin-s"})
+    assert num_images(config.model_copy(update={"data": data})) == (500, 10_000)
+
+
 def test_the_images_of_a_folder_are_counted(tmp_path: Path) -> None:
     for part, count in (("train", 12), ("test", 3)):
         for name in ("a", "b"):

@@ -147,3 +147,54 @@ def test_a_source_that_does_not_exist_is_a_sentence(tmp_path: Path) -> None:
 def test_a_wrong_request_is_a_sentence(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         table_of(request_of(tmp_path, **changes))
+
+
+def test_a_setting_reaches_every_run_and_names_the_folder(tmp_path: Path) -> None:
+    request = request_of(tmp_path, settings=("runtime.threads=1", "batch_size=12"))
+    config = config_of(request, NATURAL, 0)
+    assert (config.runtime.threads, config.batch_size) == (1, 12)
+    other = request_of(tmp_path, settings=("runtime.threads=2", "batch_size=12"))
+    assert len({request.directory, other.directory, request_of(tmp_path).directory}) == 3
+
+
+@pytest.mark.parametrize(
+    ("setting", "decided_by"),
+    [
+        ("seed=3", "--seeds"),
+        ("data.source=shapes", "--data"),
+        ("attack.space=pixel", "--space"),
+        ("method=at", "table"),
+    ],
+)
+def test_a_setting_that_something_else_decides_is_refused(tmp_path: Path, setting: str, decided_by: str) -> None:
+    with pytest.raises(ConfigError, match=rf"--set \S+: .*{decided_by} decides it; leave it out"):
+        config_of(request_of(tmp_path, settings=(setting,)), NATURAL, 0)
+
+
+def test_a_setting_that_a_row_is_about_is_refused(tmp_path: Path) -> None:
+    request = request_of(tmp_path, "table2", settings=("adversarial.classifier_images=adversarial",))
+    with pytest.raises(ConfigError, match="row Natural decides it"):
+        config_of(request, TABLES["table2"].rows[0], 0)
+
+
+def test_equal_compute_decides_the_epochs_and_names_run_and_folder(tmp_path: Path) -> None:
+    request = request_of(tmp_path, "table1", compute="equal")
+    assert config_of(request, NATURAL, 0).supervised.epochs == 40 // 3
+    assert run_name(request, NATURAL, 0) == "tiny-natural-equal-seed0"
+    assert request.directory.name == "table1-tiny-pixel-equal"
+    with pytest.raises(ConfigError, match="--set supervised.epochs: --compute equal decides it"):
+        config_of(replace(request, settings=("supervised.epochs=3",)), NATURAL, 0)
+
+
+def test_a_run_that_measured_its_channels_is_found_again(tmp_path: Path) -> None:
+    request = request_of(tmp_path, settings=("model.mean=[]", "model.std=[]"))
+    directory = create_run(tmp_path, "before", config_of(request, NATURAL, 0), [])
+    play(directory)
+    assert read_config(directory.path).model.mean
+    assert plan_run(request, NATURAL, 0).action == "reuse"
+
+
+def test_a_run_that_was_given_its_channels_is_not_one_that_measures_them(tmp_path: Path) -> None:
+    finished_run(tmp_path)
+    request = request_of(tmp_path, settings=("model.mean=[]", "model.std=[]"))
+    assert plan_run(request, NATURAL, 0).action == "new"

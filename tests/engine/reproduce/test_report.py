@@ -13,6 +13,7 @@ from claf_engine.reproduce.tables import TABLES
 from claf_engine.terms.errors import RunError
 from claf_engine.terms.names import SpaceName
 from tests.engine.reproduce.conftest import request_of
+from tests.engine.tiny import tiny_config
 
 
 def measurement(natural: float, robust: float, space: SpaceName = "pixel") -> Measurement:
@@ -25,7 +26,11 @@ def measurement(natural: float, robust: float, space: SpaceName = "pixel") -> Me
 
 def filled_board(root: Path, space: SpaceName = "pixel") -> Board:
     """Table 4: its first row measured with two seeds, its second one failed."""
-    board = Board(request_of(root, space=space, seeds=2), TABLES["table4"], ["claf", "claf"])
+    board = Board(
+        request_of(root, space=space, seeds=2),
+        TABLES["table4"],
+        [tiny_config(method="natural", supervised__epochs=14)] * 2,
+    )
     first, second = board.lines
     for seed, natural in enumerate((0.9, 0.94)):
         result = SeedResult(seed, root / f"run{seed}", [measurement(natural, 0.5, space), measurement(natural, 0.25)])
@@ -100,8 +105,8 @@ def test_the_csv_has_a_line_for_every_row_and_column(tmp_path: Path) -> None:
 
 def test_the_markdown_sets_paper_and_ours_side_by_side(tmp_path: Path) -> None:
     text = as_markdown(filled_board(tmp_path))
-    assert "| Natural | 92.4 | 92.0 | -0.4 | 60.4 | 50.0 | -10.4 | 48.3 | 25.0 | -23.3 | finished |" in text
-    assert "| Adversarial | 81.9 | – | – | 50.7 | – | – | 36.5 | – | – | failed |" in text
+    assert "| Natural | 92.4 | 92.0 | -0.4 | 60.4 | 50.0 | -10.4 | 48.3 | 25.0 | -23.3 | 42 | finished |" in text
+    assert "| Adversarial | 81.9 | – | – | 50.7 | – | – | 36.5 | – | – | 42 | failed |" in text
 
 
 def test_the_markdown_tells_provenance_and_failures_without_markup_of_others(tmp_path: Path) -> None:

@@ -55,11 +55,13 @@ def reproduce(*arguments: str, ui: str | None = "plain") -> int:
 
 
 def test_the_options_reach_the_reproduction(root: Path, asked: list[ReproductionRequest]) -> None:
-    options = ["--scale", "tiny", "--space", "released-code", "--seeds", "2", "--data", "shapes"]
+    options = ["--scale", "tiny", "--space", "released-code", "--seeds", "2", "--data", "shapes", "--compute", "equal"]
+    options += ["--set", "runtime.threads=1", "--set", "runtime.precision=bf16"]
     assert reproduce("table2", *options) == 0
     [request] = asked
     assert (request.table, request.scale, request.space) == ("table2", "tiny", "released-code")
     assert (request.seeds, request.data, request.root) == (2, "shapes", root)
+    assert (request.compute, request.settings) == ("equal", ("runtime.threads=1", "runtime.precision=bf16"))
 
 
 def test_the_default_is_the_paper_s_own_scale_in_pixel_space_with_one_seed(asked: list[ReproductionRequest]) -> None:
@@ -75,7 +77,7 @@ def test_lines_tell_when_a_row_ends_and_the_table_lists_paper_ours_and_differenc
     assert f"[1/2] Natural: finished: {line}" in shown.err
     lines = [line.split() for line in shown.out.splitlines()]
     assert ["Natural", "paper", "92.4%", "60.4%", "48.3%"] in lines
-    assert ["ours", "90.0%", "50.0%", "25.0%", "–", "finished"] in lines
+    assert ["ours", "90.0%", "50.0%", "25.0%", "–", "–", "finished"] in lines
     assert ["difference", "-2.4", "-10.4", "-23.3"] in lines
 
 
@@ -90,7 +92,9 @@ def test_figures_of_no_epsilon_ball_are_labelled_and_say_how_far_images_were_mov
     assert reproduce("table4", "--space", "released-code") == 0
     shown = capsys.readouterr().out
     assert "not accuracy in an epsilon-ball" in shown
-    assert ["ours", "90.0%", "50.0%", "25.0%", "114/255", "reused"] in [line.split() for line in shown.splitlines()]
+    assert ["ours", "90.0%", "50.0%", "25.0%", "114/255", "–", "reused"] in [
+        line.split() for line in shown.splitlines()
+    ]
 
 
 def test_json_is_the_record_of_the_table_and_nothing_else(capsys: Shown) -> None:
@@ -196,8 +200,8 @@ def test_a_table_in_use_is_a_sentence_and_exit_code_3(capsys: Shown) -> None:
 
 
 FORECAST = [
-    Forecast(0, "Natural", 0, "new", "tiny-natural-seed0", 75.0),
-    Forecast(1, "CLAF", 0, "resume", "20260101-120000-claf", 3600.0),
+    Forecast(0, "Natural", 0, "new", "tiny-natural-seed0", 75.0, 30.0, 120_000.0),
+    Forecast(1, "CLAF", 0, "resume", "20260101-120000-claf", 3600.0, 221.6, 886_400.0),
 ]
 
 
@@ -207,8 +211,8 @@ def test_a_dry_run_lists_the_runs_with_their_times_and_writes_nothing(
     monkeypatch.setattr("claf_engine.reproduce.forecast.forecast", lambda _: FORECAST)
     assert reproduce("table1", "--dry-run") == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ["Natural", "0", "new", "tiny-natural-seed0", "1:15"] in lines
-    assert ["CLAF", "0", "resume", "20260101-120000-claf", "1:00:00"] in lines
+    assert ["Natural", "0", "new", "tiny-natural-seed0", "30", "1:15"] in lines
+    assert ["CLAF", "0", "resume", "20260101-120000-claf", "221.6", "1:00:00"] in lines
     assert ["in", "all", "1:01:15"] in lines
     assert not root.exists()
     assert asked == []
@@ -238,4 +242,6 @@ def test_a_dry_run_as_json(capsys: Shown, monkeypatch: pytest.MonkeyPatch) -> No
         "action": "new",
         "run": "tiny-natural-seed0",
         "seconds": 75.0,
+        "units_per_image": 30.0,
+        "units": 120_000,
     }

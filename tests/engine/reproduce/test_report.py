@@ -42,7 +42,7 @@ def filled_board(root: Path, space: SpaceName = "pixel") -> Board:
 
 def test_the_record_has_our_means_the_paper_s_figures_and_the_differences_in_points(tmp_path: Path) -> None:
     row = record(filled_board(tmp_path))["rows"][0]
-    assert (row["method"], row["label"], row["run"], row["status"]) == ("claf", "Natural", "run0", "finished")
+    assert (row["method"], row["label"], row["run"], row["status"]) == ("natural", "Natural", "run0", "finished")
     assert row["natural_accuracy"] == pytest.approx(0.92)
     assert [figure["robust_accuracy"] for figure in row["robust"]] == [0.5, 0.25]
     assert row["paper"]["natural_accuracy"] == 0.924

@@ -18,6 +18,7 @@ from claf_engine.config.training import (
     AdversarialConfig,
     AlpConfig,
     AttackConfig,
+    AveragingConfig,
     ContrastiveConfig,
     FgsmConfig,
     LinearEvaluationConfig,
@@ -31,6 +32,7 @@ __all__ = [
     "AdversarialConfig",
     "AlpConfig",
     "AttackConfig",
+    "AveragingConfig",
     "CheckpointConfig",
     "ContrastiveConfig",
     "DataConfig",
@@ -245,6 +247,9 @@ class RunConfig(Settings):
     views: ViewsConfig = ViewsConfig()
     features_optimizer: OptimizerConfig = Field(
         OptimizerConfig(), description="encoder and projection head, in contrastive phases"
+    )
+    averaging: AveragingConfig = Field(
+        AveragingConfig(), description="the running average of the weights, of any method"
     )
     attack: AttackConfig = Field(AttackConfig(), description="the attack of training")
     contrastive: ContrastiveConfig = ContrastiveConfig()

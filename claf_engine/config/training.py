@@ -37,6 +37,14 @@ class OptimizerConfig(Settings):
     warmup_epochs: float = Field(0.0, ge=0, description="epochs of linear warm-up from zero")
 
 
+class AveragingConfig(Settings):
+    """The running average of the weights, which is measured, chosen by, saved and exported in their place."""
+
+    decay: float = Field(
+        0.0, ge=0, lt=1, description="share of the average that a step keeps, such as 0.999; 0 takes no average"
+    )
+
+
 class AttackConfig(Settings):
     """The attack of training: PGD from a random start."""
 

@@ -28,6 +28,10 @@ CLASS_NAMES = "claf.class_names"
 
 NETWORK = "network."
 """What the names of the network's own tensors begin with."""
+TRAINED = "trained."
+"""Likewise of the weights that training goes on with, where the network is their running average."""
+DECAY_KEY = "claf.averaging_decay"
+"""Key of the decay of that average; only a checkpoint whose network is one has it."""
 DTYPE_BYTES = {
     **dict.fromkeys(("F64", "I64", "U64"), 8),
     **dict.fromkeys(("F32", "I32", "U32"), 4),
@@ -98,6 +102,12 @@ class CheckpointInfo:
         """Height and width of the images that it was trained on; None where it does not say."""
         return size_of(self.metadata.get("claf.image_size"))
 
+    @property
+    def weights(self) -> str:
+        """Which weights its network is, in words: those that were trained, or their running average."""
+        decay = self.metadata.get(DECAY_KEY)
+        return "as trained" if decay is None else f"average, decay {decay:g}"
+
 
 def size_of(told: object) -> tuple[int, int] | None:
     """Height and width as JSON has them, two whole numbers above 0; None of anything else."""
@@ -132,6 +142,8 @@ def read_info(path: Path) -> CheckpointInfo:
         )
     try:
         decoded = {key: json.loads(value) for key, value in metadata.items() if key.startswith("claf.")}
+        if DECAY_KEY in decoded:
+            float(decoded[DECAY_KEY])
         if CLASS_NAMES in decoded:
             _require_names(decoded[CLASS_NAMES])
         return CheckpointInfo(

@@ -1,8 +1,9 @@
 """Checkpoints: one safetensors file, hashed, written whole or not at all. No pickle.
 
 Tensors: `network.*`, `optimizer.NAME.INDEX.KEY`, `generator.NAME`, `order`, `loss_sum`, and, while stage 2 needs them,
-`features` (to replay) and `perturbations` (to start from). Everything else is JSON in the metadata (`runs.header`
-reads it without torch). Two hashes: `claf.weights_sha256` covers the network alone, so that
+`features` (to replay) and `perturbations` (to start from). Where weights are averaged, `network.*` is the average, as
+everybody measures it, and `trained.*` are the weights that training goes on with. Everything else is JSON in the
+metadata (`runs.header` reads it without torch). Two hashes: `claf.weights_sha256` covers the network alone, so that
 equal weights can be recognised across runs; `claf.sha256` covers all tensors and all metadata.
 """
 
@@ -30,9 +31,19 @@ from claf_engine.models.architectures import is_own
 from claf_engine.models.hashing import hash_tensors
 from claf_engine.models.network import Network, build_network
 from claf_engine.runs.durable import FolderNotFlushed, write_atomically
-from claf_engine.runs.header import FORMAT_KEY, FORMAT_VERSION, NETWORK, CheckpointInfo, read_info, unreadable
+from claf_engine.runs.header import (
+    DECAY_KEY,
+    FORMAT_KEY,
+    FORMAT_VERSION,
+    NETWORK,
+    TRAINED,
+    CheckpointInfo,
+    read_info,
+    unreadable,
+)
 from claf_engine.runs.plugins import missing_plugin
 from claf_engine.terms.errors import CheckpointError, NonFiniteLoss
+from claf_engine.training.averaging import begin_average
 from claf_engine.training.state import Cursor, Ledger, TrainState, begin, make_optimizer
 
 KEPT_IF_ANY = ("features", "perturbations")
@@ -151,7 +162,11 @@ def restore_state(config: RunConfig, num_classes: int, compute: Compute, path: P
     """
     info, tensors = load_checkpoint(path)
     state = begin(config, num_classes, compute, info.image_size)
-    load_weights(state.network, tensors, path)
+    is_averaged = any(name.startswith(TRAINED) for name in tensors)
+    load_weights(state.network, tensors, path, TRAINED if is_averaged else NETWORK)
+    if is_averaged and config.averaging.decay:
+        state.average = begin_average(state.network, config.model, num_classes, compute, info.image_size)
+        load_weights(state.average, tensors, path)
     try:
         for name, groups in info.metadata["claf.optimizers"].items():
             state.optimizers[name] = make_optimizer(config, state.network, name)
@@ -164,6 +179,8 @@ def restore_state(config: RunConfig, num_classes: int, compute: Compute, path: P
         state.loss_count = operator.index(info.metadata["claf.loss_count"])
         state.cursor = Cursor.from_record(info.metadata["claf.cursor"])
         state.ledger = Ledger.from_record(info.metadata["claf.ledger"])
+        if state.average is None:
+            state.ledger.averaged.clear()
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise CheckpointError(f"{path} lacks part of its state ({error}); resume from an older checkpoint") from error
     return state
@@ -190,13 +207,19 @@ def load_trained_network(path: Path) -> TrainedNetwork:
     return TrainedNetwork(info, config, network)
 
 
-def load_weights(network: Network, tensors: Mapping[str, Tensor], path: Path) -> None:
+def load_weights(network: Network, tensors: Mapping[str, Tensor], path: Path, prefix: str = NETWORK) -> None:
     """Load weights and buffers after checking names, shapes and dtypes.
+
+    Args:
+        network: to fill, in place.
+        tensors: of a checkpoint.
+        path: its file.
+        prefix: of the names of those to load.
 
     Raises:
         CheckpointError: the first thing that does not fit, by name.
     """
-    found = _network_part(tensors)
+    found = _network_part(tensors, prefix)
     _require_fitting(network.state_dict(), found, path)
     network.load_state_dict(found)
 
@@ -227,7 +250,9 @@ def _require_fitting(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], 
 
 def state_tensors(state: TrainState) -> dict[str, Tensor]:
     """All tensors of a state, contiguous and on the CPU, by the names they are stored under."""
-    tensors = {NETWORK + name: tensor for name, tensor in state.network.state_dict().items()}
+    tensors = {NETWORK + name: tensor for name, tensor in state.measured.state_dict().items()}
+    if state.average is not None:
+        tensors |= {TRAINED + name: tensor for name, tensor in state.network.state_dict().items()}
     for name, optimizer in state.optimizers.items():
         for index, slots in optimizer.state_dict()["state"].items():
             for slot, value in slots.items():
@@ -248,7 +273,7 @@ def largest_trained_value(tensors: Mapping[str, Tensor]) -> float:
     trained = [
         tensor
         for name, tensor in tensors.items()
-        if name.startswith((NETWORK, "optimizer."))
+        if name.startswith((NETWORK, TRAINED, "optimizer."))
         and tensor.is_floating_point()
         and tensor.numel()
         and not name.endswith((".running_mean", ".running_var", ".step"))
@@ -296,8 +321,8 @@ def load_optimizer(
 _is_number, _is_count = check_of(float), check_of(int)
 
 
-def _network_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(NETWORK): tensor for name, tensor in tensors.items() if name.startswith(NETWORK)}
+def _network_part(tensors: Mapping[str, Tensor], prefix: str = NETWORK) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _hash_all(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
@@ -320,15 +345,18 @@ def _metadata(state: TrainState, description: Description) -> dict[str, str]:
         "optimizers": groups,
         "loss_count": state.loss_count,
     }
+    if state.average is not None:
+        plain[DECAY_KEY.removeprefix("claf.")] = description.config["averaging"]["decay"]
     told = {f"claf.{key}": json.dumps(value) for key, value in plain.items() if value is not None}
     return {FORMAT_KEY: FORMAT_VERSION, **told}
 
 
 def _require_finite(tensors: Mapping[str, Tensor], state: TrainState) -> None:
-    for name, tensor in _network_part(tensors).items():
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+    for name, tensor in tensors.items():
+        is_weight = name.startswith((NETWORK, TRAINED)) and tensor.is_floating_point()
+        if is_weight and not bool(tensor.isfinite().all()):
             raise NonFiniteLoss(
-                f"training diverged before step {state.cursor.step}: {name} is not finite; go back to a checkpoint "
-                "with a lower learning rate",
+                f"training diverged before step {state.cursor.step}: {name.partition('.')[2]} is not finite; go back "
+                "to a checkpoint with a lower learning rate",
                 tuple(state.optimizers),
             )

@@ -23,6 +23,7 @@ from claf_engine.runs.folder import MEASURED, read_begun
 from claf_engine.runs.header import CheckpointInfo, read_info
 from claf_engine.runs.journal import Journal
 from claf_engine.terms.errors import CheckpointError, ConfigError
+from claf_engine.training.averaging import averaging_notices
 from claf_engine.training.checkpoint import load_checkpoint, restore_state, weights_sha256
 from claf_engine.training.class_notices import missing_classes, scarce_positives
 from claf_engine.training.identity import (
@@ -99,7 +100,7 @@ def opening_steps(directory: RunDirectory, journal: Journal, world: World) -> Ge
         *directory.notices,
     ):
         yield ev.Notice("warning", text, state.cursor.step)
-    for text in measured:
+    for text in (*measured, *averaging_notices(config)):
         yield ev.Notice("info", text, state.cursor.step)
     if branch is not None and start is not None and branch.begins_at(start):
         for text in begin_branch(state, phases, branch):
@@ -259,7 +260,7 @@ def _open_records(
     Raises:
         RunError: there is no room to train, or the journal cannot be opened.
     """
-    require_room(directory.checkpoints, state)
+    require_room(directory.checkpoints, state, 2 if directory.config.averaging.decay else 1)
     set_aside = () if start else journal.set_aside()
     num_dropped = journal.open(keep=start.num_records if start else 0)
     with directory.chores.attempt("remove adversarial examples of dropped probes"):

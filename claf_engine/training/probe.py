@@ -57,7 +57,7 @@ def probe_steps(session: Session, phase: Phase) -> Generator[Pulse, None, Probed
     if phase.classifier is None:
         model = yield from quick_fit(session)
     else:
-        model = session.state.network.with_classifier(phase.classifier)
+        model = session.state.measured.with_classifier(phase.classifier)
     config, compute = session.config.probe, session.compute
     suite, split = suite_of(config, session.config.model), session.data.validation.first(config.num_examples)
     measured = yield from accuracy_steps(model, split, suite, compute)
@@ -150,7 +150,7 @@ def fall_of(session: Session, phase: Phase, measured: Accuracy) -> Fall | None:
 def quick_fit(session: Session) -> Generator[Pulse, None, Pipeline]:
     """Fit a linear classifier to the features of some training images, for a phase that has none yet."""
     count = max(QUICK_FIT_IMAGES, QUICK_FIT_PER_CLASS * len(session.data.class_names))
-    encoder, split = session.state.network.encoder, session.data.train.first(count)
+    encoder, split = session.state.measured.encoder, session.data.train.first(count)
     device, num_epochs = session.compute.device, session.config.probe.fit_epochs
     features: Tensor = yield from feature_steps(encoder, split, session.compute)
     classifier = nn.Linear(features.shape[1], len(session.data.class_names), device="meta").to_empty(device=device)

@@ -54,7 +54,7 @@ def candidates(
 def last_candidates(session: Session, phases: tuple[Phase, ...]) -> list[Candidate]:
     """The classifiers that were fitted last, on the last state."""
     validation = session.state.ledger.validation
-    network = session.state.network
+    network = session.state.measured
     reported, sha256 = reported_classifiers(phases), weights_sha256(network)
     return [
         Candidate("last", phase.classifier, network.with_classifier(phase.classifier), chosen_by(figures), sha256)

@@ -114,17 +114,19 @@ def _entries(directory: RunDirectory) -> list[CheckpointEntry]:
         return []
 
 
-def require_room(folder: Path, state: TrainState) -> None:
-    """Refuse to train where not even one network fits on the disk.
+def require_room(folder: Path, state: TrainState, num_networks: int = 1) -> None:
+    """Refuse to train where not even its networks fit on the disk once.
 
     Args:
         folder: of the checkpoints.
         state: what they will hold, and more: optimisers have not begun to remember.
+        num_networks: how many each will hold: an average of the weights is a second one.
 
     Raises:
         RunError: there is too little room, or the folder is gone.
     """
-    needed = sum(tensor.numel() * tensor.element_size() for tensor in state.network.state_dict().values())
+    size = sum(tensor.numel() * tensor.element_size() for tensor in state.network.state_dict().values())
+    needed = num_networks * size
     try:
         free = shutil.disk_usage(folder).free
     except OSError as error:

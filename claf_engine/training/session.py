@@ -16,6 +16,7 @@ from claf_engine.data import Dataset, Streamed, to_pixels
 from claf_engine.events.ticks import Boundary
 from claf_engine.models.network import ATTACK_CLASSIFIER
 from claf_engine.terms.errors import NonFiniteLoss
+from claf_engine.training.averaging import average_step, begin_average
 from claf_engine.training.optimizers import learning_rate, set_learning_rate
 from claf_engine.training.state import FEATURES, TrainState, make_optimizer, optimizer_config
 
@@ -67,12 +68,14 @@ class Session:
         return state.optimizers[name]
 
     def renew_optimizer(self, name: str) -> None:
-        """Begin again with an optimiser that remembers nothing."""
+        """Begin again with an optimiser, and an average of what it steps, that remember nothing."""
+        self.drop_optimizer(name)
         self.state.optimizers[name] = make_optimizer(self.config, self.state.network, name)
 
     def drop_optimizer(self, name: str) -> None:
         """Forget an optimiser that no later phase uses, so that checkpoints need not hold it."""
         self.state.optimizers.pop(name, None)
+        self.state.ledger.averaged.pop(name, None)
 
     def batches(self, num_batches: int | None = None, *, again: bool = False) -> Iterator[Tensor]:
         """One pass over the training images in random order, from wherever the cursor stands.
@@ -150,7 +153,18 @@ class Session:
         if not self.world.is_single:
             self._require_sound(loss, name)
         optimizer.step()
+        self._average(name)
         return rate
+
+    def _average(self, optimizer: str) -> None:
+        """Let the running average follow a step, where one is taken."""
+        config, state = self.config, self.state
+        if not config.averaging.decay:
+            return
+        if state.average is None:
+            num_classes = len(self.data.class_names)
+            state.average = begin_average(state.network, config.model, num_classes, self.compute, self.data.image_size)
+        average_step(state, state.average, optimizer, config.averaging.decay)
 
     def _require_sound(self, loss: Tensor, optimizer: str) -> None:
         if self.compute.device.type == "cpu":

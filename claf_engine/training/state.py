@@ -1,6 +1,6 @@
 """Everything that training changes, and therefore everything that a checkpoint holds."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields
 from itertools import chain
 from operator import attrgetter
@@ -100,6 +100,7 @@ class Ledger:
         alerts: those that stand, by name: when each began and its reason, {"step": 120, "text": "..."}.
         validation: the latest probe of each classifier in this state: {"natural": {"natural": .9, "robust": .5}}.
         probe: the latest probe of any state, for the list of runs: step, classifier, natural and robust accuracies.
+        averaged: steps that the running average of what each optimiser steps has seen, by the optimiser's name.
     """
 
     elapsed: float = 0.0
@@ -118,6 +119,7 @@ class Ledger:
     alerts: dict[str, dict[str, Any]] = field(default_factory=dict)
     validation: dict[str, dict[str, float]] = field(default_factory=dict)
     probe: dict[str, Any] = field(default_factory=dict)
+    averaged: dict[str, int] = field(default_factory=dict)
 
     def to_record(self) -> dict[str, Any]:
         """The ledger as a JSON object, under the keys that checkpoints have."""
@@ -175,6 +177,7 @@ class TrainState:
             zero where no image was attacked; None while there are none.
         perturbations: (N, C, H, W) int8, where the next attack on each training image begins, in 127ths of epsilon, on
             the device; None where attacks do not start warm.
+        average: the running average of the network, on the device; None where none is taken, and before the first step.
     """
 
     network: Network
@@ -187,6 +190,12 @@ class TrainState:
     ledger: Ledger = field(default_factory=Ledger)
     features: Tensor | None = None
     perturbations: Tensor | None = None
+    average: Network | None = None
+
+    @property
+    def measured(self) -> Network:
+        """The network that is probed, chosen by, tested and saved: the average, or else the one that is trained."""
+        return self.network if self.average is None else self.average
 
     def start_losses(self) -> None:
         """Begin a new mean of losses."""
@@ -262,13 +271,14 @@ def lower_learning_rates(config: RunConfig, optimizers: Iterable[str]) -> tuple[
 
 def make_optimizer(config: RunConfig, network: Network, name: str) -> torch.optim.Optimizer:
     """A fresh optimiser for the part of the network that `name` stands for."""
-    return build_optimizer(optimizer_config(config, name), _parameters(network, name))
+    modules = trained_modules(network, name)
+    return build_optimizer(optimizer_config(config, name), chain.from_iterable(map(nn.Module.parameters, modules)))
 
 
-def _parameters(network: Network, name: str) -> Iterator[nn.Parameter]:
+def trained_modules(network: Network, name: str) -> tuple[nn.Module, ...]:
+    """The parts of a network that the optimiser of this name steps."""
     if name == FEATURES:
-        return chain(network.encoder.parameters(), network.projection_head.parameters())
+        return network.encoder, network.projection_head
     if name.startswith(joint_optimizer("")):
-        classifier = network.classifiers[name.removeprefix(joint_optimizer(""))]
-        return chain(network.encoder.parameters(), classifier.parameters())
-    return iter(list(network.classifiers[name].parameters()))
+        return network.encoder, network.classifiers[name.removeprefix(joint_optimizer(""))]
+    return (network.classifiers[name],)

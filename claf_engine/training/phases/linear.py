@@ -13,7 +13,7 @@ from claf_engine.compute.seeding import ATTACK_STREAM
 from claf_engine.data import Split, to_pixels
 from claf_engine.events.ticks import PartEnd, Pulse, Tick
 from claf_engine.models.modes import evaluating
-from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, NATURAL
+from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, NATURAL, Pipeline
 from claf_engine.training.phases.adversarial import classify_frozen
 from claf_engine.training.session import Session
 from claf_engine.training.state import FEATURES
@@ -33,7 +33,7 @@ def linear_evaluation(session: Session) -> Iterator[Tick]:
     if session.config.linear_evaluation.start == "attack":
         begin_with_attack_classifier(session, NATURAL)
     if cursor.epoch < epochs:
-        features = yield from feature_steps(network.encoder, train, session.compute)
+        features = yield from feature_steps(session.state.measured.encoder, train, session.compute)
     while cursor.epoch < epochs:
         for rows in session.batches():
             placed = rows.to(features.device, non_blocking=True)
@@ -54,7 +54,9 @@ def adversarial_linear_evaluation(session: Session) -> Iterator[Tick]:
     cursor, epochs = state.cursor, config.linear_evaluation.adversarial_epochs
     if config.linear_evaluation.adversarial_start == "attack":
         begin_with_attack_classifier(session, ADVERSARIAL)
-    target = Target(state.network.with_classifier(ADVERSARIAL), session.compute)
+    # The head of the trained network learns on the encoder that is measured, which may be an average.
+    model = Pipeline(state.measured.encoder, state.network.classifiers[ADVERSARIAL])
+    target = Target(model, session.compute)
     attack = from_config(config.attack, config.model, steps=config.linear_evaluation.adversarial_steps)
     while cursor.epoch < epochs:
         for rows in session.batches():
@@ -75,9 +77,10 @@ def adversarial_linear_evaluation(session: Session) -> Iterator[Tick]:
 
 def begin_with_attack_classifier(session: Session, classifier: str) -> None:
     """Give a classifier the weights of the attack classifier, if its phase has not taken a step yet."""
-    cursor, classifiers = session.state.cursor, session.state.network.classifiers
-    if cursor.epoch == 0 and cursor.batch == 0:
-        classifiers[classifier].load_state_dict(classifiers[ATTACK_CLASSIFIER].state_dict())
+    state = session.state
+    if state.cursor.epoch == 0 and state.cursor.batch == 0:
+        begun_with = state.measured.classifiers[ATTACK_CLASSIFIER].state_dict()
+        state.network.classifiers[classifier].load_state_dict(begun_with)
 
 
 def feature_steps(encoder: nn.Module, split: Split, compute: Compute) -> Generator[Pulse, None, Tensor]:

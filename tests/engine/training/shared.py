@@ -34,6 +34,7 @@ METHODS: dict[str, dict[str, Any]] = {
         "adversarial__classifier_refresh": "replay",
     },
     "at": {"method": "at", "supervised__epochs": 1, "supervised__view": "shift"},
+    "at averaged": {"method": "at", "supervised__epochs": 1, "averaging__decay": 0.9},
     "at with batch statistics": {"method": "at", "supervised__epochs": 1, "supervised__attack_batch_norm": "batch"},
     "trades": {"method": "trades", "supervised__epochs": 1},
     "alp": {"method": "alp", "supervised__epochs": 1},

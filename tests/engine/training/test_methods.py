@@ -60,6 +60,8 @@ VARIANTS = {
     },
     "claf fraction": {"adversarial": {"epochs": 2, "classifier_epochs": 2, "classifier_fraction": 0.4}},
     "claf warm start": {"attack__warm_start": True},
+    "claf averaged": {"averaging__decay": 0.9},
+    "rocl averaged": {"method": "rocl", "averaging__decay": 0.9, "checkpoint__every_steps": 2},
     "claf released code": {"attack__space": "released-code", "model__activation": "silu"},
 }
 """Everything that a method can be made of, as short runs."""

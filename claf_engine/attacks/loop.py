@@ -132,6 +132,8 @@ def start(origin: Tensor, spec: Attack, generator: torch.Generator, part: Part |
         like = origin.new_empty((part.total, *origin.shape[1:]))
     if spec.start == "uniform":
         noise = norms.uniform_noise(like, epsilon, spec.norm, generator)
+    elif spec.start == "bernoulli":
+        noise = norms.bernoulli_noise(like, epsilon, generator)
     else:
         noise = norms.gaussian_noise(like, generator)
     noise = noise if part is None else part.take(noise)

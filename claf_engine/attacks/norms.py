@@ -23,6 +23,12 @@ def uniform_noise(like: Tensor, epsilon: float, norm: Norm, generator: torch.Gen
     return epsilon * radius * direction / lengths(direction)
 
 
+def bernoulli_noise(like: Tensor, epsilon: float, generator: torch.Generator) -> Tensor:
+    """Plus or minus half a radius in every coordinate, of the shape of `like`: the start that NuAT attacks from."""
+    signs = torch.rand(like.shape, generator=generator, device=like.device, dtype=like.dtype).sub(0.5).sign()
+    return epsilon / 2 * signs
+
+
 def gaussian_noise(like: Tensor, generator: torch.Generator) -> Tensor:
     """A very small random displacement: without one, the gradient of a KL divergence is zero."""
     noise = torch.randn(like.shape, generator=generator, device=like.device, dtype=like.dtype)

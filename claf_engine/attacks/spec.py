@@ -10,7 +10,7 @@ from claf_engine.config import AttackConfig, ModelConfig
 from claf_engine.terms.names import AttackName, Norm
 from claf_engine.terms.pixels import Distance, exact_distance, format_distance
 
-Start = Literal["none", "uniform", "gaussian"]
+Start = Literal["none", "uniform", "bernoulli", "gaussian"]
 Climbed = Literal["log-odds", "margin"]
 
 MI_FGSM_MOMENTUM = 1.0
@@ -27,7 +27,8 @@ class Attack:
         epsilon: radius, in the units of the space.
         step_size: length of one step, likewise.
         steps: how many; none leaves the start.
-        start: "none" (the image), "uniform" (in the ball), or "gaussian" (deviation 0.001, as TRADES does).
+        start: "none" (the image), "uniform" (in the ball), "bernoulli" (half a radius away in Linf, with random signs),
+            or "gaussian" (deviation 0.001, as TRADES does).
         norm: of ball and step.
         momentum: None for a plain gradient, else the factor by which MI-FGSM keeps the past ones.
         name: for reports; that of a plugin's attack says what is run, and steps and start are its own affair.
@@ -107,13 +108,23 @@ def crossing_step_size(epsilon: Fraction, steps: int) -> Fraction:
     return REACH * epsilon / steps
 
 
-def from_config(config: AttackConfig, model: ModelConfig, *, steps: int | None = None) -> Attack:
-    """The attack of training that the settings describe, optionally with another number of steps."""
+def from_config(
+    config: AttackConfig, model: ModelConfig, *, steps: int | None = None, usual: Start = "uniform"
+) -> Attack:
+    """The attack of training that the settings describe.
+
+    Args:
+        config: of the attack.
+        model: whose statistics its space may need.
+        steps: another number of steps.
+        usual: the random start where the settings name none.
+    """
+    random = usual if config.start == "auto" else config.start
     return Attack(
         epsilon=config.epsilon,
         step_size=config.step_size,
         steps=config.steps if steps is None else steps,
-        start="uniform" if config.random_start else "none",
+        start=random if config.random_start else "none",
         norm=config.norm,
         space=space_of(config.space, model),
     )

@@ -22,6 +22,7 @@ from claf_engine.config.training import (
     ContrastiveConfig,
     FgsmConfig,
     LinearEvaluationConfig,
+    ObjectiveConfig,
     OptimizerConfig,
     RoclConfig,
     SupervisedConfig,
@@ -40,6 +41,7 @@ __all__ = [
     "FgsmConfig",
     "LinearEvaluationConfig",
     "ModelConfig",
+    "ObjectiveConfig",
     "OptimizerConfig",
     "PixelDistance",
     "ProbeConfig",
@@ -116,6 +118,12 @@ class ModelConfig(Settings):
     weights: str | None = Field(
         None, description="file of weights that training of a library's or a file's model begins with"
     )
+    logits: Literal["linear", "cosine"] = Field(
+        "linear",
+        description="of the classifiers: linear in the features, or logit_scale times the cosines between the features "
+        "and a prototype of each class (HE)",
+    )
+    logit_scale: float = Field(15.0, gt=0, description="cosine: of the logits, which lie between minus and plus this")
     projection_hidden: Positive = Field(512, description="hidden units of the projection head")
     projection_dim: Positive = Field(128, description="length of the projection that the contrastive loss sees")
     mean: tuple[float, ...] = Field(
@@ -155,6 +163,15 @@ class ModelConfig(Settings):
     def num_channels(self) -> int:
         """Channels of the images: 1 or 3; 0 where they and their statistics are yet to be measured."""
         return len(self.mean)
+
+    @model_validator(mode="after")
+    def _has_features_for_its_cosines(self) -> "ModelConfig":
+        if self.logits == "cosine" and (self.weights is not None or file_of(self.architecture)):
+            raise ValueError(
+                "model.logits = 'cosine' goes with new classifiers, and not with those of model.weights or of a "
+                "FILE.py:FUNCTION; leave it 'linear'"
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_a_model_for_its_weights(self) -> "ModelConfig":
@@ -256,6 +273,7 @@ class RunConfig(Settings):
     adversarial: AdversarialConfig = AdversarialConfig()
     linear_evaluation: LinearEvaluationConfig = LinearEvaluationConfig()
     supervised: SupervisedConfig = SupervisedConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
     fgsm: FgsmConfig = FgsmConfig()
     trades: TradesConfig = TradesConfig()
     alp: AlpConfig = AlpConfig()
@@ -264,6 +282,12 @@ class RunConfig(Settings):
     evaluation: EvaluationConfig = EvaluationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     runtime: RuntimeConfig = RuntimeConfig()
+
+    @model_validator(mode="after")
+    def _has_cosines_for_its_margin(self) -> "RunConfig":
+        if self.objective.margin and self.model.logits != "cosine":
+            raise ValueError("objective.margin needs model.logits = 'cosine'; set that, or the margin to 0")
+        return self
 
     @property
     def images(self) -> DataConfig:

@@ -53,6 +53,11 @@ class AttackConfig(Settings):
     step_size: BallDistance = Fraction(2, 255)
     steps: Count = 5
     random_start: bool = True
+    start: Literal["auto", "uniform", "bernoulli", "gaussian"] = Field(
+        "auto",
+        description="where a random start lies: anywhere in the ball, half a radius away with random signs (linf), or "
+        "a thousandth of Gaussian noise away; auto is gaussian in trades and uniform elsewhere",
+    )
     space: SpaceName = Field(
         "pixel", description="pixel, or released-code: normalised values clamped to [0, 1], which is no epsilon-ball"
     )
@@ -74,6 +79,15 @@ class AttackConfig(Settings):
             raise ValueError("attack.warm_start works in norm linf and space pixel alone; set it to false")
         return self
 
+    @model_validator(mode="after")
+    def _can_start_so(self) -> "AttackConfig":
+        if self.start != "auto" and (not self.random_start or self.warm_start):
+            other = "warm_start" if self.warm_start else "random_start"
+            raise ValueError(f"attack.start = {self.start!r} contradicts attack.{other}; leave one of the two out")
+        if self.start == "bernoulli" and self.norm != "linf":
+            raise ValueError("attack.start = 'bernoulli' works in norm linf alone; use uniform")
+        return self
+
 
 class SupervisedConfig(Settings):
     """Training of encoder and classifier together: natural, at, fgsm, trades, alp and the fine-tuning of rocl."""
@@ -86,6 +100,49 @@ class SupervisedConfig(Settings):
         "running", description="statistics that BatchNorm uses while an attack is crafted"
     )
     optimizer: OptimizerConfig = OptimizerConfig(weight_decay=5e-4)
+
+
+class ObjectiveConfig(Settings):
+    """What the losses of natural, at, fgsm, trades, alp and the fine-tuning of rocl may have besides; off by default.
+
+    Ramped weights grow linearly from zero, over the epochs of the phase.
+    """
+
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="share of the target that cross-entropies spread over all classes"
+    )
+    margin: float = Field(
+        0.0,
+        ge=0,
+        lt=2,
+        description="model.logits = cosine: what cross-entropies take off the cosine of the true class (HE)",
+    )
+    cross_entropy: Literal["attacked", "natural"] = Field(
+        "attacked",
+        description="at, fgsm and rocl: images whose cross-entropy is minimised; natural ones need a term below",
+    )
+    nuclear_weight: float = Field(
+        0.0,
+        ge=0,
+        description="ramped weight of the nuclear norm of the batch's logit differences, which the attack climbs too "
+        "(NuAT); not in natural",
+    )
+    contrast_weight: float = Field(
+        0.0,
+        ge=0,
+        description="ramped weight of a supervised contrast between projections of attacked images and those that the "
+        "averaged network gives to natural ones; not in natural",
+    )
+    contrast_temperature: float = Field(0.3, gt=0, description="of that contrast")
+
+    @model_validator(mode="after")
+    def _uses_its_attack(self) -> "ObjectiveConfig":
+        if self.cross_entropy == "natural" and not (self.nuclear_weight or self.contrast_weight):
+            raise ValueError(
+                "objective.cross_entropy = 'natural' leaves attacked images without a loss; set "
+                "objective.nuclear_weight or objective.contrast_weight above 0"
+            )
+        return self
 
 
 class FgsmConfig(Settings):
@@ -103,6 +160,9 @@ class TradesConfig(Settings):
     """TRADES (Zhang et al. 2019)."""
 
     beta: float = Field(6.0, ge=0, description="weight of the robustness term, 1/lambda of the paper")
+    weighting: Literal["none", "true-class"] = Field(
+        "none", description="true-class: times 1 - p(true class) of the attacked image, more where it breaks (ARoW)"
+    )
 
 
 class AlpConfig(Settings):

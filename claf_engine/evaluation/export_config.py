@@ -19,8 +19,8 @@ CONFIG = "config.json"
 FORMAT = 1
 COLOURS = 3
 """Channels of what a library's network takes; a gray image is given to it three times."""
-SETTINGS = ("architecture", "stem", "width", "blocks", "activation", "mean", "std")
-"""Settings of the model that its encoder is made by."""
+SETTINGS = ("architecture", "stem", "width", "blocks", "activation", "logits", "logit_scale", "mean", "std")
+"""Settings of the model that its encoder and its classifier are made by."""
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,11 @@ def require_naming(model: ModelConfig, naming: str) -> None:
         raise ConfigError(
             f"a network of {model.architecture} can be exported with --names {' or '.join(possible)}, not {naming}"
         )
+    if naming != "ours" and model.logits != "linear":
+        raise ConfigError(
+            f"networks in the names of {naming} have a linear classifier, and this one {model.logits} logits; export "
+            "it with --names ours"
+        )
     if naming == "ours" or library_of(model.architecture):
         return
     if model.activation != "relu":

@@ -3,6 +3,7 @@
 Parameters of ours are initialised from an explicit generator with torch's default distributions.
 """
 
+import copy
 import math
 from collections.abc import Mapping
 
@@ -37,6 +38,31 @@ class ProjectionHead(nn.Module):
         return F.normalize(self.layers(features).float(), dim=1)
 
 
+class CosineClassifier(nn.Linear):
+    """Scaled cosines between features and one row of weights for each class, a prototype (Pang et al. 2020).
+
+    Args:
+        num_features: D.
+        num_classes: K.
+        scale: of the logits.
+    """
+
+    def __init__(self, num_features: int, num_classes: int, scale: float) -> None:
+        super().__init__(num_features, num_classes, bias=False)
+        self.scale = scale
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features (N, D) to logits (N, K) in [-scale, scale]; features of no length have none but zeros."""
+        return self.scale * F.linear(F.normalize(features, dim=1), F.normalize(self.weight, dim=1))
+
+
+def new_classifier(config: ModelConfig, num_features: int, num_classes: int) -> nn.Linear:
+    """A classifier of features (N, D), of the kind that the settings name."""
+    if config.logits == "cosine":
+        return CosineClassifier(num_features, num_classes, config.logit_scale)
+    return nn.Linear(num_features, num_classes)
+
+
 class Network(nn.Module):
     """Encoder, projection head and the linear classifiers that share the encoder.
 
@@ -52,7 +78,10 @@ class Network(nn.Module):
         width = int(self.encoder.num_features)  # type: ignore[arg-type]
         self.projection_head = ProjectionHead(width, config.projection_hidden, config.projection_dim)
         self.classifiers = nn.ModuleDict(
-            {name: nn.Identity() if self.is_whole else nn.Linear(width, num_classes) for name in CLASSIFIERS}
+            {
+                name: nn.Identity() if self.is_whole else new_classifier(config, width, num_classes)
+                for name in CLASSIFIERS
+            }
         )
 
     @property
@@ -140,7 +169,7 @@ def _foreign_encoder(
 def reset_classifier(network: Network, classifier: str, generator: torch.Generator) -> None:
     """Give one linear classifier fresh weights from a CPU generator, in place."""
     layer = network.classifiers[classifier]
-    fresh = nn.Linear(layer.in_features, layer.out_features, device="meta").to_empty(device="cpu")  # type: ignore[arg-type]
+    fresh = copy.deepcopy(layer).cpu()
     _initialise(fresh, generator)
     layer.load_state_dict(fresh.state_dict())
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-from claf_engine.config import RunConfig, registry
+from claf_engine.config import ObjectiveConfig, RunConfig, registry
 from claf_engine.events import PhasePlan
 from claf_engine.events.ticks import Tick
 from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, NATURAL
@@ -27,11 +27,22 @@ from claf_engine.training.phases.objectives import (
 from claf_engine.training.phases.rocl import instance
 from claf_engine.training.phases.savings import num_replayed
 from claf_engine.training.phases.supervised import supervised
+from claf_engine.training.phases.terms import shows_natural
 from claf_engine.training.session import Session, steps_of_share
 from claf_engine.training.state import Cursor
 
 FEATURES_COST = 0.02
 """Of a classifier's step on features that are there already."""
+CLASSIFIED = ("label_smoothing", "margin")
+COMPARED = (*CLASSIFIED, "nuclear_weight", "contrast_weight")
+TERMS: dict[Objective, tuple[str, ...]] = {
+    natural_loss: CLASSIFIED,
+    adversarial_loss: (*COMPARED, "cross_entropy"),
+    fgsm_loss: (*COMPARED, "cross_entropy"),
+    alp_loss: COMPARED,
+    trades_loss: COMPARED,
+}
+"""Which of the settings `objective` each loss of ours heeds."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +78,7 @@ class Phase:
         watch_steps: steps of each attack of one such measurement.
         trains_features: it steps encoder and projection head by their common schedule.
         is_frozen: the encoder stands still, so that one probe at the end says all.
+        terms: which of the settings `objective` it heeds.
     """
 
     name: str
@@ -79,6 +91,7 @@ class Phase:
     watch_steps: tuple[int, ...] = ()
     trains_features: bool = False
     is_frozen: bool = False
+    terms: tuple[str, ...] = ()
 
     @property
     def units_per_epoch(self) -> float:
@@ -96,7 +109,7 @@ def phases_of(config: RunConfig) -> tuple[Phase, ...]:
 
     Raises:
         ConfigError: none is left, the head of rocl is to be trained for no epochs, attacks are to start warm where they
-            cannot, or a plugin's method gives no phases.
+            cannot, a term of the objective would be ignored, or a plugin's method gives no phases.
     """
     if config.attack.warm_start:
         _require_warm_start(config)
@@ -104,6 +117,7 @@ def phases_of(config: RunConfig) -> tuple[Phase, ...]:
     phases = tuple(phase for phase in method(config) if phase.epochs > 0)
     if not phases:
         raise ConfigError(f"method {config.method} trains for no epochs: set the epochs of one of its phases above 0")
+    _require_terms(config, phases)
     return phases
 
 
@@ -175,8 +189,7 @@ def _rocl_head(config: RunConfig) -> Phase:
         case "robust-linear":
             head, epochs = _adversarial_linear_evaluation(config, "2 · "), "linear_evaluation.adversarial_epochs"
         case "fine-tune":
-            cost = 2 * config.attack.steps + 3
-            head = supervised_phase(config, "2 · fine-tuning", adversarial_loss, "cross_entropy", cost)
+            head = _adversarial_training(config, "2 · fine-tuning")
             epochs = "supervised.epochs"
     if not head.epochs:
         raise ConfigError(f"rocl.head = {config.rocl.head!r} trains for no epochs: set {epochs} above 0")
@@ -222,6 +235,14 @@ def _require_warm_start(config: RunConfig) -> None:
         raise ConfigError("attack.warm_start needs adversarial.source = 'image': every crop of an image is another one")
 
 
+def _require_terms(config: RunConfig, phases: tuple[Phase, ...]) -> None:
+    """Refuse terms of the objective that no phase heeds."""
+    plain, heeded = ObjectiveConfig(), {name for phase in phases for name in phase.terms}
+    for name in (*COMPARED, "cross_entropy"):
+        if getattr(config.objective, name) != getattr(plain, name) and name not in heeded:
+            raise ConfigError(f"objective.{name} does nothing in the phases of this {config.method} run; leave it out")
+
+
 def _linear_evaluations(config: RunConfig, number: str) -> tuple[Phase, Phase]:
     return _linear_evaluation(config, number), _adversarial_linear_evaluation(config, number)
 
@@ -261,7 +282,8 @@ def supervised_phase(
     classifier = NATURAL if is_natural else ADVERSARIAL
     play = partial(supervised, objective=objective, classifier=classifier, loss_name=loss_name)
     parts = (Part("supervised", 1, cost),)
-    return Phase("supervised", title, play, config.supervised.epochs, parts, classifier)
+    terms = TERMS.get(objective, ())
+    return Phase("supervised", title, play, config.supervised.epochs, parts, classifier, terms=terms)
 
 
 def _natural(config: RunConfig) -> tuple[Phase, ...]:
@@ -269,22 +291,41 @@ def _natural(config: RunConfig) -> tuple[Phase, ...]:
 
 
 def _at(config: RunConfig) -> tuple[Phase, ...]:
-    cost = 2 * config.attack.steps + 3
-    return (supervised_phase(config, "adversarial training", adversarial_loss, "cross_entropy", cost),)
+    return (_adversarial_training(config, "adversarial training"),)
+
+
+def _adversarial_training(config: RunConfig, title: str) -> Phase:
+    cost = _classification_cost(config.objective, config.attack.steps)
+    return supervised_phase(config, title, adversarial_loss, _classification_name(config.objective), cost)
+
+
+def _classification_cost(terms: ObjectiveConfig, steps: int) -> int:
+    """Of one image: the attack, the pass over what it made, perhaps one over the image, and the terms."""
+    return 2 * steps + 3 + 3 * shows_natural(terms) + _terms_cost(terms, has_natural=False)
+
+
+def _classification_name(terms: ObjectiveConfig) -> str:
+    return "objective" if terms.nuclear_weight or terms.contrast_weight else "cross_entropy"
+
+
+def _terms_cost(terms: ObjectiveConfig, *, has_natural: bool) -> int:
+    """Of one image: its natural logits, which an attack climbs away from, unless it has them, and its key."""
+    return (terms.nuclear_weight > 0 and not has_natural) + (terms.contrast_weight > 0)
 
 
 def _fgsm(config: RunConfig) -> tuple[Phase, ...]:
-    phase = supervised_phase(config, "fast adversarial training", fgsm_loss, "cross_entropy", 5)
+    name, cost = _classification_name(config.objective), _classification_cost(config.objective, 1)
+    phase = supervised_phase(config, "fast adversarial training", fgsm_loss, name, cost)
     return (replace(phase, num_watches=1, watch_steps=(1, config.fgsm.monitor_steps)),)
 
 
 def _trades(config: RunConfig) -> tuple[Phase, ...]:
-    cost = 2 * config.attack.steps + 7
+    cost = 2 * config.attack.steps + 7 + _terms_cost(config.objective, has_natural=True)
     return (supervised_phase(config, "TRADES", trades_loss, "trades", cost),)
 
 
 def _alp(config: RunConfig) -> tuple[Phase, ...]:
-    cost = 2 * config.attack.steps + 6
+    cost = 2 * config.attack.steps + 6 + _terms_cost(config.objective, has_natural=False)
     return (supervised_phase(config, "adversarial logit pairing", alp_loss, "alp", cost),)
 
 

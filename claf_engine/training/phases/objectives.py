@@ -11,13 +11,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from claf_engine.attacks import Attack, ascent_steps, from_config, log_odds
-from claf_engine.attacks.gradients import Target
+from claf_engine.attacks.gradients import Gradient, Target
 from claf_engine.compute.seeding import ATTACK_STREAM
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.modes import batch_statistics, frozen, training
 from claf_engine.models.network import Pipeline
 from claf_engine.training.encoding import encode
 from claf_engine.training.losses import kl_divergence, logit_distance
+from claf_engine.training.objective_terms import true_class_weight
+from claf_engine.training.phases.terms import Outputs, added_terms, cross_entropy, joint_gradient, shows_natural
 from claf_engine.training.session import Session
 
 Batch = tuple[Tensor, Tensor]
@@ -30,19 +32,32 @@ def natural_loss(session: Session, model: Pipeline, _target: Target, batch: Batc
     """Cross-entropy of the images as they are."""
     yield from ()
     images, labels = batch
-    return F.cross_entropy(trained_logits(session, model, images), labels)
+    return cross_entropy(session, trained_pass(session, model, images).logits, labels)
 
 
 def adversarial_loss(session: Session, model: Pipeline, target: Target, batch: Batch) -> Generator[Pulse, None, Tensor]:
-    """Cross-entropy of attacked images alone (Madry et al. 2018, eq. 2.1)."""
+    """Cross-entropy of attacked images alone (Madry et al. 2018, eq. 2.1), and what terms the settings add."""
     attacked = yield from craft(session, target, batch, from_config(session.config.attack, session.config.model))
-    return F.cross_entropy(trained_logits(session, model, attacked), batch[1])
+    return classification_loss(session, model, batch, attacked)
 
 
 def fgsm_loss(session: Session, model: Pipeline, target: Target, batch: Batch) -> Generator[Pulse, None, Tensor]:
-    """Cross-entropy after one large step from a random start (Wong et al. 2020, algorithm 3)."""
+    """The same after one large step from a random start (Wong et al. 2020, algorithm 3)."""
     attacked = yield from craft(session, target, batch, single_step(session))
-    return F.cross_entropy(trained_logits(session, model, attacked), batch[1])
+    return classification_loss(session, model, batch, attacked)
+
+
+def classification_loss(session: Session, model: Pipeline, batch: Batch, attacked: Tensor) -> Tensor:
+    """Cross-entropy of attacked or natural images, and the terms; natural ones are shown where something needs them.
+
+    With the cross-entropy of natural images and the nuclear norm it is NuAT (Sriramanan et al. 2021, eq. 3).
+    """
+    images, labels = batch
+    natural = trained_pass(session, model, images).logits if shows_natural(session.config.objective) else None
+    adversarial = trained_pass(session, model, attacked)
+    is_natural = session.config.objective.cross_entropy == "natural"
+    classified = natural if is_natural and natural is not None else adversarial.logits
+    return cross_entropy(session, classified, labels) + added_terms(session, natural, adversarial)
 
 
 def alp_loss(session: Session, model: Pipeline, target: Target, batch: Batch) -> Generator[Pulse, None, Tensor]:
@@ -52,38 +67,60 @@ def alp_loss(session: Session, model: Pipeline, target: Target, batch: Batch) ->
     """
     attacked = yield from craft(session, target, batch, from_config(session.config.attack, session.config.model))
     images, labels = batch
-    natural, adversarial = trained_logits(session, model, torch.cat([images, attacked])).chunk(2)
-    cross_entropy = F.cross_entropy(torch.cat([natural, adversarial]), labels.repeat(2))
-    return cross_entropy + session.config.alp.weight * logit_distance(adversarial, natural)
+    both = trained_pass(session, model, torch.cat([images, attacked]))
+    (natural, adversarial), (_, features) = both.logits.chunk(2), both.features.chunk(2)
+    pairing = session.config.alp.weight * logit_distance(adversarial, natural)
+    terms = added_terms(session, natural, Outputs(features, adversarial))
+    return cross_entropy(session, torch.cat([natural, adversarial]), labels.repeat(2)) + pairing + terms
 
 
 def trades_loss(session: Session, model: Pipeline, target: Target, batch: Batch) -> Generator[Pulse, None, Tensor]:
     """Cross-entropy of natural images plus beta times the divergence of the attacked ones (Zhang et al. 2019, eq. 5).
 
-    The attack climbs that divergence, from a start very near the image whatever `attack.random_start` says, because at
-    the image itself its gradient is zero, and against natural logits that are computed once for the whole attack and
-    once more, in train mode, for the loss. The authors' code computes them again at every step and twice in the loss.
+    The attack climbs that divergence, usually from a start very near the image whatever `attack.random_start` says,
+    because at the image itself its gradient is zero, and against natural logits that are computed once for the whole
+    attack and once more, in train mode, for the loss. The authors' code computes them again at every step and twice in
+    the loss.
     """
     config, (images, labels) = session.config, batch
     target.refresh()
-    spec = replace(from_config(config.attack, config.model), start="gaussian")
-    climb = target.gradient(kl_divergence, target.outputs(images))
-    attacked = yield from ascent_steps(climb, images, spec, session.state.generators[ATTACK_STREAM], part=session.part)
-    natural, adversarial = trained_logits(session, model, images), trained_logits(session, model, attacked)
-    robustness = kl_divergence(adversarial, natural).mean()
-    return F.cross_entropy(natural, labels) + config.trades.beta * robustness
+    spec = from_config(config.attack, config.model, usual="gaussian")
+    spec = replace(spec, start="gaussian") if spec.start == "none" else spec
+    attacked = yield from climb_steps(session, divergence_gradient(session, target, images), images, spec)
+    natural, adversarial = trained_pass(session, model, images).logits, trained_pass(session, model, attacked)
+    divergence = kl_divergence(adversarial.logits, natural)
+    if config.trades.weighting == "true-class":
+        divergence = divergence * true_class_weight(adversarial.logits, labels)
+    robustness = config.trades.beta * divergence.mean()
+    return cross_entropy(session, natural, labels) + robustness + added_terms(session, natural, adversarial)
 
 
 def craft(session: Session, target: Target, batch: Batch, spec: Attack) -> Generator[Pulse, None, Tensor]:
     """Adversarial examples (B, C, H, W) of the model as it stands, in the configured BatchNorm mode.
 
     With batch statistics an image moves the losses of all others too, and cross-entropy weighs those by how wrong the
-    model is on each. Log-odds alone would weigh them equally, so there the climb is on cross-entropy itself.
+    model is on each. Log-odds alone would weigh them equally, so there the climb is on cross-entropy itself; so it is
+    where the nuclear norm is added to it.
     """
     images, labels = batch
     target.refresh()
-    loss = cross_entropy_by_log_odds if target.mode is batch_statistics else log_odds
-    climb = target.gradient(loss, labels)
+    if session.config.objective.nuclear_weight:
+        climb = joint_gradient(session, target, cross_entropy_by_log_odds, target.outputs(images), labels)
+    else:
+        climb = target.gradient(cross_entropy_by_log_odds if target.mode is batch_statistics else log_odds, labels)
+    return (yield from climb_steps(session, climb, images, spec))
+
+
+def divergence_gradient(session: Session, target: Target, images: Tensor) -> Gradient:
+    """What the attack of TRADES climbs, from images (B, C, H, W)."""
+    natural = target.outputs(images)
+    if session.config.objective.nuclear_weight:
+        return joint_gradient(session, target, kl_divergence, natural, natural)
+    return target.gradient(kl_divergence, natural)
+
+
+def climb_steps(session: Session, climb: Gradient, images: Tensor, spec: Attack) -> Generator[Pulse, None, Tensor]:
+    """The attack of training on images (B, C, H, W), with the random start of the whole batch."""
     return (yield from ascent_steps(climb, images, spec, session.state.generators[ATTACK_STREAM], part=session.part))
 
 
@@ -95,10 +132,12 @@ def cross_entropy_by_log_odds(logits: Tensor, labels: Tensor) -> Tensor:
 def crafting_target(session: Session, model: Pipeline) -> Target:
     """What the attacks of training climb, and how it is frozen meanwhile: with running or with batch statistics.
 
-    Statistics of the batch leave no constants to fold, so that mode costs about half as much again on a CPU.
+    Statistics of the batch leave no constants to fold, so that mode costs about half as much again on a CPU. A singular
+    value decomposition waits for the accelerator, and cannot be captured.
     """
     uses_batch = session.config.supervised.attack_batch_norm == "batch"
-    return Target(model, session.compute, batch_statistics if uses_batch else frozen)
+    captures = session.compute.captures and not session.config.objective.nuclear_weight
+    return Target(model, replace(session.compute, captures=captures), batch_statistics if uses_batch else frozen)
 
 
 def single_step(session: Session) -> Attack:
@@ -107,9 +146,14 @@ def single_step(session: Session) -> Attack:
     return replace(spec, step_size=session.config.fgsm.step_size, name="fgsm")
 
 
-def trained_logits(session: Session, model: Pipeline, images: Tensor) -> Tensor:
-    """Logits (N, K) in train mode, with a graph."""
+def trained_pass(session: Session, model: Pipeline, images: Tensor) -> Outputs:
+    """Features and logits of images (N, C, H, W) in train mode, with a graph."""
     with training(model), session.compute.autocast():
         features = encode(model.encoder, session.compute.arrange(images), session.compute)
         logits: Tensor = model.classifier(features)
-    return logits.float()
+    return Outputs(features, logits.float())
+
+
+def trained_logits(session: Session, model: Pipeline, images: Tensor) -> Tensor:
+    """Logits (N, K) in train mode, with a graph."""
+    return trained_pass(session, model, images).logits

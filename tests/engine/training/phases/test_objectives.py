@@ -19,6 +19,7 @@ from claf_engine.models.residual import Encoder
 from claf_engine.training.methods import phases_of
 from claf_engine.training.optimizers import learning_rate
 from claf_engine.training.phases import objectives
+from claf_engine.training.phases.terms import Outputs
 from claf_engine.training.session import Session
 from tests.engine.tiny import exhaust, tiny_config, tiny_session
 
@@ -189,13 +190,13 @@ def test_trades_computes_the_natural_logits_of_its_attack_once(monkeypatch: pyte
 
 def shown(session: Session, monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
     """The images of one batch that a method takes its loss on: natural and attacked, or attacked alone."""
-    seen, trained_logits = [], objectives.trained_logits
+    seen, trained_pass = [], objectives.trained_pass
 
-    def spy(spied: Session, model: Pipeline, images: Tensor) -> Tensor:
+    def spy(spied: Session, model: Pipeline, images: Tensor) -> Outputs:
         seen.append(images)
-        return trained_logits(spied, model, images)
+        return trained_pass(spied, model, images)
 
-    monkeypatch.setattr(objectives, "trained_logits", spy)
+    monkeypatch.setattr(objectives, "trained_pass", spy)
     phase = phases_of(session.config)[0]
     next(tick for tick in phase.play(session) if isinstance(tick, Boundary))
     return seen

@@ -1,0 +1,77 @@
+"""What the settings `objective` add to the losses of supervised training, whatever the method."""
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from claf_engine.attacks.gradients import Gradient, Loss, Target
+from claf_engine.config import ObjectiveConfig
+from claf_engine.training.objective_terms import nuclear_norm, with_margin
+from claf_engine.training.session import Session
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the model that learns makes of images, in train mode and with a graph.
+
+    Attributes:
+        features: (N, D).
+        logits: (N, K), fp32.
+    """
+
+    features: Tensor
+    logits: Tensor
+
+
+def shows_natural(terms: ObjectiveConfig) -> bool:
+    """Whether training on attacked images needs natural ones beside them."""
+    return terms.nuclear_weight > 0 or terms.cross_entropy == "natural"
+
+
+def cross_entropy(session: Session, logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy (0-d) of logits (N, K), with the label smoothing and the margin of the settings."""
+    terms = session.config.objective
+    if terms.margin:
+        logits = with_margin(logits, labels, terms.margin * session.config.model.logit_scale)
+    return F.cross_entropy(logits, labels, label_smoothing=terms.label_smoothing)
+
+
+def added_terms(session: Session, natural: Tensor | None, adversarial: Outputs) -> Tensor | float:
+    """The sum of the terms that compare attacked with natural images, 0 where there are none.
+
+    Args:
+        session: settings, and where the phase stands.
+        natural: logits (B, K); None where no term needs them.
+        adversarial: of the same images, attacked.
+    """
+    terms = session.config.objective
+    if not terms.nuclear_weight or natural is None:
+        return 0.0
+    norm = nuclear_norm(adversarial.logits - natural, session.part) / session.part.total
+    return ramped(session, terms.nuclear_weight) * norm
+
+
+def ramped(session: Session, weight: float) -> float:
+    """A weight that grows linearly from zero, at the step that is being taken."""
+    cursor, steps = session.state.cursor, session.steps_per_sweep
+    return weight * (cursor.epoch * steps + cursor.batch) / (session.config.supervised.epochs * steps)
+
+
+def joint_gradient(session: Session, target: Target, loss: Loss, natural: Tensor, context: Tensor) -> Gradient:
+    """What an attack climbs on a whole batch: a loss of each image, and the nuclear norm as the objective has it.
+
+    Args:
+        session: settings, and where the phase stands.
+        target: what is attacked.
+        loss: of logits and context.
+        natural: logits (B, K).
+        context: (B, ...).
+    """
+    part, weight = session.part, ramped(session, session.config.objective.nuclear_weight)
+
+    def summed(logits: Tensor, natural: Tensor, context: Tensor) -> Tensor:
+        norm = nuclear_norm(logits - natural, part) * (part.count / part.total)
+        return loss(logits, context).sum() + weight * norm
+
+    return target.gradient(summed, natural, context, is_joint=True)

@@ -62,6 +62,21 @@ VARIANTS = {
     "claf warm start": {"attack__warm_start": True},
     "claf averaged": {"averaging__decay": 0.9},
     "rocl averaged": {"method": "rocl", "averaging__decay": 0.9, "checkpoint__every_steps": 2},
+    "nuat": {
+        "method": "fgsm",
+        "attack__start": "bernoulli",
+        "objective": {"nuclear_weight": 4.0, "cross_entropy": "natural"},
+    },
+    "at nuclear": {"method": "at", "objective": {"nuclear_weight": 1.0, "label_smoothing": 0.1}},
+    "alp nuclear": {"method": "alp", "objective__nuclear_weight": 1.0},
+    "arow": {
+        "method": "trades",
+        "trades__weighting": "true-class",
+        "attack__start": "uniform",
+        "objective": {"label_smoothing": 0.2, "nuclear_weight": 1.0},
+    },
+    "he": {"method": "at", "model__logits": "cosine", "objective__margin": 0.2},
+    "claf cosine": {"model__logits": "cosine"},
     "claf released code": {"attack__space": "released-code", "model__activation": "silu"},
 }
 """Everything that a method can be made of, as short runs."""

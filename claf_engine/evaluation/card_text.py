@@ -20,6 +20,7 @@ SETTINGS = (
     ("images at a time", "batch_size"),
     ("device", "device"),
     ("budget", "budget"),
+    ("weights are", "weights"),
     ("weights (SHA-256)", "weights_sha256"),
     ("configuration (SHA-256)", "config_sha256"),
     ("date", "date"),

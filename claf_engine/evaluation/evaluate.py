@@ -162,7 +162,8 @@ class EvaluationReport:
     def to_record(self) -> dict[str, Any]:
         """The report as a JSON object; its keys are stable.
 
-        `curve` is one of them where one was measured, and `model` where it is of no checkpoint of ours.
+        `curve` is one of them where one was measured, `model` where it is of no checkpoint of ours, and `weights` where
+        these are a running average.
         """
         curve, model = self.accuracy.curve, self.info.metadata.get(MODEL)
         return {
@@ -191,6 +192,7 @@ class EvaluationReport:
             "audit": self.audit,
             **({} if curve is None else {"curve": curve.to_record()}),
             **({} if model is None else {"model": model}),
+            **({} if self.info.weights is None else {"weights": self.info.weights}),
         }
 
 

@@ -109,6 +109,7 @@ def config_record(
         "step": info.step,
         "method": config.method,
         "data": published_source(config.data.source),
+        "weights": info.weights,
         "weights_sha256": info.weights_sha256,
         "robustness": None if card is None else _robustness(card),
     }

@@ -103,10 +103,10 @@ class CheckpointInfo:
         return size_of(self.metadata.get("claf.image_size"))
 
     @property
-    def weights(self) -> str:
-        """Which weights its network is, in words: those that were trained, or their running average."""
+    def weights(self) -> str | None:
+        """Which weights its network is, in words: their running average; None where it is those that were trained."""
         decay = self.metadata.get(DECAY_KEY)
-        return "as trained" if decay is None else f"average, decay {decay:g}"
+        return None if decay is None else f"average, decay {float(decay):g}"
 
 
 def size_of(told: object) -> tuple[int, int] | None:

@@ -105,6 +105,7 @@ def _facts(record: Mapping[str, Any]) -> Table:
     rows = {
         "checkpoint": safe(record.get("checkpoint"), 400),
         "classifier": safe(record.get("classifier", figures.UNKNOWN)),
+        "weights are": safe(record.get("weights", ""), 40),
         "weights_sha256": safe(record.get("weights_sha256"), 64),
         "measured on": _listed(record.get("data"), images, shared.get("precision"), record.get("device")),
         "attack": _listed(NAMES.get(name, safe(name, 20).upper()), *settings),

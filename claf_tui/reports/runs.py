@@ -34,6 +34,8 @@ __all__ = [
 ]
 
 STAR = "★"
+AS_TRAINED = "as trained"
+"""Weights of which no average was taken."""
 UNAUDITED = "unaudited"
 NO_STANDINGS: Mapping[str, str] = {}
 RUN_HEADINGS = ("name", "status", "begun", "method", "data", "phase", "epoch", "natural", "robust", "measured on")
@@ -143,6 +145,7 @@ def checkpoint_record(info: CheckpointInfo, kept_as: Sequence[str]) -> dict[str,
         "classifier": info.classifier,
         "metrics": info.metrics,
         "metrics_space": _metrics_space(info),
+        "weights": info.weights or AS_TRAINED,
         "weights_sha256": info.weights_sha256,
         "num_bytes": info.num_bytes,
         "kept_as": list(kept_as),
@@ -167,6 +170,7 @@ def checkpoint_tables(info: CheckpointInfo, kept_as: Sequence[str]) -> list[Rend
         "size": figures.size(info.num_bytes),
         **{safe(name, 40): figures.percent(value) for name, value in info.metrics.items()},
         **({} if space == PIXEL else {"measured in": f"{safe(space, 20)} space {NO_BALL}"}),
+        "weights are": info.weights or AS_TRAINED,
         "weights_sha256": safe(info.weights_sha256, 64),
     }
     for name, value in rows.items():

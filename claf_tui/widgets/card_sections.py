@@ -25,6 +25,7 @@ PROVENANCE = (
     ("checkpoint", "checkpoint"),
     ("phase", "phase"),
     ("classifier", "classifier"),
+    ("weights are", "weights"),
     ("weights", "weights_sha256"),
     ("settings", "config_sha256"),
     ("data", "data"),

@@ -206,6 +206,19 @@ def test_the_figures_are_those_that_are_measured_directly(checkpoint: Path, clas
     assert report.accuracy == expected
 
 
+def test_figures_of_averaged_weights_say_so_in_report_and_card(tmp_path: Path) -> None:
+    config = tiny_config(method="natural", averaging__decay=0.5, supervised__epochs=1, evaluation={"steps": 1})
+    report = ask(list_checkpoints(finished_run(tmp_path, config).path)[0].path)
+    assert report.card is not None
+    told = [report.to_record(), json.loads((report.card / "card.json").read_text())]
+    assert [record["weights"] for record in told] == ["average, decay 0.5"] * 2
+    assert "- weights are: average, decay 0.5\n" in (report.card / "card.md").read_text()
+
+
+def test_figures_of_weights_as_they_were_trained_say_nothing_of_an_average(checkpoint: Path) -> None:
+    assert "weights" not in ask(checkpoint).to_record()
+
+
 def test_a_radius_of_zero_gives_natural_accuracy(checkpoint: Path) -> None:
     accuracy = ask(checkpoint, epsilons=(Fraction(0),)).accuracy
     assert accuracy.robust[0].accuracy == accuracy.natural

@@ -289,6 +289,15 @@ class RunConfig(Settings):
             raise ValueError("objective.margin needs model.logits = 'cosine'; set that, or the margin to 0")
         return self
 
+    @model_validator(mode="after")
+    def _has_keys_for_its_contrast(self) -> "RunConfig":
+        if self.objective.contrast_weight and not self.averaging.decay:
+            raise ValueError(
+                "objective.contrast_weight needs averaging.decay above 0, such as 0.999: its keys are the averaged "
+                "network's"
+            )
+        return self
+
     @property
     def images(self) -> DataConfig:
         """The images with the channels that the model takes, where that is known."""

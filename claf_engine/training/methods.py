@@ -79,6 +79,7 @@ class Phase:
         trains_features: it steps encoder and projection head by their common schedule.
         is_frozen: the encoder stands still, so that one probe at the end says all.
         terms: which of the settings `objective` it heeds.
+        contrasts: its loss compares projections of features as well.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Phase:
     trains_features: bool = False
     is_frozen: bool = False
     terms: tuple[str, ...] = ()
+    contrasts: bool = False
 
     @property
     def units_per_epoch(self) -> float:
@@ -283,7 +285,9 @@ def supervised_phase(
     play = partial(supervised, objective=objective, classifier=classifier, loss_name=loss_name)
     parts = (Part("supervised", 1, cost),)
     terms = TERMS.get(objective, ())
-    return Phase("supervised", title, play, config.supervised.epochs, parts, classifier, terms=terms)
+    contrasts = config.objective.contrast_weight > 0
+    epochs = config.supervised.epochs
+    return Phase("supervised", title, play, epochs, parts, classifier, terms=terms, contrasts=contrasts)
 
 
 def _natural(config: RunConfig) -> tuple[Phase, ...]:

@@ -86,6 +86,12 @@ def require_encoder(network: Network, phases: tuple[Phase, ...]) -> None:
             f"{network.encoder.name} does not end in a linear layer that gives its logits, so that it has no encoder "
             f"to train by itself, as {apart[0].title!r} does; choose the method natural, at, fgsm, trades or alp"
         )
+    if network.is_whole and any(phase.contrasts for phase in phases):
+        assert isinstance(network.encoder, WrittenModel)
+        raise ConfigError(
+            f"{network.encoder.name} does not end in a linear layer that gives its logits, so that it has no features "
+            "to contrast; set objective.contrast_weight to 0"
+        )
 
 
 def _classifier_of(network: Network) -> dict[str, Tensor]:

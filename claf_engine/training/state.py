@@ -240,15 +240,16 @@ def begin(
     )
 
 
-def joint_optimizer(classifier: str) -> str:
-    """Name of the optimiser that trains the encoder together with a classifier."""
-    return f"encoder+{classifier}"
+def joint_optimizer(classifier: str, *, with_head: bool = False) -> str:
+    """Name of the optimiser that trains the encoder together with a classifier, and perhaps the projection head."""
+    return f"encoder+head+{classifier}" if with_head else f"encoder+{classifier}"
 
 
 OPTIMIZER_SETTINGS = {
     FEATURES: "features_optimizer",
     joint_optimizer(NATURAL): "supervised.optimizer",
     joint_optimizer(ADVERSARIAL): "supervised.optimizer",
+    joint_optimizer(ADVERSARIAL, with_head=True): "supervised.optimizer",
     ATTACK_CLASSIFIER: "adversarial.classifier_optimizer",
     NATURAL: "linear_evaluation.optimizer",
     ADVERSARIAL: "linear_evaluation.optimizer",
@@ -279,6 +280,5 @@ def trained_modules(network: Network, name: str) -> tuple[nn.Module, ...]:
     """The parts of a network that the optimiser of this name steps."""
     if name == FEATURES:
         return network.encoder, network.projection_head
-    if name.startswith(joint_optimizer("")):
-        return network.encoder, network.classifiers[name.removeprefix(joint_optimizer(""))]
-    return (network.classifiers[name],)
+    parts = {"encoder": network.encoder, "head": network.projection_head, **network.classifiers}
+    return tuple(parts[part] for part in name.split("+"))

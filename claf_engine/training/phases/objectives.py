@@ -19,7 +19,15 @@ from claf_engine.models.network import Pipeline
 from claf_engine.training.encoding import encode
 from claf_engine.training.losses import kl_divergence, logit_distance
 from claf_engine.training.objective_terms import true_class_weight
-from claf_engine.training.phases.terms import Outputs, added_terms, cross_entropy, joint_gradient, shows_natural
+from claf_engine.training.phases.terms import (
+    Outputs,
+    Shown,
+    added_terms,
+    cross_entropy,
+    joint_gradient,
+    natural_keys,
+    shows_natural,
+)
 from claf_engine.training.session import Session
 
 Batch = tuple[Tensor, Tensor]
@@ -38,26 +46,25 @@ def natural_loss(session: Session, model: Pipeline, _target: Target, batch: Batc
 def adversarial_loss(session: Session, model: Pipeline, target: Target, batch: Batch) -> Generator[Pulse, None, Tensor]:
     """Cross-entropy of attacked images alone (Madry et al. 2018, eq. 2.1), and what terms the settings add."""
     attacked = yield from craft(session, target, batch, from_config(session.config.attack, session.config.model))
-    return classification_loss(session, model, batch, attacked)
+    return classification_loss(session, model, show(session, batch, attacked))
 
 
 def fgsm_loss(session: Session, model: Pipeline, target: Target, batch: Batch) -> Generator[Pulse, None, Tensor]:
     """The same after one large step from a random start (Wong et al. 2020, algorithm 3)."""
     attacked = yield from craft(session, target, batch, single_step(session))
-    return classification_loss(session, model, batch, attacked)
+    return classification_loss(session, model, show(session, batch, attacked))
 
 
-def classification_loss(session: Session, model: Pipeline, batch: Batch, attacked: Tensor) -> Tensor:
+def classification_loss(session: Session, model: Pipeline, shown: Shown) -> Tensor:
     """Cross-entropy of attacked or natural images, and the terms; natural ones are shown where something needs them.
 
     With the cross-entropy of natural images and the nuclear norm it is NuAT (Sriramanan et al. 2021, eq. 3).
     """
-    images, labels = batch
-    natural = trained_pass(session, model, images).logits if shows_natural(session.config.objective) else None
-    adversarial = trained_pass(session, model, attacked)
+    natural = trained_pass(session, model, shown.images).logits if shows_natural(session.config.objective) else None
+    adversarial = trained_pass(session, model, shown.attacked)
     is_natural = session.config.objective.cross_entropy == "natural"
     classified = natural if is_natural and natural is not None else adversarial.logits
-    return cross_entropy(session, classified, labels) + added_terms(session, natural, adversarial)
+    return cross_entropy(session, classified, shown.labels) + added_terms(session, shown, natural, adversarial)
 
 
 def alp_loss(session: Session, model: Pipeline, target: Target, batch: Batch) -> Generator[Pulse, None, Tensor]:
@@ -66,12 +73,12 @@ def alp_loss(session: Session, model: Pipeline, target: Target, batch: Batch) ->
     Kannan et al. (2018), section 4.1: both halves share one forward pass, and so one BatchNorm batch.
     """
     attacked = yield from craft(session, target, batch, from_config(session.config.attack, session.config.model))
-    images, labels = batch
-    both = trained_pass(session, model, torch.cat([images, attacked]))
+    shown = show(session, batch, attacked)
+    both = trained_pass(session, model, torch.cat([shown.images, attacked]))
     (natural, adversarial), (_, features) = both.logits.chunk(2), both.features.chunk(2)
     pairing = session.config.alp.weight * logit_distance(adversarial, natural)
-    terms = added_terms(session, natural, Outputs(features, adversarial))
-    return cross_entropy(session, torch.cat([natural, adversarial]), labels.repeat(2)) + pairing + terms
+    terms = added_terms(session, shown, natural, Outputs(features, adversarial))
+    return cross_entropy(session, torch.cat([natural, adversarial]), shown.labels.repeat(2)) + pairing + terms
 
 
 def trades_loss(session: Session, model: Pipeline, target: Target, batch: Batch) -> Generator[Pulse, None, Tensor]:
@@ -87,12 +94,19 @@ def trades_loss(session: Session, model: Pipeline, target: Target, batch: Batch)
     spec = from_config(config.attack, config.model, usual="gaussian")
     spec = replace(spec, start="gaussian") if spec.start == "none" else spec
     attacked = yield from climb_steps(session, divergence_gradient(session, target, images), images, spec)
+    shown = show(session, batch, attacked)
     natural, adversarial = trained_pass(session, model, images).logits, trained_pass(session, model, attacked)
     divergence = kl_divergence(adversarial.logits, natural)
     if config.trades.weighting == "true-class":
         divergence = divergence * true_class_weight(adversarial.logits, labels)
     robustness = config.trades.beta * divergence.mean()
-    return cross_entropy(session, natural, labels) + robustness + added_terms(session, natural, adversarial)
+    return cross_entropy(session, natural, labels) + robustness + added_terms(session, shown, natural, adversarial)
+
+
+def show(session: Session, batch: Batch, attacked: Tensor) -> Shown:
+    """A batch and what became of it under attack, with what the terms of the objective compare it with."""
+    images, labels = batch
+    return Shown(images, labels, attacked, natural_keys(session, images))
 
 
 def craft(session: Session, target: Target, batch: Batch, spec: Attack) -> Generator[Pulse, None, Tensor]:

@@ -22,6 +22,8 @@ VIEW_OF = {"shift": shift_and_flip, "crop": crop_and_flip}
 def supervised(session: Session, objective: Objective, classifier: str, loss_name: str) -> Iterator[Tick]:
     """Train encoder and classifier on the configured view of every image, epoch after epoch.
 
+    With a contrast in the objective the projection head learns with them.
+
     Args:
         session: where the run is.
         objective: what is minimised.
@@ -30,7 +32,8 @@ def supervised(session: Session, objective: Objective, classifier: str, loss_nam
     """
     session.drop_optimizer(FEATURES)
     state, config = session.state, session.config
-    cursor, epochs, optimizer = state.cursor, config.supervised.epochs, joint_optimizer(classifier)
+    cursor, epochs = state.cursor, config.supervised.epochs
+    optimizer = joint_optimizer(classifier, with_head=config.objective.contrast_weight > 0)
     model = state.network.with_classifier(classifier)
     target = crafting_target(session, model)
     while cursor.epoch < epochs and not state.ledger.has_collapsed:

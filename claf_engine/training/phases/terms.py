@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from claf_engine.attacks.gradients import Gradient, Loss, Target
 from claf_engine.config import ObjectiveConfig
-from claf_engine.training.objective_terms import nuclear_norm, with_margin
+from claf_engine.models.modes import evaluating
+from claf_engine.training.objective_terms import asymmetric_supcon_loss, nuclear_norm, with_margin
 from claf_engine.training.session import Session
 
 
@@ -24,6 +26,36 @@ class Outputs:
     logits: Tensor
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What a loss is taken on.
+
+    Attributes:
+        images: (B, C, H, W) in [0, 1].
+        labels: (B,).
+        attacked: (B, C, H, W) in [0, 1].
+        keys: (B, P), see `natural_keys`.
+    """
+
+    images: Tensor
+    labels: Tensor
+    attacked: Tensor
+    keys: Tensor | None
+
+
+def natural_keys(session: Session, images: Tensor) -> Tensor | None:
+    """What attacked images are contrasted with; None where they are not.
+
+    Projections (B, P) of natural images (B, C, H, W), of the averaged network in eval mode and without a graph. Before
+    the first step the average is the network itself.
+    """
+    if not session.config.objective.contrast_weight:
+        return None
+    network = session.state.measured
+    with torch.no_grad(), evaluating(network), session.compute.autocast():
+        return network.project(session.compute.arrange(images))
+
+
 def shows_natural(terms: ObjectiveConfig) -> bool:
     """Whether training on attacked images needs natural ones beside them."""
     return terms.nuclear_weight > 0 or terms.cross_entropy == "natural"
@@ -37,19 +69,26 @@ def cross_entropy(session: Session, logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(logits, labels, label_smoothing=terms.label_smoothing)
 
 
-def added_terms(session: Session, natural: Tensor | None, adversarial: Outputs) -> Tensor | float:
+def added_terms(session: Session, shown: Shown, natural: Tensor | None, adversarial: Outputs) -> Tensor | float:
     """The sum of the terms that compare attacked with natural images, 0 where there are none.
 
     Args:
         session: settings, and where the phase stands.
-        natural: logits (B, K); None where no term needs them.
-        adversarial: of the same images, attacked.
+        shown: the images.
+        natural: their logits (B, K); None where no term needs them.
+        adversarial: of the attacked ones.
     """
-    terms = session.config.objective
-    if not terms.nuclear_weight or natural is None:
-        return 0.0
-    norm = nuclear_norm(adversarial.logits - natural, session.part) / session.part.total
-    return ramped(session, terms.nuclear_weight) * norm
+    terms, part = session.config.objective, session.part
+    added: Tensor | float = 0.0
+    if terms.nuclear_weight and natural is not None:
+        norm = nuclear_norm(adversarial.logits - natural, part) / part.total
+        added = added + ramped(session, terms.nuclear_weight) * norm
+    if shown.keys is not None:
+        with session.compute.autocast():
+            anchors = session.state.network.projection_head(adversarial.features)
+        contrast = asymmetric_supcon_loss(anchors, shown.keys, shown.labels, terms.contrast_temperature, part)
+        added = added + ramped(session, terms.contrast_weight) * contrast
+    return added
 
 
 def ramped(session: Session, weight: float) -> float:

@@ -38,6 +38,20 @@ METHODS: dict[str, dict[str, Any]] = {
     "at with batch statistics": {"method": "at", "supervised__epochs": 1, "supervised__attack_batch_norm": "batch"},
     "trades": {"method": "trades", "supervised__epochs": 1},
     "alp": {"method": "alp", "supervised__epochs": 1},
+    "nuat": {
+        "method": "fgsm",
+        "supervised__epochs": 1,
+        "attack__start": "bernoulli",
+        "fgsm__step_size": "8/255",
+        "objective": {"nuclear_weight": 4.0, "cross_entropy": "natural"},
+    },
+    "trades with terms": {
+        "method": "trades",
+        "supervised__epochs": 1,
+        "averaging__decay": 0.9,
+        "trades__weighting": "true-class",
+        "objective": {"nuclear_weight": 4.0, "label_smoothing": 0.1, "contrast_weight": 0.5},
+    },
     "scl in micro-batches": {
         "method": "scl",
         "contrastive__epochs": 1,

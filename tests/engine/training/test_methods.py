@@ -62,24 +62,50 @@ VARIANTS = {
     "claf warm start": {"attack__warm_start": True},
     "claf averaged": {"averaging__decay": 0.9},
     "rocl averaged": {"method": "rocl", "averaging__decay": 0.9, "checkpoint__every_steps": 2},
-    "nuat": {
+    "nuat contrast": {
         "method": "fgsm",
         "attack__start": "bernoulli",
-        "objective": {"nuclear_weight": 4.0, "cross_entropy": "natural"},
+        "averaging__decay": 0.9,
+        "objective": {"nuclear_weight": 4.0, "cross_entropy": "natural", "contrast_weight": 0.2},
     },
-    "at nuclear": {"method": "at", "objective": {"nuclear_weight": 1.0, "label_smoothing": 0.1}},
-    "alp nuclear": {"method": "alp", "objective__nuclear_weight": 1.0},
-    "arow": {
+    "at terms": {
+        "method": "at",
+        "averaging__decay": 0.9,
+        "model__logits": "cosine",
+        "objective": {"nuclear_weight": 1.0, "label_smoothing": 0.1, "margin": 0.2, "contrast_weight": 0.2},
+        "checkpoint__every_steps": 2,
+    },
+    "trades terms": {
         "method": "trades",
-        "trades__weighting": "true-class",
+        "averaging__decay": 0.9,
         "attack__start": "uniform",
-        "objective": {"label_smoothing": 0.2, "nuclear_weight": 1.0},
+        "trades__weighting": "true-class",
+        "objective": {"nuclear_weight": 1.0, "contrast_weight": 0.2},
     },
-    "he": {"method": "at", "model__logits": "cosine", "objective__margin": 0.2},
+    "alp terms": {
+        "method": "alp",
+        "averaging__decay": 0.9,
+        "objective": {"nuclear_weight": 1.0, "contrast_weight": 0.2},
+    },
+    "rocl contrast": {"method": "rocl", "averaging__decay": 0.9, "objective__contrast_weight": 0.2},
     "claf cosine": {"model__logits": "cosine"},
     "claf released code": {"attack__space": "released-code", "model__activation": "silu"},
 }
 """Everything that a method can be made of, as short runs."""
+SINGLE_TERMS = {
+    "nuat": {"method": "at", "objective": {"nuclear_weight": 4.0, "cross_entropy": "natural"}},
+    "at nuclear": {"method": "at", "objective__nuclear_weight": 1.0},
+    "at contrast": {"method": "at", "averaging__decay": 0.9, "objective__contrast_weight": 0.2},
+    "at natural contrast": {
+        "method": "at",
+        "averaging__decay": 0.9,
+        "objective": {"contrast_weight": 0.2, "cross_entropy": "natural"},
+    },
+    "trades nuclear": {"method": "trades", "objective__nuclear_weight": 1.0},
+    "alp nuclear": {"method": "alp", "objective__nuclear_weight": 1.0},
+    "natural smoothed": {"method": "natural", "objective__label_smoothing": 0.1},
+}
+"""Objectives with one term more, each with a cost of its own."""
 
 Whole = Callable[[str], tuple[list[ev.Event], Path]]
 """A variant to the events and the directory of its run."""
@@ -230,11 +256,13 @@ def counted_costs(session: Session, phase: Phase, counter: Counter) -> dict[str,
     return {part: costs[part] / images[part] for part in costs}
 
 
-@pytest.mark.parametrize("variant", [name for name in VARIANTS if "batch" not in name])
+@pytest.mark.parametrize("variant", [name for name in VARIANTS | SINGLE_TERMS if "batch" not in name])
 def test_the_parts_of_a_phase_cost_what_the_table_says(variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("claf_engine.training.phases.adversarial.adversarial_accuracy", _measured_for_nothing)
     monkeypatch.setattr("claf_engine.training.phases.supervised.watched_accuracy", _measured_for_nothing)
-    config = tiny_config(**{"attack__steps": 3, "adversarial__classifier_epochs": 2} | VARIANTS[variant])
+    config = tiny_config(
+        **{"attack__steps": 3, "adversarial__classifier_epochs": 2} | (VARIANTS | SINGLE_TERMS)[variant]
+    )
     session, counter = tiny_session(config), Counter(monkeypatch)
     for phase in phases_of(config):
         counted = counted_costs(session, phase, counter)

@@ -58,6 +58,16 @@ def test_a_gaussian_start_has_the_deviation_of_trades() -> None:
     assert_close(craft(convolutional_model(), images, LABELS, spec, seed=7), expected)
 
 
+def test_a_bernoulli_start_lies_half_a_radius_away_in_every_coordinate() -> None:
+    images = grey_images(6)
+    spec = Attack(EPSILON, Fraction(2, 255), steps=0, start="bernoulli")
+    moved = craft(convolutional_model(), images, LABELS, spec, seed=7) - images
+    assert_close(moved.abs(), torch.full_like(moved, 4 / 255))
+    assert 0.3 < float((moved > 0).float().mean()) < 0.7
+    other = craft(convolutional_model(), images, LABELS, spec, seed=8) - images
+    assert not torch.equal(moved > 0, other > 0)
+
+
 @pytest.mark.parametrize("norm", NORMS)
 def test_a_gaussian_start_does_not_leave_a_smaller_ball(norm: Norm) -> None:
     images = grey_images(6)

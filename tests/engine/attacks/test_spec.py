@@ -1,8 +1,10 @@
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
 from claf_engine.attacks import Attack, from_config, make_attack, space_of
+from claf_engine.attacks.spec import Start
 from claf_engine.config import AttackConfig, ModelConfig
 from claf_engine.terms.names import AttackName, Norm
 from tests.engine.attacks.helpers import RELEASED
@@ -77,3 +79,20 @@ def test_an_attack_from_a_config_has_its_norm_and_space() -> None:
 
 def test_an_attack_from_a_config_may_have_another_number_of_steps() -> None:
     assert from_config(AttackConfig(steps=7), ModelConfig(), steps=0).steps == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "usual", "start"),
+    [
+        ({}, "uniform", "uniform"),
+        ({}, "gaussian", "gaussian"),
+        ({"start": "bernoulli"}, "gaussian", "bernoulli"),
+        ({"start": "uniform"}, "gaussian", "uniform"),
+        ({"random_start": False}, "gaussian", "none"),
+    ],
+)
+def test_the_attack_of_training_starts_where_the_settings_say(
+    settings: dict[str, Any], usual: Start, start: Start
+) -> None:
+    config = AttackConfig.model_validate(settings)
+    assert from_config(config, ModelConfig(), usual=usual).start == start

@@ -255,3 +255,38 @@ def test_an_l2_attack_whose_steps_cross_its_ball_is_accepted(section: str) -> No
     radius = {"epsilon": "0.5"} if section == "attack" else {"epsilons": ["0.5"]}
     config = RunConfig.model_validate({section: {"norm": "l2", "step_size": "0.1", "steps": 5, **radius}})
     assert getattr(config, section).norm == "l2"
+
+
+CONTRADICTIONS = [
+    ({"attack": {"start": "uniform", "random_start": False}}, r"contradicts attack.random_start; leave one"),
+    ({"attack": {"start": "gaussian", "warm_start": True}}, r"contradicts attack.warm_start; leave one"),
+    ({"attack": {"start": "bernoulli", "norm": "l2", "step_size": "8/255"}}, r"works in norm linf alone; use uniform"),
+    ({"objective": {"margin": 0.2}}, r"objective.margin needs model.logits = 'cosine'"),
+    ({"objective": {"contrast_weight": 0.1}}, r"objective.contrast_weight needs averaging.decay above 0"),
+    ({"objective": {"cross_entropy": "natural"}}, r"leaves attacked images without a loss"),
+    (
+        {"model": {"logits": "cosine", "architecture": "timm:resnet10t", "weights": "w.pt"}},
+        r"goes with new classifiers",
+    ),
+]
+
+
+@pytest.mark.parametrize(("settings", "sentence"), CONTRADICTIONS)
+def test_settings_of_an_objective_that_contradict_each_other_are_refused(
+    settings: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(ValidationError, match=sentence):
+        RunConfig.model_validate(settings)
+
+
+def test_a_whole_recipe_of_terms_is_accepted() -> None:
+    config = RunConfig.model_validate(
+        {
+            "method": "at",
+            "averaging": {"decay": 0.999},
+            "model": {"logits": "cosine"},
+            "attack": {"start": "bernoulli", "steps": 1, "step_size": "8/255"},
+            "objective": {"nuclear_weight": 4, "cross_entropy": "natural", "margin": 0.2, "contrast_weight": 0.1},
+        }
+    )
+    assert config.objective.contrast_temperature == 0.3

@@ -105,6 +105,7 @@ WAYS = [
     ({"architecture": "wrn-28-10", "width": 2}, ("ours", "trades")),
     ({"architecture": "wrn-34-10", "width": 3}, ("trades",)),
     ({"architecture": "resnet18", "activation": "silu", "width": 4}, ("ours",)),
+    ({"architecture": "resnet18", "width": 4, "logits": "cosine", "logit_scale": 10.0}, ("ours",)),
     ({"architecture": "torchvision:shufflenet_v2_x0_5"}, ("ours", "torchvision")),
     ({"architecture": "timm:resnet10t"}, ("ours", "timm")),
 ]
@@ -122,7 +123,7 @@ def test_what_is_exported_and_imported_is_the_same_bit_for_bit(
     there, here = before.network.state_dict(), after.network.state_dict()
     assert there.keys() == here.keys()
     assert all(torch.equal(there[name], here[name]) for name in there if name.startswith(parts))
-    settings = ("architecture", "stem", "width", "activation", "mean", "std")
+    settings = ("architecture", "stem", "width", "activation", "logits", "logit_scale", "mean", "std")
     assert all(getattr(before.config.model, name) == getattr(after.config.model, name) for name in settings)
     assert after.info.metadata["claf.class_names"] == before.info.metadata["claf.class_names"]
     assert after.info.metadata["claf.image_size"] == [32, 32]
@@ -157,7 +158,7 @@ def test_the_browser_s_export_is_imported_without_a_config(narrow: Path, tmp_pat
 @pytest.mark.parametrize(
     ("model", "has_runtime"),
     [
-        ({"blocks": (1, 1), "width": 4}, True),
+        ({"blocks": (1, 1), "width": 4, "logits": "cosine"}, True),
         ({"architecture": "preact-resnet18", "width": 2, "mean": (0.3,), "std": (0.2,)}, False),
     ],
 )

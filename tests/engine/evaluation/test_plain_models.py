@@ -13,6 +13,8 @@ REFUSED = [
     ({"width": 4}, "trades", "with --names ours or torchvision or timm or kuangliu, not trades"),
     ({"blocks": (1, 1)}, "timm", "timm has no ResNet with stages of 1, 1 blocks"),
     ({"width": 4, "activation": "silu"}, "kuangliu", "have ReLU, and this one silu"),
+    ({"logits": "cosine"}, "torchvision", "have a linear classifier, and this one cosine logits; .* --names ours"),
+    ({"architecture": "timm:resnet10t", "logits": "cosine"}, "timm", "have a linear classifier, and this one cosine"),
     ({"architecture": "wrn-28-10"}, "timm", "with --names ours or trades, not timm"),
     ({"architecture": "preact-resnet18"}, "torchvision", "with --names ours or kuangliu or timm, not torchvision"),
     ({"architecture": "preact-resnet18", "width": 12}, "timm", "rounds channels to multiples of 8, and this network"),

@@ -11,6 +11,7 @@ from claf_engine.models.network import (
     ATTACK_CLASSIFIER,
     CLASSIFIERS,
     NATURAL,
+    CosineClassifier,
     Network,
     ProjectionHead,
     build_network,
@@ -298,3 +299,46 @@ def test_a_smooth_activation_has_no_kink(activation: str, is_smooth: bool) -> No
     near_zero = torch.tensor([-1e-4, 1e-4], dtype=torch.float64, requires_grad=True)
     (slopes,) = torch.autograd.grad(ACTIVATIONS[activation](near_zero.clone()).sum(), near_zero)
     assert (float((slopes[1] - slopes[0]).abs()) < 1e-2) is is_smooth
+
+
+COSINE = TINY.model_copy(update={"logits": "cosine", "logit_scale": 10.0})
+
+
+def test_logits_of_cosines_are_scaled_cosines_with_the_prototypes() -> None:
+    network = tiny_network(config=COSINE)
+    layer, features = network.classifiers[NATURAL], torch.randn(3, 16, generator=seeded(2))
+    assert isinstance(layer, CosineClassifier)
+    expected = [
+        [10 * float(row.dot(prototype)) / float(row.norm() * prototype.norm()) for prototype in layer.weight.detach()]
+        for row in features
+    ]
+    torch.testing.assert_close(layer(features).detach(), torch.tensor(expected))
+
+
+def test_cosines_know_no_lengths_and_have_no_bias() -> None:
+    layer, features = tiny_network(config=COSINE).classifiers[NATURAL], torch.randn(3, 16, generator=seeded(2))
+    before = layer(features)
+    with torch.no_grad():
+        layer.weight.mul_(3)
+    torch.testing.assert_close(layer(7 * features), before)
+    assert [name for name, _ in layer.named_parameters()] == ["weight"]
+
+
+def test_features_of_no_length_have_logits_of_zero_and_a_finite_gradient() -> None:
+    layer, features = tiny_network(config=COSINE).classifiers[NATURAL], torch.zeros(2, 16, requires_grad=True)
+    logits = layer(features)
+    (gradient,) = torch.autograd.grad(logits.sum(), features)
+    assert torch.equal(logits, torch.zeros(2, NUM_CLASSES))
+    assert bool(gradient.isfinite().all())
+
+
+@pytest.mark.parametrize("config", [TINY, COSINE], ids=["linear", "cosine"])
+def test_a_classifier_that_is_reset_is_as_if_it_were_built_then(config: ModelConfig) -> None:
+    network = tiny_network(config=config)
+    layer = network.classifiers[NATURAL]
+    before = weights(layer)
+    reset_classifier(network, NATURAL, seeded(5))
+    assert not equal(weights(layer), before)
+    bound = 1 / math.sqrt(16)
+    expected = torch.empty(NUM_CLASSES, 16).uniform_(-bound, bound, generator=seeded(5))
+    assert torch.equal(layer.weight, expected)

@@ -106,6 +106,13 @@ def test_supervised_methods_train_a_model_of_one_piece(tmp_path: Path, method: s
     require_encoder(network(name_of(tmp_path, "whole")), phases_of(tiny_config(method=method)))
 
 
+def test_a_model_of_one_piece_has_no_features_to_contrast(tmp_path: Path) -> None:
+    settings = tiny_config(method="at", averaging__decay=0.9, objective__contrast_weight=0.1)
+    with pytest.raises(ConfigError, match=r"net.py:whole does not .* no features to contrast; set objective.contrast"):
+        require_encoder(network(name_of(tmp_path, "whole")), phases_of(settings))
+    require_encoder(network(name_of(tmp_path)), phases_of(settings))
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_trains_a_model_that_can_be_split(tmp_path: Path, method: str) -> None:
     require_encoder(network(name_of(tmp_path)), phases_of(tiny_config(method=method)))

@@ -1,5 +1,6 @@
 """Objectives with terms of the settings, against plain loops of the published recipes."""
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -15,7 +16,8 @@ from claf_engine.training.methods import phases_of
 from claf_engine.training.phases import objectives, terms
 from claf_engine.training.session import Session
 from tests.engine.tiny import tiny_config, tiny_session
-from tests.engine.training.phases.test_objectives import Plain, played, shown
+from tests.engine.training.phases.test_objectives import Plain, parts, played, shown
+from tests.engine.training.test_objective_terms import slow_contrast
 
 NUAT = {
     "method": "fgsm",
@@ -25,6 +27,12 @@ NUAT = {
 }
 AROW = {"method": "trades", "trades": {"beta": 7, "weighting": "true-class"}, "objective__label_smoothing": 0.2}
 HE = {"method": "at", "model__logits": "cosine", "objective__margin": 0.2}
+
+CONTRAST = {
+    "method": "at",
+    "averaging__decay": 0.9,
+    "objective": {"contrast_weight": 1.0, "contrast_temperature": 0.4},
+}
 
 
 class PlainTerms(Plain):
@@ -93,6 +101,34 @@ class PlainHe(PlainTerms):
         return F.cross_entropy(15 * (self.cosines(self.model.encoder(x_adv)) - 0.2 * F.one_hot(y, 4)), y)
 
 
+class PlainContrast(PlainTerms):
+    """AT and an asymmetric contrast with the projections of an average of all weights so far."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.model.head = session.state.network.projection_head
+        self.average = copy.deepcopy(self.model)
+
+    def follow(self, age: int) -> None:
+        decay = min(self.config.averaging.decay, (1 + age) / (10 + age)) if age else 0
+        for kept, now in zip(self.average.state_dict().values(), self.model.state_dict().values(), strict=True):
+            kept.copy_(decay * kept + (1 - decay) * now if kept.is_floating_point() else now)
+
+    def loss(self, x: Tensor, y: Tensor) -> Tensor:
+        if self.taken:
+            self.follow(self.taken - 1)
+        weight = self.config.objective.contrast_weight * self.taken / 6
+        self.taken += 1
+        target = self.target()
+        plan = self.config.attack.steps, self.config.attack.step_size
+        x_adv = self.climb(lambda point: F.cross_entropy(target(point), y), x, self.uniform(x), plan)
+        self.average.eval()
+        keys = self.average.head(self.average.encoder(x)).detach()
+        features = self.model.train().encoder(x_adv)
+        contrast = slow_contrast(self.model.head(features), keys, y, self.config.objective.contrast_temperature)
+        return F.cross_entropy(self.model.classifier(features), y) + weight * contrast
+
+
 def config_of(changes: dict[str, object], **more: object) -> RunConfig:
     return tiny_config(**changes | more)
 
@@ -105,8 +141,9 @@ def config_of(changes: dict[str, object], **more: object) -> RunConfig:
         (NUAT | {"supervised__attack_batch_norm": "batch"}, PlainNuat),
         (AROW, PlainArow),
         (HE, PlainHe),
+        (CONTRAST, PlainContrast),
     ],
-    ids=["nuat", "nuat by at", "nuat by statistics of the batch", "arow", "he"],
+    ids=["nuat", "nuat by at", "nuat by statistics of the batch", "arow", "he", "contrast"],
 )
 def test_a_recipe_is_the_plain_loop_of_its_equations_loss_for_loss(
     changes: dict[str, object], plain: type[PlainTerms]
@@ -193,3 +230,46 @@ def test_a_smoothed_target_keeps_its_share() -> None:
     soft = 0.7 * F.one_hot(labels, 4) + 0.3 / 4
     expected = -(soft * logits.log_softmax(1)).sum(1).mean()
     torch.testing.assert_close(terms.cross_entropy(session, logits, labels), expected)
+
+
+def moved(changes: dict[str, object]) -> set[str]:
+    """The parts of the network that training moves."""
+    session = tiny_session(config_of(changes))
+    before = {name: copy.deepcopy(part.state_dict()) for name, part in parts(session.state.network).items()}
+    played(session)
+    return {
+        name
+        for name, part in parts(session.state.network).items()
+        if any(not torch.equal(before[name][key], value) for key, value in part.state_dict().items())
+    }
+
+
+def test_the_projection_head_learns_with_a_contrast_and_only_then() -> None:
+    assert moved(CONTRAST) == {"encoder", "adversarial", "head"}
+    assert moved({"method": "at", "averaging__decay": 0.9}) == {"encoder", "adversarial"}
+
+
+def test_keys_are_projections_of_the_average_without_a_graph() -> None:
+    session = tiny_session(config_of(CONTRAST))
+    images, _ = session.training_batch(torch.arange(8))
+    assert session.state.average is None
+    played(session)
+    average = session.state.average
+    assert average is not None
+    keys = terms.natural_keys(session, images)
+    assert keys is not None
+    assert not keys.requires_grad
+    torch.testing.assert_close(keys, average.eval().project(images))
+    assert not torch.allclose(keys, session.state.network.eval().project(images))
+
+
+def test_taking_keys_leaves_the_network_and_its_average_as_they_were() -> None:
+    """Also before the first step, when the average is the network itself."""
+    session = tiny_session(config_of(CONTRAST))
+    network = session.state.network
+    images, _ = session.training_batch(torch.arange(8))
+    before, flags = copy.deepcopy(network.state_dict()), [module.training for module in network.modules()]
+    terms.natural_keys(session, images)
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+    assert [module.training for module in network.modules()] == flags
+    assert all(parameter.requires_grad for parameter in network.parameters())

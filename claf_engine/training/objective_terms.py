@@ -20,10 +20,12 @@ def nuclear_norm(difference: Tensor, part: Part | None = None) -> Tensor:
             exact gradient where each process takes the share of it that `Part.share_of` gives.
 
     Returns:
-        A 0-d tensor, not negative.
+        A 0-d tensor, not negative; not finite where a logit is not, so that the run can say that it diverged.
     """
     if part is not None:
         difference = part.gather_with_graph(difference)
+    if not difference.isfinite().all():
+        return difference.sum()
     left, values, right = torch.linalg.svd(difference.detach(), full_matrices=False)
     rounding = max(difference.shape) * torch.finfo(values.dtype).eps
     is_there = (values > rounding * values.amax()).to(values.dtype)

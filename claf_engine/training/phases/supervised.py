@@ -33,7 +33,10 @@ def supervised(session: Session, objective: Objective, classifier: str, loss_nam
     session.drop_optimizer(FEATURES)
     state, config = session.state, session.config
     cursor, epochs = state.cursor, config.supervised.epochs
-    optimizer = joint_optimizer(classifier, with_head=config.objective.contrast_weight > 0)
+    with_head = config.objective.contrast_weight > 0
+    optimizer = joint_optimizer(classifier, with_head=with_head)
+    # A branch may have begun or left off contrasting.
+    session.drop_optimizer(joint_optimizer(classifier, with_head=not with_head))
     model = state.network.with_classifier(classifier)
     target = crafting_target(session, model)
     while cursor.epoch < epochs and not state.ledger.has_collapsed:

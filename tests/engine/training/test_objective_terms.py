@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
+from claf_engine.training.losses import kl_divergence
 from claf_engine.training.objective_terms import (
     asymmetric_supcon_loss,
     nuclear_norm,
@@ -56,6 +57,21 @@ def test_a_matrix_of_rank_one_has_the_gradient_of_its_only_direction() -> None:
     assert_close(gradient, (left @ right.T).float(), rtol=0, atol=1e-5)
     (torchs,) = torch.autograd.grad(torch.linalg.matrix_norm(matrix, "nuc"), matrix)
     assert float((torchs - gradient).norm()) > 1
+
+
+def test_equal_singular_values_have_a_gradient_too() -> None:
+    """That of the singular vectors themselves has none."""
+    matrix = torch.linalg.qr(random_matrix(6, 3)).Q.requires_grad_(True)
+    norm = nuclear_norm(2 * matrix)
+    assert float(norm.detach()) == pytest.approx(6)
+    assert_close(torch.autograd.grad(norm, matrix)[0], 2 * matrix.detach())
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
+def test_a_logit_that_is_not_finite_makes_the_norm_so_instead_of_an_error(broken: float) -> None:
+    matrix = random_matrix(4, 3)
+    matrix[1, 2] = broken
+    assert not math.isfinite(float(nuclear_norm(matrix)))
 
 
 @pytest.mark.parametrize("shape", [(4, 3), (1, 3), (3, 4)])
@@ -170,3 +186,11 @@ def test_the_weight_is_what_the_true_class_lacks() -> None:
         1 - math.exp(row[label]) / sum(map(math.exp, row)) for row, label in zip(logits.tolist(), labels, strict=True)
     ]
     assert true_class_weight(logits, labels).tolist() == pytest.approx(expected)
+
+
+def test_a_weighted_divergence_of_a_sure_network_is_finite_with_its_gradient() -> None:
+    natural, attacked = torch.tensor([[9e3, -9e3, 0.0]]), torch.tensor([[-9e3, 9e3, 0.0]], requires_grad=True)
+    weighted = (kl_divergence(attacked, natural) * true_class_weight(attacked, torch.tensor([0]))).mean()
+    (gradient,) = torch.autograd.grad(weighted, attacked)
+    assert float(weighted.detach()) == pytest.approx(18e3)
+    assert bool(gradient.isfinite().all())

@@ -273,3 +273,20 @@ def test_taking_keys_leaves_the_network_and_its_average_as_they_were() -> None:
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     assert [module.training for module in network.modules()] == flags
     assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [({"averaging__decay": 0.9}, CONTRAST), (CONTRAST, {"averaging__decay": 0.9})]
+)
+def test_a_branch_that_begins_or_leaves_off_contrasting_keeps_one_optimiser(
+    before: dict[str, object], after: dict[str, object]
+) -> None:
+    first = tiny_session(config_of({"method": "at"} | before))
+    next(tick for tick in phases_of(first.config)[0].play(first) if isinstance(tick, Boundary))
+    branch = replace(first, config=config_of({"method": "at"} | after))
+    ticks = (tick for tick in phases_of(branch.config)[0].play(branch) if isinstance(tick, Boundary))
+    next(ticks)
+    assert len(branch.state.optimizers) == 1
+    assert set(branch.state.ledger.averaged) == set(branch.state.optimizers)
+    assert len(list(ticks)) == 4
+    assert branch.state.optimizers == {}

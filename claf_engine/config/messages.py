@@ -98,8 +98,13 @@ def _nearest_key(key: str) -> str:
 
 
 def _located(problem: ErrorDetails) -> Location:
-    """Where the mistake is; a check of a whole group points to the key whose value its message quotes."""
+    """Where the mistake is; a check of a whole group points to the key whose value its message quotes.
+
+    One of the whole configuration points to the key that its message begins with.
+    """
     location = problem["loc"]
+    if problem["type"] == "value_error" and not location:
+        return tuple(str(problem.get("ctx", {}).get("error", "")).partition(" ")[0].split("."))
     if problem["type"] == "value_error" and isinstance(problem["input"], Mapping):
         for name, value in problem["input"].items():
             if isinstance(value, str) and repr(value) in problem["msg"]:

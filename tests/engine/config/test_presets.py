@@ -467,3 +467,10 @@ def test_statistics_of_images_that_nobody_knows_are_measured(
 )
 def test_sizes_of_a_preset_are_no_more_than_wishes_for_other_images(overrides: tuple[str, ...], at_most: bool) -> None:
     assert resolve_config("smoke", overrides=overrides).data.at_most is at_most
+
+
+def test_what_two_groups_contradict_each_other_in_is_said_of_the_place_that_wrote_it(tmp_path: Path) -> None:
+    sentence = "objective.margin needs model.logits = 'cosine'; set that, or the margin to 0"
+    assert complaint("objective.margin=0.2") == f"--set: {sentence}"
+    file = toml_file(tmp_path, "[objective]\nmargin = 0.2\n")
+    assert complaint("seed=1", file=file) == f"{file}: {sentence}"

@@ -27,6 +27,7 @@ from claf_engine.config.training import (
     RoclConfig,
     SupervisedConfig,
     TradesConfig,
+    WeightPerturbationConfig,
 )
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "SupervisedConfig",
     "TradesConfig",
     "ViewsConfig",
+    "WeightPerturbationConfig",
 ]
 
 
@@ -268,6 +270,7 @@ class RunConfig(Settings):
     averaging: AveragingConfig = Field(
         AveragingConfig(), description="the running average of the weights, of any method"
     )
+    weight_perturbation: WeightPerturbationConfig = Field(WeightPerturbationConfig(), description="AWP, of any method")
     attack: AttackConfig = Field(AttackConfig(), description="the attack of training")
     contrastive: ContrastiveConfig = ContrastiveConfig()
     adversarial: AdversarialConfig = AdversarialConfig()

@@ -45,6 +45,15 @@ class AveragingConfig(Settings):
     )
 
 
+class WeightPerturbationConfig(Settings):
+    """Adversarial weight perturbation (Wu et al. 2020) in whatever trains the encoder; off by default."""
+
+    gamma: float = Field(
+        0.0, ge=0, lt=1, description="how far weights are moved, as a share of their lengths, such as 0.005; 0 is off"
+    )
+    after: Share = Field(0.5, description="share of each phase that goes before without it")
+
+
 class AttackConfig(Settings):
     """The attack of training: PGD from a random start."""
 

@@ -7,6 +7,7 @@ passes a gradient, and even two memory layouts on one CPU then differ by half a 
 from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -98,8 +99,7 @@ def _augmented(places: Places, compute: Compute) -> Tensor:
 def _stepped(places: Places, compute: Compute) -> dict[str, Tensor]:
     session = places.session(compute, places.config(activation="silu"))
     session.state.network.projection_head.layers[1] = nn.SiLU()  # its ReLU has a kink too
-    loss = contrastive_loss(session, *places.views(compute))
-    session.feature_step(loss)
+    loss, _ = session.feature_step(partial(contrastive_loss, session, *places.views(compute)), 1)
     network, optimizer = session.state.network, session.optimizer(FEATURES)
     gradients = [weight.grad for group in optimizer.param_groups for weight in group["params"]]
     state = [value for value in network.state_dict().values() if value.is_floating_point()]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -72,8 +73,7 @@ def checkpoint_moves(places: Places) -> Finding:
     if hash_tensors(here) != hash_tensors(there):
         return Finding("fails", "the restored weights differ", f"{num_bytes} bytes")
     resumed = Session(session.config, places.reference, session.data, moved, session.feature_epochs)
-    loss = contrastive_loss(resumed, *places.views(places.reference))
-    resumed.feature_step(loss)
+    loss, _ = resumed.feature_step(partial(contrastive_loss, resumed, *places.views(places.reference)), 1)
     figure = f"loss {float(loss.detach()):.3f} of the next step"
     return Finding("passes", "restored, and trains on", figure, {"bytes": num_bytes})
 

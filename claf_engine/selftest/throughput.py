@@ -8,7 +8,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -135,7 +135,7 @@ def _encoder_rate(places: Places, precision: str) -> Rate:
     views = images.view(scale.timed_batch, NUM_VIEWS, *images.shape[1:])
 
     def work() -> None:
-        session.feature_step(contrastive_loss(session, views, labels[: scale.timed_batch]))
+        session.feature_step(partial(contrastive_loss, session, views, labels[: scale.timed_batch]), 1)
 
     projected = layers_of(Pipeline(network.encoder, network.projection_head), tuple(images.shape[1:]))
     return _rate(places, work, compute, NUM_VIEWS * count(projected).training)

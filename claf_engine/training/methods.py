@@ -30,6 +30,7 @@ from claf_engine.training.phases.supervised import supervised
 from claf_engine.training.phases.terms import shows_natural
 from claf_engine.training.session import Session, steps_of_share
 from claf_engine.training.state import Cursor
+from claf_engine.training.weight_perturbation import perturbed_share
 
 FEATURES_COST = 0.02
 """Of a classifier's step on features that are there already."""
@@ -176,8 +177,7 @@ def _scl(config: RunConfig) -> tuple[Phase, ...]:
 
 
 def _rocl(config: RunConfig) -> tuple[Phase, ...]:
-    cost = 2 * config.attack.steps + 10
-    parts = (Part("encoder", 1, cost),)
+    parts = (Part("encoder", 1, step_cost(config, 2 * config.attack.steps + 1, 9)),)
     pretraining = Phase(
         "instance", "1 · robust contrastive", instance, config.rocl.epochs, parts, None, trains_features=True
     )
@@ -200,14 +200,14 @@ def _rocl_head(config: RunConfig) -> Phase:
 
 def _contrastive(config: RunConfig, number: str) -> Phase:
     kind = "contrastive (SimCLR)" if config.contrastive.positives == "views" else "supervised contrastive"
-    parts = (Part("encoder", 1, 6),)
+    parts = (Part("encoder", 1, step_cost(config, 0, 6)),)
     epochs = config.contrastive.epochs
     return Phase("contrastive", f"{number}{kind}", contrastive, epochs, parts, None, trains_features=True)
 
 
 def _adversarial(config: RunConfig) -> Phase:
     steps = config.attack.steps
-    parts = (*_retraining(config), Part("encoder", 1, 2 * steps + 9))
+    parts = (*_retraining(config), Part("encoder", 1, step_cost(config, 2 * steps, 9)))
     return Phase(
         "adversarial",
         "2 · adversarial features",
@@ -268,6 +268,17 @@ def _adversarial_linear_evaluation(config: RunConfig, number: str) -> Phase:
     )
 
 
+def step_cost(config: RunConfig, crafting: float, trained: float) -> float:
+    """Of one image in the mean over a phase, see `Part`.
+
+    Args:
+        config: of the run.
+        crafting: what comes before the loss, once in every step.
+        trained: the loss and its gradient, which weight perturbation takes twice.
+    """
+    return crafting + (1 + perturbed_share(config.weight_perturbation)) * trained
+
+
 def supervised_phase(
     config: RunConfig, title: str, objective: Objective, loss_name: str, cost: float, *, is_natural: bool = False
 ) -> Phase:
@@ -291,7 +302,8 @@ def supervised_phase(
 
 
 def _natural(config: RunConfig) -> tuple[Phase, ...]:
-    return (supervised_phase(config, "supervised", natural_loss, "cross_entropy", 3, is_natural=True),)
+    cost = step_cost(config, 0, 3)
+    return (supervised_phase(config, "supervised", natural_loss, "cross_entropy", cost, is_natural=True),)
 
 
 def _at(config: RunConfig) -> tuple[Phase, ...]:
@@ -299,13 +311,14 @@ def _at(config: RunConfig) -> tuple[Phase, ...]:
 
 
 def _adversarial_training(config: RunConfig, title: str) -> Phase:
-    cost = _classification_cost(config.objective, config.attack.steps)
+    cost = _classification_cost(config, config.attack.steps)
     return supervised_phase(config, title, adversarial_loss, _classification_name(config.objective), cost)
 
 
-def _classification_cost(terms: ObjectiveConfig, steps: int) -> int:
-    """Of one image: the attack, the pass over what it made, perhaps one over the image, and the terms."""
-    return 2 * steps + 3 + 3 * shows_natural(terms) + _terms_cost(terms, has_natural=False)
+def _classification_cost(config: RunConfig, steps: int) -> float:
+    """Of one image: the attack and the terms, the pass over what it made, and perhaps one over the image."""
+    crafting = 2 * steps + _terms_cost(config.objective, has_natural=False)
+    return step_cost(config, crafting, 3 + 3 * shows_natural(config.objective))
 
 
 def _classification_name(terms: ObjectiveConfig) -> str:
@@ -318,18 +331,18 @@ def _terms_cost(terms: ObjectiveConfig, *, has_natural: bool) -> int:
 
 
 def _fgsm(config: RunConfig) -> tuple[Phase, ...]:
-    name, cost = _classification_name(config.objective), _classification_cost(config.objective, 1)
+    name, cost = _classification_name(config.objective), _classification_cost(config, 1)
     phase = supervised_phase(config, "fast adversarial training", fgsm_loss, name, cost)
     return (replace(phase, num_watches=1, watch_steps=(1, config.fgsm.monitor_steps)),)
 
 
 def _trades(config: RunConfig) -> tuple[Phase, ...]:
-    cost = 2 * config.attack.steps + 7 + _terms_cost(config.objective, has_natural=True)
+    cost = step_cost(config, 2 * config.attack.steps + 1 + _terms_cost(config.objective, has_natural=True), 6)
     return (supervised_phase(config, "TRADES", trades_loss, "trades", cost),)
 
 
 def _alp(config: RunConfig) -> tuple[Phase, ...]:
-    cost = 2 * config.attack.steps + 6 + _terms_cost(config.objective, has_natural=False)
+    cost = step_cost(config, 2 * config.attack.steps + _terms_cost(config.objective, has_natural=False), 6)
     return (supervised_phase(config, "adversarial logit pairing", alp_loss, "alp", cost),)
 
 

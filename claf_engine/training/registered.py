@@ -12,9 +12,10 @@ from claf_engine.config.registry import METHODS
 from claf_engine.events.ticks import Pulse, exhaust
 from claf_engine.models.network import Pipeline
 from claf_engine.terms.errors import ConfigError
-from claf_engine.training.methods import Phase, supervised_phase
+from claf_engine.training.methods import Phase, step_cost, supervised_phase
 from claf_engine.training.phases.objectives import Batch, Objective, craft, trained_logits
 from claf_engine.training.session import Session
+from claf_engine.training.weight_perturbation import LossOf
 
 Model = Callable[[Tensor], Tensor]
 """Images (N, C, H, W) in [0, 1] to fp32 logits (N, K) in train mode, with their graph."""
@@ -45,7 +46,7 @@ def register_loss(name: str, *, is_natural: bool = False) -> Callable[[LossFunct
         objective = objective_of(name, loss)
 
         def phases(config: RunConfig) -> tuple[Phase, ...]:
-            cost = 3 if is_natural else 2 * config.attack.steps + 3
+            cost = step_cost(config, 0 if is_natural else 2 * config.attack.steps, 3)
             return (supervised_phase(config, name, objective, name, cost, is_natural=is_natural),)
 
         # For the complaint about a name that is taken, and for a notebook cell that is run again.
@@ -71,21 +72,34 @@ def register_method(name: str) -> Callable[[PhasesFunction], PhasesFunction]:
 
 
 def objective_of(name: str, loss: Loss) -> Objective:
-    """What the supervised loop minimises, of a loss in plain tensors; its attacks are crafted without pulses."""
+    """What the supervised loop minimises, of a loss in plain tensors; its attacks are crafted without pulses.
 
-    def objective(session: Session, model: Pipeline, target: Target, batch: Batch) -> Generator[Pulse, None, Tensor]:
+    Where the loss is computed more than once, it sees what its attacks gave the first time.
+    """
+
+    def objective(session: Session, model: Pipeline, target: Target, batch: Batch) -> Generator[Pulse, None, LossOf]:
         yield Pulse(name)
+        crafted: list[Tensor] = []
         spec = from_config(session.config.attack, session.config.model)
 
         def logits(images: Tensor) -> Tensor:
             return trained_logits(session, model, images)
 
-        def attack(images: Tensor, labels: Tensor) -> Tensor:
-            return exhaust(craft(session, target, (images.detach(), labels), spec))
+        def value() -> Tensor:
+            known = iter(tuple(crafted))
 
-        with METHODS.calling(name):
-            value = loss(logits, *batch, attack)
-        return _require_loss(name, value)
+            def attack(images: Tensor, labels: Tensor) -> Tensor:
+                found = next(known, None)
+                if found is None:
+                    found = exhaust(craft(session, target, (images.detach(), labels), spec))
+                    crafted.append(found)
+                return found
+
+            with METHODS.calling(name):
+                found = loss(logits, *batch, attack)
+            return _require_loss(name, found)
+
+        return value
 
     return objective
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,16 +15,25 @@ from claf_engine.compute.world import Part, World
 from claf_engine.config import RunConfig
 from claf_engine.data import Dataset, Streamed, to_pixels
 from claf_engine.events.ticks import Boundary
+from claf_engine.models.modes import buffers_kept
 from claf_engine.models.network import ATTACK_CLASSIFIER
 from claf_engine.terms.errors import NonFiniteLoss
 from claf_engine.training.averaging import average_step, begin_average
 from claf_engine.training.optimizers import learning_rate, set_learning_rate
 from claf_engine.training.state import FEATURES, TrainState, make_optimizer, optimizer_config
+from claf_engine.training.weight_perturbation import LossOf, gamma_at, moved, perturbations
 
 
 def steps_of_share(share: float, steps_per_sweep: int) -> int:
     """Optimiser steps of a pass over a share of the batches, rounded up; the share is meant as it is written."""
     return math.ceil(Fraction(str(share)) * steps_per_sweep)
+
+
+class Taken(NamedTuple):
+    """A step that was taken: on which loss, 0-d and of all processes, and at which learning rate."""
+
+    loss: Tensor
+    rate: float
 
 
 @dataclass(frozen=True)
@@ -119,6 +129,37 @@ class Session:
             return to_pixels(split.images.ahead(rows)), split.labels[placed]
         return to_pixels(split.images[placed]), split.labels[placed]
 
+    def progress(self, epochs: int) -> Fraction:
+        """The share of a phase of so many epochs that is done, when its pass over the images stands at this batch."""
+        steps = self.steps_per_sweep
+        return Fraction(self.state.cursor.epoch * steps + self.state.cursor.batch, epochs * steps)
+
+    def minimise(self, name: str, loss_of: LossOf, progress: Fraction, schedule: tuple[int, int]) -> Taken:
+        """Take one optimiser step on a loss, at the worst weights nearby where the settings want it so.
+
+        Running statistics of BatchNorm follow the pass that is descended, and no other.
+
+        Args:
+            name: the optimiser.
+            loss_of: the share of this process in the mean over the whole batch.
+            progress: of the phase, in [0, 1].
+            schedule: steps that the learning rate has seen before, and steps that it has in all.
+
+        Raises:
+            NonFiniteLoss: see `step_optimizer`.
+        """
+        gamma = gamma_at(self.config.weight_perturbation, progress)
+        if not gamma:
+            loss = loss_of()
+            return Taken(loss, self.step_optimizer(name, loss, *schedule))
+        with buffers_kept(self.state.network):
+            self._take_gradients(name, loss_of())
+        weights = [weight for weight in self._weights(name) if weight.dim() > 1 and weight.grad is not None]
+        with moved(weights, perturbations(weights, gamma)):
+            loss = loss_of()
+            self._take_gradients(name, loss)
+        return Taken(loss, self._descend(name, *schedule))
+
     def step_optimizer(self, name: str, loss: Tensor, step: int, total_steps: int, *, is_edited: bool = True) -> float:
         """Take one optimiser step on a loss.
 
@@ -137,21 +178,31 @@ class Session:
             NonFiniteLoss: the loss is NaN or infinite; nothing was stepped. An accelerator is asked only where a loss
                 is logged or a checkpoint saved, because asking makes it wait.
         """
+        self._take_gradients(name, loss)
+        return self._descend(name, step, total_steps, is_edited=is_edited)
+
+    def _take_gradients(self, name: str, loss: Tensor) -> None:
+        """Give what an optimiser steps the gradients of a loss, and the loss the shares of other processes."""
         if self.world.is_single:
             self._require_sound(loss, name)
+        self.optimizer(name).zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.world.sum_gradients(self._weights(name), loss.detach())
+        if not self.world.is_single:
+            self._require_sound(loss, name)
+
+    def _weights(self, name: str) -> list[Tensor]:
+        """What an optimiser steps."""
+        return [weight for group in self.optimizer(name).param_groups for weight in group["params"]]
+
+    def _descend(self, name: str, step: int, total_steps: int, *, is_edited: bool = True) -> float:
+        """Step along the gradients, and let the average follow; gives the learning rate."""
         steps_per_epoch = self.steps_per_retraining_sweep if name == ATTACK_CLASSIFIER else self.steps_per_sweep
         rate = learning_rate(optimizer_config(self.config, name), step, total_steps, steps_per_epoch)
         if is_edited:
             rate *= self.state.ledger.learning_rate_factor
         optimizer = self.optimizer(name)
         set_learning_rate(optimizer, rate)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.world.sum_gradients(
-            [weight for group in optimizer.param_groups for weight in group["params"]], loss.detach()
-        )
-        if not self.world.is_single:
-            self._require_sound(loss, name)
         optimizer.step()
         self._average(name)
         return rate
@@ -196,9 +247,10 @@ class Session:
         state.loss_count += 1
         return Boundary(part, loss_name, loss.detach(), rate, num_images)
 
-    def feature_step(self, loss: Tensor) -> float:
-        """Step encoder and projection head, whose schedule runs across all contrastive phases."""
+    def feature_step(self, loss_of: LossOf, epochs: int) -> Taken:
+        """Step encoder and projection head in a phase of so many epochs; all contrastive ones share one schedule."""
         cursor = self.state.cursor
-        rate = self.step_optimizer(FEATURES, loss, cursor.feature_steps, self.feature_epochs * self.steps_per_sweep)
+        schedule = cursor.feature_steps, self.feature_epochs * self.steps_per_sweep
+        taken = self.minimise(FEATURES, loss_of, self.progress(epochs), schedule)
         cursor.feature_steps += 1
-        return rate
+        return taken

@@ -5,6 +5,7 @@ encoder learns from two views and one adversarial view, crafted through encoder 
 """
 
 from collections.abc import Generator, Iterator
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -105,9 +106,9 @@ def train_encoder(session: Session) -> Iterator[Tick]:
         views = make_views(images, session.config.views, NUM_VIEWS, generators[VIEWS], session.part)
         target.refresh()
         attacked = yield from craft(session, target, images, labels, rows)
-        loss = contrastive_loss(session, torch.cat([views, attacked[:, None]], dim=1), labels)
-        rate = session.feature_step(loss)
-        yield session.finish_step("encoder", loss_name(session), loss, rate, session.part.total)
+        loss_of = partial(contrastive_loss, session, torch.cat([views, attacked[:, None]], dim=1), labels)
+        taken = session.feature_step(loss_of, session.config.adversarial.epochs)
+        yield session.finish_step("encoder", loss_name(session), *taken, session.part.total)
 
 
 def measure_dissociation(session: Session) -> Iterator[Tick]:

@@ -1,6 +1,7 @@
 """Stage 1: contrastive learning of encoder and projection head, with labels (paper, section 3) or without (SimCLR)."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from torch import Tensor
 
@@ -23,9 +24,9 @@ def contrastive(session: Session) -> Iterator[Tick]:
         for rows in session.batches():
             images, labels = session.training_batch(rows)
             views = make_views(images, session.config.views, NUM_VIEWS, session.state.generators[VIEWS], session.part)
-            loss = contrastive_loss(session, views, labels)
-            rate = session.feature_step(loss)
-            yield session.finish_step("encoder", loss_name(session), loss, rate, session.part.total)
+            loss_of = partial(contrastive_loss, session, views, labels)
+            taken = session.feature_step(loss_of, session.config.contrastive.epochs)
+            yield session.finish_step("encoder", loss_name(session), *taken, session.part.total)
         cursor.end_epoch()
         yield PartEnd(epoch_ended=True)
 

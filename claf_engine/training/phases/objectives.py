@@ -1,10 +1,12 @@
 """What supervised training minimises: one function for each method, all of them played by the one supervised loop.
 
-Each takes a batch and yields the pulses of the attack that it crafts; it returns the loss with its graph.
+Each takes a batch and yields the pulses of the attack that it crafts; it returns how the loss of what was crafted is
+computed, which may be done more than once.
 """
 
 from collections.abc import Callable, Generator
 from dataclasses import replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -29,30 +31,36 @@ from claf_engine.training.phases.terms import (
     shows_natural,
 )
 from claf_engine.training.session import Session
+from claf_engine.training.weight_perturbation import LossOf
 
 Batch = tuple[Tensor, Tensor]
 """Images (B, C, H, W) in [0, 1] and labels (B,)."""
-Objective = Callable[[Session, Pipeline, Target, Batch], Generator[Pulse, None, Tensor]]
-"""Session, the model that learns, the target of its attacks and a batch to a 0-d loss."""
+Objective = Callable[[Session, Pipeline, Target, Batch], Generator[Pulse, None, LossOf]]
+"""Session, the model that learns, the target of its attacks and a batch to a 0-d loss, the mean over the batch."""
 
 
-def natural_loss(session: Session, model: Pipeline, _target: Target, batch: Batch) -> Generator[Pulse, None, Tensor]:
+def natural_loss(session: Session, model: Pipeline, _target: Target, batch: Batch) -> Generator[Pulse, None, LossOf]:
     """Cross-entropy of the images as they are."""
     yield from ()
+    return partial(classified_loss, session, model, batch)
+
+
+def classified_loss(session: Session, model: Pipeline, batch: Batch) -> Tensor:
+    """Cross-entropy of natural images."""
     images, labels = batch
     return cross_entropy(session, trained_pass(session, model, images).logits, labels)
 
 
-def adversarial_loss(session: Session, model: Pipeline, target: Target, batch: Batch) -> Generator[Pulse, None, Tensor]:
+def adversarial_loss(session: Session, model: Pipeline, target: Target, batch: Batch) -> Generator[Pulse, None, LossOf]:
     """Cross-entropy of attacked images alone (Madry et al. 2018, eq. 2.1), and what terms the settings add."""
     attacked = yield from craft(session, target, batch, from_config(session.config.attack, session.config.model))
-    return classification_loss(session, model, show(session, batch, attacked))
+    return partial(classification_loss, session, model, show(session, batch, attacked))
 
 
-def fgsm_loss(session: Session, model: Pipeline, target: Target, batch: Batch) -> Generator[Pulse, None, Tensor]:
+def fgsm_loss(session: Session, model: Pipeline, target: Target, batch: Batch) -> Generator[Pulse, None, LossOf]:
     """The same after one large step from a random start (Wong et al. 2020, algorithm 3)."""
     attacked = yield from craft(session, target, batch, single_step(session))
-    return classification_loss(session, model, show(session, batch, attacked))
+    return partial(classification_loss, session, model, show(session, batch, attacked))
 
 
 def classification_loss(session: Session, model: Pipeline, shown: Shown) -> Tensor:
@@ -67,21 +75,25 @@ def classification_loss(session: Session, model: Pipeline, shown: Shown) -> Tens
     return cross_entropy(session, classified, shown.labels) + added_terms(session, shown, natural, adversarial)
 
 
-def alp_loss(session: Session, model: Pipeline, target: Target, batch: Batch) -> Generator[Pulse, None, Tensor]:
+def alp_loss(session: Session, model: Pipeline, target: Target, batch: Batch) -> Generator[Pulse, None, LossOf]:
     """Mean cross-entropy of natural and attacked images, and the distance between their logits.
 
     Kannan et al. (2018), section 4.1: both halves share one forward pass, and so one BatchNorm batch.
     """
     attacked = yield from craft(session, target, batch, from_config(session.config.attack, session.config.model))
-    shown = show(session, batch, attacked)
-    both = trained_pass(session, model, torch.cat([shown.images, attacked]))
+    return partial(paired_loss, session, model, show(session, batch, attacked))
+
+
+def paired_loss(session: Session, model: Pipeline, shown: Shown) -> Tensor:
+    """What `alp_loss` minimises of images that are crafted already."""
+    both = trained_pass(session, model, torch.cat([shown.images, shown.attacked]))
     (natural, adversarial), (_, features) = both.logits.chunk(2), both.features.chunk(2)
     pairing = session.config.alp.weight * logit_distance(adversarial, natural)
     terms = added_terms(session, shown, natural, Outputs(features, adversarial))
     return cross_entropy(session, torch.cat([natural, adversarial]), shown.labels.repeat(2)) + pairing + terms
 
 
-def trades_loss(session: Session, model: Pipeline, target: Target, batch: Batch) -> Generator[Pulse, None, Tensor]:
+def trades_loss(session: Session, model: Pipeline, target: Target, batch: Batch) -> Generator[Pulse, None, LossOf]:
     """Cross-entropy of natural images plus beta times the divergence of the attacked ones (Zhang et al. 2019, eq. 5).
 
     The attack climbs that divergence, usually from a start very near the image whatever `attack.random_start` says,
@@ -89,18 +101,28 @@ def trades_loss(session: Session, model: Pipeline, target: Target, batch: Batch)
     attack and once more, in train mode, for the loss. The authors' code computes them again at every step and twice in
     the loss.
     """
-    config, (images, labels) = session.config, batch
+    config, (images, _) = session.config, batch
     target.refresh()
     spec = from_config(config.attack, config.model, usual="gaussian")
     spec = replace(spec, start="gaussian") if spec.start == "none" else spec
     attacked = yield from climb_steps(session, divergence_gradient(session, target, images), images, spec)
-    shown = show(session, batch, attacked)
-    natural, adversarial = trained_pass(session, model, images).logits, trained_pass(session, model, attacked)
+    return partial(divergence_loss, session, model, show(session, batch, attacked))
+
+
+def divergence_loss(session: Session, model: Pipeline, shown: Shown) -> Tensor:
+    """What `trades_loss` minimises of images that are crafted already."""
+    config = session.config
+    natural, adversarial = (
+        trained_pass(session, model, shown.images).logits,
+        trained_pass(session, model, shown.attacked),
+    )
     divergence = kl_divergence(adversarial.logits, natural)
     if config.trades.weighting == "true-class":
-        divergence = divergence * true_class_weight(adversarial.logits, labels)
+        divergence = divergence * true_class_weight(adversarial.logits, shown.labels)
     robustness = config.trades.beta * divergence.mean()
-    return cross_entropy(session, natural, labels) + robustness + added_terms(session, shown, natural, adversarial)
+    return (
+        cross_entropy(session, natural, shown.labels) + robustness + added_terms(session, shown, natural, adversarial)
+    )
 
 
 def show(session: Session, batch: Batch, attacked: Tensor) -> Shown:

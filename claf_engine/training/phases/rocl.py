@@ -33,9 +33,9 @@ def instance(session: Session) -> Iterator[Tick]:
             images, _ = session.training_batch(rows)
             views = make_views(images, session.config.views, NUM_VIEWS, generators[VIEWS], session.part)
             attacked = yield from craft_instances(session, target, climbed, views)
-            loss = rocl_loss(session, torch.cat([views, attacked[:, None]], dim=1))
-            rate = session.feature_step(loss)
-            yield session.finish_step("encoder", "nt_xent", loss, rate, session.part.total)
+            loss_of = partial(rocl_loss, session, torch.cat([views, attacked[:, None]], dim=1))
+            taken = session.feature_step(loss_of, session.config.rocl.epochs)
+            yield session.finish_step("encoder", "nt_xent", *taken, session.part.total)
         cursor.end_epoch()
         yield PartEnd(epoch_ended=True)
 

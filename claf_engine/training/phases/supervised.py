@@ -2,6 +2,10 @@
 
 from collections.abc import Generator, Iterator
 from dataclasses import replace
+from fractions import Fraction
+from functools import partial
+
+from torch import Tensor
 
 from claf_engine.accuracy.measure import accuracy_steps
 from claf_engine.accuracy.suite import AttackSuite, training_suite
@@ -15,6 +19,7 @@ from claf_engine.terms.names import AttackName
 from claf_engine.training.phases.objectives import Objective, crafting_target, fgsm_loss
 from claf_engine.training.session import Session
 from claf_engine.training.state import FEATURES, joint_optimizer
+from claf_engine.training.weight_perturbation import LossOf
 
 VIEW_OF = {"shift": shift_and_flip, "crop": crop_and_flip}
 
@@ -44,15 +49,21 @@ def supervised(session: Session, objective: Objective, classifier: str, loss_nam
             images, labels = session.training_batch(rows)
             if config.supervised.view != "image":
                 images = VIEW_OF[config.supervised.view](images, config.views, state.generators[VIEWS], session.part)
-            loss = session.part.share_of((yield from objective(session, model, target, (images, labels))))
-            done = cursor.epoch * session.steps_per_sweep + cursor.batch
-            rate = session.step_optimizer(optimizer, loss, done, epochs * session.steps_per_sweep)
-            yield session.finish_step("supervised", loss_name, loss, rate, session.part.total)
+            loss_of = yield from objective(session, model, target, (images, labels))
+            steps = session.steps_per_sweep
+            schedule = cursor.epoch * steps + cursor.batch, epochs * steps
+            taken = session.minimise(optimizer, partial(own_share, session, loss_of), Fraction(*schedule), schedule)
+            yield session.finish_step("supervised", loss_name, *taken, session.part.total)
         if objective is fgsm_loss:
             yield from check_overfitting(session, classifier)
         cursor.end_epoch()
         yield PartEnd(epoch_ended=True, phase_ended=state.ledger.has_collapsed)
     session.drop_optimizer(optimizer)
+
+
+def own_share(session: Session, mean_of: LossOf) -> Tensor:
+    """The share of this process in a mean over the whole batch."""
+    return session.part.share_of(mean_of())
 
 
 def check_overfitting(session: Session, classifier: str) -> Iterator[Tick]:

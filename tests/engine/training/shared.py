@@ -35,6 +35,13 @@ METHODS: dict[str, dict[str, Any]] = {
     },
     "at": {"method": "at", "supervised__epochs": 1, "supervised__view": "shift"},
     "at averaged": {"method": "at", "supervised__epochs": 1, "averaging__decay": 0.9},
+    "trades perturbed": {"method": "trades", "supervised__epochs": 1, "weight_perturbation__gamma": 0.01},
+    "at perturbed in micro-batches": {
+        "method": "at",
+        "supervised__epochs": 1,
+        "weight_perturbation": {"gamma": 0.01, "after": 0},
+        "runtime__micro_batch": 3,
+    },
     "at with batch statistics": {"method": "at", "supervised__epochs": 1, "supervised__attack_batch_norm": "batch"},
     "trades": {"method": "trades", "supervised__epochs": 1},
     "alp": {"method": "alp", "supervised__epochs": 1},

@@ -89,6 +89,8 @@ VARIANTS = {
     },
     "rocl contrast": {"method": "rocl", "averaging__decay": 0.9, "objective__contrast_weight": 0.2},
     "claf cosine": {"model__logits": "cosine"},
+    "at perturbed": {"method": "at", "weight_perturbation__gamma": 0.01},
+    "claf perturbed": {"weight_perturbation": {"gamma": 0.01, "after": 0}},
     "claf released code": {"attack__space": "released-code", "model__activation": "silu"},
 }
 """Everything that a method can be made of, as short runs."""

@@ -208,7 +208,7 @@ def test_a_live_edit_leaves_an_optimizer_alone_that_it_is_not_meant_for() -> Non
 def test_the_features_share_one_schedule_across_stages_1_and_2() -> None:
     session = tiny_session(tiny_config(contrastive__epochs=1, adversarial__epochs=3))
     loss = next(session.state.network.encoder.parameters())
-    rates = [session.feature_step(loss.sum() * 0) for _ in range(7)]
+    rates = [session.feature_step(lambda: loss.sum() * 0, 2).rate for _ in range(7)]
     assert rates[0] == 0.05
     assert rates[6] == pytest.approx(0.025), "half of 4 epochs of 3 steps"
 

@@ -21,6 +21,7 @@ from claf_engine.training.optimizers import learning_rate
 from claf_engine.training.phases import objectives
 from claf_engine.training.phases.terms import Outputs
 from claf_engine.training.session import Session
+from claf_engine.training.weight_perturbation import LossOf
 from tests.engine.tiny import exhaust, tiny_config, tiny_session
 
 TRAINED = {
@@ -257,10 +258,10 @@ def test_an_objective_pulses_before_every_step_of_its_attack() -> None:
     session = tiny_session(config_of("at", attack__steps=3))
     images, labels = session.training_batch(torch.arange(8))
     model = session.state.network.with_classifier("adversarial")
-    steps: Generator[Pulse, None, Tensor] = objectives.adversarial_loss(
+    steps: Generator[Pulse, None, LossOf] = objectives.adversarial_loss(
         session, model, objectives.crafting_target(session, model), (images, labels)
     )
-    pulses, loss = exhaust(steps)
+    pulses, loss_of = exhaust(steps)
     assert [(pulse.done, pulse.total) for pulse in pulses] == [(0, 3), (1, 3), (2, 3)]
-    assert loss.requires_grad
+    assert loss_of().requires_grad
     assert all(parameter.requires_grad for parameter in model.parameters())

@@ -15,6 +15,8 @@ Climbed = Literal["log-odds", "margin"]
 
 MI_FGSM_MOMENTUM = 1.0
 """Decay factor mu of Dong et al. (2018)."""
+LONGEST = 5
+"""A fraction of more characters is rounded in a title, unless it is one of levels."""
 REACH = Fraction(5, 2)
 """Steps times step size, in radii: enough to cross the ball and a little more."""
 
@@ -59,7 +61,14 @@ class Attack:
         name = self.name.upper() if is_plain else f"{self.name.upper()}-{self.steps}"
         norm = "" if self.norm == "linf" else " L2"
         space = "" if self.space.is_pixel else f" ({self.space.name})"
-        return f"{name}{norm} at {format_distance(self.epsilon)}{space}"
+        return f"{name}{norm} at {_short(self.epsilon)}{space}"
+
+
+def _short(distance: Fraction) -> str:
+    """A distance for a title; what lies between, while an attack grows, is rounded."""
+    exact = format_distance(distance)
+    is_odd = "/" in exact and not exact.endswith("/255") and len(exact) > LONGEST
+    return f"{float(distance):.3g}" if is_odd else exact
 
 
 def make_attack(

@@ -67,6 +67,11 @@ class AttackConfig(Settings):
         description="where a random start lies: anywhere in the ball, half a radius away with random signs (linf), or "
         "a thousandth of Gaussian noise away; auto is gaussian in trades and uniform elsewhere",
     )
+    epsilon_ramp: Share = Field(
+        0.0,
+        description="share of each phase over which epsilon and step size grow linearly from 0; 0 begins with all of "
+        "them",
+    )
     space: SpaceName = Field(
         "pixel", description="pixel, or released-code: normalised values clamped to [0, 1], which is no epsilon-ball"
     )

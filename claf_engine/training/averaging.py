@@ -87,8 +87,9 @@ def averaging_notices(config: RunConfig) -> tuple[str, ...]:
     if not config.averaging.decay:
         return ()
     return (
-        f"what is measured, saved and exported is the running average of the weights, decay {config.averaging.decay:g};"
-        " attacks of training are made on the weights as they are",
+        f"what is measured, chosen by and exported is the running average of the weights, decay "
+        f"{config.averaging.decay:g}; attacks of training are made on the weights as they are, and memory and "
+        "checkpoints hold both",
     )
 
 

@@ -157,11 +157,15 @@ def dry_run(config: RunConfig, name: str | None) -> int:
         DataError: the images are not there, or fewer than the settings ask for.
     """
     from claf_engine.data.preview import preview_steps
+    from claf_engine.training.averaging import averaging_notices
     from claf_engine.training.methods import phases_of
 
     output.text(printable_toml(settings_text(config)))
     for number, phase in enumerate(phases_of(config), 1):
-        output.note(f"phase {number}: {phase.title}, {figures.count(phase.epochs)} epochs")
+        units = f"{phase.units_per_epoch:.4g} forward-units an image"
+        output.note(f"phase {number}: {phase.title}, {figures.count(phase.epochs)} epochs of {units}")
+    for sentence in averaging_notices(config):
+        output.note(sentence)
     preview = exhaust(preview_steps(config.images))
     for line in preview_lines(config.data.source, preview):
         output.note(line)

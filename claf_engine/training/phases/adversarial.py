@@ -31,6 +31,7 @@ from claf_engine.training.phases.savings import (
     prepare_perturbations,
     warm_point,
 )
+from claf_engine.training.ramps import grown
 from claf_engine.training.session import Session
 
 RETRAIN, ENCODER = 0, 1
@@ -151,7 +152,7 @@ def craft(
         rows: (B,) training rows of the images, for attacks that start warm; None for an attack on its own.
     """
     images = source_images(session, images)
-    attack = from_config(session.config.attack, session.config.model)
+    attack = grown(session, from_config(session.config.attack, session.config.model), session.config.adversarial.epochs)
     stream = session.state.generators[ATTACK_STREAM]
     begin = None if rows is None else warm_point(session, rows, images)
     attacked = yield from ascent_steps(target.gradient(log_odds, labels), images, attack, stream, begin, session.part)

@@ -15,6 +15,7 @@ from claf_engine.events.ticks import PartEnd, Pulse, Tick
 from claf_engine.models.modes import evaluating
 from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, NATURAL, Pipeline
 from claf_engine.training.phases.adversarial import classify_frozen
+from claf_engine.training.ramps import grown
 from claf_engine.training.session import Session
 from claf_engine.training.state import FEATURES
 
@@ -61,9 +62,9 @@ def adversarial_linear_evaluation(session: Session) -> Iterator[Tick]:
     while cursor.epoch < epochs:
         for rows in session.batches():
             images, labels = session.training_batch(rows)
-            stream = state.generators[ATTACK_STREAM]
+            stream, spec = state.generators[ATTACK_STREAM], grown(session, attack, epochs)
             attacked = yield from ascent_steps(
-                target.gradient(log_odds, labels), images, attack, stream, part=session.part
+                target.gradient(log_odds, labels), images, spec, stream, part=session.part
             )
             mean = F.cross_entropy(classify_frozen(session, target, attacked), labels)
             loss = session.part.share_of(mean)

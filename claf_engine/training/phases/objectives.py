@@ -30,6 +30,7 @@ from claf_engine.training.phases.terms import (
     natural_keys,
     shows_natural,
 )
+from claf_engine.training.ramps import grown
 from claf_engine.training.session import Session
 from claf_engine.training.weight_perturbation import LossOf
 
@@ -156,8 +157,9 @@ def divergence_gradient(session: Session, target: Target, images: Tensor) -> Gra
 
 
 def climb_steps(session: Session, climb: Gradient, images: Tensor, spec: Attack) -> Generator[Pulse, None, Tensor]:
-    """The attack of training on images (B, C, H, W), with the random start of the whole batch."""
-    return (yield from ascent_steps(climb, images, spec, session.state.generators[ATTACK_STREAM], part=session.part))
+    """The attack of training on images (B, C, H, W), as large as it is by now, from a start for the whole batch."""
+    spec, stream = grown(session, spec, session.config.supervised.epochs), session.state.generators[ATTACK_STREAM]
+    return (yield from ascent_steps(climb, images, spec, stream, part=session.part))
 
 
 def cross_entropy_by_log_odds(logits: Tensor, labels: Tensor) -> Tensor:

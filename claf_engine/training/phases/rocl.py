@@ -18,6 +18,7 @@ from claf_engine.models.network import Pipeline
 from claf_engine.training.encoding import encode
 from claf_engine.training.losses import nt_xent_loss
 from claf_engine.training.phases.contrastive import NUM_VIEWS
+from claf_engine.training.ramps import grown
 from claf_engine.training.session import Session
 
 
@@ -57,7 +58,8 @@ def craft_instances(session: Session, target: Target, loss: Loss, views: Tensor)
     target.refresh()
     loss = loss if session.world.is_single else partial(loss, part=session.part)
     climb = target.gradient(loss, target.outputs(views[:, 1]), is_joint=True)
-    spec, stream = from_config(config.attack, config.model), session.state.generators[ATTACK_STREAM]
+    spec = grown(session, from_config(config.attack, config.model), config.rocl.epochs)
+    stream = session.state.generators[ATTACK_STREAM]
     return (yield from ascent_steps(climb, views[:, 0], spec, stream, part=session.part))
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Generator, Iterator
 from dataclasses import replace
-from fractions import Fraction
 from functools import partial
 
 from torch import Tensor
@@ -50,9 +49,9 @@ def supervised(session: Session, objective: Objective, classifier: str, loss_nam
             if config.supervised.view != "image":
                 images = VIEW_OF[config.supervised.view](images, config.views, state.generators[VIEWS], session.part)
             loss_of = yield from objective(session, model, target, (images, labels))
-            steps = session.steps_per_sweep
-            schedule = cursor.epoch * steps + cursor.batch, epochs * steps
-            taken = session.minimise(optimizer, partial(own_share, session, loss_of), Fraction(*schedule), schedule)
+            loss_of = partial(own_share, session, loss_of)
+            schedule = cursor.epoch * session.steps_per_sweep + cursor.batch, epochs * session.steps_per_sweep
+            taken = session.minimise(optimizer, loss_of, session.progress(epochs), schedule)
             yield session.finish_step("supervised", loss_name, *taken, session.part.total)
         if objective is fgsm_loss:
             yield from check_overfitting(session, classifier)

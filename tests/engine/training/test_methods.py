@@ -91,6 +91,8 @@ VARIANTS = {
     "claf cosine": {"model__logits": "cosine"},
     "at perturbed": {"method": "at", "weight_perturbation__gamma": 0.01},
     "claf perturbed": {"weight_perturbation": {"gamma": 0.01, "after": 0}},
+    "trades ramped": {"method": "trades", "attack__epsilon_ramp": 0.7},
+    "claf ramped": {"attack__epsilon_ramp": 1.0},
     "claf released code": {"attack__space": "released-code", "model__activation": "silu"},
 }
 """Everything that a method can be made of, as short runs."""

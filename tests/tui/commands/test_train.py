@@ -141,6 +141,14 @@ def test_a_dry_run_prints_the_settings_and_the_plan_and_writes_nothing(root: Pat
     assert not root.exists()
 
 
+def test_the_plan_says_what_an_image_costs_and_that_weights_are_averaged(capsys: Shown) -> None:
+    settings = ["weight_perturbation.gamma=0.005", "averaging.decay=0.999", "attack.steps=10"]
+    assert train("--dry-run", "--method", "at", *(word for text in settings for word in ("--set", text))) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "epochs of 24.5 forward-units an image" in told
+    assert "is the running average of the weights, decay 0.999" in told
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

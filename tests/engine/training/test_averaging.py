@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from claf_engine import events as ev
+from claf_engine.config import ModelConfig
 from claf_engine.config.presets import Override
 from claf_engine.events.ticks import Boundary, Tick
+from claf_engine.models.registered import register_model
 from claf_engine.runs import create_run, list_checkpoints
 from claf_engine.runs.branch import branch_run
 from claf_engine.runs.header import read_info
@@ -192,3 +194,32 @@ def test_a_branch_may_begin_or_end_the_average(tmp_path: Path, before: float, no
     newest = list_checkpoints(branch.path)[0].info
     assert newest is not None
     assert newest.weights == (f"average, decay {now:g}" if now else None)
+
+
+class Normalised(nn.Module):
+    """Colours through a layer with torch's old weight norm, which `copy.deepcopy` refuses after a forward pass."""
+
+    num_features = 6
+
+    def __init__(self, _config: ModelConfig) -> None:
+        super().__init__()
+        self.layer = nn.utils.weight_norm(nn.Linear(3, 6))
+        self.fixed = nn.Parameter(torch.ones(6, 6), requires_grad=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.layer(images.mean((2, 3))) @ self.fixed
+        return features
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+def test_a_model_that_cannot_be_copied_and_has_frozen_weights_can_be_averaged_and_perturbed(tmp_path: Path) -> None:
+    register_model("mine")(Normalised)
+    session = session_of("natural", model__architecture="mine", weight_perturbation={"gamma": 0.01, "after": 0})
+    steps_of(session, 3)
+    with pytest.raises(RuntimeError):
+        copy.deepcopy(session.state.network.encoder)
+    average, images = session.state.average, torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert average is not None
+    assert not torch.equal(average.encoder(images), session.state.network.encoder(images))
+    read = load_trained_network(saved(session, tmp_path)).network
+    assert torch.equal(read.encoder(images), average.encoder(images))

@@ -25,6 +25,8 @@ class ReproductionRow:
         largest_distance: largest Linf distance, in pixel space, by which an attack moved a test image.
         notices: what a reader must know of its attacks and images.
         units: forward-units that its training spends on each image.
+        audit: the verdict on its network: passes, warns, fails or not-run; empty where there is none.
+        near_best: for natural accuracy, then for each column: the best row is ahead by no more than noise.
     """
 
     label: str
@@ -41,6 +43,8 @@ class ReproductionRow:
     largest_distance: float | None = None
     notices: tuple[str, ...] = ()
     units: float | None = None
+    audit: str = ""
+    near_best: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True)

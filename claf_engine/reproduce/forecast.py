@@ -30,6 +30,8 @@ MIN_SECONDS = 0.5
 """Each kind of work is repeated for at least this long."""
 
 
+AUTOATTACK_UNITS = 2 * 100 + 9 * 2 * 100 + 9 * 3 * 100 + 5000
+"""On an image that stands: APGD, APGD and FAB at nine targets, and 5000 queries of Square Attack."""
 POOLS = {"shapes": (5000, 1000), "cifar10": (50_000, 10_000)}
 """Training and test images of the sources whose size is known."""
 
@@ -71,14 +73,20 @@ class Clock:
 
     def measurement_seconds(self, config: RunConfig, columns: tuple[Column, ...]) -> float:
         """Seconds that the attacks of a table on all test images will take, if every image has to be attacked."""
-        units = sum(2 + 2 * column.steps for column in columns)
-        return num_images(config)[1] * units * self._rates_of(config).exact
+        num_test = num_images(config)[1]
+        units = sum(min(num_test, column.num_examples or num_test) * units_of(column) for column in columns)
+        return units * self._rates_of(config).exact
 
     def _rates_of(self, config: RunConfig) -> Rates:
         key = config.model, config.batch_size
         if key not in self._rates:
             self._rates[key] = measure_rates(config)
         return self._rates[key]
+
+
+def units_of(column: Column) -> float:
+    """Forward-units that an attack costs on an image, if it has to be attacked to the end."""
+    return AUTOATTACK_UNITS if column.attack == "autoattack" else 2 + 2 * column.steps
 
 
 @dataclass(frozen=True)
@@ -111,8 +119,8 @@ def forecast(request: ReproductionRequest) -> list[Forecast]:
         ConfigError: the table or the data source does not exist.
         DataError: a folder of images is not what it should be.
     """
-    table, clock = table_of(request), Clock()
-    measurer = Measurer(request.root / REPRODUCTIONS, request.space)
+    table, columns, clock = table_of(request), request.columns, Clock()
+    measurer = Measurer(request.root / REPRODUCTIONS)
     seen: list[dict[str, object]] = []
     found = []
     for index, row in enumerate(table.rows):
@@ -122,9 +130,9 @@ def forecast(request: ReproductionRequest) -> list[Forecast]:
             is_shared = plan.action != "reuse" and part in seen
             seen.append(part)
             if is_shared:
-                seconds = clock.measurement_seconds(plan.config, table.columns)
+                seconds = clock.measurement_seconds(plan.config, columns)
             else:
-                seconds = seconds_left(clock, measurer, plan, row, table.columns)
+                seconds = seconds_left(clock, measurer, plan, row, columns)
             action = "shared" if is_shared else plan.action
             units = units_per_image(plan.config)
             total = units * num_images(plan.config)[0]

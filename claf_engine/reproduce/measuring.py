@@ -1,20 +1,18 @@
-"""What a row measures: one attack on the test images, once for each network, whoever asks for it.
-
-A measurement is kept under a name made of everything that it depends on, so that a killed reproduction, or another
-table with the same row, finds it again.
-"""
+"""What a row measures: one attack on the test images, once for each network, whoever asks for it."""
 
 import hashlib
-import json
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from claf_engine.accuracy.measure import accuracy_steps
+from claf_engine.accuracy.autoattack_library import require_library
+from claf_engine.accuracy.measure import Accuracy, accuracy_steps
 from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import PIXEL, Space, space_of
 from claf_engine.compute.device import settings_restored
@@ -22,23 +20,24 @@ from claf_engine.config import DataConfig
 from claf_engine.config.presets import resolve_config
 from claf_engine.data import Dataset, dataset_steps
 from claf_engine.data.fingerprint import SplitName
-from claf_engine.evaluation.evaluate import figure_record
+from claf_engine.evaluation.evaluate import autoattack_folder, figure_record
 from claf_engine.evaluation.measured_card import command_line, facts, keep_evaluation_card
-from claf_engine.evaluation.subject import open_steps
+from claf_engine.evaluation.subject import Opened, open_steps
 from claf_engine.events import RobustFigure
 from claf_engine.events.records import build
 from claf_engine.events.ticks import Pulse
-from claf_engine.reproduce.tables import STEP_SIZE, Column, Row
+from claf_engine.reproduce.stored import key_of, packed, read_stored, store, unpacked
+from claf_engine.reproduce.tables import Column, Row
 from claf_engine.runs import list_checkpoints, read_config, summarise, versions
-from claf_engine.runs.durable import write_atomically
-from claf_engine.runs.foreign import CARD_CAP, read_object
 from claf_engine.runs.header import read_info
-from claf_engine.terms.errors import CheckpointError, ForeignFileError, RunError
+from claf_engine.terms.errors import CheckpointError, ConfigError, RunError
 from claf_engine.terms.names import SpaceName
 from claf_engine.training.checkpoint import load_trained_network
 
 MEASUREMENTS = "measurements"
-FORMAT = 1
+FORMAT = 2
+AUTOATTACK_BATCH = 50
+"""Images that AutoAttack is tried on at once: between two batches it may be paused, stopped and killed at no loss."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,10 @@ class Subject:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Accuracy on the test images under one attack, with what a reader needs to repeat it."""
+    """Accuracy on the test images under one attack, with what a reader needs to repeat it.
+
+    `right` and `survivors` are the images that the model gets right without and under the attack, see `stored.packed`.
+    """
 
     natural: float
     robust: RobustFigure
@@ -62,7 +64,18 @@ class Measurement:
     device: str
     seconds: float
     versions: dict[str, str]
+    right: str
+    survivors: str
     notices: tuple[str, ...] = ()
+
+    def outcomes(self, *, natural: bool = False) -> Tensor:
+        """Which of the images (N,) the model gets right under the attack, or without it; bool."""
+        return unpacked(self.right if natural else self.survivors, self.robust.num_examples)
+
+    @property
+    def outcomes_sha256(self) -> str:
+        """Hash of all outcomes."""
+        return hashlib.sha256(f"{self.right} {self.survivors}".encode()).hexdigest()
 
 
 def subject_of(directory: Path, row: Row) -> Subject:
@@ -89,26 +102,26 @@ def subject_of(directory: Path, row: Row) -> Subject:
 class Measurer:
     """Measures subjects; remembers the images that it used last, and on disk everything that it measured."""
 
-    def __init__(self, directory: Path, space: SpaceName) -> None:
+    def __init__(self, directory: Path) -> None:
         self._directory = directory / MEASUREMENTS
-        self._space = PIXEL if space == "pixel" else space_of(space, resolve_config(space, None).model)
         self._images: tuple[DataConfig, Dataset] | None = None
 
-    def missing(self, subject: Subject, data: DataConfig, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    def missing(self, subject: Subject, data: DataConfig, columns: Iterable[Column]) -> tuple[Column, ...]:
         """The columns that a subject has not been measured under yet, on these test images."""
-        return tuple(column for column in columns if _read(self._file(subject, data, column), subject) is None)
+        return tuple(column for column in columns if _known(self._file(subject, data, column), subject) is None)
 
     def measure_steps(self, subject: Subject, column: Column) -> Generator[Pulse, None, Measurement]:
         """Measure a subject under the attack of a column, or find that it was done.
 
         Raises:
             CheckpointError: the checkpoint cannot be read.
+            ConfigError: AutoAttack is not installed.
             DataError: the images cannot be had, have other classes, or are not those that the run was trained with.
             RunError: the measurement cannot be written.
             ClafError: the attack is broken.
         """
         file = self._file(subject, load_trained_network(subject.checkpoint).config.data, column)
-        known = _read(file, subject)
+        known = _known(file, subject)
         if known is not None:
             return known
         started = time.monotonic()
@@ -116,8 +129,8 @@ class Measurer:
             opened = yield from open_steps(
                 subject.checkpoint, classifier=subject.classifier, load_images=self._load_images
             )
-            suite = AttackSuite((column.epsilon,), column.steps, STEP_SIZE, space=self._space)
-            accuracy = yield from accuracy_steps(opened.model, opened.data.test, suite, opened.compute)
+            accuracy = yield from _accuracy_steps(opened, subject, column)
+        assert accuracy.correct is not None, "every measurement of a whole split tells it"
         found = Measurement(
             accuracy.natural,
             accuracy.robust[0],
@@ -126,13 +139,24 @@ class Measurer:
             opened.compute.describe(),
             round(time.monotonic() - started, 3),
             versions(),
-            (*opened.data.notices, *opened.notices),
+            packed(accuracy.correct),
+            packed(accuracy.outcomes[0]),
+            (*opened.data.notices, *opened.notices, *(accuracy.notices if column.attack == "autoattack" else ())),
         )
-        _write(file, found)
+        store(file, {**asdict(found), "subject": {**asdict(subject), "checkpoint": str(subject.checkpoint)}})
         return found
 
     def _file(self, subject: Subject, data: DataConfig, column: Column) -> Path:
-        return self._directory / f"{_key(subject, data, column, self._space)}.json"
+        """Equal only where weights, classifier, images and attack are."""
+        plain = [
+            FORMAT,
+            subject.weights_sha256,
+            subject.classifier,
+            data.model_dump(mode="json"),
+            [column.attack, column.steps, str(column.epsilon), str(column.step_size), column.num_examples],
+            asdict(_space(column.space)),
+        ]
+        return self._directory / f"{key_of(plain)}.json"
 
     def _load_images(
         self, config: DataConfig, device: torch.device, splits: tuple[SplitName, ...]
@@ -142,36 +166,40 @@ class Measurer:
         return self._images[1]
 
 
-def _selected(directory: Path) -> tuple[str, str | None]:
-    """Which checkpoint, and which classifier, the finished run chose on validation images."""
-    results = summarise(directory).record.get("results")
+def why_not_measured(columns: Iterable[Column]) -> dict[Column, str]:
+    """The columns that cannot be measured on this machine, each with a sentence that says why and what to do."""
+    needed = [column for column in columns if column.attack == "autoattack"]
     try:
-        chosen = next(result for result in results or () if result["selected"])
-        return str(chosen["checkpoint"]), str(chosen["classifier"])
-    except (StopIteration, KeyError, TypeError):
-        return "best", None
+        if needed:
+            require_library()
+    except ConfigError as error:
+        return {
+            column: f"{column.title} was not measured: {error}; or leave it out, --autoattack 0" for column in needed
+        }
+    return {}
 
 
-def _key(subject: Subject, data: DataConfig, column: Column, space: Space) -> str:
-    """Equal only where weights, classifier, images and attack are."""
-    plain = [
-        FORMAT,
-        subject.weights_sha256,
-        subject.classifier,
-        data.model_dump(mode="json"),
-        column.steps,
-        str(column.epsilon),
-        str(STEP_SIZE),
-        asdict(space),
-    ]
-    return hashlib.sha256(json.dumps(plain).encode()).hexdigest()[:24]
+def _space(name: SpaceName) -> Space:
+    return PIXEL if name == "pixel" else space_of(name, resolve_config(name, None).model)
 
 
-def _read(file: Path, subject: Subject) -> Measurement | None:
+def _accuracy_steps(opened: Opened, subject: Subject, column: Column) -> Generator[Pulse, None, Accuracy]:
+    split = opened.data.test.first(column.num_examples)
+    if column.attack == "autoattack":
+        from claf_engine.accuracy.autoattack import AutoAttackSuite, autoattack_steps
+
+        suite = AutoAttackSuite((column.epsilon,))
+        folder = autoattack_folder(subject.checkpoint)
+        return (yield from autoattack_steps(opened.model, split, suite, opened.compute, AUTOATTACK_BATCH, folder))
+    attack = AttackSuite((column.epsilon,), column.steps, column.step_size, space=_space(column.space))
+    return (yield from accuracy_steps(opened.model, split, attack, opened.compute))
+
+
+def _known(file: Path, subject: Subject) -> Measurement | None:
     """A measurement made before; None when there is none, or it is damaged and has to be made again."""
-    try:
-        record = read_object(file, CARD_CAP)
-        return Measurement(
+
+    def measurement(record: Mapping[str, Any]) -> Measurement:
+        found = Measurement(
             natural=float(record["natural"]),
             robust=build(RobustFigure, record["robust"]),
             subject=subject,
@@ -179,37 +207,45 @@ def _read(file: Path, subject: Subject) -> Measurement | None:
             device=str(record["device"]),
             seconds=float(record["seconds"]),
             versions=dict(record["versions"]),
+            right=str(record["right"]),
+            survivors=str(record["survivors"]),
             notices=tuple(map(str, record.get("notices", ()))),
         )
-    except (ForeignFileError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
-        return None
+        for is_natural, told in ((True, found.natural), (False, found.robust.accuracy)):
+            if abs(float(found.outcomes(natural=is_natural).double().mean()) - told) > 1e-6:
+                raise ValueError("the outcomes are of another figure")
+        return found
+
+    return read_stored(file, measurement)
 
 
-def _write(file: Path, measurement: Measurement) -> None:
-    record: dict[str, Any] = asdict(measurement)
-    record["subject"]["checkpoint"] = str(measurement.subject.checkpoint)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, json.dumps(record, indent=1).encode())
-    except OSError as error:
-        raise RunError(f"cannot write {file}: {error.strerror}; make room and reproduce again") from error
-
-
-def keep_card(run: Path, measurements: Sequence[Measurement], command: Sequence[str]) -> Path:
-    """Write the card of a run's measurements, all of one classifier, below the run.
+def keep_cards(run: Path, measurements: Sequence[Measurement], command: Sequence[str]) -> list[Path]:
+    """Write the cards of a run's measurements, all of one classifier, below the run: one for each space and number of
+    images, that of the first measurement last.
 
     Args:
         run: its folder.
-        measurements: one for each column, at least one.
+        measurements: one for each column.
         command: the command line that reproduces the table.
 
     Returns:
-        The folder of the card.
+        The folders of the cards.
 
     Raises:
         CheckpointError: the checkpoint cannot be read any more.
-        RunError: the run's settings cannot be read, or the card cannot be written.
+        RunError: the run's settings cannot be read, or a card cannot be written.
     """
+    order = sorted(measurements, key=_card_of)
+    cards = [list(group) for _, group in groupby(order, _card_of)]
+    cards.sort(key=lambda group: measurements[0] in group)
+    return [_keep_card(run, group, command) for group in cards]
+
+
+def _card_of(measurement: Measurement) -> tuple[str, int]:
+    return measurement.robust.space, measurement.robust.num_examples
+
+
+def _keep_card(run: Path, measurements: Sequence[Measurement], command: Sequence[str]) -> Path:
     first = measurements[0]
     info = read_info(first.subject.checkpoint)
     about = {
@@ -231,3 +267,13 @@ def keep_card(run: Path, measurements: Sequence[Measurement], command: Sequence[
         raise RunError(
             f"cannot write the card of {run.name}: {error.strerror}; make room and reproduce again"
         ) from error
+
+
+def _selected(directory: Path) -> tuple[str, str | None]:
+    """Which checkpoint, and which classifier, the finished run chose on validation images."""
+    results = summarise(directory).record.get("results")
+    try:
+        chosen = next(result for result in results or () if result["selected"])
+        return str(chosen["checkpoint"]), str(chosen["classifier"])
+    except (StopIteration, KeyError, TypeError):
+        return "best", None

@@ -14,8 +14,8 @@ from claf_engine.config import RunConfig
 from claf_engine.config.presets import Override, parse_override
 from claf_engine.config.sources import absolute_source
 from claf_engine.reproduce.equal_compute import EQUAL, equal_epochs
-from claf_engine.reproduce.scales import budget_of, resolve_recipe, space_overrides
-from claf_engine.reproduce.tables import TABLES, Row, Table
+from claf_engine.reproduce.scales import autoattacked, budget_of, resolve_recipe, space_overrides
+from claf_engine.reproduce.tables import TABLES, Column, Row, Table, columns_of
 from claf_engine.runs import list_checkpoints, list_runs, read_config
 from claf_engine.runs.folder import MEASURED, read_begun
 from claf_engine.runs.journal import EVENTS, read_records
@@ -49,6 +49,8 @@ class ReproductionRequest:
         data: another source than the scale's.
         compute: "own" trains every row for its recipe's epochs, "equal" for as many as cost what the scale allows.
         settings: of every run, such as "runtime.threads=1".
+        autoattack: test images under AutoAttack; None is what the scale affords, 0 leaves it out.
+        audit: whether every row is audited too.
         root: folder of the runs.
         command: the command line, for the record of new runs.
     """
@@ -61,6 +63,8 @@ class ReproductionRequest:
     data: str | None = None
     compute: ComputeName = "own"
     settings: tuple[str, ...] = ()
+    autoattack: int | None = None
+    audit: bool = True
     command: tuple[str, ...] = ()
 
     @property
@@ -71,6 +75,16 @@ class ReproductionRequest:
         parts += [] if self.data is None else [_slug(absolute_source(self.data, Path()))]
         parts += [f"set-{_digest(self.settings)}"] if self.settings else []
         return self.root / REPRODUCTIONS / "-".join(parts)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The attacks that every row is measured under.
+
+        Raises:
+            ConfigError: there is no such table.
+        """
+        count = autoattacked(self.scale) if self.autoattack is None else self.autoattack
+        return columns_of(table_of(self), self.space, count)
 
 
 @dataclass(frozen=True)

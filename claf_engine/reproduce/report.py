@@ -5,18 +5,21 @@ import io
 import json
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
+from claf_engine.accuracy.intervals import CONFIDENCE
 from claf_engine.evaluation.evaluate import figure_record
 from claf_engine.reproduce.bars_svg import Bar, Group, bar_chart
-from claf_engine.reproduce.board import Board, Line, SeedResult, mean
+from claf_engine.reproduce.board import Board
+from claf_engine.reproduce.comparing import Comparison
+from claf_engine.reproduce.lines import NATURAL, Line, SeedResult, without_folders
+from claf_engine.reproduce.markdown import as_markdown
 from claf_engine.reproduce.measuring import Measurement
 from claf_engine.runs import versions
 from claf_engine.runs.durable import write_atomically
 from claf_engine.terms.errors import RunError
 
-UNKNOWN = "–"
 HEADINGS = (
     "table",
     "method",
@@ -29,10 +32,11 @@ HEADINGS = (
     "status",
     "run",
     "units",
-)
-NO_BALL = (
-    "Attacked in the released code's space: normalised values clamped to [0, 1]. The figures are **not** accuracy in "
-    "an epsilon-ball; how far images really moved is in the provenance below."
+    "low",
+    "high",
+    "spread",
+    "near_best",
+    "audit",
 )
 
 
@@ -45,7 +49,7 @@ def write_report(board: Board) -> None:
     texts = {
         "json": json.dumps(record(board), indent=1, allow_nan=False),
         "csv": as_csv(board),
-        "md": as_markdown(board),
+        "md": as_markdown(board, machine()),
         "svg": bar_chart(chart_title(board), groups(board)),
     }
     for suffix, text in texts.items():
@@ -57,7 +61,7 @@ def write_report(board: Board) -> None:
 
 
 def record(board: Board) -> dict[str, Any]:
-    """The table as a JSON object; its keys are stable."""
+    """The table as a JSON object; its keys are stable, and no path of this machine is in it."""
     request = board.request
     return {
         "table": board.table.name,
@@ -68,18 +72,18 @@ def record(board: Board) -> dict[str, Any]:
         "seeds": request.seeds,
         "compute": request.compute,
         "settings": list(request.settings),
-        "columns": [column.title for column in board.table.columns],
+        "confidence": CONFIDENCE,
+        "columns": [column.title for column in request.columns],
         "rows": [row_record(line) for line in board.lines],
+        "pairs": [pair_record(board, item) for item in board.comparisons()],
         "machine": machine(),
         "versions": versions(),
-        "directory": str(request.directory),
     }
 
 
 def row_record(line: Line) -> dict[str, Any]:
     """One row: means over seeds, the paper's figures, differences in points, and where each figure is from."""
-    natural = mean(line.naturals())
-    robust = [mean(line.robusts(column)) for column in range(len(line.row.robust))]
+    (natural, *robust), (paper_natural, *paper_robust) = line.accuracies(), line.paper()
     runs = [seed.run.name for seed in line.seeds]
     return {
         "method": line.method,
@@ -87,17 +91,36 @@ def row_record(line: Line) -> dict[str, Any]:
         "status": line.status,
         "reason": line.reason,
         "natural_accuracy": natural,
-        "robust": [_robust_record(line, column) for column in range(len(line.row.robust))],
-        "paper": {"natural_accuracy": line.row.natural, "robust": list(line.row.robust), "note": line.row.note},
+        "natural_interval": _listed(line.interval(NATURAL)),
+        "robust": [_robust_record(line, column) for column in range(len(line.columns))],
+        "paper": {"natural_accuracy": paper_natural, "robust": paper_robust, "note": line.row.note},
         "difference_points": {
-            "natural": points(natural, line.row.natural),
-            "robust": [points(ours, theirs) for ours, theirs in zip(robust, line.row.robust, strict=True)],
+            "natural": points(natural, paper_natural),
+            "robust": [points(ours, theirs) for ours, theirs in zip(robust, paper_robust, strict=True)],
         },
         "spread": line.spread(),
+        "audit": line.verdict(),
         "run": runs[0] if runs else None,
         "runs": [_seed_record(seed) for seed in line.seeds],
         "seconds": None if line.seconds is None else round(line.seconds, 1),
         "units_per_image": round(line.units, 2),
+        "notices": list(line.notices()),
+    }
+
+
+def pair_record(board: Board, item: Comparison) -> dict[str, Any]:
+    """How two rows differ under one attack, the first minus the second; accuracies are fractions."""
+    pair = item.pair
+    return {
+        "first": board.lines[item.first].row.label,
+        "second": board.lines[item.second].row.label,
+        "column": "natural" if item.column == NATURAL else board.request.columns[item.column].title,
+        "difference": round(pair.difference, 6),
+        "interval": [round(pair.low, 6), round(pair.high, 6)],
+        "only_first": list(pair.only_first),
+        "only_second": list(pair.only_second),
+        "p_values": [float(f"{value:.4g}") for value in pair.p_values],
+        "is_noise": pair.is_noise,
     }
 
 
@@ -111,71 +134,21 @@ def as_csv(board: Board) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADINGS)
-    for line in board.lines:
+    titles = ["natural", *(column.title for column in board.request.columns)]
+    spaces = ["", *(column.space for column in board.request.columns)]
+    near = board.ties()
+    for index, line in enumerate(board.lines):
         run = line.seeds[0].run.name if line.seeds else ""
-        for title, paper, ours in cells(board, line):
-            difference = points(ours, paper)
-            values = ["" if value is None else value for value in (paper, ours, difference)]
-            space = board.request.space if title != "natural" else ""
-            writer.writerow(
-                [
-                    board.table.name,
-                    line.method,
-                    line.row.label,
-                    title,
-                    *values,
-                    space,
-                    line.status,
-                    run,
-                    f"{line.units:.4g}",
-                ]
-            )
+        paper, ours = line.paper(), line.accuracies()
+        for place, title in enumerate(titles):
+            low, high = line.interval(place - 1) or (None, None)
+            values = [paper[place], ours[place], points(ours[place], paper[place])]
+            about = [spaces[place], line.status, run, f"{line.units:.4g}"]
+            sure = [low, high, line.spread_of(place - 1), near[place][index], line.verdict()]
+            told = [*values, *about, *sure]
+            shown = ["" if value is None else value for value in told]
+            writer.writerow([board.table.name, line.method, line.row.label, title, *shown])
     return text.getvalue()
-
-
-def cells(board: Board, line: Line) -> list[tuple[str, float | None, float | None]]:
-    """Every figure of a row: what is measured, the paper's, ours."""
-    robust = [
-        (column.title, paper, mean(line.robusts(number)))
-        for number, (column, paper) in enumerate(zip(board.table.columns, line.row.robust, strict=True))
-    ]
-    return [("natural", line.row.natural, mean(line.naturals())), *robust]
-
-
-def as_markdown(board: Board) -> str:
-    """The table with the paper's figures beside ours, and its provenance."""
-    request = board.request
-    parts = [f"# {board.table.name}: {board.table.title}", ""]
-    parts += [
-        f"Scale {request.scale}, attack space {request.space}, compute {request.compute}, "
-        f"{request.seeds} run(s) of each row.",
-        "",
-    ]
-    parts += [] if request.space == "pixel" else [NO_BALL, ""]
-    titles = ["natural", *(column.title for column in board.table.columns)]
-    heads = [f"{title}: {what}" for title in titles for what in ("paper", "ours", "difference")]
-    parts += _markdown_table(["row", *heads, "units", "status"], (_markdown_row(board, line) for line in board.lines))
-    parts += [
-        "",
-        "Accuracy in percent on test images, difference in points; units are forward passes of the encoder that",
-    ]
-    parts += [
-        "training spends on each image, all epochs together (a backward pass to the images counts 1, a full one 2)."
-    ]
-    parts += ["", "![bars](reproduction.svg)", ""]
-    parts += ["## What the paper's figures are", ""]
-    parts += [f"- {_plain(line.row.label)}: {line.row.note}" for line in board.lines if line.row.note]
-    doubts = dict.fromkeys(notice for line in board.lines for notice in line.notices())
-    parts += ["", "## What the figures cannot say", "", *(f"- {_plain(text)}" for text in doubts)] if doubts else []
-    parts += ["", "## Provenance", ""]
-    heads = ["row", "seed", "run", "checkpoint", "classifier", "attack", "step", "starts", "images", "moved (Linf)"]
-    rows = [row for line in board.lines for seed in line.seeds for row in _provenance(line, seed)]
-    parts += _markdown_table([*heads, "precision", "accuracy", "weights"], rows)
-    failed = [f"- {_plain(line.row.label)}: {_plain(line.reason)}" for line in board.lines if line.status == "failed"]
-    parts += ["", "## Rows that failed", "", *failed] if failed else []
-    made = ", ".join(f"{name} {version}" for name, version in versions().items())
-    parts += ["", f"Machine: {machine()}. Versions: {made}.", ""]
-    return "\n".join(parts)
 
 
 def machine() -> str:
@@ -190,27 +163,34 @@ def chart_title(board: Board) -> str:
 
 
 def groups(board: Board) -> list[Group]:
-    """The bars of every row."""
+    """The bars of every row: natural accuracy, and the table's own attacks."""
+    titles = ["natural", *(column.title for column in board.request.columns)][: 1 + len(board.table.columns)]
     return [
-        Group(line.row.label, tuple(Bar(title, ours, paper) for title, paper, ours in cells(board, line)))
+        Group(
+            line.row.label,
+            tuple(Bar(*bar) for bar in zip(titles, line.accuracies(), line.paper(), strict=False)),
+        )
         for line in board.lines
     ]
 
 
-def percent(fraction: float | None) -> str:
-    """A fraction in percent with one digit; unknown is a dash."""
-    return UNKNOWN if fraction is None else f"{100 * fraction:.1f}"
+def _listed(interval: tuple[float, float] | None) -> list[float] | None:
+    return None if interval is None else list(interval)
 
 
 def _robust_record(line: Line, column: int) -> dict[str, Any]:
     """One column of a row: the mean over seeds; the attack is the same for all of them."""
     measured = [seed.measurements[column].robust for seed in line.seeds if len(seed.measurements) > column]
     if not measured:
-        return {"robust_accuracy": None, "accuracies": []}
-    accuracies = [figure.accuracy for figure in measured]
+        return {"robust_accuracy": None, "interval": None, "accuracies": []}
     largest = max(figure.largest_distance or 0.0 for figure in measured)
-    shown = {**figure_record(measured[0]), "robust_accuracy": mean(accuracies), "largest_distance": largest}
-    return {**shown, "accuracies": accuracies}
+    return {
+        **figure_record(measured[0]),
+        "robust_accuracy": line.accuracies()[column + 1],
+        "interval": _listed(line.interval(column)),
+        "largest_distance": largest,
+        "accuracies": [figure.accuracy for figure in measured],
+    }
 
 
 def _seed_record(seed: SeedResult) -> dict[str, Any]:
@@ -220,60 +200,17 @@ def _seed_record(seed: SeedResult) -> dict[str, Any]:
         "seed": seed.seed,
         "learning_rate_was_edited": seed.was_edited,
         "natural_accuracy": found.natural if found else None,
-        "robust": [figure_record(item.robust) for item in seed.measurements],
+        "robust": [_measured_record(item) for item in seed.measurements],
+        "audit": None if seed.audited is None else asdict(seed.audited),
         "checkpoint": found.subject.checkpoint.name if found else None,
         "classifier": found.subject.classifier if found else None,
         "chosen": found.subject.chosen if found else None,
         "weights_sha256": found.subject.weights_sha256 if found else None,
-        "data": found.data if found else None,
+        "data": without_folders(found.data) if found else None,
         "device": found.device if found else None,
         "versions": found.versions if found else None,
     }
 
 
-def _markdown_row(board: Board, line: Line) -> list[str]:
-    shown = [_plain(line.row.label)]
-    for _, paper, ours in cells(board, line):
-        difference = points(ours, paper)
-        shown += [percent(paper), percent(ours), UNKNOWN if difference is None else f"{difference:+.1f}"]
-    return [*shown, f"{line.units:.4g}", line.status]
-
-
-def _provenance(line: Line, seed: SeedResult) -> list[list[str]]:
-    return [
-        [
-            _plain(line.row.label),
-            str(seed.seed),
-            _plain(seed.run.name) + (" (learning rate edited)" if seed.was_edited else ""),
-            _plain(item.subject.checkpoint.name),
-            f"{item.subject.classifier} ({item.subject.chosen})",
-            f"{item.robust.attack}-{item.robust.steps} at {item.robust.epsilon}, {item.robust.space}",
-            item.robust.step_size,
-            f"{item.robust.restarts} (seed {item.robust.seed})",
-            f"{item.robust.num_examples} of {_plain(item.data)}",
-            _moved(item),
-            f"{item.robust.precision}, {_plain(item.device)}",
-            percent(item.robust.accuracy),
-            item.subject.weights_sha256[:12],
-        ]
-        for item in seed.measurements
-    ]
-
-
-def _moved(item: Measurement) -> str:
-    """How far attacked images lie from their originals, in levels of 255."""
-    largest, average = item.robust.largest_distance, item.robust.mean_distance
-    if largest is None or average is None:
-        return UNKNOWN
-    return f"mean {255 * average:.1f}/255, at most {255 * largest:.1f}/255"
-
-
-def _markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    shown = [heads, ["---"] * len(heads), *rows]
-    return [f"| {' | '.join(cells)} |" for cells in shown]
-
-
-def _plain(text: str) -> str:
-    """Foreign text as one cell: no pipes, no markup, no line breaks."""
-    kept = "".join(char if char.isprintable() and char not in "|<>`" else "\ufffd" for char in text)
-    return kept[:300]
+def _measured_record(item: Measurement) -> dict[str, Any]:
+    return {**figure_record(item.robust), "outcomes_sha256": item.outcomes_sha256}

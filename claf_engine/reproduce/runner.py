@@ -8,15 +8,18 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
 from claf_engine import events as ev
 from claf_engine.events.control import WAITING, Control, Requests
 from claf_engine.events.ticks import Pulse, pump
-from claf_engine.reproduce.board import Board, Line, SeedResult
+from claf_engine.reproduce.auditing import audited_steps
+from claf_engine.reproduce.board import Board
 from claf_engine.reproduce.forecast import forecast
-from claf_engine.reproduce.measuring import Measurement, Measurer, keep_card, subject_of
+from claf_engine.reproduce.lines import Line, SeedResult
+from claf_engine.reproduce.measuring import Measurer, keep_cards, subject_of, why_not_measured
 from claf_engine.reproduce.plan import (
     REPRODUCTIONS,
     ReproductionRequest,
@@ -33,6 +36,7 @@ from claf_engine.terms.errors import ClafError, RunError, RunLocked
 from claf_engine.training.progress import PROGRESS_SECONDS
 from claf_engine.training.run import run
 
+Found = TypeVar("Found")
 HEARTBEAT_SECONDS = 2.0
 """How often a paused measurement looks whether it may go on."""
 
@@ -62,7 +66,9 @@ class _Filling:
     def __init__(self, board: Board, control: Control) -> None:
         self._board = board
         self._control = control
-        self._measurer = Measurer(board.request.root / REPRODUCTIONS, board.request.space)
+        self._root = board.request.root / REPRODUCTIONS
+        self._measurer = Measurer(self._root)
+        self._lacking = why_not_measured(board.request.columns)
         self._num_phases = 0
         self._shown = 0.0
 
@@ -144,23 +150,35 @@ class _Filling:
         result = SeedResult(seed, plan.directory, was_edited=was_edited(plan.directory))
         line.seeds.append(result)
         yield self._board.event(index)
-        for column in self._board.table.columns:
+        for column in line.columns:
+            if column in self._lacking:
+                line.asides = (self._lacking[column],)
+                continue
             steps = self._measurer.measure_steps(subject, column)
-            result.measurements.append((yield from self._serve(steps, spent + time.monotonic() - started)))
+            result.measurements.append((yield from self._serve(steps, "test images", spent - started)))
             line.seconds = spent + time.monotonic() - started
             yield self._board.event(index)
-        keep_card(plan.directory, result.measurements, self._board.request.command)
+        keep_cards(plan.directory, result.measurements, self._board.request.command)
+        if self._board.request.audit:
+            audit = audited_steps(self._root, subject, self._board.request.space, self._board.request.command)
+            result.audited = yield from self._serve(audit, "audit", spent - started)
+            line.seconds = spent + time.monotonic() - started
 
     def _serve(
-        self, steps: Generator[Pulse, None, Measurement], seconds: float
-    ) -> Generator[ev.Event, None, Measurement]:
-        """Run a measurement to its end; it may be paused and stopped at every pulse, for it changes nothing."""
-        started = time.monotonic()
+        self, steps: Generator[Pulse | ev.DiagnosticFound, None, Found], what: str, offset: float
+    ) -> Generator[ev.Event, None, Found]:
+        """Run a measurement to its end; it may be paused and stopped at every pulse, for it changes nothing.
 
-        def serve(pulse: Pulse) -> Iterator[ev.Event]:
-            if time.monotonic() - self._shown >= PROGRESS_SECONDS:
+        Args:
+            steps: the measurement.
+            what: is measured, for a person.
+            offset: seconds that the row has taken, less the clock's time when it began to be measured.
+        """
+
+        def serve(pulse: Pulse | ev.DiagnosticFound) -> Iterator[ev.Event]:
+            if isinstance(pulse, Pulse) and time.monotonic() - self._shown >= PROGRESS_SECONDS:
                 self._shown = time.monotonic()
-                yield self._progressed(pulse, seconds + time.monotonic() - started)
+                yield self._progressed(pulse, what, offset + time.monotonic())
             yield from self._wait()
             if self._control.stop_requested:
                 raise _Stopped
@@ -178,10 +196,10 @@ class _Filling:
             waited += seconds
         yield ev.ControlChanged(0, "resumed", waited)
 
-    def _progressed(self, pulse: Pulse, seconds: float) -> ev.Progressed:
+    def _progressed(self, pulse: Pulse, what: str, seconds: float) -> ev.Progressed:
         """Where a measurement is. It is past the phases of the run that went before."""
         return replace(
-            ev.Progressed.of_activity(f"test images, {pulse.activity}", pulse.fraction),
+            ev.Progressed.of_activity(f"{what}, {pulse.activity}", pulse.fraction),
             phase=self._num_phases,
             phase_fraction=pulse.fraction,
             run_fraction=1.0,

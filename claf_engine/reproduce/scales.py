@@ -1,7 +1,8 @@
 """The settings of every recipe at every scale.
 
 At the paper's scale they are the packaged presets; the smaller scales are files in `scales/`, with a section for what
-their runs have in common, one for each recipe, and one for what `--compute equal` lets each of them cost.
+their runs have in common, one for each recipe, one for what `--compute equal` lets
+each of them cost, and one for what is measured.
 """
 
 import tomllib
@@ -27,7 +28,9 @@ PRESETS: dict[RecipeName, str] = {
 """The preset of each recipe. That of claf also fits the classifier of Table 4, so that its runs serve every table."""
 NEVER_ATTACKED: tuple[RecipeName, ...] = ("natural", "scl")
 """Recipes that train on natural images only: the space of attacks changes nothing for them."""
-COMMON, COMPUTE = "common", "compute"
+COMMON, COMPUTE, MEASURE = "common", "compute", "measure"
+PAPER_AUTOATTACKED = 500
+"""Test images that AutoAttack is tried on at the paper's scale."""
 
 
 def resolve_recipe(scale: ScaleName, recipe: RecipeName, overrides: Sequence[Override] = ()) -> RunConfig:
@@ -39,6 +42,8 @@ def resolve_recipe(scale: ScaleName, recipe: RecipeName, overrides: Sequence[Ove
     if scale == "paper":
         return resolve_layers(preset_layers(PRESETS[recipe]), overrides)
     sections = scale_sections(scale)
+    if recipe not in sections:
+        raise ConfigError(f"scale {scale} has no settings for recipe {recipe}; use another --scale")
     layers = [
         Layer(f"scale {scale}", sections[COMMON], is_packaged=True),
         Layer(f"scale {scale}, {recipe}", sections[recipe], is_packaged=True),
@@ -58,6 +63,11 @@ def budget_of(scale: ScaleName) -> float:
             "training would take thousands of epochs to spend as much; leave it out, or choose another scale"
         )
     return float(scale_sections(scale)[COMPUTE]["units_per_image"])
+
+
+def autoattacked(scale: ScaleName) -> int:
+    """Test images that AutoAttack is tried on where nobody says how many."""
+    return PAPER_AUTOATTACKED if scale == "paper" else int(scale_sections(scale)[MEASURE]["autoattack"])
 
 
 def space_overrides(space: SpaceName, recipe: RecipeName) -> list[Override]:

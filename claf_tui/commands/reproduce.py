@@ -31,6 +31,20 @@ Compute = Annotated[
         rich_help_panel="What",
     ),
 ]
+AutoAttack = Annotated[
+    int | None,
+    typer.Option(
+        "--autoattack",
+        metavar="N",
+        min=0,
+        help="Test images that AutoAttack is tried on at 8/255; 0 leaves its column out. 500 by default, 20 at tiny.",
+        show_default=False,
+        rich_help_panel="What",
+    ),
+]
+Audit = Annotated[
+    bool, typer.Option("--audit/--no-audit", help="Audit the network of every row, quickly.", rich_help_panel="What")
+]
 Seeds = Annotated[int, typer.Option(min=1, help="Runs of each row, with seeds from 0 on.", rich_help_panel="What")]
 Data = Annotated[
     str | None, typer.Option(metavar="SOURCE", help="Other images than the scale's own.", rich_help_panel="What")
@@ -52,6 +66,8 @@ def reproduce(  # noqa: PLR0913 (Typer declares one parameter per option)
     seeds: Seeds = 1,
     data: Data = None,
     compute: Compute = "own",
+    autoattack: AutoAttack = None,
+    audit: Audit = True,
     values: options.Values = None,
     plugin: options.Plugins = None,
     json: options.Json = False,
@@ -81,6 +97,8 @@ def reproduce(  # noqa: PLR0913 (Typer declares one parameter per option)
         seeds=seeds,
         data=data,
         compute=compute,
+        autoattack=autoattack,
+        audit=audit,
         settings=tuple(values or ()),
         command=tuple(sys.argv),
     )

@@ -12,6 +12,8 @@ from claf_tui.words import figures
 from claf_tui.words.attack_words import DOUBTED, MAX_NOTICE
 from claf_tui.words.safe_text import safe
 
+TIED = "≈"
+UNITS = "units: forward passes that training spends on each image; a full backward pass counts 2"
 NO_BALL = "released-code space: these figures are not accuracy in an epsilon-ball"
 
 
@@ -38,24 +40,34 @@ class ReproductionPrinter:
 
 def result_tables(event: ev.ReproductionChanged) -> list[RenderableType]:
     """The finished table: the paper's figures, ours, and the difference in points."""
-    table = plain_table(
-        "row", "", "natural", *(safe(column, 40) for column in event.columns), "moved", "units", "status"
-    )
+    table = plain_table("row", "", "natural", *(safe(column, 40) for column in event.columns), "moved", "status")
+    of_runs = plain_table("row", "units", "spread", "audit", "runs")
     for row in event.rows:
         theirs, ours = (row.paper_natural, *row.paper_robust), (row.natural, *row.robust)
         differences = [difference(mine, paper) for mine, paper in zip(ours, theirs, strict=True)]
         moved = figures.UNKNOWN if row.largest_distance is None else format_levels(row.largest_distance)
-        table.add_row(safe(row.label), "paper", *map(figures.percent, theirs), "", "", "", style="dim")
-        table.add_row(
-            "", "ours", *map(figures.percent, ours), moved, figures.units(row.units), row.status, style="bold"
-        )
-        table.add_row("", "difference", *differences, "", "", safe(row.reason, 200))
-    shown: list[RenderableType] = [Text(f"{safe(event.title)}, scale {event.scale}, compute {event.compute}"), table]
+        shown = [f"{TIED if is_tied else ''}{figures.percent(value)}" for value, is_tied in with_ties(row)]
+        table.add_row(safe(row.label), "paper", *map(figures.percent, theirs), "", "", style="dim")
+        table.add_row("", "ours", *shown, moved, row.status, style="bold")
+        table.add_row("", "difference", *differences, "", safe(row.reason, 200))
+        spread = figures.UNKNOWN if row.spread is None else f"{100 * row.spread:.1f}"
+        names = ", ".join(safe(name, 60) for name in row.runs)
+        of_runs.add_row(safe(row.label), figures.units(row.units), spread, row.audit or figures.UNKNOWN, names)
+    title = f"{safe(event.title)}, scale {event.scale}, compute {event.compute}"
+    told: list[RenderableType] = [Text(title), table, of_runs, Text(UNITS, style="dim")]
+    if any(any(row.near_best) for row in event.rows):
+        told.append(Text(f"{TIED} the best of its column is ahead by no more than noise", style="dim"))
     if event.space != "pixel":
-        shown.append(Text(f"{NO_BALL}; `moved` is how far it took an image at most", style="yellow"))
+        told.append(Text(f"{NO_BALL}; `moved` is how far it took an image at most", style="yellow"))
     doubts = dict.fromkeys(notice for row in event.rows for notice in row.notices)
-    shown += [Text(f"{DOUBTED} {safe(notice, MAX_NOTICE)}", style="yellow") for notice in doubts]
-    return [*shown, Text(f"folder: {safe(event.directory, 400)}")]
+    told += [Text(f"{DOUBTED} {safe(notice, MAX_NOTICE)}", style="yellow") for notice in doubts]
+    return [*told, Text(f"folder: {safe(event.directory, 400)}")]
+
+
+def with_ties(row: ev.ReproductionRow) -> list[tuple[float | None, bool]]:
+    """Natural accuracy and every column's, each with whether the best of its column is ahead by noise alone."""
+    values = (row.natural, *row.robust)
+    return list(zip(values, row.near_best or (False,) * len(values), strict=True))
 
 
 def row_line(row: ev.ReproductionRow, columns: tuple[str, ...]) -> str:
@@ -66,9 +78,11 @@ def row_line(row: ev.ReproductionRow, columns: tuple[str, ...]) -> str:
     if row.status not in ENDED:
         return name
     found = zip(("natural", *columns), (row.natural, *row.robust), (row.paper_natural, *row.paper_robust), strict=True)
-    return f"{name}: " + ", ".join(
-        f"{safe(title, 40)} {figures.percent(ours)} (paper {figures.percent(paper)})" for title, ours, paper in found
-    )
+    told = [
+        f"{safe(title, 40)} {figures.percent(ours)}" + ("" if paper is None else f" (paper {figures.percent(paper)})")
+        for title, ours, paper in found
+    ]
+    return f"{name}: " + ", ".join([*told, *([f"audit {row.audit}"] if row.audit else [])])
 
 
 def difference(ours: float | None, paper: float | None) -> str:

@@ -10,7 +10,7 @@ from claf_engine.events.control import Control
 from claf_engine.reproduce.plan import ReproductionRequest, configs_of, make_folder
 from claf_engine.runs.foreign import STATE_CAP, read_object
 from claf_tui.reports import output, printers
-from claf_tui.reports.reproduction import ReproductionPrinter, plain_table, result_tables
+from claf_tui.reports.reproduction import UNITS, ReproductionPrinter, plain_table, result_tables
 from claf_tui.runners.lines import LOG, play_in_lines
 from claf_tui.runners.ui_mode import choose_ui
 from claf_tui.words import exit_codes, figures
@@ -121,7 +121,7 @@ def dry_run(request: ReproductionRequest, *, as_json: bool) -> int:
         )
     table.add_row("in all", "", "", "", "", figures.duration(seconds), style="bold")
     output.show(table)
-    output.note("units: forward passes that training spends on each image; a full backward pass counts 2")
+    output.note(UNITS)
     output.note("times are estimated from a few seconds of this machine's arithmetic; nothing was written")
     if load := figures.load(waited):
         output.note(f"they were taken under load ({load}), and are too long for an idle machine")
@@ -138,5 +138,6 @@ def _tell_result(
 
 
 def _written(request: ReproductionRequest) -> dict[str, Any]:
-    """The record that the reproduction wrote."""
-    return read_object(request.directory / "reproduction.json", STATE_CAP)
+    """The record that the reproduction wrote, and where."""
+    record = read_object(request.directory / "reproduction.json", STATE_CAP)
+    return {**record, "directory": str(request.directory)}

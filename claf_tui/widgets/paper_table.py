@@ -15,13 +15,14 @@ from claf_tui.words import figures
 from claf_tui.words.safe_text import ELLIPSIS, safe
 
 MISSING = "—"
-GLYPH_ROOM, WORD_ROOM, TIME_ROOM, SPREAD_ROOM, UNITS_ROOM = 3, 13, 8, 8, 8
+GLYPH_ROOM, WORD_ROOM, TIME_ROOM, SPREAD_ROOM, UNITS_ROOM, AUDIT_ROOM = 3, 13, 8, 8, 8, 9
 RUN_GAP, LEAST_RUNS = 3, 24
 """Cells between the figures and the names of runs, and room for a name that comes later, so that nothing moves."""
 LEGIBLE_LABEL, WIDEST_LABEL = 16, 28
 """Cells of a method's name that are worth more than another column, and the most that are shown."""
 REASON_INDENT, MAX_REASON_LINES = "     ", 2
 DIM = "$foreground 60%"
+VERDICT_STYLES = {"passes": "$success", "warns": "$warning", "fails": "bold $error"}
 STATUS_STYLES = {
     "waiting": ("○", DIM),
     "running": ("▶", "bold $accent"),
@@ -45,6 +46,7 @@ class Layout:
         has_spread: the difference between seeds is shown.
         runs: cells of the names of the runs, at the right; 0 leaves them out.
         has_units: what training spends on an image is shown.
+        has_audit: the verdict on its network is shown.
         num_groups: groups of figures; the first is natural accuracy.
     """
 
@@ -57,6 +59,7 @@ class Layout:
     num_groups: int
     runs: int = 0
     has_units: bool = False
+    has_audit: bool = False
 
     @property
     def group(self) -> int:
@@ -72,8 +75,9 @@ class Layout:
     @property
     def width(self) -> int:
         """Cells of a line."""
-        tail = (SPREAD_ROOM if self.has_spread else 0) + (UNITS_ROOM if self.has_units else 0) + self.runs
-        return self.lead + self.num_groups * (self.gap + self.group) + tail
+        rooms = ((self.has_spread, SPREAD_ROOM), (self.has_units, UNITS_ROOM), (self.has_audit, AUDIT_ROOM))
+        tail = sum(room for is_shown, room in rooms if is_shown)
+        return self.lead + self.num_groups * (self.gap + self.group) + tail + self.runs
 
 
 def choose_layout(table: ReproductionChanged, width: int) -> Layout:
@@ -83,15 +87,17 @@ def choose_layout(table: ReproductionChanged, width: int) -> Layout:
     has_units = any(row.units is not None for row in table.rows)
     most = 1 + len(table.columns)
     runs = RUN_GAP + max((len(_runs(row)) for row in table.rows), default=0)
+    told = {"has_units": has_units, "has_audit": any(row.audit for row in table.rows)}
     options = [
-        Layout(0, 4, True, True, True, has_spread, most, max(runs, LEAST_RUNS), has_units),
-        Layout(0, 4, True, True, True, has_spread, most, has_units=has_units),
-        Layout(0, 3, True, True, True, False, most, has_units=has_units),
+        Layout(0, 4, True, True, True, has_spread, most, max(runs, LEAST_RUNS), **told),
+        Layout(0, 4, True, True, True, has_spread, most, **told),
+        Layout(0, 3, True, True, True, False, most, **told),
         Layout(0, 3, True, True, True, False, most),
         Layout(0, 2, False, True, True, False, most),
         Layout(0, 1, False, True, True, False, most),
         Layout(0, 1, False, False, True, False, most),
-        *(Layout(0, 1, False, False, False, False, count) for count in range(most, 0, -1)),
+        *(Layout(0, 1, False, False, False, False, most, **each) for each in (told, {})),
+        *(Layout(0, 1, False, False, False, False, count) for count in range(most - 1, 0, -1)),
     ]
     needed = max(min(longest, LEGIBLE_LABEL), len("method"))
     chosen = next((option for option in options if option.width + needed <= width), options[-1])
@@ -191,18 +197,29 @@ def head_lines(table: ReproductionChanged, layout: Layout) -> list[Content]:
     below += (" " * layout.gap + titles) * layout.num_groups
     below += f"{'spread':>{SPREAD_ROOM}}" if layout.has_spread else ""
     below += f"{'units':>{UNITS_ROOM}}" if layout.has_units else ""
+    below += f"{'audit':>{AUDIT_ROOM}}" if layout.has_audit else ""
     below += " " * RUN_GAP + "run" if layout.runs else ""
     return [Content.assemble(*top), Content.styled(below, DIM)]
 
 
 def column_names(columns: Sequence[str], room: int) -> list[str]:
-    """Name the columns in `room` cells each: in full, or of "PGD-10 at 8/255" the part that tells them apart."""
+    """Name the columns in `room` cells each: in full, or of "PGD-10 at 8/255" the part that tells them apart.
+
+    Where neither part does, both stay, without what goes without saying: "PGD-10@8".
+    """
     names = [safe(column, 40) for column in columns]
     if all(len(name) <= room for name in names):
         return names
     ends = [name.rpartition(" at ")[2] for name in names]
     starts = [name.partition(" at ")[0] for name in names]
-    return [safe(name, room) for name in (ends if len(set(ends)) == len(ends) else starts)]
+    parts = next((part for part in (ends, starts) if len(set(part)) == len(part)), None)
+    return [safe(name, room) for name in parts or map(_compact, names)]
+
+
+def _compact(name: str) -> str:
+    for long, short in ((" at ", "@"), ("/255", ""), ("AutoAttack", "AA"), (" in pixels", "px")):
+        name = name.replace(long, short)
+    return name
 
 
 def body_lines(scene: Scene, width: int) -> list[Content]:
@@ -283,9 +300,10 @@ def _groups(row: ReproductionRow, marks: list[bool], layout: Layout) -> Iterator
     pairs += [(_at(row.paper_robust, index), _at(row.robust, index)) for index in range(len(marks) - 1)]
     for index, (paper, ours) in enumerate(pairs[: layout.num_groups]):
         yield " " * layout.gap + points(paper).rjust(5), DIM
-        is_best = marks[index]
+        is_best, is_tied = marks[index], index < len(row.near_best) and row.near_best[index]
+        sign = "★" if is_best else "≈" if is_tied else ""
         color = f"bold {column_color(index)}" if is_best else "$foreground" if ours is not None else DIM
-        yield f"{'★' if is_best else ''}{points(ours)}".rjust(6), color
+        yield f"{sign}{points(ours)}".rjust(6), color
         if layout.has_differences:
             text, style = difference(ours, paper)
             yield text.rjust(6), style
@@ -296,6 +314,8 @@ def _tail(row: ReproductionRow, layout: Layout) -> Iterator[tuple[str, str]]:
         yield points(row.spread).rjust(SPREAD_ROOM), DIM
     if layout.has_units:
         yield figures.units(row.units).rjust(UNITS_ROOM), DIM
+    if layout.has_audit:
+        yield (row.audit or MISSING).rjust(AUDIT_ROOM), VERDICT_STYLES.get(row.audit, DIM)
     if layout.runs:
         yield " " * RUN_GAP + _runs(row), DIM
 

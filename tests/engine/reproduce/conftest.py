@@ -21,11 +21,8 @@ METHODS = {"natural": "natural", "scl": "scl", "at": "at", "trades": "trades", "
 def tiny_sections(_scale: str) -> dict[str, Any]:
     """The settings of a scale at which a run takes less than a second."""
     common = to_plain(tiny_config(contrastive__epochs=1, adversarial__epochs=1, supervised__epochs=1, rocl__epochs=1))
-    return {
-        "compute": {"units_per_image": 40},
-        "common": common,
-        **{recipe: {"method": method} for recipe, method in METHODS.items()},
-    }
+    sections = {"compute": {"units_per_image": 40}, "measure": {"autoattack": 0}, "common": common}
+    return {**sections, **{recipe: {"method": method} for recipe, method in METHODS.items()}}
 
 
 def use_tiny_scale(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,5 +69,5 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Reproduced:
 
 
 def request_of(root: Path, table: Any = "table4", **changes: Any) -> ReproductionRequest:
-    """A tiny reproduction."""
-    return ReproductionRequest(**{"table": table, "root": root, "scale": "tiny", **changes})
+    """A tiny reproduction, without audits."""
+    return ReproductionRequest(**{"table": table, "root": root, "scale": "tiny", "audit": False, **changes})

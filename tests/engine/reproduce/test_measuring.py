@@ -25,7 +25,7 @@ def trained(tmp_path: Path, reproduced: Reproduced) -> Path:
 
 
 def measure(root: Path, subject: Subject, column: Column, space: SpaceName = "pixel") -> tuple[int, Measurement]:
-    pulses, found = exhaust(Measurer(root, space).measure_steps(subject, column))
+    pulses, found = exhaust(Measurer(root).measure_steps(subject, dataclasses.replace(column, space=space)))
     return len(pulses), found
 
 
@@ -104,7 +104,7 @@ def test_a_damaged_measurement_is_made_again(tmp_path: Path, trained: Path, dama
 
 
 def test_what_is_missing_is_known_without_measuring(tmp_path: Path, trained: Path) -> None:
-    measurer, subject = Measurer(tmp_path, "pixel"), subject_of(trained, NATURAL)
+    measurer, subject = Measurer(tmp_path), subject_of(trained, NATURAL)
     data = config_of(request_of(tmp_path), OWN, 0).data
     exhaust(measurer.measure_steps(subject, TWO_RADII[0]))
     assert measurer.missing(subject, data, TWO_RADII) == (TWO_RADII[1],)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from claf_engine.evaluation.cards import find_card, standing
-from claf_engine.reproduce.measuring import Measurement, Measurer, keep_card, subject_of
+from claf_engine.reproduce.measuring import Measurement, Measurer, keep_cards, subject_of
 from claf_engine.reproduce.tables import TABLES
 from claf_engine.runs import list_runs
 from claf_engine.terms.errors import RunError
@@ -23,7 +23,7 @@ def run(tmp_path: Path, reproduced: Reproduced) -> Path:
 
 @pytest.fixture
 def measurements(run: Path, tmp_path: Path) -> list[Measurement]:
-    measurer, subject = Measurer(tmp_path, "pixel"), subject_of(run, TABLE.rows[0])
+    measurer, subject = Measurer(tmp_path), subject_of(run, TABLE.rows[0])
     return [exhaust(measurer.measure_steps(subject, column))[1] for column in TABLE.columns]
 
 
@@ -34,11 +34,11 @@ def test_a_reproduced_table_leaves_a_card_of_every_classifier_that_it_measured(r
         card = find_card(run, subject.weights_sha256, subject.classifier)
         assert card is not None
         assert (card["kind"], card["diagnostics"], standing(card)) == ("evaluation", [], "evaluated")
-        assert [item["epsilon"] for item in card["attacks"]] == ["8/255", "16/255"]
+        assert [item["epsilon"] for item in card["attacks"]] == ["8/255", "16/255"] * 2
 
 
 def test_the_card_tells_what_was_measured_and_with_what(run: Path, measurements: list[Measurement]) -> None:
-    folder = keep_card(run, measurements, COMMAND)
+    [folder] = keep_cards(run, measurements, COMMAND)
     card = json.loads((folder / "card.json").read_bytes())
     first = measurements[0]
     assert card["natural"]["accuracy"] == first.natural
@@ -53,4 +53,4 @@ def test_a_card_that_cannot_be_written_is_a_sentence_with_the_fix(run: Path, mea
     (run / "audit").rmdir()
     (run / "audit").write_text("")
     with pytest.raises(RunError, match=r"cannot write the card of .*; make room and reproduce again"):
-        keep_card(run, measurements, COMMAND)
+        keep_cards(run, measurements, COMMAND)

@@ -77,7 +77,7 @@ def test_lines_tell_when_a_row_ends_and_the_table_lists_paper_ours_and_differenc
     assert f"[1/2] Natural: finished: {line}" in shown.err
     lines = [line.split() for line in shown.out.splitlines()]
     assert ["Natural", "paper", "92.4%", "60.4%", "48.3%"] in lines
-    assert ["ours", "90.0%", "50.0%", "25.0%", "–", "–", "finished"] in lines
+    assert ["ours", "90.0%", "50.0%", "25.0%", "–", "finished"] in lines
     assert ["difference", "-2.4", "-10.4", "-23.3"] in lines
 
 
@@ -92,14 +92,13 @@ def test_figures_of_no_epsilon_ball_are_labelled_and_say_how_far_images_were_mov
     assert reproduce("table4", "--space", "released-code") == 0
     shown = capsys.readouterr().out
     assert "not accuracy in an epsilon-ball" in shown
-    assert ["ours", "90.0%", "50.0%", "25.0%", "114/255", "–", "reused"] in [
-        line.split() for line in shown.splitlines()
-    ]
+    assert ["ours", "90.0%", "50.0%", "25.0%", "114/255", "reused"] in [line.split() for line in shown.splitlines()]
 
 
-def test_json_is_the_record_of_the_table_and_nothing_else(capsys: Shown) -> None:
+def test_json_is_the_record_of_the_table_with_its_folder_and_nothing_else(root: Path, capsys: Shown) -> None:
     assert reproduce("table4", "--json", ui=None) == 0
-    assert json.loads(capsys.readouterr().out) == {"rows": [{"method": "claf"}]}
+    folder = str(root / "reproductions" / "table4-paper-pixel")
+    assert json.loads(capsys.readouterr().out) == {"rows": [{"method": "claf"}], "directory": folder}
 
 
 def test_json_lines_are_the_events(capsys: Shown) -> None:

@@ -1,0 +1,115 @@
+"""A row of a table as it fills: what its runs gave so far."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+
+from claf_engine.accuracy.intervals import wilson
+from claf_engine.events import RowStatus
+from claf_engine.reproduce.auditing import Audited, worst
+from claf_engine.reproduce.measuring import Measurement
+from claf_engine.reproduce.tables import Column, Row
+from claf_engine.terms.names import Verdict
+
+NATURAL = -1
+"""In place of a column: accuracy without an attack."""
+
+
+@dataclass
+class SeedResult:
+    """What one run of a row gave: a measurement for each column as far as they are made.
+
+    `was_edited` says that a person changed its learning rate while it went on; `audited` is the verdict on its subject.
+    """
+
+    seed: int
+    run: Path
+    measurements: list[Measurement] = field(default_factory=list)
+    was_edited: bool = False
+    audited: Audited | None = None
+
+
+@dataclass
+class Line:
+    """One row as it stands; `seconds` are spent so far, or estimated while it waits.
+
+    `units` are forward-units that its training spends on each image, `columns` the attacks that it is measured under.
+    """
+
+    row: Row
+    method: str
+    units: float
+    columns: tuple[Column, ...]
+    status: RowStatus = "waiting"
+    seeds: list[SeedResult] = field(default_factory=list)
+    seconds: float | None = None
+    reason: str = ""
+    asides: tuple[str, ...] = ()
+
+    def naturals(self) -> list[float]:
+        """Natural accuracy of each seed that was measured."""
+        return [seed.measurements[0].natural for seed in self.seeds if seed.measurements]
+
+    def robusts(self, column: int) -> list[float]:
+        """Robust accuracy of each seed that was measured under the attack of a column."""
+        return [seed.measurements[column].robust.accuracy for seed in self.seeds if len(seed.measurements) > column]
+
+    def accuracies(self) -> list[float | None]:
+        """Means over seeds: natural accuracy, then one for each column; None where nothing was measured."""
+        return [mean(self.naturals()), *(mean(self.robusts(column)) for column in range(len(self.columns)))]
+
+    def paper(self) -> list[float | None]:
+        """The paper's figures in the same order; None where it has none."""
+        return [self.row.natural, *self.row.robust, *([None] * (len(self.columns) - len(self.row.robust)))]
+
+    def verdict(self) -> Verdict | None:
+        """The gravest verdict of its audits."""
+        return worst([seed.audited.verdict for seed in self.seeds if seed.audited is not None])
+
+    def measurements(self, column: int) -> dict[int, Measurement]:
+        """What was measured under the attack of a column, or of `NATURAL`, by seed."""
+        place = max(0, column)
+        return {seed.seed: seed.measurements[place] for seed in self.seeds if len(seed.measurements) > place}
+
+    def interval(self, column: int) -> tuple[float, float] | None:
+        """95 % interval of the mean over seeds, by the number of images; what seeds add to it the spread tells."""
+        accuracy, measured = self.accuracies()[column + 1], self.measurements(column)
+        if accuracy is None or not measured:
+            return None
+        count = next(iter(measured.values())).robust.num_examples
+        low, high = wilson(round(accuracy * count), count)
+        return round(low, 6), round(high, 6)
+
+    def spread_of(self, column: int) -> float | None:
+        """Largest difference between two seeds in a column, or in `NATURAL`; None with fewer than two."""
+        values = self.naturals() if column == NATURAL else self.robusts(column)
+        return max(values) - min(values) if len(values) > 1 else None
+
+    def spread(self) -> float | None:
+        """Largest difference between two seeds in any column; None with fewer than two."""
+        spreads = [self.spread_of(column) for column in range(NATURAL, len(self.columns))]
+        return max((spread for spread in spreads if spread is not None), default=None)
+
+    def largest_distance(self) -> float | None:
+        """Largest Linf distance, in pixel space, by which an attack moved a test image; None before any did."""
+        figures = [measured.robust for seed in self.seeds for measured in seed.measurements]
+        distances = [figure.largest_distance for figure in figures if figure.largest_distance is not None]
+        return max(distances, default=None)
+
+    def notices(self) -> tuple[str, ...]:
+        """What a reader of the row must know of its attacks and images, each sentence once."""
+        measured = [each for seed in self.seeds for each in seed.measurements]
+        told = (text for each in measured for text in (each.robust.notice, *each.notices))
+        return tuple(dict.fromkeys(text for text in (*told, *self.asides) if text))
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """The mean, or None of nothing."""
+    return statistics.fmean(values) if values else None
+
+
+def without_folders(source: str) -> str:
+    """The name of a data source without the folders of this machine: "folder:cifar10", "my_data.py:images"."""
+    kind, colon, place = source.partition(":")
+    return f"{PurePath(kind).name}{colon}{PurePath(place).name}"

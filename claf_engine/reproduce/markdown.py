@@ -6,6 +6,7 @@ from claf_engine.accuracy.pairs import Pair
 from claf_engine.reproduce.board import Board
 from claf_engine.reproduce.lines import NATURAL, Line, SeedResult, without_folders
 from claf_engine.reproduce.measuring import Measurement
+from claf_engine.reproduce.tables import Column
 from claf_engine.runs import versions
 
 UNKNOWN, TIED = "–", "≈"
@@ -60,7 +61,7 @@ def plain(text: str) -> str:
 
 def _figures(board: Board) -> list[str]:
     """The table itself: of what the paper has figures of, these and the difference too."""
-    titles, own = ["natural", *(column.title for column in board.request.columns)], 1 + len(board.table.columns)
+    titles, own = ["natural", *map(_head, board.request.columns)], 1 + len(board.table.columns)
     heads = [f"{title}: {what}" for title in titles[:own] for what in ("paper", "ours", "difference")]
     near, columns = board.ties(), list(zip(*(line.accuracies() for line in board.lines), strict=True))
     best = [max((value for value in column if value is not None), default=None) for column in columns]
@@ -71,8 +72,22 @@ def _figures(board: Board) -> list[str]:
             shown = _figure(line, place, ours, is_best=ours == best[place], is_tied=near[place][index])
             gap = UNKNOWN if ours is None or paper is None else f"{100 * (ours - paper):+.1f}"
             cells += [percent(paper), shown, gap] if place < own else [shown]
-        rows.append([*cells, percent(line.spread()), f"{line.units:.4g}", line.verdict() or UNKNOWN, line.status])
+        rows.append(
+            [*cells, percent(line.spread()), f"{line.units:.4g}", line.verdict() or UNKNOWN, _status(board, line)]
+        )
     return _table(["row", *heads, *titles[own:], "spread of seeds", "units", "audit", "status"], rows)
+
+
+def _head(column: Column) -> str:
+    """The title of a column, with the number of images where it is not measured on all of them."""
+    return column.title if column.num_examples is None else f"{column.title}, first {column.num_examples} images"
+
+
+def _status(board: Board, line: Line) -> str:
+    """How a row stands, and over how many seeds its means are where some are missing."""
+    measured = sum(bool(seed.measurements) for seed in line.seeds)
+    is_partial = 0 < measured < board.request.seeds
+    return f"{line.status}, {measured} of {board.request.seeds} seeds" if is_partial else line.status
 
 
 def _figure(line: Line, place: int, ours: float | None, *, is_best: bool, is_tied: bool) -> str:

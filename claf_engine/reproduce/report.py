@@ -36,6 +36,8 @@ HEADINGS = (
     "high",
     "spread",
     "near_best",
+    "images",
+    "seeds",
     "audit",
 )
 
@@ -144,7 +146,9 @@ def as_csv(board: Board) -> str:
             low, high = line.interval(place - 1) or (None, None)
             values = [paper[place], ours[place], points(ours[place], paper[place])]
             about = [spaces[place], line.status, run, f"{line.units:.4g}"]
-            sure = [low, high, line.spread_of(place - 1), near[place][index], line.verdict()]
+            measured = line.measurements(place - 1)
+            images = next((found.robust.num_examples for found in measured.values()), None)
+            sure = [low, high, line.spread_of(place - 1), near[place][index], images, len(measured), line.verdict()]
             told = [*values, *about, *sure]
             shown = ["" if value is None else value for value in told]
             writer.writerow([board.table.name, line.method, line.row.label, title, *shown])

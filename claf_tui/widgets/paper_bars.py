@@ -4,7 +4,7 @@ from textual.content import Content
 
 from claf_engine.events import ReproductionChanged, ReproductionRow
 from claf_tui.widgets.glyphs import fit
-from claf_tui.widgets.paper_table import DIM, OfTable, column_color, points
+from claf_tui.widgets.paper_table import DIM, OfTable, column_color, has_paper, points
 from claf_tui.words.safe_text import safe
 
 EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -25,7 +25,12 @@ class PaperBars(OfTable):
 
 def bars_height(table: ReproductionChanged) -> int:
     """Lines that the chart needs without blank ones: a legend, the bars and the axis."""
-    return 1 + len(table.rows) * (1 + len(table.columns)) + 2
+    return 1 + len(table.rows) * (1 + len(drawn_columns(table))) + 2
+
+
+def drawn_columns(table: ReproductionChanged) -> tuple[str, ...]:
+    """The columns that are drawn: those that the paper has figures of, as its Figure 1; all where there are none."""
+    return table.columns[: sum(has_paper(table))] or table.columns
 
 
 def bar_lines(table: ReproductionChanged, width: int, height: int) -> list[Content]:
@@ -37,13 +42,13 @@ def bar_lines(table: ReproductionChanged, width: int, height: int) -> list[Conte
     gap = [Content("")] if bars_height(table) + len(table.rows) - 1 <= height else []
     lines = [legend_line(table, width), *gap]
     for index, row in enumerate(table.rows):
-        lines += [*(gap if index and gap else []), *_method(row, len(table.columns), room, track)]
+        lines += [*(gap if index and gap else []), *_method(row, len(drawn_columns(table)), room, track)]
     return [*lines[: height - 2], *_axis(room, track)]
 
 
 def legend_line(table: ReproductionChanged, width: int) -> Content:
     """Name the colours, and the paper's tick."""
-    names = ["natural", *(safe(column, 20) for column in table.columns)]
+    names = ["natural", *(safe(column, 20) for column in drawn_columns(table))]
     shares = [
         Content.assemble(("■ ", column_color(index)), (f"{name}  ", "$foreground")) for index, name in enumerate(names)
     ]

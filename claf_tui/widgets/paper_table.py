@@ -37,6 +37,8 @@ STATUS_STYLES = {
 class Layout:
     """Which columns there is room for, and how wide they are.
 
+    The groups of the paper's own columns come first.
+
     Attributes:
         label: cells of the method's name.
         gap: cells between groups of figures; the best figure is marked where there are three.
@@ -44,10 +46,11 @@ class Layout:
         has_times: time spent or estimated is shown.
         has_differences: ours minus the paper's is shown.
         has_spread: the difference between seeds is shown.
+        groups: for each group of figures, the first being natural accuracy: the cells of its name where the paper has
+            no figures, so that it holds ours alone; 0 where it has.
         runs: cells of the names of the runs, at the right; 0 leaves them out.
         has_units: what training spends on an image is shown.
         has_audit: the verdict on its network is shown.
-        num_groups: groups of figures; the first is natural accuracy.
     """
 
     label: int
@@ -56,14 +59,19 @@ class Layout:
     has_times: bool
     has_differences: bool
     has_spread: bool
-    num_groups: int
+    groups: tuple[int, ...]
     runs: int = 0
     has_units: bool = False
     has_audit: bool = False
 
     @property
+    def rooms(self) -> tuple[int, ...]:
+        """Cells of every group of figures, without the gap before it."""
+        return tuple(room or self.group for room in self.groups)
+
+    @property
     def group(self) -> int:
-        """Cells of one group of figures, without the gap before it."""
+        """Cells of a group that holds figures of the paper."""
         return 17 if self.has_differences else 11
 
     @property
@@ -77,31 +85,41 @@ class Layout:
         """Cells of a line."""
         rooms = ((self.has_spread, SPREAD_ROOM), (self.has_units, UNITS_ROOM), (self.has_audit, AUDIT_ROOM))
         tail = sum(room for is_shown, room in rooms if is_shown)
-        return self.lead + self.num_groups * (self.gap + self.group) + tail + self.runs
+        return self.lead + sum(self.gap + room for room in self.rooms) + tail + self.runs
 
 
 def choose_layout(table: ReproductionChanged, width: int) -> Layout:
     """Choose the richest layout that fits into `width` cells; columns at the right go last of all."""
     longest = max((len(safe(row.label, WIDEST_LABEL)) for row in table.rows), default=0)
     has_spread = any(row.spread is not None for row in table.rows)
-    has_units = any(row.units is not None for row in table.rows)
-    most = 1 + len(table.columns)
+    columns = zip(table.columns, has_paper(table), strict=True)
+    all_of = (0, *(0 if is_paper else len(_compact(name)) for name, is_paper in columns))
     runs = RUN_GAP + max((len(_runs(row)) for row in table.rows), default=0)
-    told = {"has_units": has_units, "has_audit": any(row.audit for row in table.rows)}
+    rich = replace(
+        Layout(0, 4, True, True, True, has_spread, all_of, max(runs, LEAST_RUNS)),
+        has_units=any(row.units is not None for row in table.rows),
+        has_audit=any(row.audit for row in table.rows),
+    )
+    bare = Layout(0, 1, False, False, False, False, all_of)
     options = [
-        Layout(0, 4, True, True, True, has_spread, most, max(runs, LEAST_RUNS), **told),
-        Layout(0, 4, True, True, True, has_spread, most, **told),
-        Layout(0, 3, True, True, True, False, most, **told),
-        Layout(0, 3, True, True, True, False, most),
-        Layout(0, 2, False, True, True, False, most),
-        Layout(0, 1, False, True, True, False, most),
-        Layout(0, 1, False, False, True, False, most),
-        *(Layout(0, 1, False, False, False, False, most, **each) for each in (told, {})),
-        *(Layout(0, 1, False, False, False, False, count) for count in range(most - 1, 0, -1)),
+        rich,
+        replace(rich, runs=0),
+        replace(rich, runs=0, gap=3, has_spread=False),
+        Layout(0, 3, True, True, True, False, all_of),
+        Layout(0, 2, False, True, True, False, all_of),
+        Layout(0, 1, False, True, True, False, all_of),
+        Layout(0, 1, False, False, True, False, all_of),
+        replace(bare, has_units=rich.has_units, has_audit=rich.has_audit),
+        *(replace(bare, groups=all_of[:count]) for count in range(len(all_of), 0, -1)),
     ]
     needed = max(min(longest, LEGIBLE_LABEL), len("method"))
     chosen = next((option for option in options if option.width + needed <= width), options[-1])
     return replace(chosen, label=max(needed, min(longest, width - chosen.width)))
+
+
+def has_paper(table: ReproductionChanged) -> list[bool]:
+    """For each column, whether the paper has a figure there; those that it has come first."""
+    return [any(_at(row.paper_robust, place) is not None for row in table.rows) for place in range(len(table.columns))]
 
 
 class OfTable(Widget):
@@ -183,18 +201,20 @@ def reason_lines(row: ReproductionRow, width: int) -> list[str]:
 
 def head_lines(table: ReproductionChanged, layout: Layout) -> list[Content]:
     """Write the two lines over the table."""
-    names = ["natural", *column_names(table.columns, layout.group)][: layout.num_groups]
+    num_own = sum(not room for room in layout.groups[1:])
+    names = ["natural", *column_names(table.columns[:num_own], layout.group)]
+    names += [_compact(name) for name in table.columns[num_own:]]
     top: list[tuple[str, str] | str] = [" " * layout.lead]
-    for index, name in enumerate(names):
-        rule = "─" * ((layout.group - len(name) - 2) // 2)
-        title = f"{rule} {name} {rule}".ljust(layout.group, "─") if rule else name.center(layout.group)
+    for index, (room, name) in enumerate(zip(layout.rooms, names, strict=False)):
+        rule = "─" * ((room - len(name) - 2) // 2)
+        title = f"{rule} {name} {rule}".ljust(room, "─") if rule else name.center(room)
         top += [" " * layout.gap, (title, column_color(index))]
     below = (
         "".ljust(GLYPH_ROOM) + "method".ljust(layout.label) + (f"{'  status':<{WORD_ROOM}}" if layout.has_words else "")
     )
     below += f"{'time':>{TIME_ROOM}}" if layout.has_times else ""
     titles = f"{'paper':>5}{'ours':>6}" + (f"{'diff':>6}" if layout.has_differences else "")
-    below += (" " * layout.gap + titles) * layout.num_groups
+    below += "".join(" " * layout.gap + ("ours".rjust(room) if room else titles) for room in layout.groups)
     below += f"{'spread':>{SPREAD_ROOM}}" if layout.has_spread else ""
     below += f"{'units':>{UNITS_ROOM}}" if layout.has_units else ""
     below += f"{'audit':>{AUDIT_ROOM}}" if layout.has_audit else ""
@@ -203,20 +223,18 @@ def head_lines(table: ReproductionChanged, layout: Layout) -> list[Content]:
 
 
 def column_names(columns: Sequence[str], room: int) -> list[str]:
-    """Name the columns in `room` cells each: in full, or of "PGD-10 at 8/255" the part that tells them apart.
-
-    Where neither part does, both stay, without what goes without saying: "PGD-10@8".
-    """
+    """Name the columns in `room` cells each: in full, or of "PGD-10 at 8/255" the part that tells them apart."""
     names = [safe(column, 40) for column in columns]
     if all(len(name) <= room for name in names):
         return names
     ends = [name.rpartition(" at ")[2] for name in names]
     starts = [name.partition(" at ")[0] for name in names]
-    parts = next((part for part in (ends, starts) if len(set(part)) == len(part)), None)
-    return [safe(name, room) for name in parts or map(_compact, names)]
+    return [safe(name, room) for name in (ends if len(set(ends)) == len(ends) else starts)]
 
 
 def _compact(name: str) -> str:
+    """The name of a column in few cells: "PGD-40@16" of "PGD-40 at 16/255"."""
+    name = safe(name, 40)
     for long, short in ((" at ", "@"), ("/255", ""), ("AutoAttack", "AA"), (" in pixels", "px")):
         name = name.replace(long, short)
     return name
@@ -298,13 +316,15 @@ def _lead(scene: Scene, index: int, layout: Layout) -> Iterator[tuple[str, str]]
 def _groups(row: ReproductionRow, marks: list[bool], layout: Layout) -> Iterator[tuple[str, str]]:
     pairs = [(row.paper_natural, row.natural)]
     pairs += [(_at(row.paper_robust, index), _at(row.robust, index)) for index in range(len(marks) - 1)]
-    for index, (paper, ours) in enumerate(pairs[: layout.num_groups]):
-        yield " " * layout.gap + points(paper).rjust(5), DIM
+    for index, (room, (paper, ours)) in enumerate(zip(layout.groups, pairs, strict=False)):
+        yield " " * layout.gap, DIM
+        if not room:
+            yield points(paper).rjust(5), DIM
         is_best, is_tied = marks[index], index < len(row.near_best) and row.near_best[index]
         sign = "★" if is_best else "≈" if is_tied else ""
         color = f"bold {column_color(index)}" if is_best else "$foreground" if ours is not None else DIM
-        yield f"{sign}{points(ours)}".rjust(6), color
-        if layout.has_differences:
+        yield f"{sign}{points(ours)}".rjust(room or 6), color
+        if layout.has_differences and not room:
             text, style = difference(ours, paper)
             yield text.rjust(6), style
 

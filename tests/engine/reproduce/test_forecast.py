@@ -38,7 +38,9 @@ def test_what_is_trained_and_measured_takes_no_time(reproduced: Reproduced) -> N
     assert items[0].run == list_runs(reproduced.root)[0].name
 
 
-def test_a_finished_run_that_another_table_attacks_takes_the_time_of_the_attacks_that_are_new(reproduced: Reproduced) -> None:
+def test_a_finished_run_that_another_table_attacks_takes_the_time_of_the_attacks_that_are_new(
+    reproduced: Reproduced,
+) -> None:
     [item] = forecast(request_of(reproduced.root, "table3"))
     assert (item.action, item.seconds) == ("reuse", pytest.approx(16 * (82 + 202) * 1e-3))
 

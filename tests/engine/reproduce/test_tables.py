@@ -1,9 +1,22 @@
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
-from claf_engine.reproduce.tables import TABLES, Table
-from claf_engine.terms.names import TableName
+from claf_engine.reproduce.board import Board
+from claf_engine.reproduce.markdown import as_markdown
+from claf_engine.reproduce.plan import ReproductionRequest, configs_of, table_of
+from claf_engine.reproduce.report import machine
+from claf_engine.reproduce.tables import (
+    STEP_SIZE,
+    TABLES,
+    TWO_RADII,
+    Row,
+    Table,
+    columns_of,
+    crossing_steps,
+)
+from claf_engine.terms.names import SpaceName, TableName
 
 
 def figures(name: TableName) -> dict[str, tuple[float | None, ...]]:
@@ -46,3 +59,38 @@ def test_every_row_has_a_figure_for_every_column_and_a_note_on_where_it_is_from(
 
 def test_the_row_that_was_copied_from_another_paper_says_so() -> None:
     assert "PGD-20" in TABLES["table1"].rows[4].note
+
+
+def titles(name: str, space: SpaceName = "pixel", num_autoattacked: int = 0) -> list[str]:
+    return [column.title for column in columns_of(TABLES[name], space, num_autoattacked)]
+
+
+def test_beside_the_paper_s_attacks_stand_crossing_ones_and_autoattack() -> None:
+    own = ["PGD-10 at 8/255", "PGD-10 at 16/255"]
+    assert titles("table1", num_autoattacked=50) == [*own, "PGD-20 at 8/255", "PGD-40 at 16/255", "AutoAttack at 8/255"]
+
+
+def test_a_crossing_attack_that_the_table_has_is_not_measured_twice() -> None:
+    assert titles("table3") == ["PGD-20 at 8/255", "PGD-40 at 8/255", "PGD-100 at 8/255"]
+
+
+def test_beside_attacks_in_the_released_code_s_space_all_others_are_of_the_ball() -> None:
+    columns = columns_of(TABLES["table3"], "released-code", 50)
+    assert [column.space for column in columns] == ["released-code"] * 3 + ["pixel"] * 2
+    assert [column.title for column in columns[3:]] == ["PGD-20 at 8/255 in pixels", "AutoAttack at 8/255 in pixels"]
+
+
+@pytest.mark.parametrize("radius", [Fraction(8, 255), Fraction(16, 255), Fraction(1, 255)])
+def test_crossing_steps_cross_the_ball_twice_and_more(radius: Fraction) -> None:
+    assert crossing_steps(radius) * STEP_SIZE >= 2 * 2 * radius
+
+
+def test_a_table_of_our_own_needs_rows_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = (Row("AT", "at", None, ()), Row("AT, wide attack", "at", None, (), (("attack.steps", 5),)))
+    monkeypatch.setitem(TABLES, "ours", Table("table1", "Ours", TWO_RADII, rows))
+    request = ReproductionRequest("ours", tmp_path, "small", compute="equal")  # type: ignore[arg-type]
+    assert [config.attack.steps for config in configs_of(request)] == [3, 5]
+    assert [config.supervised.epochs for config in configs_of(request)] == [35, 24]
+    board = Board(request, table_of(request), configs_of(request))
+    assert board.event(None).rows[0].paper_robust == (None,) * 5
+    assert as_markdown(board, machine())

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from claf_tui.widgets.paper_bars import bar_lines, bar_with_tick, bars_height
+from claf_tui.widgets.paper_bars import bar_lines, bar_with_tick, bars_height, drawn_columns
 from tests.tui.hostile import EVERYTHING
 from tests.tui.scripted_reproduction import table, waiting_rows
 
@@ -49,3 +49,11 @@ def test_foreign_text_is_cleaned() -> None:
     rows = tuple(replace(row, label=EVERYTHING) for row in waiting_rows())
     lines = bar_lines(table(rows, columns=(EVERYTHING, EVERYTHING)), 100, 40)
     assert all(line.plain.isprintable() for line in lines)
+
+
+def test_columns_of_ours_beside_the_paper_s_are_not_drawn() -> None:
+    told = table(waiting_rows())
+    rows = tuple(replace(row, robust=(*row.robust, 0.5), paper_robust=(*row.paper_robust, None)) for row in told.rows)
+    wider = replace(told, columns=(*told.columns, "AutoAttack at 8/255"), rows=rows)
+    assert drawn_columns(wider) == told.columns
+    assert bars_height(wider) == bars_height(told)

@@ -70,7 +70,7 @@ def test_every_line_fits_and_figures_stand_under_their_heads(width: int) -> None
 
 def test_eighty_columns_hold_three_groups_with_differences_and_times() -> None:
     layout = choose_layout(filled(), 78)
-    assert layout.num_groups == 3
+    assert layout.groups == (0, 0, 0)
     assert layout.has_differences
     assert layout.has_times
 
@@ -108,6 +108,52 @@ def test_the_spread_of_seeds_has_a_column_only_where_there_is_one() -> None:
     rows = tuple(replace(row, spread=0.012) for row in waiting_rows())
     assert "spread" in drawn(table(rows))[1]
     assert "1.2" in drawn(table(rows))[2]
+
+
+def wide(**changes: object) -> ReproductionChanged:
+    """A table with columns of ours beside the paper's, its first two rows measured and audited."""
+    first, second, *others = waiting_rows()
+    rows = (
+        replace(first, natural=0.9, robust=(0.1, 0.0, 0.1, 0.0, 0.05), units=318.0, audit="warns"),
+        replace(second, natural=0.8, robust=(0.5, 0.3, 0.4, 0.2, 0.31), near_best=(True, *[False] * 5), units=318.6),
+        *others,
+    )
+    paper = tuple(replace(row, paper_robust=(*row.paper_robust, None, None, None)) for row in rows)
+    own = ("PGD-20 at 8/255", "PGD-40 at 16/255", "AutoAttack at 8/255")
+    return table(paper, columns=("PGD-10 at 8/255", "PGD-10 at 16/255", *own), **changes)
+
+
+def test_a_column_without_the_paper_s_figures_holds_ours_alone_under_a_short_name() -> None:
+    names, heads, first, *_ = drawn(wide(), 170)
+    assert [name for name in names.split() if "@" in name] == ["PGD-20@8", "PGD-40@16", "AA@8"]
+    assert heads.split().count("paper") == 3
+    assert heads.split().count("ours") == 6
+    assert [word.strip("★≈") for word in first.split()][-5:-2] == ["10.0", "0.0", "5.0"]
+
+
+def test_eighty_columns_hold_the_paper_s_columns_and_ours() -> None:
+    names, _, first, *_ = drawn(wide(), 78)
+    assert all(name in names for name in ("natural", "8/255", "16/255", "PGD-20@8", "PGD-40@16", "AA@8"))
+    assert "5.0" in first
+
+
+def test_a_figure_that_the_best_is_ahead_of_by_noise_is_marked() -> None:
+    lines = drawn(wide(), 170)
+    assert "≈80.0" in lines[3]
+    assert "★90.0" in lines[2]
+
+
+def test_what_training_cost_and_the_verdict_have_columns_where_there_is_room() -> None:
+    heads, first = drawn(wide(), 198)[1:3]
+    assert "units" in heads
+    assert "318" in first
+    assert "warns" in first
+    assert "audit" not in drawn(filled(), 198)[1]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_line_of_a_wide_table_fits(width: int) -> None:
+    assert all(len(line) <= width for line in drawn(wide(), width)[2:])
 
 
 def test_foreign_text_is_cleaned() -> None:

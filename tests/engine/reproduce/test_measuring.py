@@ -8,6 +8,7 @@ from claf_engine.data import Dataset, Split
 from claf_engine.events.ticks import Pulse
 from claf_engine.reproduce.measuring import Measurement, Measurer, Subject, subject_of
 from claf_engine.reproduce.plan import config_of
+from claf_engine.reproduce.stored import packed
 from claf_engine.reproduce.tables import MORE_STEPS, TABLES, TWO_RADII, Column
 from claf_engine.runs import list_checkpoints, list_runs, summarise
 from claf_engine.terms.errors import CheckpointError, DataError
@@ -132,3 +133,27 @@ def test_images_that_changed_since_the_run_are_not_measured(
     monkeypatch.setattr("claf_engine.reproduce.measuring.dataset_steps", changed)
     with pytest.raises(DataError, match="other test images"):
         measure(tmp_path / "after", subject_of(trained, NATURAL), TWO_RADII[0])
+
+
+def test_what_became_of_every_image_is_kept(tmp_path: Path, trained: Path) -> None:
+    _, found = measure(tmp_path, subject_of(trained, NATURAL), TWO_RADII[0])
+    assert float(found.outcomes().double().mean()) == found.robust.accuracy
+    assert float(found.outcomes(natural=True).double().mean()) == found.natural
+    assert not (found.outcomes() & ~found.outcomes(natural=True)).any()
+
+
+def test_outcomes_of_another_figure_are_measured_again(tmp_path: Path, trained: Path) -> None:
+    subject = subject_of(trained, NATURAL)
+    _, first = measure(tmp_path, subject, TWO_RADII[0])
+    [file] = (tmp_path / "measurements").iterdir()
+    file.write_text(file.read_text().replace(first.right, packed(~first.outcomes(natural=True))))
+    assert measure(tmp_path, subject, TWO_RADII[0])[0] > 0
+    assert packed(first.outcomes(natural=True)) in file.read_text()
+
+
+def test_a_number_of_images_is_the_first_so_many(tmp_path: Path, trained: Path) -> None:
+    subject = subject_of(trained, NATURAL)
+    _, whole = measure(tmp_path, subject, TWO_RADII[0])
+    _, some = measure(tmp_path, subject, dataclasses.replace(TWO_RADII[0], num_examples=5))
+    assert some.robust.num_examples == 5
+    assert some.outcomes(natural=True).tolist() == whole.outcomes(natural=True)[:5].tolist()

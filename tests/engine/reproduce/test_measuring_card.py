@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -54,3 +55,17 @@ def test_a_card_that_cannot_be_written_is_a_sentence_with_the_fix(run: Path, mea
     (run / "audit").write_text("")
     with pytest.raises(RunError, match=r"cannot write the card of .*; make room and reproduce again"):
         keep_cards(run, measurements, COMMAND)
+
+
+def test_figures_of_other_images_and_spaces_have_cards_of_their_own(run: Path, tmp_path: Path) -> None:
+    measurer, subject = Measurer(tmp_path), subject_of(run, TABLE.rows[0])
+    own = dataclasses.replace(TABLE.columns[0], space="released-code")
+    columns = (own, TABLE.columns[1], dataclasses.replace(TABLE.columns[0], num_examples=5))
+    found = [exhaust(measurer.measure_steps(subject, column))[1] for column in columns]
+    cards = [json.loads((folder / "card.json").read_bytes()) for folder in keep_cards(run, found, COMMAND)]
+    assert sorted((card["space"], card["num_examples"]) for card in cards) == [
+        ("pixel", 5),
+        ("pixel", 16),
+        ("released-code", 16),
+    ]
+    assert cards[-1]["space"] == "released-code"

@@ -8,7 +8,7 @@ import torch
 
 from claf_engine.events import RobustFigure
 from claf_engine.reproduce.board import Board
-from claf_engine.reproduce.lines import SeedResult
+from claf_engine.reproduce.lines import SeedResult, without_folders
 from claf_engine.reproduce.markdown import as_markdown
 from claf_engine.reproduce.measuring import Measurement, Subject
 from claf_engine.reproduce.report import machine, record, write_report
@@ -140,3 +140,32 @@ def test_a_learning_rate_that_a_person_changed_is_told(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="cannot write .*reproduction.json"):
         write_report(filled_board(tmp_path))
+
+
+def test_a_mean_over_fewer_seeds_than_asked_for_says_so(tmp_path: Path) -> None:
+    board = filled_board(tmp_path)
+    assert "2 of" not in as_markdown(board, machine())
+    del board.lines[0].seeds[1]
+    assert "| finished, 1 of 2 seeds |" in as_markdown(board, machine())
+
+
+def test_the_spread_and_the_interval_of_every_figure_are_told(tmp_path: Path) -> None:
+    row = record(filled_board(tmp_path))["rows"][0]
+    low, high = row["natural_interval"]
+    assert low < 0.92 < high
+    assert row["robust"][1]["interval"] == pytest.approx([0.2140, 0.2898], abs=1e-3)
+    assert row["robust"][2]["interval"] is None
+    assert len(row["runs"][0]["robust"][0]["outcomes_sha256"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("folder:/home/someone/cifar10-jpeg", "folder:cifar10-jpeg"),
+        ("/home/someone/my_data.py:images", "my_data.py:images"),
+        ("shapes", "shapes"),
+        ("torchvision:CIFAR100", "torchvision:CIFAR100"),
+    ],
+)
+def test_a_source_is_told_without_folders_of_this_machine(source: str, name: str) -> None:
+    assert without_folders(source) == name

@@ -1,4 +1,5 @@
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,16 @@ import pytest
 
 from claf_engine import events as ev
 from claf_engine.events.control import Control
+from claf_engine.events.ticks import Pulse
+from claf_engine.reproduce.auditing import Audited
+from claf_engine.reproduce.measuring import Subject
 from claf_engine.reproduce.runner import reproduce
 from claf_engine.runs import RunDirectory, list_runs
 from claf_engine.terms.errors import ConfigError, DataError, NonFiniteLoss, RunLocked
+from claf_engine.terms.names import Verdict
 from claf_engine.training.run import run
 from tests.engine.reproduce.conftest import Reproduced, request_of
+from tests.engine.wavy import Short
 
 pytestmark = pytest.mark.usefixtures("tiny_scale")
 
@@ -276,3 +282,66 @@ def test_a_wrong_source_is_refused_before_anything_is_written(tmp_path: Path) ->
     with pytest.raises(ConfigError, match="unknown data source"):
         played(tmp_path, data="mnist")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_row_is_measured_under_autoattack_on_the_first_images(
+    tmp_path: Path, reproduced: Reproduced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pyautoattack.AutoAttack", Short)
+    events = played(reproduced.copy(tmp_path), autoattack=5)
+    rows = last(events).rows
+    assert last(events).columns[-1] == "AutoAttack at 8/255"
+    record = json.loads((request_of(tmp_path).directory / "reproduction.json").read_text())
+    figure = record["rows"][0]["robust"][-1]
+    assert (figure["attack"], figure["num_examples"], figure["space"]) == ("autoattack", 5, "pixel")
+    assert rows[0].robust[-1] == figure["robust_accuracy"]
+    low, high = figure["interval"]
+    assert low <= figure["robust_accuracy"] <= high
+    assert any(isinstance(event, ev.Progressed) and "AutoAttack" in event.activity for event in events)
+    assert num_measured(played(tmp_path, autoattack=5)) == 0
+
+
+def test_without_the_library_the_column_is_not_measured_and_says_what_to_install(
+    tmp_path: Path, reproduced: Reproduced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyautoattack", None)
+    row = last(played(reproduced.copy(tmp_path), autoattack=5)).rows[0]
+    assert (row.status, row.robust[-1]) == ("reused", None)
+    assert None not in row.robust[:-1]
+    [notice] = [text for text in row.notices if "AutoAttack" in text]
+    assert notice.startswith("AutoAttack at 8/255 was not measured: AutoAttack needs the audit extra: ")
+    assert notice.endswith("or leave it out, --autoattack 0")
+
+
+def test_every_row_has_the_verdict_of_its_audit(
+    tmp_path: Path, reproduced: Reproduced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def audited(_root: Path, subject: Subject, *_: object) -> Iterator[Pulse]:
+        yield Pulse("attacking")
+        verdict: Verdict = "fails" if subject.classifier == "natural" else "passes"
+        return Audited(verdict, ("steps",) * (verdict == "fails"), (), 0.2, (0.1, 0.3), 16, "quick", "pixel")
+
+    monkeypatch.setattr("claf_engine.reproduce.runner.audited_steps", audited)
+    events = played(reproduced.copy(tmp_path), audit=True)
+    assert [row.audit for row in last(events).rows] == ["fails", "passes"]
+    record = json.loads((request_of(tmp_path).directory / "reproduction.json").read_text())
+    assert [row["audit"] for row in record["rows"]] == ["fails", "passes"]
+    assert record["rows"][0]["runs"][0]["audit"]["failed"] == ["steps"]
+    text = (request_of(tmp_path).directory / "reproduction.md").read_text()
+    assert "| Natural | 0 | fails | steps | – | 20.0 of 16, pixel |" in text
+
+
+def test_every_two_rows_are_compared_and_the_record_says_what_is_noise(reproduced: Reproduced) -> None:
+    record = json.loads((request_of(reproduced.root).directory / "reproduction.json").read_text())
+    pairs = record["pairs"]
+    assert [pair["column"] for pair in pairs] == ["natural", *record["columns"]]
+    assert {(pair["first"], pair["second"]) for pair in pairs} == {("Natural", "Adversarial")}
+    for pair, place in zip(pairs[1:], range(4), strict=True):
+        ours, theirs = (row["robust"][place]["robust_accuracy"] for row in record["rows"])
+        assert pair["difference"] == pytest.approx(ours - theirs, abs=1e-6)
+        assert pair["interval"][0] <= pair["difference"] <= pair["interval"][1]
+
+
+def test_no_path_of_this_machine_is_in_the_record(reproduced: Reproduced) -> None:
+    text = (request_of(reproduced.root).directory / "reproduction.json").read_text()
+    assert str(reproduced.root) not in text

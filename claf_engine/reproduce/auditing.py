@@ -58,10 +58,7 @@ def audited_steps(
     Raises:
         ClafError: see `audit_steps`; or the verdict cannot be written.
     """
-    data = read_config(subject.checkpoint.parent.parent).data.model_dump(mode="json")
-    checks = [(check.name, check.threshold) for check in CHECKS]
-    plain = [FORMAT, "quick audit", subject.weights_sha256, subject.classifier, space, data, checks, versions()]
-    file = root / MEASUREMENTS / f"{key_of(plain)}.json"
+    file = _file(root, subject, space)
     if (known := read_stored(file, _of_record)) is not None:
         return known
     request = AuditRequest(subject.checkpoint, space=space, classifier=subject.classifier, command=tuple(command))
@@ -71,9 +68,26 @@ def audited_steps(
     return found
 
 
+def is_audited(root: Path, subject: Subject, space: SpaceName) -> bool:
+    """Whether the verdict is known.
+
+    Raises:
+        RunError: the settings of the subject's run cannot be read.
+    """
+    return read_stored(_file(root, subject, space), _of_record) is not None
+
+
 def worst(verdicts: Sequence[Verdict]) -> Verdict | None:
     """The gravest of the verdicts; None of none."""
     return min(verdicts, key=BY_WEIGHT.index, default=None)
+
+
+def _file(root: Path, subject: Subject, space: SpaceName) -> Path:
+    """Equal only where weights, classifier, images, space, checks and versions are."""
+    data = read_config(subject.checkpoint.parent.parent).data.model_dump(mode="json")
+    checks = [(check.name, check.threshold) for check in CHECKS]
+    plain = [FORMAT, "quick audit", subject.weights_sha256, subject.classifier, space, data, checks, versions()]
+    return root / MEASUREMENTS / f"{key_of(plain)}.json"
 
 
 def _of_card(card: Mapping[str, Any]) -> Audited:

@@ -13,6 +13,7 @@ from claf_engine.events.ticks import exhaust
 from claf_engine.models.folding import fold
 from claf_engine.models.modes import frozen, training
 from claf_engine.models.network import NATURAL, Network, build_network
+from claf_engine.reproduce.auditing import is_audited
 from claf_engine.reproduce.measuring import Measurer, subject_of
 from claf_engine.reproduce.plan import REPRODUCTIONS, ReproductionRequest, RunPlan, plan_run, table_of
 from claf_engine.reproduce.tables import Column, Row
@@ -30,8 +31,10 @@ MIN_SECONDS = 0.5
 """Each kind of work is repeated for at least this long."""
 
 
-AUTOATTACK_UNITS = 2 * 100 + 9 * 2 * 100 + 9 * 3 * 100 + 5000
-"""On an image that stands: APGD, APGD and FAB at nine targets, and 5000 queries of Square Attack."""
+AUTOATTACK_UNITS = (2 * 100 + 9 * 2 * 100 + 9 * 3 * 100 + 5000) / 2
+"""APGD, APGD and FAB at nine targets, and 5000 queries of Square Attack, where about half of the images stand."""
+AUDIT_UNITS = 250_000
+"""Of a quick audit, about: it asks as much of any test set."""
 POOLS = {"shapes": (5000, 1000), "cifar10": (50_000, 10_000)}
 """Training and test images of the sources whose size is known."""
 
@@ -71,11 +74,15 @@ class Clock:
                 seconds += work.count * work.cost * (share * rates.training + (1 - share) * rates.attack)
         return seconds
 
-    def measurement_seconds(self, config: RunConfig, columns: tuple[Column, ...]) -> float:
-        """Seconds that the attacks of a table on all test images will take, if every image has to be attacked."""
+    def measurement_seconds(self, config: RunConfig, columns: tuple[Column, ...], more_units: float = 0.0) -> float:
+        """Seconds that the attacks of a table on test images will take, if PGD has to attack every one, and more.
+
+        Nothing is timed where there is nothing to do.
+        """
         num_test = num_images(config)[1]
         units = sum(min(num_test, column.num_examples or num_test) * units_of(column) for column in columns)
-        return units * self._rates_of(config).exact
+        units += more_units
+        return units * self._rates_of(config).exact if units else 0.0
 
     def _rates_of(self, config: RunConfig) -> Rates:
         key = config.model, config.batch_size
@@ -119,8 +126,7 @@ def forecast(request: ReproductionRequest) -> list[Forecast]:
         ConfigError: the table or the data source does not exist.
         DataError: a folder of images is not what it should be.
     """
-    table, columns, clock = table_of(request), request.columns, Clock()
-    measurer = Measurer(request.root / REPRODUCTIONS)
+    table, clock = table_of(request), Clock()
     seen: list[dict[str, object]] = []
     found = []
     for index, row in enumerate(table.rows):
@@ -129,10 +135,9 @@ def forecast(request: ReproductionRequest) -> list[Forecast]:
             part = trained_part(plan.config)
             is_shared = plan.action != "reuse" and part in seen
             seen.append(part)
-            if is_shared:
-                seconds = clock.measurement_seconds(plan.config, columns)
-            else:
-                seconds = seconds_left(clock, measurer, plan, row, columns)
+            is_trained = is_shared or plan.action == "reuse"
+            training = 0.0 if is_trained else clock.run_seconds(plan.config) * (1 - plan.done)
+            seconds = training + _measurement_seconds(clock, request, plan, row)
             action = "shared" if is_shared else plan.action
             units = units_per_image(plan.config)
             total = units * num_images(plan.config)[0]
@@ -140,12 +145,14 @@ def forecast(request: ReproductionRequest) -> list[Forecast]:
     return found
 
 
-def seconds_left(clock: Clock, measurer: Measurer, plan: RunPlan, row: Row, columns: tuple[Column, ...]) -> float:
-    """Estimated seconds until a planned run is trained and measured; nothing is timed where nothing is left to do."""
+def _measurement_seconds(clock: Clock, request: ReproductionRequest, plan: RunPlan, row: Row) -> float:
+    """Estimated seconds that a run takes to be measured and audited, as far as it was not."""
+    columns, root, is_due = request.columns, request.root / REPRODUCTIONS, request.audit
     if plan.action == "reuse" and plan.directory is not None:
-        columns = measurer.missing(subject_of(plan.directory, row), plan.config.data, columns)
-        return clock.measurement_seconds(plan.config, columns) if columns else 0.0
-    return clock.run_seconds(plan.config) * (1 - plan.done) + clock.measurement_seconds(plan.config, columns)
+        subject = subject_of(plan.directory, row)
+        columns = Measurer(root).missing(subject, plan.config.data, columns)
+        is_due = is_due and not is_audited(root, subject, request.space)
+    return clock.measurement_seconds(plan.config, columns, AUDIT_UNITS * is_due)
 
 
 def _run_of(plan: RunPlan) -> str:

@@ -96,7 +96,7 @@ def _figure(line: Line, place: int, ours: float | None, *, is_best: bool, is_tie
         return UNKNOWN
     low, high = interval
     figure = f"**{percent(ours)}**" if is_best else percent(ours)
-    return f"{f'{TIED} ' if is_tied else ''}{figure} ± {50 * (high - low):.1f}"
+    return f"{f'{TIED} ' if is_tied and not is_best else ''}{figure} ± {50 * (high - low):.1f}"
 
 
 def _differences(board: Board) -> list[str]:

@@ -13,11 +13,11 @@ from tests.e2e.processes import SETTINGS, Nursery, begin_nursery
 PRELUDE = f"""
 import tomllib
 import claf_engine.reproduce.scales as scales
-sections = {{"common": tomllib.loads({SETTINGS!r}), "claf": {{"method": "claf"}}}}
+sections = {{"measure": {{"autoattack": 0}}, "common": tomllib.loads({SETTINGS!r}), "claf": {{"method": "claf"}}}}
 scales.scale_sections = lambda scale: sections
 """
 """A scale at which a run takes seconds."""
-COMMAND = ("reproduce", "table4", "--scale", "tiny")
+COMMAND = ("reproduce", "table4", "--scale", "tiny", "--no-audit")
 
 
 @pytest.fixture

@@ -39,22 +39,19 @@ class ReproductionPrinter:
 
 
 def result_tables(event: ev.ReproductionChanged) -> list[RenderableType]:
-    """The finished table: the paper's figures, ours, and the difference in points."""
-    table = plain_table("row", "", "natural", *(safe(column, 40) for column in event.columns), "moved", "status")
-    of_runs = plain_table("row", "units", "spread", "audit", "runs")
+    """The finished table: the paper's figures, ours, and the difference in points; then how each row stands."""
+    table = plain_table("row", "", "natural", *(safe(column, 40) for column in event.columns))
+    of_rows = plain_table("row", "status", "moved", "units", "spread", "audit", "runs")
     for row in event.rows:
         theirs, ours = (row.paper_natural, *row.paper_robust), (row.natural, *row.robust)
         differences = [difference(mine, paper) for mine, paper in zip(ours, theirs, strict=True)]
-        moved = figures.UNKNOWN if row.largest_distance is None else format_levels(row.largest_distance)
         shown = [f"{TIED if is_tied else ''}{figures.percent(value)}" for value, is_tied in with_ties(row)]
-        table.add_row(safe(row.label), "paper", *map(figures.percent, theirs), "", "", style="dim")
-        table.add_row("", "ours", *shown, moved, row.status, style="bold")
-        table.add_row("", "difference", *differences, "", safe(row.reason, 200))
-        spread = figures.UNKNOWN if row.spread is None else f"{100 * row.spread:.1f}"
-        names = ", ".join(safe(name, 60) for name in row.runs)
-        of_runs.add_row(safe(row.label), figures.units(row.units), spread, row.audit or figures.UNKNOWN, names)
+        table.add_row(safe(row.label), "paper", *map(figures.percent, theirs), style="dim")
+        table.add_row("", "ours", *shown, style="bold")
+        table.add_row("", "difference", *differences)
+        of_rows.add_row(*about_row(row))
     title = f"{safe(event.title)}, scale {event.scale}, compute {event.compute}"
-    told: list[RenderableType] = [Text(title), table, of_runs, Text(UNITS, style="dim")]
+    told: list[RenderableType] = [Text(title), table, of_rows, Text(UNITS, style="dim")]
     if any(any(row.near_best) for row in event.rows):
         told.append(Text(f"{TIED} the best of its column is ahead by no more than noise", style="dim"))
     if event.space != "pixel":
@@ -62,6 +59,15 @@ def result_tables(event: ev.ReproductionChanged) -> list[RenderableType]:
     doubts = dict.fromkeys(notice for row in event.rows for notice in row.notices)
     told += [Text(f"{DOUBTED} {safe(notice, MAX_NOTICE)}", style="yellow") for notice in doubts]
     return [*told, Text(f"folder: {safe(event.directory, 400)}")]
+
+
+def about_row(row: ev.ReproductionRow) -> list[str]:
+    """How a row stands, how far its attacks moved images, what it cost, its verdict, and its runs or why it failed."""
+    moved = figures.UNKNOWN if row.largest_distance is None else format_levels(row.largest_distance)
+    spread = figures.UNKNOWN if row.spread is None else f"{100 * row.spread:.1f}"
+    runs = safe(row.reason, 200) or ", ".join(safe(name, 60) for name in row.runs)
+    audit = row.audit or figures.UNKNOWN
+    return [safe(row.label), row.status, moved, figures.units(row.units), spread, audit, runs]
 
 
 def with_ties(row: ev.ReproductionRow) -> list[tuple[float | None, bool]]:

@@ -14,11 +14,15 @@ from claf_engine.terms.errors import RunLocked
 from claf_tui import cli
 from claf_tui.console.bridge import Engine
 from claf_tui.console.launch import ConsoleResult
+from claf_tui.reports import output
+from claf_tui.reports.reproduction import result_tables, row_line
 from claf_tui.words import exit_codes
 
 Shown = pytest.CaptureFixture[str]
 WAITING = ev.ReproductionRow("Natural", "claf", (), "waiting", None, (None, None), None, 0.924, (0.604, 0.483), 90.0)
-DONE = dataclasses.replace(WAITING, status="finished", natural=0.9, robust=(0.5, 0.25), runs=("20260101-claf",))
+DONE = dataclasses.replace(
+    WAITING, status="finished", natural=0.9, robust=(0.5, 0.25), runs=("20260101-claf",), units=318.0, audit="warns"
+)
 FAILED = dataclasses.replace(WAITING, label="Adversarial", status="failed", reason="training diverged")
 
 
@@ -74,11 +78,29 @@ def test_lines_tell_when_a_row_ends_and_the_table_lists_paper_ours_and_differenc
     shown = capsys.readouterr()
     assert "trains" in shown.err
     line = "natural 90.0% (paper 92.4%), PGD-10 at 8/255 50.0% (paper 60.4%), PGD-10 at 16/255 25.0% (paper 48.3%)"
-    assert f"[1/2] Natural: finished: {line}" in shown.err
+    assert f"[1/2] Natural: finished: {line}, audit warns" in shown.err
     lines = [line.split() for line in shown.out.splitlines()]
     assert ["Natural", "paper", "92.4%", "60.4%", "48.3%"] in lines
-    assert ["ours", "90.0%", "50.0%", "25.0%", "–", "finished"] in lines
+    assert ["ours", "90.0%", "50.0%", "25.0%"] in lines
+    assert ["Natural", "finished", "–", "318", "–", "warns", "20260101-claf"] in lines
     assert ["difference", "-2.4", "-10.4", "-23.3"] in lines
+
+
+def test_a_figure_that_the_best_is_ahead_of_by_noise_is_marked(tmp_path: Path, capsys: Shown) -> None:
+    near = dataclasses.replace(DONE, label="Adversarial", natural=0.89, near_best=(True, False, False))
+    output.show(*result_tables(table((DONE, near), tmp_path)))
+    shown = capsys.readouterr().out
+    assert "≈89.0%" in shown
+    assert "ahead by no more than noise" in shown
+    output.show(*result_tables(table((DONE, DONE), tmp_path)))
+    assert "≈" not in capsys.readouterr().out
+
+
+def test_a_column_that_the_paper_does_not_have_is_told_without_it(tmp_path: Path) -> None:
+    wider = dataclasses.replace(DONE, robust=(*DONE.robust, 0.2), paper_robust=(*DONE.paper_robust, None))
+    assert row_line(wider, (*table((), tmp_path).columns, "AutoAttack at 8/255")).endswith(
+        "PGD-10 at 16/255 25.0% (paper 48.3%), AutoAttack at 8/255 20.0%, audit warns"
+    )
 
 
 def test_a_row_that_failed_is_told_and_the_exit_code_says_so(capsys: Shown) -> None:
@@ -92,7 +114,7 @@ def test_figures_of_no_epsilon_ball_are_labelled_and_say_how_far_images_were_mov
     assert reproduce("table4", "--space", "released-code") == 0
     shown = capsys.readouterr().out
     assert "not accuracy in an epsilon-ball" in shown
-    assert ["ours", "90.0%", "50.0%", "25.0%", "114/255", "reused"] in [line.split() for line in shown.splitlines()]
+    assert ["Adversarial", "reused", "114/255"] in [line.split()[:3] for line in shown.splitlines()]
 
 
 def test_json_is_the_record_of_the_table_with_its_folder_and_nothing_else(root: Path, capsys: Shown) -> None:

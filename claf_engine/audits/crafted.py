@@ -9,7 +9,9 @@ from torch import Tensor
 from claf_engine.accuracy.measure import abandonable
 from claf_engine.accuracy.suite import Distances
 from claf_engine.attacks import predict, require_ball
+from claf_engine.audits import chance
 from claf_engine.audits.bench import Bench, Outcome, Recipe
+from claf_engine.audits.chance import Estimate
 from claf_engine.audits.diagnostic import NotRun
 from claf_engine.data import to_pixels
 from claf_engine.events.ticks import Pulse
@@ -104,6 +106,16 @@ def gradient_survivors(bench: Bench) -> Tensor:
         if outcome.is_in_ball and has_gradients:
             survives &= outcome.survives
     return survives
+
+
+def lost(before: Tensor, after: Tensor) -> Estimate:
+    """Share of all examples that one attack leaves and another breaks; (N,) bool each: what survives."""
+    return chance.share(int((before & ~after).sum()), len(before))
+
+
+def fallen(before: Tensor, after: Tensor) -> Estimate:
+    """How much less one attack leaves than another, of the same examples; (N,) bool each: what survives."""
+    return chance.difference(int((before & ~after).sum()), int((after & ~before).sum()), len(before))
 
 
 def percent(share: float) -> str:

@@ -46,6 +46,7 @@ class Check:
         source: where the check is from.
         run: asks a bench; yields pulses.
         budget: the smallest budget that affords it.
+        comparisons: of figures that have a sampling error with thresholds, at most (see `claf_engine.audits.chance`).
     """
 
     name: str
@@ -55,15 +56,14 @@ class Check:
     source: str
     run: Callable[["Bench"], Generator[Pulse, None, Finding]]
     budget: BudgetName = "quick"
+    comparisons: int = 1
 
 
 def graded(value: float, warns: float, fails: float) -> Verdict:
-    """A verdict for a figure that should be small: to `warns` it passes, above `fails` it fails, but for rounding."""
+    """A verdict for a figure that should be small: to `warns` it passes, above `fails` it fails, but for rounding.
+
+    Of a figure that has a sampling error the value is its bound, `Estimate.at_least`.
+    """
     if value <= warns + ROUNDING:
         return "passes"
     return "fails" if value > fails + ROUNDING else "warns"
-
-
-def points(share: float) -> str:
-    """A difference of accuracies in [-1, 1] as percentage points."""
-    return f"{100 * share:.1f} points"

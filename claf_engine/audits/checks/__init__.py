@@ -9,11 +9,13 @@ from claf_engine.audits.checks import (
     claim,
     classifiers,
     convergence,
+    decisions,
     features,
     forward,
     gradients,
     planted,
     sweep,
+    targeted,
     transfer,
 )
 from claf_engine.audits.diagnostic import Check
@@ -22,7 +24,9 @@ CHECKS: tuple[Check, ...] = (
     *claim.CHECKS,
     *forward.CHECKS,
     *gradients.CHECKS,
+    *decisions.CHECKS,
     *convergence.CHECKS,
+    *targeted.CHECKS,
     *sweep.CHECKS,
     *transfer.CHECKS,
     *blackbox.CHECKS,

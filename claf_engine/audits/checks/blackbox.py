@@ -21,9 +21,10 @@ from claf_engine.audits.crafted import (
     attackable_steps,
     crafted_steps,
     gradient_survivors,
+    lost,
     percent,
 )
-from claf_engine.audits.diagnostic import Check, Finding, NotRun, graded, points
+from claf_engine.audits.diagnostic import Check, Finding, NotRun, graded
 from claf_engine.compute.device import Compute
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.folding import fold
@@ -57,11 +58,11 @@ def square(bench: Bench) -> Generator[Pulse, None, Finding]:
     yield from bench.attack(steps=bench.budget.steps[0])
     left, queries = gradient_survivors(bench) & standing, bench.budget.square_queries
     outcome = yield from _library_steps(bench, SQUARE, f"Square-{queries}, after gradients", queries, left)
-    share = float((left & ~outcome.survives).double().mean())
+    more = lost(left, outcome.survives)
     return Finding(
-        graded(share, SQUARE_WARNS_AT, SQUARE_FAILS_AT),
-        f"{points(share)} in {queries} queries",
-        {"share": share, "queries": queries, "attacked": int(left.sum())},
+        graded(more.at_least, SQUARE_WARNS_AT, SQUARE_FAILS_AT),
+        f"{more} in {queries} queries",
+        {"share": more.value, "at_least": more.at_least, "queries": queries, "attacked": int(left.sum())},
     )
 
 
@@ -75,11 +76,17 @@ def loss_gap(bench: Bench) -> Generator[Pulse, None, Finding]:
     name = "apgd-t" if bench.budget.affords("standard") and num_classes >= CLASSES_OF["apgd-t"] else "apgd-dlr"
     by_entropy = yield from _library_steps(bench, "apgd-ce", f"APGD-CE-{steps}", steps, standing)
     both = yield from _library_steps(bench, name, f"{name.upper()}-{steps}, after APGD-CE", steps, by_entropy.survives)
-    gap = by_entropy.accuracy - both.accuracy
+    gap = lost(by_entropy.survives, both.survives)
     return Finding(
-        graded(gap, GAP_WARNS_AT, GAP_FAILS_AT),
-        f"{points(gap)}: APGD-CE leaves {percent(by_entropy.accuracy)}, with {name.upper()} {percent(both.accuracy)}",
-        {"apgd-ce": by_entropy.accuracy, f"apgd-ce, {name}": both.accuracy, "gap": gap, "steps": steps},
+        graded(gap.at_least, GAP_WARNS_AT, GAP_FAILS_AT),
+        f"{gap}: APGD-CE leaves {percent(by_entropy.accuracy)}, with {name.upper()} {percent(both.accuracy)}",
+        {
+            "apgd-ce": by_entropy.accuracy,
+            f"apgd-ce, {name}": both.accuracy,
+            "gap": gap.value,
+            "at_least": gap.at_least,
+            "steps": steps,
+        },
     )
 
 

@@ -65,7 +65,7 @@ def reach(bench: Bench) -> Generator[Pulse, None, Finding]:
     steps, subject = bench.budget.steps[0], bench.subject
     walked, needed = steps * subject.step_size, DIAMETERS * subject.epsilon
     return Finding(
-        "passes" if walked >= needed else "warns",
+        graded(float(needed - walked), 0, float(subject.epsilon)),
         f"{format_distance(walked)} against {format_distance(needed)}",
         {"reach": float(walked), "needed": float(needed), "steps": steps, "step_size": float(subject.step_size)},
     )
@@ -81,6 +81,7 @@ CHECKS: tuple[Check, ...] = (
         "epsilon-ball; attack the images in [0, 1] and normalise inside the model.",
         "torchattacks issue 124; it finds the released code of CLAF out",
         epsilon_zero,
+        comparisons=0,
     ),
     Check(
         "distance",
@@ -89,14 +90,16 @@ CHECKS: tuple[Check, ...] = (
         "The attacked images are not what the claim says, so its figure is about another threat model, or about none.",
         "AutoAttack's last check (Croce and Hein 2020, arXiv 2003.01690)",
         distance,
+        comparisons=0,
     ),
     Check(
         "reach",
         "The attack can cross the ball",
-        "steps x step size >= 2 epsilon; otherwise warns",
+        "steps x step size >= 2 epsilon, else warns; below epsilon fails",
         "From a random start parts of the ball are out of reach, so the attack is weak by construction; use more or "
         "longer steps.",
         "Carlini et al. 2019, arXiv 1902.06705",
         reach,
+        comparisons=0,
     ),
 )

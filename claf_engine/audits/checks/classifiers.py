@@ -11,7 +11,7 @@ from claf_engine.accuracy.measure import abandonable
 from claf_engine.accuracy.suite import AttackSuite, Distances
 from claf_engine.attacks import attack_steps, crossing_step_size, predict, require_ball
 from claf_engine.audits.bench import Bench, Outcome, recipe_of
-from claf_engine.audits.crafted import attackable_steps, percent
+from claf_engine.audits.crafted import attackable_steps, lost, percent
 from claf_engine.audits.diagnostic import Check, Finding, graded
 from claf_engine.audits.refitting import (
     adversarial_fit_steps,
@@ -59,7 +59,7 @@ def refitted_classifiers(bench: Bench) -> Generator[Pulse, None, Finding]:
         name: {"natural": each.natural, "own_attack": each.own, "transferred": each.outcome.accuracy}
         for name, each in refitted.items()
     }
-    return fallen(by_pgd, left, "attacks through refitted classifiers", {"classifiers": classifiers})
+    return beyond_pgd(by_pgd, left, "attacks through refitted classifiers", {"classifiers": classifiers})
 
 
 def strongest_pgd_steps(bench: Bench) -> Generator[Pulse, None, Tensor]:
@@ -73,7 +73,7 @@ def strongest_pgd_steps(bench: Bench) -> Generator[Pulse, None, Tensor]:
     return most_starts.survives & most_steps.survives
 
 
-def fallen(by_pgd: Tensor, left: Tensor, what: str, parts: Mapping[str, Any]) -> Finding:
+def beyond_pgd(by_pgd: Tensor, left: Tensor, what: str, parts: Mapping[str, Any]) -> Finding:
     """A finding on how far accuracy falls from PGD to the worst case over PGD and other attacks.
 
     Args:
@@ -83,10 +83,11 @@ def fallen(by_pgd: Tensor, left: Tensor, what: str, parts: Mapping[str, Any]) ->
         parts: more values.
     """
     pgd, worst = (float(survives.double().mean()) for survives in (by_pgd, by_pgd & left))
+    drop = lost(by_pgd, left)
     return Finding(
-        graded(pgd - worst, WARNS_AT, FAILS_AT),
-        f"PGD leaves {percent(pgd)}, with {what} {percent(worst)}",
-        {"pgd": pgd, "worst": worst, "drop": pgd - worst, **parts},
+        graded(drop.at_least, WARNS_AT, FAILS_AT),
+        f"PGD leaves {percent(pgd)}, with {what} {percent(worst)}: {drop}",
+        {"pgd": pgd, "worst": worst, "drop": drop.value, "at_least": drop.at_least, **parts},
     )
 
 

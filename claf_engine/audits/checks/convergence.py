@@ -1,6 +1,6 @@
 """Whether the attack went as far as it could: more steps, more starts, a single step, and the way it took."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -8,17 +8,19 @@ from torch import Tensor, nn
 from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import ascent_steps, crossing_step_size, gradient_of, log_odds, predict
 from claf_engine.audits.bench import Bench, Outcome, recipe_of
-from claf_engine.audits.crafted import Crafted, attackable_steps, crafted_steps, percent
-from claf_engine.audits.diagnostic import Check, Finding, graded, points
+from claf_engine.audits.chance import Estimate, share
+from claf_engine.audits.crafted import Crafted, attackable_steps, crafted_steps, fallen, lost, percent
+from claf_engine.audits.diagnostic import Check, Finding, graded
 from claf_engine.compute.device import Compute
 from claf_engine.compute.seeding import measurement_generator
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.folding import fold
 
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Logits (N, K) and true classes (N,) to losses (N,)."""
+
 WARNS_AT, FAILS_AT = 0.01, 0.05
 """Differences of accuracy, as shares of all examples."""
-NEVER = 1.0
-"""A share that none exceeds: such a check only warns."""
 
 
 class Path:
@@ -29,13 +31,17 @@ class Path:
         images: (N, C, H, W) that the attack starts from.
         labels: (N,) true classes.
         compute: where.
+        loss: what is climbed: logits (N, K) and labels (N,) to losses (N,).
     """
 
-    def __init__(self, model: nn.Module, images: Tensor, labels: Tensor, compute: Compute) -> None:
+    def __init__(
+        self, model: nn.Module, images: Tensor, labels: Tensor, compute: Compute, loss: Loss = log_odds
+    ) -> None:
         self.broken = torch.zeros_like(labels, dtype=torch.bool)
         self._points = images
         self._labels = labels
         self._is_wrong = self.broken
+        self._climbed = loss
         self._climb = gradient_of(model, self._loss, compute)
 
     def gradient(self, images: Tensor) -> Tensor:
@@ -52,7 +58,7 @@ class Path:
 
     def _loss(self, logits: Tensor) -> Tensor:
         self._is_wrong = logits.detach().argmax(1) != self._labels
-        return log_odds(logits, self._labels)
+        return self._climbed(logits, self._labels)
 
 
 def more_steps(bench: Bench) -> Generator[Pulse, None, Finding]:
@@ -61,7 +67,8 @@ def more_steps(bench: Bench) -> Generator[Pulse, None, Finding]:
     outcomes: dict[int, Outcome] = {}
     for steps in bench.budget.steps:
         outcomes[steps] = yield from bench.attack(steps=steps)
-    return _fallen(outcomes, FAILS_AT)
+    first, *_, last = outcomes.values()
+    return _fallen(outcomes, fallen(first.survives, last.survives))
 
 
 def more_restarts(bench: Bench) -> Generator[Pulse, None, Finding]:
@@ -70,7 +77,8 @@ def more_restarts(bench: Bench) -> Generator[Pulse, None, Finding]:
     outcomes: dict[int, Outcome] = {}
     for restarts in bench.budget.restarts:
         outcomes[restarts] = yield from bench.attack(steps=bench.budget.steps[0], restarts=restarts)
-    return _fallen(outcomes, NEVER)
+    first, *_, last = outcomes.values()
+    return _fallen(outcomes, lost(first.survives, last.survives))
 
 
 def single_step(bench: Bench) -> Generator[Pulse, None, Finding]:
@@ -79,10 +87,11 @@ def single_step(bench: Bench) -> Generator[Pulse, None, Finding]:
     steps = bench.budget.steps[0]
     single = yield from bench.attack("fgsm")
     multi = yield from bench.attack(steps=steps)
+    lead = fallen(multi.survives, single.survives)
     return Finding(
-        graded(multi.accuracy - single.accuracy, WARNS_AT, WARNS_AT),
-        f"FGSM leaves {percent(single.accuracy)}, PGD-{steps} {percent(multi.accuracy)}",
-        {"fgsm": single.accuracy, "pgd": multi.accuracy},
+        graded(lead.at_least, WARNS_AT, WARNS_AT),
+        f"FGSM leaves {percent(single.accuracy)}, PGD-{steps} {percent(multi.accuracy)}: {lead}",
+        {"fgsm": single.accuracy, "pgd": multi.accuracy, "at_least": lead.at_least},
     )
 
 
@@ -105,21 +114,22 @@ def silent_success(bench: Bench) -> Generator[Pulse, None, Finding]:
     # An outcome that was kept does not say what became of the last points.
     bench.outcomes.pop(attack.label, None)
     yield from crafted_steps(bench, attack, standing)
-    share = num_silent / len(subject.split)
+    silent = share(num_silent, len(subject.split))
     return Finding(
-        graded(share, WARNS_AT, NEVER), f"{points(share)} broken on the way only", {"share": share, "steps": steps}
+        graded(silent.at_least, WARNS_AT, FAILS_AT),
+        f"{silent} broken on the way only",
+        {"share": silent.value, "at_least": silent.at_least, "steps": steps},
     )
 
 
-def _fallen(outcomes: Mapping[int, Outcome], fails: float) -> Finding:
-    """How far the accuracy fell from the cheapest attack to the strongest of the others; ascending in cost."""
-    cheapest, *others = (outcome.accuracy for outcome in outcomes.values())
-    lowest = min(others, default=cheapest)
+def _fallen(outcomes: Mapping[int, Outcome], drop: Estimate) -> Finding:
+    """How far the accuracy fell from the cheapest attack to the costliest; ascending in cost."""
     accuracy = {str(cost): outcome.accuracy for cost, outcome in outcomes.items()}
+    cheapest, *_, costliest = accuracy.values()
     return Finding(
-        graded(cheapest - lowest, WARNS_AT, fails),
-        f"{percent(cheapest)} -> {percent(lowest)}",
-        {"accuracy": accuracy, "drop": cheapest - lowest},
+        graded(drop.at_least, WARNS_AT, FAILS_AT),
+        f"{percent(cheapest)} -> {percent(costliest)}: {drop}",
+        {"accuracy": accuracy, "drop": drop.value, "at_least": drop.at_least},
     )
 
 
@@ -127,7 +137,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="steps",
         title="More attack steps find nothing more",
-        threshold="warns above 1 point between the fewest and more steps, fails above 5",
+        threshold="warns above 1 point between the fewest and the most steps, fails above 5",
         meaning="The attack had not converged; report the accuracy under the most steps.",
         source="Carlini et al. 2019, section 4 (arXiv 1902.06705)",
         run=more_steps,
@@ -135,7 +145,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="restarts",
         title="More random starts find nothing more",
-        threshold="warns above 1 point between one start and several",
+        threshold="warns above 1 point between one start and several, fails above 5",
         meaning="The outcome depends on where the attack starts; report the worst case over several starts.",
         source="Carlini et al. 2019, section 4 (arXiv 1902.06705)",
         run=more_restarts,
@@ -152,7 +162,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="silent-success",
         title="The attack's last point is as bad as any on its way",
-        threshold="warns above 1 point of examples broken on the way only",
+        threshold="warns above 1 point of examples broken on the way only, fails above 5",
         meaning="The attack found adversarial points and left them; judge every step, or take smaller steps.",
         source="Pintor et al. 2022, silent success (arXiv 2106.09947)",
         run=silent_success,

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from claf_engine.attacks import ascent_steps, gradient_of
 from claf_engine.audits.bench import Bench, recipe_of
-from claf_engine.audits.checks.classifiers import fallen, pgd_suite, strongest_pgd_steps
+from claf_engine.audits.checks.classifiers import beyond_pgd, pgd_suite, strongest_pgd_steps
 from claf_engine.audits.crafted import Crafted, attackable_steps, crafted_steps
 from claf_engine.audits.diagnostic import Check, Finding
 from claf_engine.audits.refitting import (
@@ -79,7 +79,7 @@ def feature_attacks(bench: Bench) -> Generator[Pulse, None, Finding]:
     for goal in GOALS:
         outcome = yield from crafted_steps(bench, _attack(bench, encoder, means, goal), standing)
         left, by_goal[goal.name] = left & outcome.survives, outcome.accuracy
-    return fallen(by_pgd, left, "attacks on features", {"attacks": by_goal})
+    return beyond_pgd(by_pgd, left, "attacks on features", {"attacks": by_goal})
 
 
 def nearest_others(features: Tensor, means: Tensor, labels: Tensor) -> Tensor:

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from claf_engine.audits.bench import Bench
-from claf_engine.audits.crafted import percent
-from claf_engine.audits.diagnostic import Check, Finding, NotRun, graded, points
+from claf_engine.audits.crafted import fallen, percent
+from claf_engine.audits.diagnostic import Check, Finding, NotRun, graded
 from claf_engine.data import to_pixels
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.modes import BATCH_NORMS, batch_statistics, evaluating, frozen
@@ -19,7 +19,7 @@ MAX_DIFFERENCE = 1e-4
 """Between logits of unit length, from pass to pass."""
 SUM_TOLERANCE = 1e-2
 """How far a row of probabilities may sum from 1."""
-MAX_DRIFT = 0.02
+DRIFT_WARNS_AT, DRIFT_FAILS_AT = 0.02, 0.1
 """Between accuracy with running statistics and with those of the batch."""
 MIN_BATCH = 16
 """Images that statistics of a batch need in order to mean something."""
@@ -81,7 +81,7 @@ def eval_mode(bench: Bench) -> Generator[Pulse, None, Finding]:
     values = {"train_mode": left_on, "ignores_eval": stuck, "num_active_dropouts": num_dropouts}
     num_modules = len(list(model.modules()))
     if stuck:
-        return Finding("warns", f"{len(stuck)} of {num_modules} modules ignore eval mode: {stuck[0]}", values)
+        return Finding("fails", f"{len(stuck)} of {num_modules} modules ignore eval mode: {stuck[0]}", values)
     if left_on:
         return Finding("warns", f"{len(left_on)} of {num_modules} modules in train mode: {left_on[0]}", values)
     return Finding("passes", f"0 of {num_modules} modules in train mode", values)
@@ -105,27 +105,28 @@ def batchnorm(bench: Bench) -> Generator[Pulse, None, Finding]:
         return Finding("warns", figure, {"num_without_statistics": num_without})
     if min(len(bench.subject.split), bench.subject.batch_size) < MIN_BATCH:
         raise NotRun(f"statistics of a batch need at least {MIN_BATCH} images")
-    running = (yield from bench.natural()).accuracy
-    batch = yield from _batch_accuracy_steps(bench)
-    gap = abs(running - batch)
+    running = (yield from bench.natural()).survives
+    batch = yield from _batch_correct_steps(bench)
+    gap = max(fallen(running, batch), fallen(batch, running), key=lambda estimate: estimate.value)
+    accuracies = [float(correct.double().mean()) for correct in (running, batch)]
     return Finding(
-        graded(gap, MAX_DRIFT, float("inf")),
-        f"{points(gap)}: {percent(running)} with running, {percent(batch)} with batch statistics",
-        {"gap": gap, "running": running, "batch": batch},
+        graded(gap.at_least, DRIFT_WARNS_AT, DRIFT_FAILS_AT),
+        f"{gap}: {percent(accuracies[0])} with running, {percent(accuracies[1])} with batch statistics",
+        {"gap": gap.value, "at_least": gap.at_least, "running": accuracies[0], "batch": accuracies[1]},
     )
 
 
-def _batch_accuracy_steps(bench: Bench) -> Generator[Pulse, None, float]:
-    """Accuracy with the statistics of batches of at least the subject's size: those of a small one are poor."""
+def _batch_correct_steps(bench: Bench) -> Generator[Pulse, None, Tensor]:
+    """Which examples (N,) are classified correctly with the statistics of batches of at least the subject's size: those of a small one are poor."""
     split = bench.subject.split
     num_batches = max(1, len(split) // bench.subject.batch_size)
-    num_correct = 0
+    correct = torch.zeros(len(split), dtype=torch.bool)
     for number, rows in enumerate(torch.arange(len(split), device=split.labels.device).tensor_split(num_batches)):
         yield Pulse("accuracy with batch statistics", number, num_batches, abandonable=True)
         with torch.no_grad(), batch_statistics(bench.subject.model), bench.compute.autocast():
             classes = bench.subject.model(bench.compute.arrange(to_pixels(split.images[rows]))).argmax(1)
-        num_correct += int((classes == split.labels[rows]).sum())
-    return num_correct / len(split)
+        correct[rows.cpu()] = (classes == split.labels[rows]).cpu()
+    return correct
 
 
 def _first_batch(bench: Bench) -> Tensor:
@@ -148,6 +149,7 @@ CHECKS: tuple[Check, ...] = (
         "expectation over the randomness (EOT) before believing the figure.",
         "AutoAttack's check of randomised models (Croce and Hein 2020); Athalye et al. 2018, arXiv 1802.00420",
         deterministic_forward,
+        comparisons=0,
     ),
     Check(
         "logits",
@@ -157,23 +159,26 @@ CHECKS: tuple[Check, ...] = (
         "Leave the softmax out of the model.",
         "AutoAttack's check of the output range (Croce and Hein 2020)",
         logits,
+        comparisons=0,
     ),
     Check(
         "eval-mode",
         "The model is in eval mode",
-        "a module in train mode, or one that stays there, warns",
+        "a module in train mode warns, one that stays there fails",
         "Dropout or BatchNorm in train mode makes an answer depend on chance or on the rest of the batch. Figures of "
         "this audit were measured in eval mode; a module that ignores it stays active in them.",
         "RobustBench's warning on train mode (Croce et al. 2021, arXiv 2010.09670)",
         eval_mode,
+        comparisons=0,
     ),
     Check(
         "batchnorm",
         "Running statistics of BatchNorm fit the images",
-        "a gap of more than 2 points between running and batch statistics warns",
+        "a gap of more than 2 points between running and batch statistics warns, of more than 10 fails",
         "The running statistics have drifted away from what the weights were trained with, as they do when a frozen "
         "encoder is left in train mode on attacked images; the model is not the one that was trained.",
         "audit rule of this project; docs/deviations.md on the released code's frozen encoder",
         batchnorm,
+        comparisons=2,
     ),
 )

@@ -11,7 +11,9 @@ from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import ascent_steps, gradient_of, log_odds
 from claf_engine.audits.bench import Bench, Outcome, recipe_of
 from claf_engine.audits.checks.claim import claimed_steps
-from claf_engine.audits.crafted import Crafted, attackable_steps, crafted_steps, first_rows, percent
+from claf_engine.audits.chance import Estimate, share
+from claf_engine.audits.checks.convergence import FAILS_AT, WARNS_AT, Loss
+from claf_engine.audits.crafted import Crafted, attackable_steps, crafted_steps, fallen, first_rows, percent
 from claf_engine.audits.diagnostic import Check, Finding, graded
 from claf_engine.compute.seeding import measurement_generator
 from claf_engine.data import to_pixels
@@ -21,11 +23,12 @@ from claf_engine.models.modes import frozen
 from claf_engine.terms.names import Verdict
 from claf_engine.terms.pixels import format_distance
 
-Loss = Callable[[Tensor, Tensor], Tensor]
-"""Logits (N, K) and true classes (N,) to losses (N,)."""
-
+ZERO_WARNS_AT, ZERO_FAILS_AT = 0.01, 0.1
+"""Share of images without a gradient."""
 SATURATED = 1e-6
 """Distance from 1 within which the likeliest class counts as certain."""
+CERTAIN_WARNS_AT, CERTAIN_FAILS_AT = 0.1, 0.5
+"""Share of images that the softmax is certain about; of those that the claim's attack left, to fail."""
 SCALES = (0.1, 1.0, 10.0)
 
 
@@ -39,14 +42,19 @@ def zero_gradients(bench: Bench) -> Generator[Pulse, None, Finding]:
     own = yield from _useless_share_steps(bench, log_odds)
     plain = yield from _useless_share_steps(bench, cross_entropy)
     return Finding(
-        graded(own, 0.01, 0.1),
-        f"{percent(own)} of images, {percent(plain)} under cross-entropy",
-        {"log_odds": own, "cross_entropy": plain},
+        graded(own.at_least, ZERO_WARNS_AT, ZERO_FAILS_AT),
+        f"{own} of images, {percent(plain.value)} of them under cross-entropy",
+        {"log_odds": own.value, "at_least": own.at_least, "cross_entropy": plain.value},
     )
 
 
 def saturation(bench: Bench) -> Generator[Pulse, None, Finding]:
-    """Share of images that the softmax is certain about."""
+    """Share of images that the softmax is certain about, and of those among them that the claim's attack left.
+
+    An undefended network may be certain of all, and nothing is left of them. Where much is left, it may be so because
+    an attack on cross-entropy, as others make it, stands still.
+    """
+    standing = (yield from claimed_steps(bench)).survives
     model = bench.subject.model
 
     def certain(images: Tensor, _: Tensor) -> Tensor:
@@ -54,8 +62,16 @@ def saturation(bench: Bench) -> Generator[Pulse, None, Finding]:
             likeliest: Tensor = model(bench.compute.arrange(images)).float().softmax(1).amax(1)
         return likeliest > 1 - SATURATED
 
-    share = yield from _share_steps(bench, "saturation", certain)
-    return Finding(graded(share, 0.1, float("inf")), f"{percent(share)} of images", {"share": share})
+    is_certain = yield from _rows_steps(bench, "saturation", certain)
+    asked = len(is_certain)
+    every = share(int(is_certain.sum()), asked)
+    left = share(int((is_certain & standing[first_rows((yield from attackable_steps(bench)))]).sum()), asked)
+    verdict: Verdict = "fails" if left.at_least > CERTAIN_FAILS_AT else graded(every.at_least, CERTAIN_WARNS_AT, 1)
+    return Finding(
+        verdict,
+        f"{every} of images, {percent(left.value)} of them left by PGD",
+        {"share": every.value, "at_least": every.at_least, "left": left.value, "left_at_least": left.at_least},
+    )
 
 
 def logit_scale(bench: Bench) -> Generator[Pulse, None, Finding]:
@@ -64,35 +80,38 @@ def logit_scale(bench: Bench) -> Generator[Pulse, None, Finding]:
     Scaling changes no prediction, so that it should not change what is found. What a scale finds beyond log-odds is
     held against the claim; what plain cross-entropy misses of what log-odds find, against those who attack with it.
     """
-    own = (yield from claimed_steps(bench)).accuracy
+    own = yield from claimed_steps(bench)
     scaled = {}
     for scale in SCALES:
-        scaled[scale] = (yield from _cross_entropy_steps(bench, scale)).accuracy
-    verdict, overlooked, masked = judge_scales(own, scaled)
-    found = ", ".join(f"x{scale:g} {percent(accuracy)}" for scale, accuracy in scaled.items())
+        scaled[scale] = yield from _cross_entropy_steps(bench, scale)
+    verdict, overlooked, masked = judge_scales(own.survives, {scale: each.survives for scale, each in scaled.items()})
+    found = ", ".join(f"x{scale:g} {percent(each.accuracy)}" for scale, each in scaled.items())
     values = {
-        "log_odds": own,
-        "scaled": {str(scale): accuracy for scale, accuracy in scaled.items()},
-        "overlooked": overlooked,
-        "masked": masked,
+        "log_odds": own.accuracy,
+        "scaled": {str(scale): each.accuracy for scale, each in scaled.items()},
+        "overlooked": overlooked.value,
+        "at_least": overlooked.at_least,
+        "masked": masked.value,
+        "masked_at_least": masked.at_least,
     }
-    return Finding(verdict, f"{percent(own)} under log-odds; cross-entropy {found}", values)
+    figure = f"{percent(own.accuracy)} under log-odds; cross-entropy {found}: overlooks {overlooked}, masks {masked}"
+    return Finding(verdict, figure, values)
 
 
-def judge_scales(own: float, scaled: Mapping[float, float]) -> tuple[Verdict, float, float]:
-    """A verdict on robust accuracies: `own` under log-odds, and one for each scale under cross-entropy.
+def judge_scales(own: Tensor, scaled: Mapping[float, Tensor]) -> tuple[Verdict, Estimate, Estimate]:
+    """A verdict on what survives, (N,) bool each: `own` under log-odds, and one for each scale under cross-entropy.
 
-    An attack of ours that does not reach the lowest of them overlooks examples, and the claim falls with it. Plain
-    cross-entropy that does not reach it is masked by the scale of the logits. That only warns: no figure of ours rests
-    on it.
+    An attack of ours that leaves more than one of them overlooks examples, and the claim falls with it. Plain
+    cross-entropy that leaves more than ours is masked by the scale of the logits. That only warns: no figure of ours
+    rests on it.
 
     Returns:
-        The verdict; what log-odds overlook, and what plain cross-entropy does, as shares in [0, 1].
+        The verdict; what log-odds overlook, and what plain cross-entropy does.
     """
-    lowest = min(own, *scaled.values())
-    overlooked, masked = own - lowest, scaled[1.0] - lowest
-    verdict = graded(overlooked, 0.01, 0.05)
-    return ("warns" if verdict == "passes" and masked > 0.01 else verdict), overlooked, masked
+    overlooked = max((fallen(own, each) for each in scaled.values()), key=lambda estimate: estimate.value)
+    masked = fallen(scaled[1.0], own)
+    verdict = graded(overlooked.at_least, WARNS_AT, FAILS_AT)
+    return ("warns" if verdict == "passes" and masked.at_least > WARNS_AT else verdict), overlooked, masked
 
 
 def _cross_entropy_steps(bench: Bench, scale: float) -> Generator[Pulse, None, Outcome]:
@@ -114,7 +133,7 @@ def _cross_entropy_steps(bench: Bench, scale: float) -> Generator[Pulse, None, O
     return (yield from crafted_steps(bench, attack, (yield from attackable_steps(bench))))
 
 
-def _useless_share_steps(bench: Bench, loss: Loss) -> Generator[Pulse, None, float]:
+def _useless_share_steps(bench: Bench, loss: Loss) -> Generator[Pulse, None, Estimate]:
     """Share of images, unperturbed, where a loss has a gradient of zero or one that is not finite."""
 
     def useless(images: Tensor, labels: Tensor) -> Tensor:
@@ -122,13 +141,14 @@ def _useless_share_steps(bench: Bench, loss: Loss) -> Generator[Pulse, None, flo
         steepest = gradient.abs().flatten(1).amax(1)
         return (steepest == 0) | ~steepest.isfinite()
 
-    return (yield from _share_steps(bench, "zero gradients", useless))
+    rows = yield from _rows_steps(bench, "zero gradients", useless)
+    return share(int(rows.sum()), len(rows))
 
 
-def _share_steps(
+def _rows_steps(
     bench: Bench, activity: str, holds: Callable[[Tensor, Tensor], Tensor]
-) -> Generator[Pulse, None, float]:
-    """Share of the attacked examples of which something holds.
+) -> Generator[Pulse, None, Tensor]:
+    """Of which of the attacked examples (M,) something holds.
 
     Args:
         bench: whose examples.
@@ -139,12 +159,12 @@ def _share_steps(
         NotRun: there is nothing to attack.
     """
     rows = first_rows((yield from attackable_steps(bench))).to(bench.compute.device)
-    split, count = bench.subject.split, 0
+    split, found = bench.subject.split, []
     batches = rows.split(bench.subject.batch_size)  # type: ignore[no-untyped-call]
     for number, batch in enumerate(batches):
         yield Pulse(activity, number, len(batches), abandonable=True)
-        count += int(holds(to_pixels(split.images[batch]), split.labels[batch]).sum())
-    return count / len(rows)
+        found.append(holds(to_pixels(split.images[batch]), split.labels[batch]).cpu())
+    return torch.cat(found)
 
 
 CHECKS: tuple[Check, ...] = (
@@ -161,7 +181,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "saturation",
         "The softmax is not certain",
-        "a largest probability above 1 - 1e-6 on more than 10 % of images warns",
+        "a largest probability above 1 - 1e-6 on more than 10 % of images warns, on more than 50 % that PGD leaves fails",
         "Cross-entropy is flat there in fp32, so that attacks which climb it look weak. The attacks of this audit "
         "climb log-odds, which do not vanish; figures that others measured may be too high.",
         "Carlini and Wagner 2017, arXiv 1608.04644",
@@ -170,11 +190,12 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "logit-scale",
         "Scaling the logits lets no attack find more",
-        "log-odds above the lowest of cross-entropy x0.1, x1, x10 by more than 1 point warns, by more than 5 fails; "
-        "plain cross-entropy above it by more than 1 point warns",
+        "log-odds above one of cross-entropy x0.1, x1, x10 by more than 1 point warns, by more than 5 fails; "
+        "plain cross-entropy above log-odds by more than 1 point warns",
         "Scaling changes no prediction. Where it makes an attack stronger than the claim's, the claim is too high; "
         "where only plain cross-entropy is the weaker one, the logits mask it, and a figure measured with it is.",
         "Carlini et al. 2019, arXiv 1902.06705; Croce and Hein 2020, section 4",
         logit_scale,
+        comparisons=4,
     ),
 )

@@ -15,6 +15,7 @@ from claf_engine.accuracy.measure import abandonable
 from claf_engine.attacks import attack_steps, make_attack, predict, require_ball
 from claf_engine.attacks.norms import project
 from claf_engine.audits.bench import Bench
+from claf_engine.audits.chance import share
 from claf_engine.audits.crafted import percent
 from claf_engine.audits.diagnostic import Check, Finding, NotRun, graded
 from claf_engine.audits.refitting import encode, features_of
@@ -90,13 +91,14 @@ def planted_point(bench: Bench) -> Generator[Pulse, None, Finding]:
         hits += yield from _attack_steps(bench, model, images)
         lucky += yield from _search_steps(bench, model, images)
     rate, by_chance = hits / len(rows), lucky / len(rows)
-    verdict = graded(1 - rate, MISSED_WARNS_AT, MISSED_FAILS_AT)
+    missed = share(len(rows) - hits, len(rows))
+    verdict = graded(missed.at_least, MISSED_WARNS_AT, MISSED_FAILS_AT)
     if verdict == "passes" and by_chance > TOO_EASY:
         raise NotRun(f"random search finds {percent(by_chance)} of the planted points, so that they prove nothing")
     return Finding(
         verdict,
-        f"found {hits} of {len(rows)}, random search {lucky}",
-        {"rate": rate, "random_rate": by_chance, "planted": len(rows), "tried": count},
+        f"found {hits} of {len(rows)}, random search {lucky}: missed {missed}",
+        {"rate": rate, "missed_at_least": missed.at_least, "random_rate": by_chance, "planted": len(rows), "tried": count},
     )
 
 
@@ -197,7 +199,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="planted-point",
         title="The attack finds an adversarial point that is known to exist",
-        threshold="warns if it finds fewer than 95 % of the planted points, fails below 80 %",
+        threshold="warns if it misses over 5 % of the planted points, fails above 20 %",
         meaning="The attack is too weak for these features: that it finds nothing says nothing about robustness.",
         source="Zimmermann et al. 2022 (arXiv 2206.13991)",
         run=planted_point,

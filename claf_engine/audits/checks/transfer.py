@@ -16,6 +16,7 @@ from claf_engine.audits.crafted import (
     Crafted,
     attackable_steps,
     crafted_steps,
+    fallen,
     gradient_survivors,
     percent,
 )
@@ -50,13 +51,15 @@ def transfer(bench: Bench) -> Generator[Pulse, None, Finding]:
     for name in NAMES:
         outcome = yield from crafted_steps(bench, _attack(bench, surrogate, name), standing)
         left = left & outcome.survives
+    lead = fallen(white_box, left)
     by_transfer, by_own = (float(survivors.double().mean()) for survivors in (left, white_box))
     return Finding(
-        graded(by_own - by_transfer, LEAD, LEAD),
-        f"transfer leaves {percent(by_transfer)}, own gradients {percent(by_own)}",
+        graded(lead.at_least, LEAD, LEAD),
+        f"transfer leaves {percent(by_transfer)}, own gradients {percent(by_own)}: {lead}",
         {
             "transfer": by_transfer,
             "white_box": by_own,
+            "at_least": lead.at_least,
             "broken_by_transfer_only": float((white_box & ~left).double().mean()),
             "surrogate_accuracy": accuracy,
             "surrogate": "given" if bench.subject.surrogate is not None else "trained here",

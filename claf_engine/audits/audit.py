@@ -5,6 +5,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -35,7 +36,8 @@ from claf_engine.events.audit import DiagnosticFound
 from claf_engine.events.ticks import Pulse, exhaust, pump
 from claf_engine.models.architectures import OwnEncoder
 from claf_engine.models.hashing import hash_tensors
-from claf_engine.runs import versions
+from claf_engine.runs import CheckpointEntry, list_checkpoints, versions
+from claf_engine.terms.errors import CheckpointError, DataError, RunError
 from claf_engine.terms.names import Verdict
 from claf_engine.terms.pixels import format_distance
 from claf_engine.training.checkpoint import load_trained_network
@@ -140,6 +142,7 @@ def audit_folder(request: AuditRequest, classifier: str, space: str) -> Path | N
 def _subject(request: AuditRequest, opened: Opened, budget: Budget) -> Subject:
     """The classifier with its images, ready to be attacked."""
     claimed = opened.config.evaluation
+    surrogate, surrogate_from = _surrogate(request, opened, budget)
     return Subject(
         model=opened.model.eval(),
         split=opened.data.test.first(budget.num_examples),
@@ -152,20 +155,50 @@ def _subject(request: AuditRequest, opened: Opened, budget: Budget) -> Subject:
         network=None if opened.network is None or opened.network.is_whole else opened.network,
         train=opened.data.train if len(opened.data.train) else None,
         classifier=opened.classifier,
-        surrogate=_surrogate(request, opened),
+        surrogate=surrogate,
+        surrogate_from=surrogate_from,
         data=opened.data.name,
     )
 
 
-def _surrogate(request: AuditRequest, opened: Opened) -> nn.Module | None:
-    """The classifier of the second checkpoint, if one is named."""
-    if request.surrogate is None:
-        return None
-    info, config, network = load_trained_network(request.surrogate)
+def _surrogate(request: AuditRequest, opened: Opened, budget: Budget) -> tuple[nn.Module | None, str]:
+    """The classifier of the second checkpoint that is named, else of an earlier one of the run, and where it is from.
+
+    A budget that affords to train a second network needs no earlier checkpoint, which is a relative of the audited one.
+    """
+    if request.surrogate is not None:
+        return _second(request.surrogate, opened), "given"
+    if budget.affords("standard") or request.source is not None:
+        return None, ""
+    for path in earlier_checkpoints(request.checkpoint, opened.info.step):
+        # One that goes while it is read, is damaged or not trained yet is no second network; the next may be.
+        with suppress(CheckpointError, DataError):
+            return _second(path, opened), f"the run's own {path.name}"
+    return None, ""
+
+
+def _second(checkpoint: Path, opened: Opened) -> nn.Module:
+    """The classifier of a second checkpoint, ready to be attacked.
+
+    Raises:
+        CheckpointError: it cannot be read, or its classifier was not trained.
+        DataError: it has other classes.
+    """
+    info, config, network = load_trained_network(checkpoint)
     require_trained(info, config, info.classifier)
     require_same_classes(info, opened.data)
     opened.compute.place(network)
     return network.with_classifier(info.classifier)
+
+
+def earlier_checkpoints(checkpoint: Path, step: int) -> tuple[Path, ...]:
+    """Checkpoints of the same run, up to two thirds of the steps of the audited one, newest first."""
+    if checkpoint.absolute().parent.name != "checkpoints":
+        return ()
+    entries: list[CheckpointEntry] = []
+    with suppress(RunError):  # a folder that cannot be looked into has no second network to give
+        entries = list_checkpoints(home_of(checkpoint))
+    return tuple(entry.path for entry in entries if entry.info is not None and 3 * entry.info.step <= 2 * step)
 
 
 def budget_of(request: AuditRequest, config: RunConfig) -> Budget:

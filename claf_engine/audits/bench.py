@@ -44,6 +44,7 @@ class Subject:
         train: training images, or None where there are none; classifiers are refitted on them.
         classifier: name of the network's classifier that `model` ends in.
         surrogate: a second model for transfer attacks, or None.
+        surrogate_from: where it is from, for a person.
         data: name of the images' source, such as "cifar10"; empty where it is not known.
     """
 
@@ -59,6 +60,7 @@ class Subject:
     train: Split | None = None
     classifier: str = ""
     surrogate: nn.Module | None = None
+    surrogate_from: str = "given"
     data: str = ""
 
 

@@ -1,6 +1,6 @@
 """What sampling error leaves of a share or of a difference: the lower bounds that verdicts compare with thresholds.
 
-An audit makes up to `COMPARISONS` of them. Each bound lies above the true value in at most `LEVEL` of all samples, so
+An audit makes up to `COMPARISONS` of them. Each lies above the true value in about `LEVEL` of all samples at most, so
 that an honest network, one whose true values are nowhere beyond a threshold, is warned of in at most `FAMILY` of all
 audits (Bonferroni), however the comparisons depend on one another. No torch.
 """
@@ -15,7 +15,7 @@ FAMILY = 0.05
 COMPARISONS = 32
 """Of a figure with a threshold, at most, in one audit; `Check.comparisons` counts them."""
 LEVEL = FAMILY / COMPARISONS
-HALVINGS = 50
+HALVINGS = 40
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,11 @@ class Estimate:
     def __str__(self) -> str:
         """For a person: "6.0 points (at least 1.3)"."""
         return f"{100 * self.value:.1f} points (at least {100 * self.at_least:.1f})"
+
+    @property
+    def percentage(self) -> str:
+        """The same of a share that is no accuracy: "6.0 % (at least 1.3)"."""
+        return f"{100 * self.value:.1f} % (at least {100 * self.at_least:.1f})"
 
 
 def share(count: int, total: int, level: float = LEVEL) -> Estimate:
@@ -101,7 +106,9 @@ def tail(count: int, total: int, chance: float) -> float:
     return min(
         1.0,
         math.fsum(
-            math.exp(whole - math.lgamma(hit + 1) - math.lgamma(total - hit + 1) + hit * odds[0] + (total - hit) * odds[1])
+            math.exp(
+                whole - math.lgamma(hit + 1) - math.lgamma(total - hit + 1) + hit * odds[0] + (total - hit) * odds[1]
+            )
             for hit in range(count, total + 1)
         ),
     )

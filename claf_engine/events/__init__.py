@@ -221,7 +221,7 @@ class ProbeFinished:
 
 @dataclass(frozen=True)
 class CheckpointSaved:
-    """A checkpoint is on disk and durable; `kept_as` says why it is kept ("last", "best", "requested", "final")."""
+    """A checkpoint is on disk and durable; `kept_as` says why it is kept ("last", "best", "requested", "early")."""
 
     step: int
     phase: int

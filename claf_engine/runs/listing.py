@@ -18,6 +18,9 @@ GOING_ON = frozenset({"starting", "running", "paused", "stopping"})
 LISTINGS = 5
 """How often a folder is listed in which files go while they are read."""
 
+EARLY = (1 / 3, 2 / 3)
+"""Of a run's planned steps: the first checkpoint in between is kept, a second network to attack the last one from."""
+
 Which = Literal["best", "last"]
 
 
@@ -122,7 +125,8 @@ def list_checkpoints(directory: Path) -> list[CheckpointEntry]:
     """List the checkpoints of a run, newest step first, by what they say and not by their names, with why each is kept.
 
     The best is the one with the highest figure on validation images, the earlier one in a tie. A run that an earlier
-    version began has figures of two attacks: then those of the stronger one alone are compared.
+    version began has figures of two attacks: then those of the stronger one alone are compared. The early one is the
+    first of the run's second third.
 
     Raises:
         RunError: the folder cannot be looked into, which is not the same as an empty one.
@@ -134,13 +138,21 @@ def list_checkpoints(directory: Path) -> list[CheckpointEntry]:
     stronger = [(info, figure) for info, figure in measured if "validation_selection" in info.metrics]
     best, _ = max(stronger or measured, key=lambda pair: pair[1], default=(None, 0.0))
 
+    early = next((info for info in reversed(readable) if _is_early(info)), None)
+
     def reasons(info: CheckpointInfo | None) -> tuple[str, ...]:
         if info is None:
             return ()
-        marks = {"last": info is readable[0], "best": info is best, "requested": info.metadata.get("claf.requested")}
+        requested = info.metadata.get("claf.requested")
+        marks = {"last": info is readable[0], "best": info is best, "requested": requested, "early": info is early}
         return tuple(name for name, holds in marks.items() if holds)
 
     return [CheckpointEntry(item.path, item.info, item.error, reasons(item.info)) for item in found]
+
+
+def _is_early(info: CheckpointInfo) -> bool:
+    progress = info.metadata.get("claf.progress")
+    return isinstance(progress, float) and EARLY[0] <= progress < EARLY[1]
 
 
 def _step_of(entry: CheckpointEntry) -> int:

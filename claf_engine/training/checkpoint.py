@@ -62,6 +62,7 @@ class Description:
         imported: where foreign weights come from: file name, its SHA-256, architecture, untrained parts.
         data: fingerprint of the images that it was trained with (see `claf_engine.data.fingerprint`).
         image_size: height and width of the images that it was trained on, where that is known.
+        progress: part of the planned optimiser steps that was taken, where a run of ours saved it.
     """
 
     run: str
@@ -79,6 +80,7 @@ class Description:
     imported: Mapping[str, Any] | None = None
     image_size: tuple[int, int] | None = None
     data: Mapping[str, Any] | None = None
+    progress: float | None = None
 
 
 class NotDurable(CheckpointError):

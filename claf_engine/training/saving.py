@@ -1,4 +1,4 @@
-"""Which checkpoints are written, and which are kept: the newest few, the best, and those a person asked for."""
+"""Which checkpoints are written, and which are kept: the newest few, the best, an early one, and those asked for."""
 
 import contextlib
 import shutil
@@ -28,6 +28,8 @@ from claf_engine.training.state import TrainState
 MIB = 2**20
 ORDINARY = 1e3
 """Weights, momenta and their squares of networks with BatchNorm are a hundredth of it; beyond, a run is diverging."""
+KEPT = {"best", "requested", "early"}
+"""Why a checkpoint is kept however old it is."""
 FLUSH = "flush the folder of checkpoints to the disk"
 
 
@@ -55,7 +57,14 @@ def describe(
         begun_classifiers=begun_classifiers(phases_of(session.config), session.state.cursor),
         data=Fingerprint.of(session.data).to_record(),
         image_size=session.data.image_size,
+        progress=progress(session),
     )
+
+
+def progress(session: Session) -> float:
+    """Which part of the optimiser steps that its settings plan a run has taken, in [0, 1]."""
+    planned = sum(phase.plan(session.steps_per_sweep).steps for phase in phases_of(session.config))
+    return session.state.cursor.step / planned if planned else 1.0
 
 
 def save(
@@ -87,14 +96,14 @@ def save(
 
 
 def delete_surplus(entries: list[CheckpointEntry], keep_last: int, chores: Chores) -> list[CheckpointEntry]:
-    """Delete all but the newest `keep_last`, the best and the requested ones; unreadable files are left alone.
+    """Delete all but the newest `keep_last` and those that are `KEPT`; unreadable files are left alone.
 
     Returns:
         What was deleted. What could not be is surplus the next time too.
     """
     deleted: list[CheckpointEntry] = []
     readable = [entry for entry in entries if entry.info is not None]
-    surplus = [entry for entry in readable[keep_last:] if not set(entry.kept_as) & {"best", "requested"}]
+    surplus = [entry for entry in readable[keep_last:] if not set(entry.kept_as) & KEPT]
     for entry in surplus:
         with chores.attempt("delete an old checkpoint"):
             entry.path.unlink(missing_ok=True)

@@ -23,27 +23,30 @@ HALVINGS = 8
 """Of the way between two images: so far are the two sides of a decision apart, a few thousandths of a pixel's range."""
 UNTOLD = 0.5
 """Part of the change of a margin from one side to the other that its gradient may leave untold; networks without such
-choices leave a hundredth at most."""
+choices leave a few hundredths at most."""
 WARNS_AT, FAILS_AT = 0.01, 0.05
 """Share of the decisions that turn by more than gradients tell."""
 
 
 def frozen_choice(bench: Bench) -> Generator[Pulse, None, Finding]:
     """From each image to one of another class: does the gradient tell how the decision turns on the way?"""
-    subject, untold = bench.subject, []
-    pixels = to_pixels(subject.split.images)
-    classes = torch.cat([predict(subject.model, part, bench.compute) for part in pixels.split(subject.batch_size)])
+    subject, images = bench.subject, bench.subject.split.images
+    batches = torch.split(torch.arange(len(subject.split), device=bench.compute.device), subject.batch_size)
+    yield Pulse("what images are taken for", abandonable=True)
+    classes = torch.cat([predict(subject.model, to_pixels(images[rows]), bench.compute) for rows in batches])
     if bool((classes == classes[0]).all()):
         raise NotRun("the model takes all images for one class, so that no decision turns between them")
     others = next_of_another_class(classes)
-    for rows in torch.arange(len(classes), device=classes.device).split(subject.batch_size):
-        ways = pixels[rows], pixels[others[rows]]
-        untold.append((yield from _untold_steps(bench, *ways, classes[rows])))
-    found = share(int((~(torch.cat(untold) <= UNTOLD)).sum()), len(classes))
+    parts = []
+    for rows in batches:
+        near, far = to_pixels(images[rows]), to_pixels(images[others[rows]])
+        parts.append((yield from _untold_steps(bench, near, far, classes[rows])))
+    untold = torch.cat(parts)
+    found = share(int((~(untold <= UNTOLD)).sum()), len(classes))
     return Finding(
         graded(found.at_least, WARNS_AT, FAILS_AT),
-        f"{found} of decisions",
-        {"share": found.value, "at_least": found.at_least, "median": float(torch.cat(untold).median())},
+        f"{found.percentage} of decisions",
+        {"share": found.value, "at_least": found.at_least, "median": float(untold.median())},
     )
 
 

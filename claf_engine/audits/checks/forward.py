@@ -117,7 +117,10 @@ def batchnorm(bench: Bench) -> Generator[Pulse, None, Finding]:
 
 
 def _batch_correct_steps(bench: Bench) -> Generator[Pulse, None, Tensor]:
-    """Which examples (N,) are classified correctly with the statistics of batches of at least the subject's size: those of a small one are poor."""
+    """Which examples (N,) are classified correctly with the statistics of batches of at least the subject's size.
+
+    Those of a small batch are poor.
+    """
     split = bench.subject.split
     num_batches = max(1, len(split) // bench.subject.batch_size)
     correct = torch.zeros(len(split), dtype=torch.bool)

@@ -10,8 +10,8 @@ from torch import Tensor
 from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import ascent_steps, gradient_of, log_odds
 from claf_engine.audits.bench import Bench, Outcome, recipe_of
-from claf_engine.audits.checks.claim import claimed_steps
 from claf_engine.audits.chance import Estimate, share
+from claf_engine.audits.checks.claim import claimed_steps
 from claf_engine.audits.checks.convergence import FAILS_AT, WARNS_AT, Loss
 from claf_engine.audits.crafted import Crafted, attackable_steps, crafted_steps, fallen, first_rows, percent
 from claf_engine.audits.diagnostic import Check, Finding, graded
@@ -43,7 +43,7 @@ def zero_gradients(bench: Bench) -> Generator[Pulse, None, Finding]:
     plain = yield from _useless_share_steps(bench, cross_entropy)
     return Finding(
         graded(own.at_least, ZERO_WARNS_AT, ZERO_FAILS_AT),
-        f"{own} of images, {percent(plain.value)} of them under cross-entropy",
+        f"{own.percentage} of images, {percent(plain.value)} of them under cross-entropy",
         {"log_odds": own.value, "at_least": own.at_least, "cross_entropy": plain.value},
     )
 
@@ -69,7 +69,7 @@ def saturation(bench: Bench) -> Generator[Pulse, None, Finding]:
     verdict: Verdict = "fails" if left.at_least > CERTAIN_FAILS_AT else graded(every.at_least, CERTAIN_WARNS_AT, 1)
     return Finding(
         verdict,
-        f"{every} of images, {percent(left.value)} of them left by PGD",
+        f"{every.percentage} of images, {percent(left.value)} of them left by PGD",
         {"share": every.value, "at_least": every.at_least, "left": left.value, "left_at_least": left.at_least},
     )
 
@@ -181,7 +181,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "saturation",
         "The softmax is not certain",
-        "a largest probability above 1 - 1e-6 on more than 10 % of images warns, on more than 50 % that PGD leaves fails",
+        "a largest probability above 1 - 1e-6 on over 10 % of images warns; on over 50 % that PGD leaves, fails",
         "Cross-entropy is flat there in fp32, so that attacks which climb it look weak. The attacks of this audit "
         "climb log-odds, which do not vanish; figures that others measured may be too high.",
         "Carlini and Wagner 2017, arXiv 1608.04644",

@@ -97,8 +97,14 @@ def planted_point(bench: Bench) -> Generator[Pulse, None, Finding]:
         raise NotRun(f"random search finds {percent(by_chance)} of the planted points, so that they prove nothing")
     return Finding(
         verdict,
-        f"found {hits} of {len(rows)}, random search {lucky}: missed {missed}",
-        {"rate": rate, "missed_at_least": missed.at_least, "random_rate": by_chance, "planted": len(rows), "tried": count},
+        f"found {hits} of {len(rows)}, random search {lucky}: missed {missed.percentage}",
+        {
+            "rate": rate,
+            "missed_at_least": missed.at_least,
+            "random_rate": by_chance,
+            "planted": len(rows),
+            "tried": count,
+        },
     )
 
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from claf_engine.attacks import predict
 from claf_engine.attacks.norms import project, uniform_noise
-from claf_engine.audits.bench import Bench, Recipe
 from claf_engine.audits import chance
+from claf_engine.audits.bench import Bench, Recipe
 from claf_engine.audits.crafted import (
     NOISE,
     Crafted,
@@ -73,7 +73,7 @@ def noise(bench: Bench) -> Generator[Pulse, None, Finding]:
     return Finding(
         verdict,
         f"noise leaves {percent(left)} of {len(asked)} images, PGD-{budget.steps[0]} {percent(by_pgd)}; "
-        f"{missed} fall to noise alone",
+        f"{missed.percentage} fall to noise alone",
         {
             "noise": left,
             "pgd": by_pgd,
@@ -139,7 +139,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="epsilon-sweep",
         title="Accuracy falls with the radius, to nothing at 255/255",
-        threshold="fails if accuracy rises by over 1 point from one radius to the next, or if over 1 % is left at 255/255",
+        threshold="fails if accuracy rises by over 1 point between two radii, or if over 1 % is left at 255/255",
         meaning="Where every image is within reach no model is robust: the attack does not work on this one, so its "
         "accuracy at the claim's radius is too high as well.",
         source="Carlini et al. 2019, section 4 (arXiv 1902.06705)",

@@ -98,7 +98,7 @@ CHECKS: tuple[Check, ...] = (
         name="targeted",
         title="An attack at the likeliest wrong classes finds nothing more",
         threshold="warns above 4.6 points that PGD left, fails above 7; adversarially trained networks show 3 to 4.6",
-        meaning="PGD climbs towards a class that it never reaches, so accuracy under it is too high; report AutoAttack.",
+        meaning="PGD climbs towards a class that it never reaches: accuracy under it is too high; report AutoAttack.",
         source="AutoAttack's targeted APGD (Croce and Hein 2020, arXiv 2003.01690)",
         run=targeted,
     ),

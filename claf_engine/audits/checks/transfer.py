@@ -62,7 +62,7 @@ def transfer(bench: Bench) -> Generator[Pulse, None, Finding]:
             "at_least": lead.at_least,
             "broken_by_transfer_only": float((white_box & ~left).double().mean()),
             "surrogate_accuracy": accuracy,
-            "surrogate": "given" if bench.subject.surrogate is not None else "trained here",
+            "surrogate": "trained here" if bench.subject.surrogate is None else bench.subject.surrogate_from,
         },
     )
 
@@ -81,7 +81,10 @@ def _second_model(bench: Bench) -> Generator[Pulse, None, nn.Module]:
             raise NotRun(f"the second model knows {known} classes and the audited one {num_classes}")
         return subject.surrogate
     if not bench.budget.affords("standard"):
-        raise NotRun("needs a second model: give one with --surrogate, or let --budget standard train one")
+        raise NotRun(
+            "needs a second model, and there is no earlier checkpoint of the run: give one with --surrogate, or let "
+            "--budget standard train one"
+        )
     if subject.train is None:
         raise NotRun("needs a second model, and there are no images to train one on: give one with --surrogate")
     return (yield from surrogate_steps(bench, subject.train, num_classes))

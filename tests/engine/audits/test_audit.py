@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from claf_engine.audits.audit import AuditReport, audit_steps, budget_of
+from claf_engine.audits.audit import AuditReport, audit_steps, budget_of, earlier_checkpoints
 from claf_engine.audits.bench import Bench
+from claf_engine.audits.checks import transfer
 from claf_engine.audits.diagnostic import Check, Finding
 from claf_engine.audits.request import AuditRequest
 from claf_engine.config import RunConfig
@@ -278,3 +279,45 @@ def test_without_training_images_what_needs_them_is_not_run_and_the_rest_is(
     assert lacking
     assert all(verdicts[name][0] == "not-run" for name in lacking)
     assert verdicts["epsilon-zero"][0] == "passes"
+
+
+def transferred(report: AuditReport) -> DiagnosticFound:
+    return next(item for item in report.diagnostics if item.name == "transfer")
+
+
+def test_an_earlier_checkpoint_of_the_run_is_the_second_network_of_a_quick_audit(
+    checkpoint: Path, use_checks: Callable[..., None]
+) -> None:
+    use_checks(*transfer.CHECKS)
+    last, first = list_checkpoints(home_of(checkpoint))
+    assert earlier_checkpoints(last.path, 6) == (first.path,)
+    found = transferred(audit(checkpoint)[1])
+    assert found.verdict != "not-run" or "the second model is right about" in found.figure
+    assert found.values.get("surrogate", first.path.name).endswith(first.path.name)
+
+
+def test_without_an_earlier_checkpoint_transfer_is_not_run_and_says_so(
+    checkpoint: Path, use_checks: Callable[..., None]
+) -> None:
+    use_checks(*transfer.CHECKS)
+    list_checkpoints(home_of(checkpoint))[1].path.unlink()
+    found = transferred(audit(checkpoint)[1])
+    assert found.verdict == "not-run"
+    assert "there is no earlier checkpoint of the run: give one with --surrogate" in found.figure
+
+
+def test_an_earlier_checkpoint_that_is_damaged_is_none(checkpoint: Path, use_checks: Callable[..., None]) -> None:
+    use_checks(*transfer.CHECKS)
+    list_checkpoints(home_of(checkpoint))[1].path.write_bytes(b"damaged")
+    assert "there is no earlier checkpoint" in transferred(audit(checkpoint)[1]).figure
+
+
+def test_a_checkpoint_that_is_nearly_the_audited_one_is_no_second_network(checkpoint: Path) -> None:
+    _, first = list_checkpoints(home_of(checkpoint))
+    assert first.info is not None
+    assert earlier_checkpoints(checkpoint, first.info.step + 1) == ()
+
+
+def test_a_checkpoint_outside_of_a_run_has_no_earlier_one(checkpoint: Path, tmp_path: Path) -> None:
+    shutil.copy(checkpoint, tmp_path / checkpoint.name)
+    assert earlier_checkpoints(tmp_path / checkpoint.name, 6) == ()

@@ -20,7 +20,13 @@ from tests.tui.scripted import write_checkpoint
 
 
 def measured(
-    folder: Path, step: int, robust: float | None, *, selection: float | None = None, requested: bool = False
+    folder: Path,
+    step: int,
+    robust: float | None,
+    *,
+    selection: float | None = None,
+    requested: bool = False,
+    progress: float | None = None,
 ) -> Path:
     """A checkpoint with a validation figure, or with none, or also with that of a stronger attack."""
     figures = {"validation_robust": robust, "validation_selection": selection}
@@ -34,6 +40,7 @@ def measured(
         "claf.classifier": "attack",
         "claf.weights_sha256": "0",
         "claf.requested": requested,
+        "claf.progress": progress,
     }
     path = folder / "checkpoints" / f"step-{step:09d}.safetensors"
     save_file({}, path, {"claf.format": "1", **{key: json.dumps(value) for key, value in metadata.items()}})
@@ -173,3 +180,19 @@ def test_the_newest_checkpoint_is_the_one_of_the_latest_step_whatever_it_is_call
         early,
     ]
     assert find_checkpoint("1-demo", tmp_path, "last") == late
+
+
+def test_the_first_checkpoint_of_the_second_third_of_a_run_is_the_early_one(tmp_path: Path) -> None:
+    folder = old_run(tmp_path, "1-demo")
+    for step, progress in ((1, 0.1), (2, 0.34), (3, 0.5), (4, 0.7), (5, 1.0)):
+        measured(folder, step, None, progress=progress)
+    assert {entry.info.step for entry in list_checkpoints(folder) if entry.info and "early" in entry.kept_as} == {2}
+
+
+@pytest.mark.parametrize("progress", [None, 0.2, 0.8])
+def test_a_run_that_saved_nothing_in_its_second_third_has_no_early_checkpoint(
+    tmp_path: Path, progress: float | None
+) -> None:
+    folder = old_run(tmp_path, "1-demo")
+    measured(folder, 1, None, progress=progress)
+    assert not any("early" in entry.kept_as for entry in list_checkpoints(folder))

@@ -61,6 +61,15 @@ def test_the_best_checkpoint_is_kept_however_old_it_is(save, directory: RunDirec
     assert steps(directory) == [2, 4, 5]
 
 
+def test_an_early_checkpoint_is_kept_however_old_it_is(save, session: Session, directory: RunDirectory) -> None:
+    planned = sum(phase.plan(session.steps_per_sweep).steps for phase in phases_of(CONFIG))
+    assert saving.progress(session) == 0
+    early = planned // 2
+    for step in (1, early, early + 1, planned - 1, planned):
+        save(step)
+    assert steps(directory) == [early, planned - 1, planned]
+
+
 def test_a_best_checkpoint_that_is_beaten_is_deleted_in_its_turn(save, directory: RunDirectory) -> None:
     for step, robust in ((1, 0.6), (2, 0.1), (3, 0.1), (4, 0.7)):
         save(step, robust)

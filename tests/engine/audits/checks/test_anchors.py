@@ -6,7 +6,7 @@ import pytest
 from torch import nn
 
 from claf_engine.audits.bench import Bench
-from claf_engine.audits.checks.anchors import CHECKS, exceeded, judge, published
+from claf_engine.audits.checks.anchors import CHECKS, at_least, exceeded, judge, published
 from claf_engine.audits.diagnostic import Finding, NotRun
 from claf_engine.terms.names import BudgetName
 from tests.engine.audits.fixtures import (
@@ -52,9 +52,9 @@ def test_every_anchor_is_of_a_resnet18_without_extra_data_and_names_its_source()
         (0.85, 0.53, 10_000, "quick", "passes"),
         (0.88, 0.50, 10_000, "quick", "passes"),
         (0.95, 0.45, 10_000, "quick", "passes"),
-        (0.85, 0.535, 10_000, "quick", "warns"),
-        (0.85, 0.56, 100, "quick", "warns"),
-        (0.90, 0.50, 100, "quick", "warns"),
+        (0.85, 0.535, 10_000, "quick", "passes"),
+        (0.85, 0.56, 100, "quick", "passes"),
+        (0.90, 0.50, 100, "quick", "passes"),
         (0.85, 0.56, 10_000, "quick", "fails"),
         (0.85, 0.70, 100, "standard", "fails"),
         (0.924, 0.50, 10_000, "standard", "fails"),
@@ -65,7 +65,7 @@ def test_every_anchor_is_of_a_resnet18_without_extra_data_and_names_its_source()
 def test_what_is_too_good_fails_unless_chance_or_a_full_audit_speaks_for_it(
     natural: float, robust: float, count: int, budget: BudgetName, verdict: str
 ) -> None:
-    assert judge(natural, robust, count, budget) == verdict
+    assert judge(at_least(natural, count), at_least(robust, count), budget) == verdict
 
 
 def test_the_anchor_that_is_exceeded_is_named() -> None:

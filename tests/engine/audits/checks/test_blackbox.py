@@ -80,7 +80,7 @@ def test_square_is_not_asked_about_what_gradients_broke() -> None:
 
 @pytest.mark.parametrize("build", [robust, undefended])
 def test_saturated_logits_silence_cross_entropy_but_not_a_difference_of_logits(build: Build) -> None:
-    finding = examined("ce-dlr-gap", bench_of(saturated(build())))
+    finding = examined("ce-dlr-gap", bench_of(saturated(build()), images_of(200)))
     assert finding.verdict == "fails"
     assert finding.values["gap"] > 0.07
 
@@ -172,7 +172,7 @@ def test_nothing_passes_where_nothing_is_classified_correctly(name: str) -> None
 
 
 def test_two_classes_are_too_few_for_the_gap_and_enough_for_square() -> None:
-    split = images_of()
+    split = images_of(200)
     few = Split(split.images[split.labels < 2], split.labels[split.labels < 2])
     model = FewClasses(robust(), 2)
     with pytest.raises(NotRun, match="compares 3 classes, and here are 2"):

@@ -118,17 +118,18 @@ def test_a_model_in_train_mode_warns_and_is_left_there() -> None:
     assert all(module.training for module in model.modules())
 
 
-def test_dropout_that_ignores_eval_mode_warns_and_is_named() -> None:
+def test_dropout_that_ignores_eval_mode_fails_and_is_named() -> None:
     finding = examined("eval-mode", bench_of(stubborn_dropout(robust())))
-    assert finding.verdict == "warns"
+    assert finding.verdict == "fails"
     assert finding.figure.endswith("modules ignore eval mode: 0 (StubbornDropout)")
     assert finding.values["num_active_dropouts"] == 1
 
 
-def test_drifted_statistics_warn() -> None:
-    finding = examined("batchnorm", bench_of(drifted(robust())))
-    assert finding.verdict == "warns"
-    assert finding.values["batch"] - finding.values["running"] > 0.2
+@pytest.mark.parametrize(("by", "verdict"), [(0.6, "warns"), (3, "fails")])
+def test_statistics_that_drifted_warn_and_fail(by: float, verdict: str) -> None:
+    finding = examined("batchnorm", bench_of(drifted(robust(), by), images_of(200)))
+    assert finding.verdict == verdict
+    assert finding.values["gap"] == pytest.approx(finding.values["batch"] - finding.values["running"])
 
 
 def test_a_model_without_batchnorm_is_not_said_to_pass() -> None:

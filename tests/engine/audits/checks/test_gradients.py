@@ -23,6 +23,7 @@ from tests.engine.audits.fixtures import (
     misclassified,
     quantised,
     robust,
+    robust_linear,
     saturated,
     undefended,
     undefended_linear,
@@ -44,7 +45,7 @@ def test_a_sound_model_passes(name: str, build: Build) -> None:
 def test_a_layer_without_a_gradient_fails(build: Build, damage: Damage) -> None:
     finding = examined("zero-gradients", bench_of(damage(build())))
     assert finding.verdict == "fails"
-    assert finding.values == {"log_odds": 1, "cross_entropy": 1}
+    assert (finding.values["log_odds"], finding.values["cross_entropy"]) == (1, 1)
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
@@ -70,8 +71,8 @@ def dead_on(share: float) -> nn.Module:
     return Wrapped(undefended(), before=killed)
 
 
-@pytest.mark.parametrize(("share", "verdict"), [(0.05, "warns"), (0.5, "fails")])
-def test_a_few_zero_gradients_warn_and_many_fail(share: float, verdict: str) -> None:
+@pytest.mark.parametrize(("share", "verdict"), [(0.02, "passes"), (0.15, "warns"), (0.5, "fails")])
+def test_a_few_zero_gradients_pass_more_warn_and_many_fail(share: float, verdict: str) -> None:
     finding = examined("zero-gradients", bench_of(dead_on(share)))
     assert finding.verdict == verdict
     assert finding.values["log_odds"] == pytest.approx(share, abs=0.04)
@@ -79,14 +80,17 @@ def test_a_few_zero_gradients_warn_and_many_fail(share: float, verdict: str) -> 
 
 def test_saturated_logits_leave_log_odds_a_gradient_and_cross_entropy_none() -> None:
     finding = examined("zero-gradients", bench_of(saturated(undefended())))
-    assert finding.values == {"log_odds": 0, "cross_entropy": 1}
+    assert (finding.values["log_odds"], finding.values["cross_entropy"]) == (0, 1)
     assert finding.verdict == "passes"
 
 
-@pytest.mark.parametrize("build", SOUND)
-def test_saturated_logits_warn_of_saturation(build: Build) -> None:
-    finding = examined("saturation", bench_of(saturated(build())))
-    assert finding.verdict == "warns"
+@pytest.mark.parametrize(
+    ("build", "verdict"),
+    [(undefended, "warns"), (undefended_linear, "warns"), (robust, "fails"), (robust_linear, "fails")],
+)
+def test_saturated_logits_warn_of_saturation_and_fail_where_pgd_leaves_much(build: Build, verdict: str) -> None:
+    finding = examined("saturation", bench_of(saturated(build()), images_of(100)))
+    assert finding.verdict == verdict
     assert finding.values["share"] > 0.9
 
 
@@ -100,10 +104,11 @@ class Certain(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         classes: Tensor = undefended_linear()(images).argmax(1)
         is_likeliest = nn.functional.one_hot(classes, 4).bool()
-        return (1 - self.doubt).log().where(is_likeliest, (self.doubt / 3).log())
+        flat = 0 * images.sum((1, 2, 3), keepdim=True)[:, :, 0, 0]
+        return (1 - self.doubt).log().where(is_likeliest, (self.doubt / 3).log()) + flat
 
 
-@pytest.mark.parametrize(("doubt", "verdict"), [(2e-6, "passes"), (5e-7, "warns")])
+@pytest.mark.parametrize(("doubt", "verdict"), [(2e-6, "passes"), (5e-7, "fails")])
 def test_saturation_begins_a_millionth_below_certainty(doubt: float, verdict: str) -> None:
     assert examined("saturation", bench_of(Certain(doubt))).verdict == verdict
 
@@ -113,7 +118,8 @@ def test_saturated_logits_mask_plain_cross_entropy_but_not_our_own_attack() -> N
     assert finding.verdict == "warns"
     assert finding.values["log_odds"] == 0
     assert finding.values["scaled"]["1.0"] > 0.9
-    assert (finding.values["overlooked"], finding.values["masked"]) == (0, finding.values["scaled"]["1.0"])
+    assert finding.values["masked"] == finding.values["scaled"]["1.0"]
+    assert finding.values["overlooked"] <= 0
 
 
 @pytest.mark.parametrize("build", [undefended, undefended_linear])
@@ -168,17 +174,18 @@ def test_in_the_released_codes_space_scales_are_compared_in_that_space() -> None
     [
         (0.50, (0.50, 0.50, 0.50), "passes"),
         (0.50, (0.60, 0.504, 0.496), "passes"),
-        (0.50, (0.50, 0.52, 0.50), "warns"),
+        (0.50, (0.50, 0.55, 0.50), "warns"),
         (0.50, (0.50, 0.90, 0.90), "warns"),
-        (0.50, (0.50, 0.50, 0.48), "warns"),
-        (0.50, (0.44, 0.50, 0.50), "fails"),
+        (0.50, (0.50, 0.50, 0.46), "warns"),
+        (0.50, (0.40, 0.50, 0.50), "fails"),
         (0.90, (0.00, 0.00, 0.00), "fails"),
     ],
 )
 def test_scales_are_judged_by_what_log_odds_overlook_then_by_what_cross_entropy_does(
     own: float, scaled: tuple[float, float, float], verdict: str
 ) -> None:
-    assert judge_scales(own, dict(zip(SCALES, scaled, strict=True)))[0] == verdict
+    left = [torch.arange(500) < 500 * share for share in (own, *scaled)]
+    assert judge_scales(left[0], dict(zip(SCALES, left[1:], strict=True)))[0] == verdict
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -26,8 +26,8 @@ from claf_engine.compute.seeding import measurement_generator
 from claf_engine.data import to_pixels
 from claf_engine.events.ticks import Pulse
 
-WARNS_AT, FAILS_AT = 0.01, 0.05
-"""How much lower than PGD the worst case may be, as a share of all examples."""
+WARNS_AT, FAILS_AT = 0.02, 0.05
+"""How much lower than PGD the worst case over three or four other attacks may be, as a share of all examples."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="refitted-classifiers",
         title="Attacks through other classifiers on the same encoder find nothing more",
-        threshold="warns if they break over 1 point that PGD left, fails above 5",
+        threshold="warns if they break over 2 points that PGD left, fails above 5",
         meaning="The classifier hides from its own attack what its encoder does not withstand; report the worst case.",
         source="Carlini et al. 2019, section 3 (arXiv 1902.06705): adaptive attacks; Tramer et al. 2020 (2002.08347)",
         run=refitted_classifiers,

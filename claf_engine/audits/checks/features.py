@@ -107,7 +107,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="feature-attacks",
         title="Attacks on the features find nothing more",
-        threshold="warns if they break over 1 point that PGD left, fails above 5",
+        threshold="warns if they break over 2 points that PGD left, fails above 5",
         meaning="The logits lead attacks astray while the features give way; report the worst case.",
         source="Sabour et al. 2016 (arXiv 1511.05122); Tramer et al. 2020 (arXiv 2002.08347): adaptive attacks",
         run=feature_attacks,

@@ -9,7 +9,7 @@ from scipy.stats import beta, binom, multinomial
 
 from claf_engine.audits import chance
 from claf_engine.audits.chance import COMPARISONS, FAMILY, LEVEL, score
-from claf_engine.audits.checks import CHECKS, blackbox, convergence, decisions, sweep, targeted, transfer
+from claf_engine.audits.checks import CHECKS, blackbox, classifiers, convergence, decisions, sweep, targeted, transfer
 
 share, difference = cache(chance.share), cache(chance.difference)
 COUNT = 100
@@ -24,8 +24,8 @@ SHARES = {
     "noise": sweep.NOISE_WARNS_AT,
     "epsilon-sweep, rest": sweep.REST,
     "zero-gradients": 0.01,
-    "feature-attacks": 0.01,
-    "refitted-classifiers": 0.01,
+    "feature-attacks": classifiers.WARNS_AT,
+    "refitted-classifiers": classifiers.WARNS_AT,
     "saturation": 0.1,
     "planted-point": 0.05,
 }
@@ -40,7 +40,7 @@ DIFFERENCES = {
     "transfer": transfer.LEAD,
     "batchnorm, up": 0.02,
     "noise, lead": sweep.LEAD,
-    **{f"epsilon-sweep, {number}": sweep.RISE for number in range(4)},
+    **{f"epsilon-sweep, {number}": sweep.RISE for number in range(3)},
 }
 """The same as differences of two attacks on the same images, which break an image in fifty by luck alone."""
 LUCK = 0.02

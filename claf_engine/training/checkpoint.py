@@ -123,7 +123,7 @@ def save_checkpoint(path: Path, state: TrainState, description: Description) -> 
     _require_finite(tensors, state)
     metadata = _metadata(state, description)
     metadata["claf.weights_sha256"] = json.dumps(hash_tensors(_network_part(tensors)))
-    metadata["claf.sha256"] = json.dumps(_hash_all(tensors, metadata))
+    metadata["claf.sha256"] = json.dumps(whole_sha256(tensors, metadata))
     data = save(tensors, metadata)
     try:
         write_atomically(path, data)
@@ -149,7 +149,7 @@ def load_checkpoint(path: Path) -> tuple[CheckpointInfo, dict[str, Tensor]]:
     except (SafetensorError, OSError) as error:
         raise unreadable(path, f"{path} is truncated or damaged: {error}") from error
     stated = metadata.pop("claf.sha256", None)
-    if json.dumps(_hash_all(tensors, metadata)) != stated:
+    if json.dumps(whole_sha256(tensors, metadata)) != stated:
         raise CheckpointError(f"{path} was altered or damaged: its SHA-256 does not match; use another checkpoint")
     return info, tensors
 
@@ -327,7 +327,8 @@ def _network_part(tensors: Mapping[str, Tensor], prefix: str = NETWORK) -> dict[
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _hash_all(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+def whole_sha256(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """The hash over all tensors and all metadata of a checkpoint but itself, which `claf.sha256` states."""
     plain = json.dumps(sorted(metadata.items())).encode()
     return hashlib.sha256(hash_tensors(tensors).encode() + plain).hexdigest()
 

@@ -1,0 +1,40 @@
+"""Markdown that sections share."""
+
+import textwrap
+from collections.abc import Iterable, Sequence
+
+LINE = 120
+UNKNOWN, TIED = "–", "≈"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A table whose first column is of names and whose others are of figures."""
+    rules = ["---", *["---:"] * (len(heads) - 1)]
+    return [f"| {' | '.join(cells)} |" for cells in (heads, rules, *rows)]
+
+
+def prose(text: str, mark: str = "") -> list[str]:
+    """A paragraph, or with a mark such as "- " an item of a list, in lines of the width of this project's pages."""
+    return textwrap.wrap(
+        text,
+        LINE,
+        initial_indent=mark,
+        subsequent_indent=" " * len(mark),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def percent(share: float | None) -> str:
+    """A share in percent with one digit; unknown is a dash."""
+    return UNKNOWN if share is None else f"{100 * share:.1f}"
+
+
+def pending(what: str, command: str) -> list[str]:
+    """What stands in a section whose runs are yet to be made."""
+    return [f"Not run yet: {what}.", "", f"    {command}"]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"

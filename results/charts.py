@@ -222,4 +222,5 @@ def _grid(frame: Frame) -> list[str]:
         parts.append(f'<line class="grid" x1="{x}" x2="{x}" y1="{base}" y2="{base + 5}"/>')
         parts.append(f'<text class="axis end" x="{x}" y="{base + 20}">{value:,}</text>')
     middle = (LEFT + right) // 2
-    return [*parts, f'<text class="axis end" x="{middle}" y="{HEIGHT - 12}">{escape(frame.across)}</text>']
+    across = f"{frame.across}; the axis begins at {frame.left:,.0f}" if frame.left else frame.across
+    return [*parts, f'<text class="axis end" x="{middle}" y="{HEIGHT - 12}">{escape(across)}</text>']

@@ -22,7 +22,7 @@ from claf_engine.runs.folder import ENDED, to_plain
 from claf_engine.runs.foreign import CARD_CAP, read_object
 from claf_engine.runs.journal import METRICS, read_records
 from claf_engine.runs.listing import summarise
-from claf_engine.terms.errors import ClafError
+from claf_engine.terms.errors import ClafError, RunError
 from claf_engine.terms.names import RecipeName
 from claf_engine.training.methods import units_per_image
 from results.choose import SEARCH
@@ -48,8 +48,10 @@ def collect(root: Path, results: Path) -> list[str]:
         A line for each thing that was taken.
 
     Raises:
-        ClafError: a file of a run or a table cannot be read.
+        ClafError: there is no such folder, or a file of a run or a table cannot be read.
     """
+    if not root.is_dir():
+        raise RunError(f"there is no folder of runs at {root}; name the one that holds them")
     told = [f"table {name}" for name in _take_tables(root / "reproductions", results / "tables")]
     for path in sorted(root.glob("curves/*.json")):
         record = read_object(path, CARD_CAP)
@@ -113,6 +115,15 @@ def dissociation_of(run: Path) -> dict[str, Any] | None:
     }
 
 
+def _restored(unfinished: Path, root: Path, source: str | None) -> Iterator[str]:
+    """Put every kept run back that is not there."""
+    for kept in sorted(path.parent for path in unfinished.glob("[!.]*/config.toml")):
+        if (root / kept.name).exists():
+            yield f"{kept.name}: left alone, it is there already"
+        else:
+            yield f"{restore(kept, root, source).name}: restored"
+
+
 def _take_tables(reproductions: Path, target: Path) -> Iterator[str]:
     """Copy the tables; of several of one name that with the most rows filled, then the latest."""
     found: dict[str, tuple[int, float, dict[str, Any]]] = {}
@@ -142,11 +153,11 @@ def main() -> None:
     parser.add_argument("--data", metavar="SOURCE", help="with --restore: where their images lie here")
     arguments = parser.parse_args()
     try:
-        if arguments.restore:
-            kept = sorted(path for path in (arguments.results / UNFINISHED).glob("[!.]*") if path.is_dir())
-            told = [f"restored {restore(path, arguments.runs, arguments.data).name}" for path in kept]
-        else:
-            told = collect(arguments.runs, arguments.results)
+        told = list(
+            _restored(arguments.results / UNFINISHED, arguments.runs, arguments.data)
+            if arguments.restore
+            else collect(arguments.runs, arguments.results)
+        )
     except (ClafError, OSError) as error:
         raise SystemExit(f"error: {error}") from error
     sys.stdout.write("\n".join([*told, f"{len(told)} in all"]) + "\n")

@@ -56,3 +56,9 @@ def test_ticks_are_few_round_numbers() -> None:
     assert ticks(0, 3) == [0, 1, 2, 3]
     assert ticks(290, 320) == [290, 295, 300, 305, 310, 315, 320]
     assert all(len(ticks(0, right)) <= 9 for right in range(1, 2000))
+
+
+def test_an_axis_that_does_not_begin_at_nothing_says_so() -> None:
+    far, near = (scatter_chart("t", "units", "y", [mark("a", cost, 0.3), mark("b", 310, 0.3)]) for cost in (300, 10))
+    assert "units; the axis begins at 296" in far
+    assert "begins at" not in near

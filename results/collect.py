@@ -125,10 +125,13 @@ def _restored(unfinished: Path, root: Path, source: str | None) -> Iterator[str]
 
 
 def _take_tables(reproductions: Path, target: Path) -> Iterator[str]:
-    """Copy the tables; of several of one name that with the most rows filled, then the latest."""
+    """Copy the tables; of several of one name that with the most rows filled, then the latest; tells their names."""
     found: dict[str, tuple[int, float, dict[str, Any]]] = {}
     for path in sorted(reproductions.glob("*/reproduction.json")):
         record = read_object(path, CARD_CAP)
+        if "pairs" not in record:
+            yield f"{path.parent.name} left out: earlier code made it, without intervals; reproduce it again"
+            continue
         filled = sum(row["status"] in FILLED for row in record["rows"])
         name = f"{record['table']}-{record['scale']}-{record['space']}"
         best = found.get(name)

@@ -8,9 +8,14 @@ UNKNOWN, TIED = "–", "≈"
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """A table whose first column is of names and whose others are of figures."""
+    """A table of names and then figures; a cell stays a cell, whatever it holds."""
     rules = ["---", *["---:"] * (len(heads) - 1)]
-    return [f"| {' | '.join(cells)} |" for cells in (heads, rules, *rows)]
+    return [f"| {' | '.join(map(plain, cells))} |" for cells in (heads, rules, *rows)]
+
+
+def plain(text: str) -> str:
+    """Text of others as one line without markup of theirs."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
 
 
 def prose(text: str, mark: str = "") -> list[str]:

@@ -21,7 +21,10 @@ def rendered(evidence: Evidence) -> dict[str, str]:
 
 
 def stale(files: Mapping[str, str], docs: Path) -> list[str]:
-    """Names of files in a folder that are missing, other than rendered, or charts that are not rendered any more."""
+    """Names of files in a folder that are missing, other than rendered, or charts that are not rendered any more.
+
+    Ends of lines do not count: a checkout may have changed them.
+    """
     other = [name for name, text in files.items() if _text(docs / name) != text]
     return sorted([*other, *(path.name for path in docs.glob(CHARTS) if path.name not in files)])
 
@@ -36,7 +39,7 @@ def write(files: Mapping[str, str], docs: Path) -> None:
 
 
 def _text(path: Path) -> str | None:
-    return path.read_bytes().decode("utf-8", "replace") if path.exists() else None
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else None
 
 
 def main() -> None:
@@ -50,8 +53,9 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         files = rendered(read_evidence(arguments.results))
-    except (OSError, ValueError) as error:
-        raise SystemExit(f"error: a file below {arguments.results} cannot be read: {error}") from error
+    except (OSError, ValueError, KeyError) as error:
+        told = f"lacks {error}" if isinstance(error, KeyError) else f"cannot be read: {error}"
+        raise SystemExit(f"error: a file below {arguments.results} {told}; collect it again") from error
     if not arguments.check:
         write(files, arguments.docs)
     elif names := stale(files, arguments.docs):

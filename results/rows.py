@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from results.evidence import NATURAL, Evidence, Record, decisive, difference_of, figure_of, measured_rows, paper_of
-from results.markdown import TIED, UNKNOWN, prose, table
+from results.markdown import TIED, UNKNOWN, plain, prose, table
 
 ABLATIONS = tuple(f"table{number}-small-pixel" for number in range(2, 7))
 SINGLE = "table3-small-pixel"
@@ -155,5 +155,5 @@ def _scope(found: Record) -> str:
 def _not_filled(rows: Sequence[Record]) -> list[str]:
     """The rows without figures, each with why."""
     lacking = [row for row in rows if row["natural_accuracy"] is None]
-    told = [f"{row['label']} ({row['reason'] or row['status']})" for row in lacking]
+    told = [plain(f"{row['label']} ({row['reason'] or row['status']})") for row in lacking]
     return ["", *prose(f"Without figures yet: {', '.join(told)}.")] if told else []

@@ -130,3 +130,11 @@ def test_a_mistake_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys, "argv", ["collect", str(tmp_path), "--results", str(tmp_path / "results")])
     with pytest.raises(SystemExit, match=r"error: .*reproduction\.json"):
         collect.main()
+
+
+def test_a_table_of_earlier_code_is_left_out_and_said(tmp_path: Path) -> None:
+    full = made.table("table1", "pixel", made.BALL, made.PAPER)
+    reproduced(tmp_path / "runs", "old", {key: value for key, value in full.items() if key != "pairs"})
+    told = collect.collect(tmp_path / "runs", tmp_path / "results")
+    assert "old left out" in told[0]
+    assert not (tmp_path / "results" / "tables").exists()

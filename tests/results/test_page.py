@@ -117,3 +117,25 @@ def test_a_damaged_file_is_one_sentence(folder: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(sys, "argv", ["page", "--check", "--results", str(folder)])
     with pytest.raises(SystemExit, match="cannot be read"):
         page.main()
+
+
+def test_other_ends_of_lines_are_no_other_page(folder: Path, tmp_path: Path) -> None:
+    docs, files = tmp_path / "docs", page.rendered(read_evidence(folder))
+    docs.mkdir()
+    page.write(files, docs)
+    assert b"\r" not in (docs / page.PAGE).read_bytes()
+    (docs / page.PAGE).write_bytes((docs / page.PAGE).read_bytes().replace(b"\n", b"\r\n"))
+    assert page.stale(files, docs) == []
+
+
+def test_a_figure_that_is_no_number_is_refused(folder: Path) -> None:
+    changed(folder, "tables/table1-small-pixel/reproduction.json", "0.62", "NaN")
+    with pytest.raises(ValueError, match="NaN is no figure"):
+        read_evidence(folder)
+
+
+def test_a_file_of_earlier_code_is_one_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changed(folder, "tables/table1-small-pixel/reproduction.json", '"natural_interval"', '"earlier"')
+    monkeypatch.setattr(sys, "argv", ["page", "--check", "--results", str(folder)])
+    with pytest.raises(SystemExit, match="lacks 'natural_interval'; collect it again"):
+        page.main()

@@ -116,12 +116,13 @@ def dissociation_of(run: Path) -> dict[str, Any] | None:
 
 
 def _restored(unfinished: Path, root: Path, source: str | None) -> Iterator[str]:
-    """Put every kept run back that is not there."""
+    """Put every kept run back that is not there, and say which images it looks for."""
     for kept in sorted(path.parent for path in unfinished.glob("[!.]*/config.toml")):
         if (root / kept.name).exists():
             yield f"{kept.name}: left alone, it is there already"
         else:
-            yield f"{restore(kept, root, source).name}: restored"
+            images = read_config(restore(kept, root, source)).data.source
+            yield f"{kept.name}: restored, trains on {images}"
 
 
 def _take_tables(reproductions: Path, target: Path) -> Iterator[str]:

@@ -252,7 +252,8 @@ def _hours_table(evidence: Evidence) -> list[str]:
         f"Estimated, one seed, on one {rate['machine']}: units times {NUM_TRAIN:,} images, at {speed:,} units a "
         f"second, which is what {rate['what']} was measured at ({rate['images_per_second']:,} images a second of "
         f"{rate['units_per_image']} units; [where](performance.md#on-a-gpu)). It assumes that all of training runs "
-        "at that rate, and counts no probe, no test attack and no audit, so it is the least. Nobody has made these runs yet."
+        "at that rate, and counts no probe, no test attack and no audit, so it is the least. "
+        "Nobody has made these runs yet."
     )
     units = {**evidence.paper_units, "all": sum(evidence.paper_units.values())}
     rows = [[name, f"{each:,.0f}", f"{each * NUM_TRAIN / speed / 3600:.2g}"] for name, each in units.items()]

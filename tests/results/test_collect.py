@@ -117,7 +117,9 @@ def test_restoring_leaves_alone_what_is_there(
     command = ["collect", str(tmp_path / "runs"), "--results", str(tmp_path / "results"), "--restore"]
     monkeypatch.setattr(sys, "argv", command)
     collect.main()
-    assert "one: left alone" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "one: left alone" in out
+    assert "two: restored, trains on shapes" in out
     assert (tmp_path / "runs" / "two" / "config.toml").exists()
 
 

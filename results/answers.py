@@ -1,5 +1,6 @@
 """The answer in five sentences, each made from the numbers, or saying which are still to come."""
 
+from claf_engine.reproduce.markdown import percent
 from results.evidence import (
     RECIPE,
     RELEASED,
@@ -14,7 +15,7 @@ from results.evidence import (
     row_of,
     signed,
 )
-from results.markdown import listed, percent
+from results.markdown import listed
 from results.rows import ABLATIONS, SINGLE, effects
 
 BASELINES = ("AT", "TRADES")

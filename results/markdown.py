@@ -4,7 +4,6 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 LINE = 120
-UNKNOWN, TIED = "–", "≈"
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -28,11 +27,6 @@ def prose(text: str, mark: str = "") -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
-
-
-def percent(share: float | None) -> str:
-    """A share in percent with one digit; unknown is a dash."""
-    return UNKNOWN if share is None else f"{100 * share:.1f}"
 
 
 def pending(what: str, command: str) -> list[str]:

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from claf_engine.reproduce.markdown import TIED, UNKNOWN
 from results.evidence import NATURAL, Evidence, Record, decisive, difference_of, figure_of, measured_rows, paper_of
-from results.markdown import TIED, UNKNOWN, plain, prose, table
+from results.markdown import plain, prose, table
 
 ABLATIONS = tuple(f"table{number}-small-pixel" for number in range(2, 7))
 SINGLE = "table3-small-pixel"

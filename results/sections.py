@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
+from claf_engine.reproduce.markdown import UNKNOWN, percent
 from results import choose
 from results.answers import answers, recipe_rows
 from results.charts import frontier
 from results.evidence import RECIPE, RELEASED, TABLE1, Evidence, Record, labels_of_runs, measured_rows, row_of
-from results.markdown import UNKNOWN, listed, pending, percent, prose, table
+from results.markdown import listed, pending, prose, table
 from results.pictures import CLAIM, COST, CURVES, DISSOCIATION, FIGURE1, costs, curve_points
 from results.rows import effect_table, method_table, pair_table, tally_of_pairs
 

@@ -1,4 +1,4 @@
-from results.markdown import LINE, listed, pending, percent, prose, table
+from results.markdown import LINE, listed, pending, prose, table
 
 
 def test_a_cell_stays_a_cell_whatever_it_holds() -> None:
@@ -18,7 +18,6 @@ def test_an_address_is_not_broken() -> None:
     assert address in prose(f"{'word ' * 20}{address} and more")
 
 
-def test_names_and_figures_as_a_sentence_has_them() -> None:
+def test_names_as_a_sentence_has_them() -> None:
     assert [listed([]), listed(["a"]), listed(["a", "b", "c"])] == ["none", "a", "a, b and c"]
-    assert [percent(None), percent(0.1234)] == ["–", "12.3"]
     assert pending("nothing", "do it") == ["Not run yet: nothing.", "", "    do it"]

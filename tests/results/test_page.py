@@ -6,8 +6,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from claf_engine.reproduce.report import record
 from results import page
 from results.evidence import read_evidence
+from tests.engine.reproduce.test_report import filled_board
 from tests.results import made
 
 
@@ -139,3 +141,14 @@ def test_a_file_of_earlier_code_is_one_sentence(folder: Path, monkeypatch: pytes
     monkeypatch.setattr(sys, "argv", ["page", "--check", "--results", str(folder)])
     with pytest.raises(SystemExit, match="lacks 'natural_interval'; collect it again"):
         page.main()
+
+
+@pytest.mark.parametrize("space", ["pixel", "released-code"])
+def test_what_reproduce_writes_is_what_the_page_reads(space: str, tmp_path: Path) -> None:
+    path = tmp_path / "tables" / f"table1-small-{space}" / "reproduction.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(record(filled_board(tmp_path, space))))
+    text = text_of(tmp_path)
+    assert "| Natural | **92.0** ± 2.4 | **50.0** ± 4.4 | **25.0** ± 3.8 |" in text
+    assert "| 2 | 4.0 |" in text, "seeds and their spread"
+    assert r"Without figures yet: Adversarial (training \| diverged &lt;b>)." in text

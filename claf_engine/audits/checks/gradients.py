@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import ascent_steps, gradient_of, log_odds
@@ -15,6 +15,7 @@ from claf_engine.audits.checks.claim import claimed_steps
 from claf_engine.audits.checks.convergence import FAILS_AT, WARNS_AT, Loss
 from claf_engine.audits.crafted import Crafted, attackable_steps, crafted_steps, fallen, first_rows, percent
 from claf_engine.audits.diagnostic import Check, Finding, graded
+from claf_engine.compute.device import Compute
 from claf_engine.compute.seeding import measurement_generator
 from claf_engine.data import to_pixels
 from claf_engine.events.ticks import Pulse
@@ -39,6 +40,9 @@ def cross_entropy(logits: Tensor, labels: Tensor, scale: float = 1.0) -> Tensor:
 
 def zero_gradients(bench: Bench) -> Generator[Pulse, None, Finding]:
     """Share of images that the attack's loss has no gradient at; for comparison, that of cross-entropy as well."""
+    yield from attackable_steps(bench)
+    if not has_gradient(bench.subject.model, to_pixels(bench.subject.split.images[:1]), bench.compute):
+        return Finding("fails", "the logits have no gradient by the image at all", {"log_odds": 1.0, "at_least": 1.0})
     own = yield from _useless_share_steps(bench, log_odds)
     plain = yield from _useless_share_steps(bench, cross_entropy)
     return Finding(
@@ -46,6 +50,12 @@ def zero_gradients(bench: Bench) -> Generator[Pulse, None, Finding]:
         f"{own.percentage} of images, {percent(plain.value)} of them under cross-entropy",
         {"log_odds": own.value, "at_least": own.at_least, "cross_entropy": plain.value},
     )
+
+
+def has_gradient(model: nn.Module, images: Tensor, compute: Compute) -> bool:
+    """Whether the logits of images (N, C, H, W) are computed from them where autograd sees it."""
+    with frozen(model), torch.enable_grad():
+        return bool(model(compute.arrange(images.detach().requires_grad_(True))).requires_grad)
 
 
 def saturation(bench: Bench) -> Generator[Pulse, None, Finding]:

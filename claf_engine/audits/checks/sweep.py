@@ -142,7 +142,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="epsilon-sweep",
         title="Accuracy falls with the radius, to nothing at 255/255",
-        threshold="fails if accuracy rises by over 1 point between two radii, or if over 1 % survives all up to 255/255",
+        threshold="fails if accuracy rises by over 1 point between radii, or if over 1 % survives all up to 255/255",
         meaning="Where every image is within reach no model is robust: the attack does not work on this one, so its "
         "accuracy at the claim's radius is too high as well.",
         source="Carlini et al. 2019, section 4 (arXiv 1902.06705)",

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -62,6 +64,22 @@ def test_a_choice_that_gradients_do_not_see_fails(damage: Damage, build: Build) 
     finding = examined(bench_of(damage(build())))
     assert finding.verdict == "fails"
     assert finding.values["share"] == 1
+
+
+class StraightThrough(torch.autograd.Function):
+    """Rounds to 16 levels, and lets the gradient through as if it had not."""
+
+    @staticmethod
+    def forward(_: Any, images: Tensor) -> Tensor:
+        return (images * 15).round() / 15
+
+    @staticmethod
+    def backward(_: Any, gradient: Tensor) -> Tensor:
+        return gradient
+
+
+def test_a_gradient_that_is_made_up_fails_though_attacks_may_use_it() -> None:
+    assert examined(bench_of(Wrapped(undefended(), before=StraightThrough.apply))).verdict == "fails"
 
 
 def test_what_is_detached_without_a_jump_fails_too() -> None:

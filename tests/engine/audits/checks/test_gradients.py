@@ -60,6 +60,19 @@ def test_a_gradient_that_is_not_finite_is_as_useless_as_none(value: float) -> No
     assert examined("zero-gradients", bench_of(Broken())).verdict == "fails"
 
 
+def test_logits_that_autograd_knows_nothing_of_fail() -> None:
+    """A forward pass under no_grad: no attack can be made, and what cannot be run must not add up to a pass."""
+
+    class Untracked(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            with torch.no_grad():
+                logits: Tensor = undefended()(images)
+            return logits
+
+    finding = examined("zero-gradients", bench_of(Untracked()))
+    assert (finding.verdict, finding.figure) == ("fails", "the logits have no gradient by the image at all")
+
+
 def dead_on(share: float) -> nn.Module:
     """No gradient on the images whose first pixel is among the darkest."""
     levels = images_of().images[:, 0, 0, 0].float() / 255

@@ -101,7 +101,15 @@ class Line:
         """What a reader of the row must know of its attacks and images, each sentence once."""
         measured = [each for seed in self.seeds for each in seed.measurements]
         told = (text for each in measured for text in (each.robust.notice, *each.notices))
-        return tuple(dict.fromkeys(text for text in (*told, *self.asides) if text))
+        return tuple(dict.fromkeys(text for text in (*told, *self.asides, *self._audit_notices()) if text))
+
+    def _audit_notices(self) -> list[str]:
+        found = [(seed.seed, seed.audited) for seed in self.seeds if seed.audited is not None]
+        return [
+            f"{self.row.label}, seed {seed}: the audit {audited.verdict}: {'; '.join(audited.failed or audited.warned)}"
+            for seed, audited in found
+            if audited.failed or audited.warned
+        ]
 
 
 def mean(values: Sequence[float]) -> float | None:

@@ -141,7 +141,7 @@ class Measurer:
             versions(),
             packed(accuracy.correct),
             packed(accuracy.outcomes[0]),
-            (*opened.data.notices, *opened.notices, *(accuracy.notices if column.attack == "autoattack" else ())),
+            (*opened.data.notices, *opened.notices, *_told_by_autoattack(accuracy, subject, column)),
         )
         store(file, {**asdict(found), "subject": {**asdict(subject), "checkpoint": str(subject.checkpoint)}})
         return found
@@ -193,6 +193,12 @@ def _accuracy_steps(opened: Opened, subject: Subject, column: Column) -> Generat
         return (yield from autoattack_steps(opened.model, split, suite, opened.compute, AUTOATTACK_BATCH, folder))
     attack = AttackSuite((column.epsilon,), column.steps, column.step_size, space=_space(column.space))
     return (yield from accuracy_steps(opened.model, split, attack, opened.compute))
+
+
+def _told_by_autoattack(accuracy: Accuracy, subject: Subject, column: Column) -> list[str]:
+    """What AutoAttack says of the figure; where it kept its state says nothing of that."""
+    folder = str(subject.checkpoint.parent)
+    return [text for text in accuracy.notices if column.attack == "autoattack" and folder not in text]
 
 
 def _known(file: Path, subject: Subject) -> Measurement | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from claf_engine.config import RunConfig
 from claf_engine.config.messages import Layer
-from claf_engine.config.presets import Override, preset_layers, resolve_config, resolve_layers
+from claf_engine.config.presets import PRESET_KEY, Override, preset_layers, resolve_config, resolve_layers
 from claf_engine.terms.errors import ConfigError
 from claf_engine.terms.names import RecipeName, ScaleName, SpaceName
 
@@ -36,6 +36,8 @@ PAPER_AUTOATTACKED = 500
 def resolve_recipe(scale: ScaleName, recipe: RecipeName, overrides: Sequence[Override] = ()) -> RunConfig:
     """The configuration of a recipe at a scale, with single values on top.
 
+    A recipe's section may name a `preset`, which lies below what the scale's runs have in common.
+
     Raises:
         ConfigError: a value is wrong.
     """
@@ -44,9 +46,12 @@ def resolve_recipe(scale: ScaleName, recipe: RecipeName, overrides: Sequence[Ove
     sections = scale_sections(scale)
     if recipe not in sections:
         raise ConfigError(f"scale {scale} has no settings for recipe {recipe}; use another --scale")
+    own = {key: value for key, value in sections[recipe].items() if key != PRESET_KEY}
+    preset = sections[recipe].get(PRESET_KEY)
     layers = [
+        *([] if preset is None else preset_layers(preset)),
         Layer(f"scale {scale}", sections[COMMON], is_packaged=True),
-        Layer(f"scale {scale}, {recipe}", sections[recipe], is_packaged=True),
+        Layer(f"scale {scale}, {recipe}", own, is_packaged=True),
     ]
     return resolve_layers(layers, overrides)
 

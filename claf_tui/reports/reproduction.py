@@ -48,7 +48,7 @@ def result_tables(event: ev.ReproductionChanged) -> list[RenderableType]:
         shown = [f"{TIED if is_tied else ''}{figures.percent(value)}" for value, is_tied in with_ties(row)]
         table.add_row(safe(row.label), "paper", *map(figures.percent, theirs), style="dim")
         table.add_row("", "ours", *shown, style="bold")
-        table.add_row("", "difference", *differences)
+        table.add_row("", "diff", *differences)
         of_rows.add_row(*about_row(row))
     title = f"{safe(event.title)}, scale {event.scale}, compute {event.compute}"
     told: list[RenderableType] = [Text(title), table, of_rows, Text(UNITS, style="dim")]

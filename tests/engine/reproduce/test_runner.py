@@ -324,6 +324,8 @@ def test_every_row_has_the_verdict_of_its_audit(
     monkeypatch.setattr("claf_engine.reproduce.runner.audited_steps", audited)
     events = played(reproduced.copy(tmp_path), audit=True)
     assert [row.audit for row in last(events).rows] == ["fails", "passes"]
+    assert last(events).rows[0].notices[-1] == "Natural, seed 0: the audit fails: steps"
+    assert not any("audit" in notice for notice in last(events).rows[1].notices)
     record = json.loads((request_of(tmp_path).directory / "reproduction.json").read_text())
     assert [row["audit"] for row in record["rows"]] == ["fails", "passes"]
     assert record["rows"][0]["runs"][0]["audit"]["failed"] == ["steps"]
@@ -345,3 +347,23 @@ def test_every_two_rows_are_compared_and_the_record_says_what_is_noise(reproduce
 def test_no_path_of_this_machine_is_in_the_record(reproduced: Reproduced) -> None:
     text = (request_of(reproduced.root).directory / "reproduction.json").read_text()
     assert str(reproduced.root) not in text
+
+
+def activity_of(event: ev.Event) -> str:
+    return event.activity if isinstance(event, ev.Progressed) else ""
+
+
+def test_a_reproduction_killed_in_the_middle_of_autoattack_goes_on_with_it(
+    tmp_path: Path, reproduced: Reproduced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pyautoattack.AutoAttack", Short)
+    monkeypatch.setattr("claf_engine.reproduce.measuring.AUTOATTACK_BATCH", 2)
+    root = reproduced.copy(tmp_path)
+    whole = tmp_path / "whole"
+    events = played(reproduced.copy(whole), autoattack=8)
+    kill(reproduce(request_of(root, autoattack=8), Control()), lambda event: "fab-t" in activity_of(event))
+    rest = played(root, autoattack=8)
+    attacks, left = ([event for event in each if "AutoAttack" in activity_of(event)] for each in (events, rest))
+    assert 0 < len(left) < len(attacks)
+    assert [row.robust for row in last(rest).rows] == [row.robust for row in last(events).rows]
+    assert not any("went on" in notice for notice in last(rest).rows[0].notices)

@@ -1,13 +1,16 @@
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from claf_engine.config.presets import Override, resolve_config
 from claf_engine.reproduce.plan import ReproductionRequest, config_of
-from claf_engine.reproduce.scales import PRESETS, resolve_recipe, space_overrides
+from claf_engine.reproduce.scales import PRESETS, autoattacked, resolve_recipe, space_overrides
 from claf_engine.reproduce.tables import TABLES
 from claf_engine.runs import runs_root, to_plain
+from claf_engine.terms.errors import ConfigError
 from claf_engine.terms.names import Method, RecipeName, ScaleName
 from claf_engine.training.methods import METHODS
 
@@ -44,6 +47,29 @@ def test_the_runs_of_a_small_scale_share_images_network_and_attack(scale: ScaleN
 
 def test_values_on_top_win() -> None:
     assert resolve_recipe("tiny", "at", [Override("seed", 7)]).seed == 7
+
+
+def test_a_recipe_may_build_on_a_preset_below_what_its_scale_has_in_common(monkeypatch: pytest.MonkeyPatch) -> None:
+    sections = {"common": {"batch_size": 32}, "at": {"preset": "trades", "trades": {"beta": 2.0}}}
+    monkeypatch.setattr("claf_engine.reproduce.scales.scale_sections", lambda _: sections)
+    config = resolve_recipe("small", "at")
+    assert (config.method, config.batch_size, config.trades.beta) == ("trades", 32, 2.0)
+    assert config.attack == resolve_config("trades", None).attack
+
+
+def test_a_scale_without_a_recipe_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("claf_engine.reproduce.scales.scale_sections", lambda _: {"common": {}})
+    with pytest.raises(ConfigError, match="scale small has no settings for recipe claf"):
+        resolve_recipe("small", "claf")
+
+
+def test_what_autoattack_is_tried_on_is_the_scale_s(tmp_path: Path) -> None:
+    counts = {scale: autoattacked(scale) for scale in ("paper", "small", "tiny")}
+    assert counts == {"paper": 500, "small": 500, "tiny": 20}
+    request = ReproductionRequest("table1", tmp_path, "small")
+    assert request.columns[-1].num_examples == 500
+    assert replace(request, autoattack=7).columns[-1].num_examples == 7
+    assert "AutoAttack" not in replace(request, autoattack=0).columns[-1].title
 
 
 @pytest.mark.parametrize("recipe", list(METHOD_OF))

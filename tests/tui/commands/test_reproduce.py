@@ -83,7 +83,7 @@ def test_lines_tell_when_a_row_ends_and_the_table_lists_paper_ours_and_differenc
     assert ["Natural", "paper", "92.4%", "60.4%", "48.3%"] in lines
     assert ["ours", "90.0%", "50.0%", "25.0%"] in lines
     assert ["Natural", "finished", "–", "318", "–", "warns", "20260101-claf"] in lines
-    assert ["difference", "-2.4", "-10.4", "-23.3"] in lines
+    assert ["diff", "-2.4", "-10.4", "-23.3"] in lines
 
 
 def test_a_figure_that_the_best_is_ahead_of_by_noise_is_marked(tmp_path: Path, capsys: Shown) -> None:
@@ -162,7 +162,7 @@ def test_rows_that_failed_in_the_console_are_told_with_the_table(console: list[C
     assert reproduce("table4", "--seeds", "3", ui=None) == 7
     shown = capsys.readouterr()
     assert "error: 1 of 2 rows failed" in shown.err
-    assert "difference" in shown.out
+    assert "diff" in shown.out
 
 
 def test_a_crash_in_the_console_stays_a_crash_though_rows_have_failed(

@@ -8,7 +8,6 @@ from claf_engine.reproduce.comparing import Comparison, comparisons, ties
 from claf_engine.reproduce.lines import NATURAL, Line
 from claf_engine.reproduce.plan import ReproductionRequest
 from claf_engine.reproduce.tables import Table
-from claf_engine.training.methods import units_per_image
 
 
 class Board:
@@ -17,10 +16,7 @@ class Board:
     def __init__(self, request: ReproductionRequest, table: Table, configs: Sequence[RunConfig]) -> None:
         self.request = request
         self.table = table
-        self.lines = [
-            Line(row, config.method, units_per_image(config), request.columns)
-            for row, config in zip(table.rows, configs, strict=True)
-        ]
+        self.lines = [Line(row, config, request.columns) for row, config in zip(table.rows, configs, strict=True)]
 
     def comparisons(self) -> list[Comparison]:
         """Every two rows under every attack, as far as both were measured."""
@@ -54,7 +50,7 @@ def row_event(line: Line, near_best: tuple[bool, ...]) -> ReproductionRow:
     (natural, *robust), (paper_natural, *paper_robust) = line.accuracies(), line.paper()
     return ReproductionRow(
         label=line.row.label,
-        method=line.method,
+        method=line.config.method,
         runs=tuple(seed.run.name for seed in line.seeds),
         status=line.status,
         natural=natural,

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from claf_engine.accuracy.intervals import wilson
+from claf_engine.config import RunConfig
 from claf_engine.events import RowStatus
 from claf_engine.reproduce.auditing import Audited, worst
 from claf_engine.reproduce.measuring import Measurement
 from claf_engine.reproduce.tables import Column, Row
 from claf_engine.terms.names import Verdict
+from claf_engine.training.methods import phases_of, units_per_image
 
 NATURAL = -1
 """In place of a column: accuracy without an attack."""
@@ -34,18 +36,27 @@ class SeedResult:
 class Line:
     """One row as it stands; `seconds` are spent so far, or estimated while it waits.
 
-    `units` are forward-units that its training spends on each image, `columns` the attacks that it is measured under.
+    `config` is that of its first run, `columns` are the attacks that it is measured under.
     """
 
     row: Row
-    method: str
-    units: float
+    config: RunConfig
     columns: tuple[Column, ...]
     status: RowStatus = "waiting"
     seeds: list[SeedResult] = field(default_factory=list)
     seconds: float | None = None
     reason: str = ""
     asides: tuple[str, ...] = ()
+
+    @property
+    def units(self) -> float:
+        """Forward-units that its training spends on each image."""
+        return units_per_image(self.config)
+
+    @property
+    def epochs(self) -> dict[str, int]:
+        """How long each of its phases trains."""
+        return {phase.name: phase.epochs for phase in phases_of(self.config)}
 
     def naturals(self) -> list[float]:
         """Natural accuracy of each seed that was measured."""

@@ -42,12 +42,16 @@ AUTOATTACK_BATCH = 50
 
 @dataclass(frozen=True)
 class Subject:
-    """What is measured: a classifier of a checkpoint; `chosen` says why it is this one."""
+    """What is measured: a classifier of a checkpoint; `chosen` says why it is this one.
+
+    `precision` is that of its training, where the checkpoint tells it.
+    """
 
     checkpoint: Path
     classifier: str
     weights_sha256: str
     chosen: str
+    precision: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,10 @@ def subject_of(directory: Path, row: Row) -> Subject:
         why = "highest robust accuracy on validation images"
     entry = next((entry for entry in entries if wanted in entry.kept_as), entries[0])
     assert entry.info is not None, "filtered above"
-    return Subject(entry.path, classifier or entry.info.classifier, entry.info.weights_sha256, f"{wanted}: {why}")
+    compute = entry.info.metadata.get("claf.compute")
+    precision = str(compute.get("precision", "")) if isinstance(compute, dict) else ""
+    chosen = classifier or entry.info.classifier
+    return Subject(entry.path, chosen, entry.info.weights_sha256, f"{wanted}: {why}", precision)
 
 
 class Measurer:

@@ -88,7 +88,7 @@ def row_record(line: Line) -> dict[str, Any]:
     (natural, *robust), (paper_natural, *paper_robust) = line.accuracies(), line.paper()
     runs = [seed.run.name for seed in line.seeds]
     return {
-        "method": line.method,
+        "method": line.config.method,
         "label": line.row.label,
         "status": line.status,
         "reason": line.reason,
@@ -106,6 +106,7 @@ def row_record(line: Line) -> dict[str, Any]:
         "runs": [_seed_record(seed) for seed in line.seeds],
         "seconds": None if line.seconds is None else round(line.seconds, 1),
         "units_per_image": round(line.units, 2),
+        "epochs": line.epochs,
         "notices": list(line.notices()),
     }
 
@@ -151,7 +152,7 @@ def as_csv(board: Board) -> str:
             sure = [low, high, line.spread_of(place - 1), near[place][index], images, len(measured), line.verdict()]
             told = [*values, *about, *sure]
             shown = ["" if value is None else value for value in told]
-            writer.writerow([board.table.name, line.method, line.row.label, title, *shown])
+            writer.writerow([board.table.name, line.config.method, line.row.label, title, *shown])
     return text.getvalue()
 
 
@@ -210,6 +211,7 @@ def _seed_record(seed: SeedResult) -> dict[str, Any]:
         "classifier": found.subject.classifier if found else None,
         "chosen": found.subject.chosen if found else None,
         "weights_sha256": found.subject.weights_sha256 if found else None,
+        "training_precision": found.subject.precision if found else None,
         "data": without_folders(found.data) if found else None,
         "device": found.device if found else None,
         "versions": found.versions if found else None,

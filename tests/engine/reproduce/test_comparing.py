@@ -3,6 +3,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from claf_engine.config import RunConfig
 from claf_engine.events import RobustFigure
 from claf_engine.reproduce.comparing import comparisons, ties
 from claf_engine.reproduce.lines import NATURAL, Line, SeedResult
@@ -21,7 +22,7 @@ def measurement(right: Tensor, survivors: Tensor) -> Measurement:
 
 def row(*seeds: tuple[int, int, int], count: int = 200) -> Line:
     """A row: seed, and how many of the images its network gets right without and under one attack."""
-    line = Line(TABLES["table1"].rows[0], "natural", 1.0, TWO_RADII[:1])
+    line = Line(TABLES["table1"].rows[0], RunConfig(), TWO_RADII[:1])
     for seed, right, survivors in seeds:
         found = measurement(torch.arange(count) < right, torch.arange(count) < survivors)
         line.seeds.append(SeedResult(seed, Path("run"), [found]))

@@ -38,6 +38,10 @@ def test_a_row_about_a_classifier_takes_it_from_the_last_state(trained: Path) ->
         assert subject.chosen == f"last: the row is about the {classifier} classifier"
 
 
+def test_the_precision_of_training_is_told(trained: Path) -> None:
+    assert subject_of(trained, NATURAL).precision == "fp32"
+
+
 def test_any_other_row_takes_what_the_run_chose_on_validation_images(trained: Path) -> None:
     [chosen] = [result for result in summarise(trained).record["results"] if result["selected"]]
     subject = subject_of(trained, OWN)

@@ -54,6 +54,7 @@ def test_the_record_has_our_means_the_paper_s_figures_and_the_differences_in_poi
     assert row["paper"]["robust"] == [0.604, 0.483, None, None]
     assert row["difference_points"] == {"natural": -0.4, "robust": [-10.4, -23.3, None, None]}
     assert row["spread"] == pytest.approx(0.04)
+    assert (row["units_per_image"], row["epochs"]) == (42, {"supervised": 14})
 
 
 def test_the_report_says_which_figures_cannot_be_right(tmp_path: Path) -> None:

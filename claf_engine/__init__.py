@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from claf_engine.config.plugins import load_model, load_plugin
     from claf_engine.config.presets import Override, parse_override, resolve_config
     from claf_engine.data.registered import Images, register_data
-    from claf_engine.evaluation.evaluate import EvaluationRequest, evaluate
+    from claf_engine.evaluation.evaluate import evaluate
     from claf_engine.evaluation.model_source import ModelSource
+    from claf_engine.evaluation.request import EvaluationRequest
     from claf_engine.evaluation.subject import load_network
     from claf_engine.events.control import Control
     from claf_engine.models.registered import register_model
@@ -49,7 +50,8 @@ _HOMES = {
     "audits.request": ("AuditRequest",),
     "config": ("RunConfig",),
     "config.presets": ("Override", "parse_override", "resolve_config"),
-    "evaluation.evaluate": ("EvaluationRequest", "evaluate"),
+    "evaluation.evaluate": ("evaluate",),
+    "evaluation.request": ("EvaluationRequest",),
     "evaluation.model_source": ("ModelSource",),
     "evaluation.subject": ("load_network",),
     "events.control": ("Control",),

@@ -36,11 +36,13 @@ class CurvePoint:
         epsilon: the radius, such as "8/255".
         num_attacked: examples that were attacked at it; in pixel space those that no smaller radius broke.
         confusion: every example under its true class and the one it is taken for at this radius.
+        notice: why its accuracy cannot be right (see `RobustFigure`); empty where nothing is known.
     """
 
     epsilon: str
     num_attacked: int
     confusion: Confusion
+    notice: str = ""
 
     @property
     def robust_accuracy(self) -> float:
@@ -194,6 +196,7 @@ class Curve:
             "num_attacked": point.num_attacked,
             "worst_class": {"name": worst.name, "robust_accuracy": worst.robust[number]},
             "confusion": _rows(point.confusion),
+            "notice": point.notice,
         }
 
     @classmethod
@@ -217,6 +220,7 @@ class Curve:
                 format_distance(parse_distance(point["epsilon"], "l2")),
                 _count(point["num_attacked"]),
                 _confusion(point["confusion"]),
+                str(point.get("notice", "")),
             )
             for point in record["points"]
         )

@@ -6,7 +6,7 @@ again. The curve is the worst case over everything tried up to its radius, and n
 no ball contains another, so every example is attacked at every radius, and the curve may rise.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -82,7 +82,7 @@ def curve_steps(
         if epsilon == 0 and is_pixel and fates.broken[-1]:
             raise ClafError("an attack of epsilon 0 changed predictions: the model's forward pass is not repeatable")
         robust.append(figure_of(suite, epsilon, point.robust_accuracy, split, answers.moved))
-    curve = fates.curve(suite, class_names)
+    curve = fates.curve(suite, class_names, [figure.notice for figure in robust])
     return Accuracy(curve.natural_accuracy, tuple(robust), suite.notices(split.images[0].numel()), curve)
 
 
@@ -108,12 +108,13 @@ class _Fates:
         self._points.append(CurvePoint(format_distance(epsilon), len(rows), confusion))
         return self._points[-1]
 
-    def curve(self, suite: AttackSuite, class_names: tuple[str, ...]) -> Curve:
-        """All of it, as plain values."""
+    def curve(self, suite: AttackSuite, class_names: tuple[str, ...], notices: Sequence[str]) -> Curve:
+        """All of it, as plain values; `notices` say of each radius why its accuracy cannot be right."""
+        points = (replace(point, notice=notice) for point, notice in zip(self._points, notices, strict=True))
         radii = tuple(point.epsilon for point in self._points)
         minimal = MinimalPerturbations(radii, self._unattacked, tuple(self.broken), int(self.intact.sum()))
         space = suite.space.name
-        return Curve(suite.name, suite.norm, space, class_names, self._natural, tuple(self._points), minimal)
+        return Curve(suite.name, suite.norm, space, class_names, self._natural, tuple(points), minimal)
 
 
 def confusion_of(labels: Tensor, answers: Tensor, num_classes: int) -> Confusion:

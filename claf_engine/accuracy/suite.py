@@ -8,8 +8,8 @@ from torch import Tensor
 
 from claf_engine.attacks import PIXEL, Attack, Space, crossing_step_size, make_attack, space_of
 from claf_engine.attacks.norms import distances
-from claf_engine.attacks.spec import Climbed
-from claf_engine.attacks.weakness import weaknesses
+from claf_engine.attacks.spec import USUAL_STEPS, Climbed
+from claf_engine.attacks.weakness import reach_notices, weaknesses
 from claf_engine.config import EvaluationConfig, ModelConfig, ProbeConfig, RunConfig
 from claf_engine.data import Split
 from claf_engine.events import RobustFigure
@@ -23,6 +23,7 @@ class AttackSuite:
 
     Attributes:
         epsilons: radii; floats and text such as "8/255" are taken too, and kept as fractions.
+        steps: None is as many as cross the ball of each radius (see `make_attack`).
         step_size: "crossing" is what crosses the ball of each radius (see `crossing_step_size`), None the attack's own
             (see `make_attack`).
         restarts: independent runs; an example counts as robust only if all of them fail.
@@ -33,7 +34,7 @@ class AttackSuite:
     """
 
     epsilons: tuple[Fraction, ...]
-    steps: int = 10
+    steps: int | None = 10
     step_size: Fraction | Literal["crossing"] | None = Fraction(2, 255)
     restarts: int = 1
     seed: int = 0
@@ -50,11 +51,19 @@ class AttackSuite:
         """The attack at one radius."""
         step_size = self.step_size
         if step_size == "crossing":
-            step_size = crossing_step_size(epsilon, max(1, self.steps))
+            step_size = crossing_step_size(epsilon, max(1, USUAL_STEPS if self.steps is None else self.steps))
         attack = make_attack(
             self.name, epsilon, steps=self.steps, step_size=step_size, norm=self.norm, space=self.space
         )
         return replace(attack, climbs=self.climbs)
+
+    def crossing(self) -> "AttackSuite | None":
+        """The same at the radii whose balls its steps cannot cross, with ones that can; None where they cross all.
+
+        It takes the steps of `claf-tui eval` without further options, which therefore repeats its figures.
+        """
+        short = tuple(epsilon for epsilon in self.epsilons if reach_notices([self.attack(epsilon)]))
+        return replace(self, epsilons=short, steps=None, step_size=None) if short else None
 
     def notices(self, num_values: int | None = None) -> tuple[str, ...]:
         """Why its figures cannot be right, as sentences (see `weaknesses`); `num_values` is C * H * W of an image."""

@@ -1,5 +1,6 @@
 """What an attack is: its name, radius, norm, steps, start and space, as plain values."""
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, get_args
@@ -19,6 +20,9 @@ LONGEST = 5
 """A fraction of more characters is rounded in a title, unless it is one of levels."""
 REACH = Fraction(5, 2)
 """Steps times step size, in radii: enough to cross the ball and a little more."""
+USUAL_STEPS, MOST_STEPS = 10, 1000
+"""Steps where nobody asks for another number, and the most that are taken unasked."""
+USUAL_STEP_SIZE = Fraction(2, 255)
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def make_attack(
     name: str,
     epsilon: Distance,
     *,
-    steps: int = 10,
+    steps: int | None = USUAL_STEPS,
     step_size: Distance | None = None,
     norm: Norm = "linf",
     space: Space = PIXEL,
@@ -86,7 +90,8 @@ def make_attack(
         name: "pgd" (Madry et al. 2018, random start), "fgsm" (Goodfellow et al. 2015, one step of epsilon, no random
             start) or "mi-fgsm" (Dong et al. 2018, momentum 1, no random start); or the name that a plugin registers.
         epsilon: radius, as a Fraction, a float or text such as "8/255".
-        steps: ignored by fgsm and by a plugin's attack.
+        steps: None is as many of the step size as cross the ball (pgd, see `crossing_steps`), else 10; ignored by fgsm
+            and by a plugin's attack.
         step_size: by default 2/255 (pgd), epsilon / steps (mi-fgsm), or 2.5 epsilon / steps in L2; ignored by fgsm
             and by a plugin's attack.
         norm: of ball and step.
@@ -101,6 +106,8 @@ def make_attack(
     if name not in get_args(AttackName):
         require_registered(name, norm, space.name)
         return Attack(epsilon, Fraction(0), 0, "none", norm, None, name, space)
+    if steps is None:
+        steps = _default_steps(name, epsilon, step_size, norm)
     if step_size is None:
         step_size = _default_step_size(name, epsilon, steps, norm)
     match name:
@@ -115,6 +122,12 @@ def make_attack(
 def crossing_step_size(epsilon: Fraction, steps: int) -> Fraction:
     """The step size with which so many steps cross the ball: 2.5 epsilon / steps."""
     return REACH * epsilon / steps
+
+
+def crossing_steps(epsilon: Fraction, step_size: Fraction) -> int:
+    """How many steps of this size go 2.5 epsilon, and so cross the ball: at least 10, at most 1,000."""
+    enough = math.ceil(REACH * epsilon / step_size) if step_size else 0
+    return min(max(enough, USUAL_STEPS), MOST_STEPS)
 
 
 def from_config(
@@ -139,7 +152,13 @@ def from_config(
     )
 
 
+def _default_steps(name: str, epsilon: Fraction, step_size: Fraction | None, norm: Norm) -> int:
+    if name != "pgd" or (step_size is None and norm == "l2"):  # the step size follows from their number
+        return USUAL_STEPS
+    return crossing_steps(epsilon, USUAL_STEP_SIZE if step_size is None else step_size)
+
+
 def _default_step_size(name: str, epsilon: Fraction, steps: int, norm: Norm) -> Fraction:
     if name == "mi-fgsm":
         return epsilon / steps
-    return crossing_step_size(epsilon, steps) if norm == "l2" else Fraction(2, 255)
+    return crossing_step_size(epsilon, steps) if norm == "l2" else USUAL_STEP_SIZE

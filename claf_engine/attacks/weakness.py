@@ -10,6 +10,7 @@ from fractions import Fraction
 from claf_engine.attacks.spec import Attack
 from claf_engine.terms.names import Norm
 from claf_engine.terms.pixels import format_distance
+from claf_engine.terms.reach import reach_sentence
 
 SMALLEST_L2 = Fraction(1, 10)
 """A Linf radius such as 8/255 is 0.03; taken for a Euclidean length, it is a change that no network notices."""
@@ -29,7 +30,7 @@ def weaknesses(
         return ()
     radii = [attack.epsilon for attack in attacks]
     units = unit_notices(radii, attacks[0].norm, num_values, largest) if attacks[0].space.is_pixel else ()
-    return (*_reach_notices(attacks), *units)
+    return (*reach_notices(attacks), *units)
 
 
 def unit_notices(
@@ -64,30 +65,11 @@ def unit_notices(
     )
 
 
-def _reach_notices(attacks: Sequence[Attack]) -> tuple[str, ...]:
-    """Say from which radius on the attack's steps do not span what they must.
-
-    From a random start they must be able to cross the ball, which is twice its radius wide; from the image itself, or
-    close to it, to leave its middle.
-    """
-    short = [attack for attack in attacks if not attack.is_registered and _reach(attack) < _width(attack)]
-    if not short:
-        return ()
-    first = min(short, key=lambda attack: attack.epsilon)
-    where = f"from {format_distance(first.epsilon)} on"
-    if not _reach(first):
-        return (
-            f"{where} nothing is attacked: the attack has no steps, or steps of length 0; take a --step-size above 0",
-        )
-    return (
-        f"{where} the attack may be too weak: {first.steps} steps of {format_distance(first.step_size)} do not span "
-        "the ball; take more --steps or a larger --step-size",
-    )
-
-
-def _reach(attack: Attack) -> Fraction:
-    return attack.steps * attack.step_size
-
-
-def _width(attack: Attack) -> Fraction:
-    return (2 if attack.start == "uniform" else 1) * attack.epsilon
+def reach_notices(attacks: Sequence[Attack]) -> tuple[str, ...]:
+    """Say from which radius on the attack's steps do not span what they must."""
+    for attack in sorted(attacks, key=lambda attack: attack.epsilon):
+        radii = 2 if attack.start == "uniform" else 1
+        sentence = reach_sentence(attack.epsilon, attack.steps, attack.step_size, radii)
+        if sentence and not attack.is_registered:
+            return (sentence,)
+    return ()

@@ -8,6 +8,7 @@ from claf_engine.audits.bench import NATURAL, Outcome
 from claf_engine.audits.examine import Examination
 from claf_engine.evaluation.measured_card import card_frame, proportion, worst_case_record
 from claf_engine.terms.names import Verdict
+from claf_engine.terms.reach import written_reach
 
 
 def overall(verdicts: Sequence[Verdict]) -> Verdict:
@@ -51,5 +52,6 @@ def _attack(outcome: Outcome) -> dict[str, Any]:
         "robust_accuracy": outcome.accuracy,
         "largest_distance": outcome.largest_distance,
         "mean_distance": outcome.mean_distance,
+        "notice": written_reach(*(recipe[key] for key in ("attack", "epsilon", "steps", "step_size"))),
         "counts": outcome.is_in_ball,
     }

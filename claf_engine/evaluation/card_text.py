@@ -34,6 +34,7 @@ def as_markdown(card: Mapping[str, Any]) -> str:
     parts = [f"# Robustness card: {plain_text(card['run'])}, {plain_text(card['classifier'])} classifier", ""]
     parts += [f"**{_headline(card)}**", "", worst_sentence(card), ""]
     parts += [] if worst["is_epsilon_ball"] else [NO_BALL, ""]
+    parts += [f"**{plain_text(worst['notice'])}**", ""] if worst.get("notice") else []
     parts += [UPPER_BOUND, "", "## Diagnostics", "", *_diagnostics(card["diagnostics"])]
     parts += ["", "## Attacks", "", *_attacks(card["attacks"])]
     parts += ["", "## How to repeat it", ""]
@@ -99,14 +100,16 @@ def _attacks(attacks: Sequence[Mapping[str, Any]]) -> list[str]:
         [
             plain_text(item["label"]),
             *(plain_text(item[key]) for key in ("space", "epsilon", "steps", "step_size", "restarts", "precision")),
-            f"{100 * item['robust_accuracy']:.1f}",
+            f"{100 * item['robust_accuracy']:.1f}{' !' if item.get('notice') else ''}",
             f"{_levels(item['largest_distance'])}, mean {_levels(item['mean_distance'])}",
             "yes" if item["counts"] else "no",
         ]
         for item in attacks
     ]
     heads = ["attack", "space", "epsilon", "steps", "step size", "restarts", "precision", "accuracy (%)", "moved"]
-    return _table([*heads, "in the worst case"], rows)
+    notices = dict.fromkeys(str(item["notice"]) for item in attacks if item.get("notice"))
+    told = [f"- ! {plain_text(notice)}" for notice in notices]
+    return [*_table([*heads, "in the worst case"], rows), *([""] if told else []), *told]
 
 
 def _percent(figure: Mapping[str, Any]) -> str:

@@ -4,27 +4,25 @@ import os
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass, replace
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from torch import nn
 
 from claf_engine.accuracy.classes import chance_notices, class_records, unmeasured_notices
-from claf_engine.accuracy.curve_steps import curve_steps, require_curve
-from claf_engine.accuracy.defences import ADAPTIVE, Defence, Defended, defended_steps, labelled
+from claf_engine.accuracy.crossing import beside
+from claf_engine.accuracy.curve_steps import curve_steps
+from claf_engine.accuracy.defences import ADAPTIVE, Defended, defended_steps, labelled
 from claf_engine.accuracy.measure import Accuracy, accuracy_steps
 from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import space_of
-from claf_engine.attacks.registered import require_registered
 from claf_engine.compute.device import Compute, settings_restored
 from claf_engine.compute.world import World
 from claf_engine.config import RunConfig
-from claf_engine.config.registry import ATTACKS
 from claf_engine.data import Split
 from claf_engine.evaluation.cards import MODEL, Standing
 from claf_engine.evaluation.measured_card import keep_report_card
-from claf_engine.evaluation.model_source import ModelSource
+from claf_engine.evaluation.request import EvaluationRequest
 from claf_engine.evaluation.subject import Opened, Wanted, open_source_steps, open_steps, size_notices
 from claf_engine.events import RobustFigure
 from claf_engine.events.ticks import Pulse, exhaust
@@ -32,100 +30,7 @@ from claf_engine.models.hashing import hash_tensors
 from claf_engine.runs import versions
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.terms.errors import ConfigError
-from claf_engine.terms.names import EvaluationAttack, Norm, PointName, SpaceName
-from claf_engine.terms.pixels import exact_distance, format_levels
-
-DEFAULT_STEPS = 10
-IGNORED = {
-    "fgsm": ("takes one step of epsilon from the image itself", ("steps", "step_size", "restarts", "decides")),
-    "mi-fgsm": ("starts from the image itself, so that all its runs are the same", ("restarts",)),
-    "autoattack": ("sets its own steps and restarts", ("steps", "step_size", "restarts", "decides")),
-}
-"""What is peculiar to an attack, and the fields of a request that it therefore has no use for."""
-OF_A_PLUGIN = ("of a plugin sets its own steps, the last of which decides", ("steps", "step_size", "decides"))
-"""The same of every attack that a plugin registers."""
-
-
-@dataclass(frozen=True)
-class EvaluationRequest:
-    """What to evaluate and how.
-
-    Attributes:
-        checkpoint: the file; of a model that no run of ours trained, its `place`.
-        epsilons: radii, as fractions, floats or text such as "8/255"; in pixel space unless `space` says otherwise. 0
-            is allowed and must give natural accuracy.
-        attack: pgd, fgsm, mi-fgsm, autoattack or the name that a plugin registers.
-        steps: attack steps; None is 10, where the attack does not set its own.
-        step_size: length of one; None is the attack's own (see `make_attack`).
-        restarts: independent attacks; an example counts as robust only if all fail; None is 1.
-        decides: last or any point of each (see `AttackSuite`); None is last.
-        norm: of the ball, linf or l2.
-        space: pixel, or released-code, whose figures are not accuracy in an epsilon-ball.
-        defence: stands before the classifier, which is then attacked with and without knowledge of it.
-        num_examples: test images, in the order of the split, which holds the classes in proportion; None is all.
-        data: another source than the run's.
-        classifier: attack, natural or adversarial; None is the one that the checkpoint was measured with.
-        batch_size: examples attacked at once.
-        seed: of the random starts.
-        device: auto, cpu, cuda or cuda:N.
-        command: the command line, for the card.
-        accepts_changed_data: measure although the run's test images are not those that it was trained with.
-        source: a model that no run of ours trained, in place of a checkpoint.
-        is_curve: measure the radii as one curve (see `claf_engine.accuracy.curve_steps`) instead of each for itself.
-
-    Raises:
-        ConfigError: a distance is none, there is no such attack, an option is given that it would ignore, it does not
-            exist in the norm or the space, or no curve is measured of it.
-    """
-
-    checkpoint: Path
-    epsilons: tuple[Fraction, ...] = (Fraction(8, 255), Fraction(16, 255))
-    attack: str = "pgd"
-    steps: int | None = None
-    step_size: Fraction | None = None
-    restarts: int | None = None
-    decides: PointName | None = None
-    norm: Norm = "linf"
-    space: SpaceName = "pixel"
-    defence: Defence | None = None
-    num_examples: int | None = None
-    data: str | None = None
-    classifier: str | None = None
-    batch_size: int = 250
-    seed: int = 0
-    device: str = "auto"
-    command: tuple[str, ...] = ()
-    is_curve: bool = False
-    accepts_changed_data: bool = False
-    source: ModelSource | None = None
-
-    def __post_init__(self) -> None:
-        self._write_exactly()
-        is_ours = self.attack in get_args(EvaluationAttack)
-        if not is_ours:
-            if self.attack not in ATTACKS.entries:
-                raise ConfigError(f"--attack: {ATTACKS.complaint(self.attack)}")
-            require_registered(self.attack, self.norm, self.space)
-        peculiarity, ignored = IGNORED.get(self.attack, ("", ()) if is_ours else OF_A_PLUGIN)
-        for name in ignored:
-            if getattr(self, name) is not None:
-                raise ConfigError(f"{self.attack} {peculiarity}; leave out --{name.replace('_', '-')}")
-        if self.source is not None and self.space != "pixel":
-            raise ConfigError(
-                f"--space {self.space} attacks what a network of ours normalises by, and --model is none; leave it out"
-            )
-        if self.attack == "autoattack" and self.space != "pixel":
-            raise ConfigError(
-                f"autoattack searches an epsilon-ball, and --space {self.space} has none; use --attack pgd there"
-            )
-        if self.is_curve:
-            require_curve(self.attack, self.defence, len(self.epsilons))
-
-    def _write_exactly(self) -> None:
-        """Take distances as a script writes them, as floats or text, and keep them as fractions."""
-        object.__setattr__(self, "epsilons", tuple(exact_distance(epsilon, self.norm) for epsilon in self.epsilons))
-        if self.step_size is not None:
-            object.__setattr__(self, "step_size", exact_distance(self.step_size, self.norm))
+from claf_engine.terms.pixels import format_levels
 
 
 @dataclass(frozen=True)
@@ -311,6 +216,17 @@ def measurement_steps(
     if request.attack == "autoattack":
         return (yield from _autoattack_steps(request, model, split, compute))
     suite = requested_suite(request, config)
+    measured = yield from _suite_steps(request, model, split, suite, compute)
+    crossing = suite.crossing() if request.as_paper else None
+    if crossing is None:
+        return measured
+    return beside(measured, (yield from _suite_steps(request, model, split, crossing, compute)))
+
+
+def _suite_steps(
+    request: EvaluationRequest, model: nn.Module, split: Split, suite: AttackSuite, compute: Compute
+) -> Generator[Pulse, None, Accuracy]:
+    """Accuracy under one attack, behind the request's defence."""
     if request.defence is None:
         return (yield from accuracy_steps(model, split, suite, compute, request.batch_size))
     return (yield from defended_steps(model, request.defence, split, suite, compute, request.batch_size))
@@ -321,7 +237,7 @@ def requested_suite(request: EvaluationRequest, config: RunConfig) -> AttackSuit
     assert request.attack != "autoattack"
     return AttackSuite(
         request.epsilons,
-        DEFAULT_STEPS if request.steps is None else request.steps,
+        request.steps,
         request.step_size,
         1 if request.restarts is None else request.restarts,
         request.seed,

@@ -194,7 +194,9 @@ def _of_timm(record: Mapping[str, Any]) -> dict[str, Any]:
 def _robustness(card: Mapping[str, Any]) -> dict[str, Any]:
     keys = ("kind", "verdict", "natural", "worst_case", "epsilons", "num_examples", "budget", "seed", "date")
     told = {key: card[key] for key in keys if key in card}
-    attacks = [{key: item.get(key) for key in ("label", "epsilon", "robust_accuracy")} for item in card["attacks"]]
+    attacks = [
+        {key: item.get(key) for key in ("label", "epsilon", "robust_accuracy", "notice")} for item in card["attacks"]
+    ]
     return {**told, "data": published_source(str(card.get("data", ""))), "attacks": attacks}
 
 

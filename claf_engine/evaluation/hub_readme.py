@@ -101,6 +101,7 @@ def _index(record: Mapping[str, Any], card: Mapping[str, Any]) -> dict[str, Any]
     if worst["is_epsilon_ball"] and card["verdict"] != "fails":
         attacks = ", ".join(str(item["label"]) for item in card["attacks"] if item["counts"])
         name = f"robust accuracy, {worst['norm']} {worst['epsilon']}, an upper bound under {attacks}"
+        name += f"; {worst['notice']}" if worst.get("notice") else ""
         metrics.append({"type": "accuracy", "name": plain_text(name), "value": worst["accuracy"]})
     dataset = {"type": data, "name": data, "split": "test"}
     task = {"type": "image-classification"}

@@ -166,6 +166,7 @@ def evaluation_card(
         "worst_case": {
             **worst_case_record(worst, claim, len(claimed), is_per_example=len(claimed) == 1),
             "decides": first["decides"],
+            "notice": _shared_notice(claimed),
         },
         "attacks": [_evaluated(item, is_claimed=item in claimed) for item in robust],
         "diagnostics": [],
@@ -204,5 +205,12 @@ def _evaluated(figure: Mapping[str, Any], *, is_claimed: bool) -> dict[str, Any]
     return {
         "label": f"{figure['attack']}{steps} at {figure['epsilon']}{behind}{decides}",
         **{key: figure[key] for key in (*keys, "decides", *distances)},
+        "notice": figure.get("notice", ""),
         "counts": is_claimed,
     }
+
+
+def _shared_notice(figures: Sequence[Mapping[str, Any]]) -> str:
+    """Why a worst case over these figures cannot be right: nothing, as soon as one of them has nothing against it."""
+    notices = [str(figure.get("notice", "")) for figure in figures]
+    return notices[0] if all(notices) else ""

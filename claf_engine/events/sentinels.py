@@ -18,6 +18,7 @@ class SentinelsChecked:
         cross_entropy: under the same PGD on plain cross-entropy.
         margin: worst case of the probe's PGD and one on the logit margin; must not lie far below `cross_entropy`.
         norm: of the radius; `space` is what it is a distance in, and not every space has a ball.
+        notice: why `multi_step` and what is compared with it cannot be right, as in the probe's own figure.
     """
 
     step: int
@@ -34,6 +35,7 @@ class SentinelsChecked:
     num_examples: int
     norm: str = "linf"
     space: str = "pixel"
+    notice: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from collections.abc import Generator, Iterator
 from typing import TypeVar
 
 from claf_engine import events as ev
-from claf_engine.accuracy.measure import Accuracy, accuracy_steps, num_not_finite
+from claf_engine.accuracy.crossing import both_steps
+from claf_engine.accuracy.measure import Accuracy, num_not_finite
 from claf_engine.accuracy.suite import suite_of
 from claf_engine.events.control import LEARNING_RATE, WAITING, Control, LiveEdit, Requests
 from claf_engine.events.ticks import Boundary, PartEnd, Pulse, Tick, pump
@@ -255,8 +256,8 @@ class Conductor:
         self._pace.plan(TEST, len(found))
         results: list[ev.TestResult] = []
         for candidate in found:
-            steps = accuracy_steps(candidate.model, split, suite_of(config, session.config.model), session.compute)
-            measured: Accuracy = yield from self._measure(steps)
+            suite = suite_of(config, session.config.model)
+            measured: Accuracy = yield from self._measure(both_steps(candidate.model, split, suite, session.compute))
             self._pace.finish(TEST)
             results.append(
                 ev.TestResult(

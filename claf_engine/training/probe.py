@@ -4,7 +4,8 @@ Nothing here touches training state: the quick fit of stage 1 uses a throw-away 
 """
 
 from collections.abc import Generator, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -105,7 +106,9 @@ def tell(session: Session, phase: Phase, probed: Probed, seconds: float, *, requ
         selection=probed.selection,
     )
     if probed.sentinels is not None:
-        yield told_sentinels(probed.sentinels, cursor.step, epoch, classifier)
+        told = told_sentinels(probed.sentinels, cursor.step, epoch, classifier)
+        notices = {figure.epsilon: figure.notice for figure in measured.robust}
+        yield replace(told, notice=notices.get(told.epsilon, ""))
         fall = fall_of(session, phase, measured)
         yield from changes(findings(probed.sentinels, fall), ledger.alerts, cursor.step)
 
@@ -113,7 +116,7 @@ def tell(session: Session, phase: Phase, probed: Probed, seconds: float, *, requ
 def told_sentinels(found: Sentinels, step: int, epoch: int, classifier: str) -> ev.SentinelsChecked:
     """What the sentinels found, as an event."""
     compared = found.compared
-    shares: dict[str, float | None] = dict.fromkeys(ATTACKS)
+    shares: dict[str, Any] = dict.fromkeys(ATTACKS)
     if compared is not None:
         shares = {name: _share(getattr(compared, name)) for name in ATTACKS}
     return ev.SentinelsChecked(

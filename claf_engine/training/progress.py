@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from claf_engine.accuracy.suite import suite_of
 from claf_engine.compute.contention import core_time, share_waited
 from claf_engine.config import ProbeConfig, RunConfig
 from claf_engine.events import Progressed
@@ -59,10 +60,7 @@ def plan_work(config: RunConfig, phases: tuple[Phase, ...], num_train: int, num_
             cost = sum(_measurement_cost(config.probe.num_examples, 1, steps) for steps in phase.watch_steps)
             works.append(Work(index, WATCH, phase.epochs * phase.num_watches, cost))
         works.append(Work(index, PROBE, num_probes(phase, config.probe.every_epochs), probe_cost))
-    evaluation = config.evaluation
-    num_examples = min(num_test, evaluation.num_examples or num_test)
-    cost = _measurement_cost(num_examples, len(evaluation.epsilons) * evaluation.restarts, evaluation.steps)
-    works.append(Work(len(phases), TEST, num_tests(phases), cost))
+    works.append(Work(len(phases), TEST, num_tests(phases), _test_cost(config, num_test)))
     return works
 
 
@@ -169,6 +167,14 @@ def _probe_cost(config: ProbeConfig) -> float:
     # About half of the images are left to the attack that checkpoints are chosen by.
     selection = _measurement_cost(config.num_examples // 2, 1, config.selection_steps)
     return _measurement_cost(config.num_examples, len(config.epsilons), config.steps) + sentinels + kept + selection
+
+
+def _test_cost(config: RunConfig, num_test: int) -> float:
+    """Of the attacks that the settings ask for, and of those that cross the balls which they do not cross."""
+    suite, num_examples = suite_of(config.evaluation, config.model), config.evaluation.num_examples
+    attacks = [each.attack(epsilon) for each in (suite, suite.crossing()) if each for epsilon in each.epsilons]
+    passes = sum(suite.restarts * (2 * attack.steps + 1) for attack in attacks)
+    return FP32_COST * min(num_test, num_examples or num_test) * (1 + passes)
 
 
 def _measurement_cost(num_examples: int, num_attacks: int, steps: int) -> float:

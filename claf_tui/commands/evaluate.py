@@ -18,7 +18,7 @@ from claf_tui.words import exit_codes
 
 if TYPE_CHECKING:
     from claf_engine.config.launch import Launch
-    from claf_engine.evaluation.evaluate import EvaluationRequest
+    from claf_engine.evaluation.request import EvaluationRequest
 
 DEFAULT_RADII: Mapping[Norm, tuple[str, ...]] = {"linf": ("8/255", "16/255"), "l2": ("0.25", "0.5")}
 MinRobust = Annotated[
@@ -40,6 +40,7 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
     space: options.Space = "pixel",
     steps: options.Steps = None,
     step_size: options.StepSize = None,
+    as_paper: options.AsPaper = False,
     restarts: options.Restarts = None,
     decides: options.Decides = None,
     seed: options.Seed = 0,
@@ -71,7 +72,7 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
 
     chosen = path()
     from claf_engine.accuracy.defences import parse_defence
-    from claf_engine.evaluation.evaluate import EvaluationRequest
+    from claf_engine.evaluation.request import EvaluationRequest
 
     request = EvaluationRequest(
         checkpoint=chosen,
@@ -94,6 +95,7 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
         command=tuple(sys.argv),
         accepts_changed_data=accept_changed_data,
         source=source,
+        as_paper=as_paper,
     )
     from claf_engine.config.launch import Launch
 

@@ -333,7 +333,22 @@ Epsilons = Annotated[
     ),
 ]
 Steps = Annotated[
-    int | None, typer.Option(min=1, help="Attack steps; 10 by default.", show_default=False, rich_help_panel="Attack")
+    int | None,
+    typer.Option(
+        min=1,
+        help="Attack steps; by default as many as cross the ball of each radius, at least 10.",
+        show_default=False,
+        rich_help_panel="Attack",
+    ),
+]
+AsPaper = Annotated[
+    bool,
+    typer.Option(
+        "--as-paper",
+        help="Attack as the paper does: ten steps of 2/255 from one start, the last point decides. Where they cannot "
+        "cross the ball, a second figure from steps that can stands beside.",
+        rich_help_panel="Attack",
+    ),
 ]
 StepSize = Annotated[
     str | None,

@@ -13,7 +13,7 @@ from claf_tui.charts.plot import ChartLine, ChartOptions, Row, plot
 from claf_tui.reports.fitted_table import FittedTable
 from claf_tui.state.series import Series
 from claf_tui.words import figures
-from claf_tui.words.attack_words import NO_BALL, PIXEL, radius_text
+from claf_tui.words.attack_words import LAST, NO_BALL, PIXEL, radius_text
 from claf_tui.words.safe_text import safe
 
 ALL_COLOR, WORST_COLOR = "#56b4e9", "#e69f00"
@@ -38,7 +38,17 @@ NOT_MONOTONE = (
 BOUNDS = (
     "smallest perturbations are upper bounds, among the radii that were tested; misclassified unattacked counts as 0"
 )
-RADII_HEADINGS = ("epsilon", "accuracy", "worst class", "broken here", "share", "attacked", "step size", "moved")
+RADII_HEADINGS = (
+    "epsilon",
+    "accuracy",
+    "worst class",
+    "broken here",
+    "share",
+    "attacked",
+    "steps",
+    "step size",
+    "moved",
+)
 
 
 def curve_tables(record: Mapping[str, Any]) -> list[RenderableType]:
@@ -111,6 +121,7 @@ def radii_table(curve: Curve, robust: Sequence[Mapping[str, Any]] = ()) -> Fitte
         robust: the figure of each point as a JSON object, for its step size and distances, where they are known.
     """
     minimal, total = curve.minimal, curve.num_examples
+    has_steps = len({figure.get("steps") for figure in robust}) > 1
     # A single step of epsilon needs no column.
     has_step_sizes = len({str(figure.get("step_size")) for figure in robust}) > 1 and any(
         figure.get("step_size") != figure.get("epsilon") for figure in robust
@@ -119,28 +130,31 @@ def radii_table(curve: Curve, robust: Sequence[Mapping[str, Any]] = ()) -> Fitte
     rows = [
         ("natural", figures.percent(curve.natural_accuracy), _named(worst.name, worst.natural))
         + _counted(minimal.unattacked, total)
-        + ("", "", "")
+        + ("", "", "", "")
     ]
     for number, point in enumerate(curve.points):
         worst, figure = curve.worst_class(number), robust[number] if number < len(robust) else {}
         moved = figure.get("largest_distance")
         rows.append(
             (
-                radius_text(point.epsilon, curve.norm, curve.space),
+                _radius(curve, number),
                 figures.percent(point.robust_accuracy),
                 _named(worst.name, worst.robust[number]),
                 *_counted(minimal.broken[number], total),
                 figures.count(point.num_attacked),
+                safe(figure.get("steps", ""), 12) if has_steps else "",
                 safe(figure.get("step_size", ""), 12) if has_step_sizes else "",
                 figures.levels(moved) if isinstance(moved, float) and point.num_attacked else "",
             )
         )
-    rows.append(("survive", "", "", *_counted(minimal.survivors, total), "", "", ""))
+    rows.append(("survive", "", "", *_counted(minimal.survivors, total), "", "", "", ""))
     kept = [column for column in range(len(RADII_HEADINGS)) if any(row[column] for row in rows)]
     return FittedTable(
         tuple(RADII_HEADINGS[column] for column in kept),
         [tuple(Text(row[column]) for column in kept) for row in rows],
-        optional=tuple(name for name in ("step size", "attacked", "moved") if RADII_HEADINGS.index(name) in kept),
+        optional=tuple(
+            name for name in ("steps", "step size", "attacked", "moved") if RADII_HEADINGS.index(name) in kept
+        ),
     )
 
 
@@ -149,13 +163,13 @@ def class_table(curve: Curve, number: int) -> FittedTable:
     radii, worst = _few_radii(curve, number), curve.worst_class(number)
     ordered = sorted(range(len(curve.classes)), key=lambda index: _or_one(curve.classes[index].robust[number]))
     shown = sorted(ordered[:NUM_CLASSES])
-    claim, rows = radius_text(curve.points[number].epsilon, curve.norm, PIXEL), []
+    claim, rows = _radius(curve, number, PIXEL), []
     for item in (curve.classes[index] for index in shown):
         cells = [safe(item.name, NAME_ROOM), figures.count(item.num_examples), figures.percent(item.natural)]
         cells += [figures.percent(item.robust[radius]) for radius in radii]
         style = "bold yellow" if item is worst else ""
         rows.append(tuple(Text(cell, style=style) for cell in (*cells, f"worst at {claim}" if item is worst else "")))
-    headings = [radius_text(curve.points[radius].epsilon, curve.norm, PIXEL) for radius in radii]
+    headings = [_radius(curve, radius, PIXEL) for radius in radii]
     captions = [f"the {NUM_CLASSES} worst of {len(curve.classes)} classes"] * (len(curve.classes) > NUM_CLASSES)
     captions += [f"{len(radii)} of {len(curve.points)} radii"] * (len(radii) < len(curve.points))
     left_out = (Text(f"{' at '.join(captions)}; --json has all", style="dim"),) if captions else ()
@@ -172,7 +186,7 @@ class ConfusionTable:
 
     def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
         """Draw it, or say where it can be had."""
-        radius = radius_text(self.curve.points[self.number].epsilon, self.curve.norm, self.curve.space)
+        radius = _radius(self.curve, self.number)
         yield Text(f"confusion at {radius}: rows are true classes, columns predicted ones")
         names = [safe(name, NAME_ROOM) for name in self.curve.class_names]
         for is_named in (len(set(names)) == len(names), False):
@@ -206,11 +220,12 @@ def confusion_sentence(curve: Curve, number: int) -> str:
 
 def quartile_sentence(curve: Curve) -> str:
     """Say how large a perturbation a quarter, a half and three quarters of the examples need."""
-    last = radius_text(curve.points[-1].epsilon, curve.norm, curve.space)
+    last = _radius(curve, -1)
+    radii = {point.epsilon: _radius(curve, number) for number, point in enumerate(curve.points)}
     needs = []
     for quarter, share in ((1, "a quarter"), (2, "half"), (3, "three quarters")):
         radius = curve.minimal.quartile(quarter)
-        reached = f"beyond {last}" if radius is None else f"at {radius_text(radius, curve.norm, curve.space)}"
+        reached = f"beyond {last}" if radius is None else f"at {radii.get(radius, radius)}"
         needs.append(f"{share} {reached}")
     return f"examples are misclassified: {', '.join(needs)}"
 
@@ -241,6 +256,12 @@ def _few_radii(curve: Curve, always: int) -> list[int]:
         nearest = min(range(gaps), key=lambda place: abs(spread[place] - always))
         spread[nearest] = always
     return sorted(spread)
+
+
+def _radius(curve: Curve, number: int, space: str | None = None) -> str:
+    """Write the radius of a point, marked where its accuracy cannot be right; `space` is the curve's own by default."""
+    point = curve.points[number]
+    return radius_text(point.epsilon, curve.norm, curve.space if space is None else space, LAST, point.notice)
 
 
 def _mark(curve: Curve) -> str:

@@ -9,7 +9,17 @@ from rich.table import Table
 from rich.text import Text
 
 from claf_tui.words import figures
-from claf_tui.words.attack_words import ANY, ANY_POINT, LAST, NO_BALL, PIXEL, deciding_text, radius_text
+from claf_tui.words.attack_words import (
+    ANY,
+    ANY_POINT,
+    LAST,
+    LINF,
+    NO_BALL,
+    PIXEL,
+    deciding_text,
+    notice_of,
+    radius_text,
+)
 from claf_tui.words.safe_text import safe
 
 Figure = Mapping[str, Any]
@@ -76,8 +86,8 @@ def no_ball_sentences(robust: Iterable[Figure]) -> list[str]:
 
 def radius_of(item: Figure) -> str:
     """A figure's radius with its norm, and with marks where there is no ball or the figure cannot be right."""
-    words = ("norm", "linf"), ("space", PIXEL), ("decides", LAST), ("notice", "")
-    return radius_text(item["epsilon"], *(item.get(name, usual) for name, usual in words))
+    norm, space, decides = item.get("norm", LINF), item.get("space", PIXEL), item.get("decides", LAST)
+    return radius_text(item["epsilon"], norm, space, decides, notice_of(item))
 
 
 def new_table(*headings: str, show_header: bool = True) -> Table:

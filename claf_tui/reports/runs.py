@@ -19,7 +19,7 @@ from claf_tui.reports.audit import standing_text
 from claf_tui.reports.evaluation import cells_of, evaluation_tables, new_table, no_ball_sentences, radius_of
 from claf_tui.reports.fitted_table import FittedTable, Fold
 from claf_tui.words import figures
-from claf_tui.words.attack_words import DOUBTED, NO_BALL, PIXEL, notices, radius
+from claf_tui.words.attack_words import DOUBTED, NO_BALL, PIXEL, notice_of, notices, probed_notice, radius
 from claf_tui.words.next_command import next_command, saved_text
 from claf_tui.words.safe_text import safe
 
@@ -108,14 +108,17 @@ def runs_table(
         row = [_text(cell) for cell in (name, status, figures.age(run.begun, now), *rest, *accuracies)]
         row[1] = _text(status, STATUS_STYLES.get(run.status, ""))
         rows.append((*row, _measured_on(images, standings.get(run.name, UNAUDITED))))
-    has_ball = all(NO_BALL not in row[RUN_HEADINGS.index("robust")] for row in rows)
-    caption = Text(f"{NO_BALL} marks what is not accuracy in an epsilon-ball", style="yellow")
+    shown = " ".join(row[RUN_HEADINGS.index("robust")].plain for row in rows)
+    captions = {
+        NO_BALL: f"{NO_BALL} marks what is not accuracy in an epsilon-ball",
+        f" {DOUBTED}": f"{DOUBTED} marks what cannot be right, as steps that do not cross the ball; --json says why",
+    }
     return FittedTable(
         RUN_HEADINGS,
         rows,
         optional=("epoch", "phase", "data", "method", "begun", "status"),
         folds=RUN_FOLDS,
-        captions=() if has_ball else (caption,),
+        captions=tuple(Text(text, style="yellow") for mark, text in captions.items() if mark in shown),
     )
 
 
@@ -146,6 +149,7 @@ def checkpoint_record(info: CheckpointInfo, kept_as: Sequence[str]) -> dict[str,
         "metrics": info.metrics,
         "metrics_space": _metrics_space(info),
         "weights": info.weights or AS_TRAINED,
+        "metrics_notice": probed_notice(info),
         "weights_sha256": info.weights_sha256,
         "num_bytes": info.num_bytes,
         "kept_as": list(kept_as),
@@ -171,6 +175,7 @@ def checkpoint_tables(info: CheckpointInfo, kept_as: Sequence[str]) -> list[Rend
         **{safe(name, 40): figures.percent(value) for name, value in info.metrics.items()},
         **({} if space == PIXEL else {"measured in": f"{safe(space, 20)} space {NO_BALL}"}),
         "weights are": info.weights or AS_TRAINED,
+        **({DOUBTED: notice} if (notice := probed_notice(info)) else {}),
         "weights_sha256": safe(info.weights_sha256, 64),
     }
     for name, value in rows.items():
@@ -219,14 +224,18 @@ def _robust_text(robust: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _judged(value: Any) -> Any:
-    """The same JSON value, where every robust figure says whether it is accuracy in an epsilon-ball."""
+    """The same JSON value, where every robust figure says whether it is one of a ball, and why it cannot be right."""
     if isinstance(value, list):
         return [_judged(item) for item in value]
     if not isinstance(value, dict):
         return value
-    judged = {key: _judged(item) if isinstance(item, list | dict) else item for key, item in value.items()}
+    judged: dict[str, Any] = {
+        key: _judged(item) if isinstance(item, list | dict) else item for key, item in value.items()
+    }
     is_figure = {"accuracy", "epsilon", "space"} <= value.keys()
-    return {**judged, "is_epsilon_ball": value["space"] == PIXEL} if is_figure else judged
+    if not is_figure:
+        return judged
+    return {**judged, "is_epsilon_ball": value["space"] == PIXEL, "notice": notice_of(value)}
 
 
 def _heading(figure: RobustFigure) -> str:

@@ -104,6 +104,11 @@ FIGURES: FigureTexts = (
         "The share it still gets right after an attacker has moved every pixel by up to epsilon; "
         "an upper bound, because a stronger attack can only lower it.",
     ),
+    (
+        "16/255 !",
+        "The figure cannot be right, and a sentence nearby says why: mostly that the steps of the attack do not cross "
+        "the ball, so that longer ones find more.",
+    ),
     ("epsilon", "The largest change of one pixel value, where black is 0 and white is 1; 8/255 is hard to see."),
     (
         "dissociation",

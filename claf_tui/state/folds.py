@@ -237,7 +237,7 @@ def _sentinels_checked(event: ev.SentinelsChecked, state: RunState) -> RunState:
     text = f"sentinels on {event.num_examples} images: natural {figures.percent(event.natural)}, "
     text += f"radius 0 {figures.percent(event.radius_zero)}"
     if event.epsilon:
-        radius = attack_words.radius_text(event.epsilon, event.norm, event.space)
+        radius = attack_words.radius_text(event.epsilon, event.norm, event.space, attack_words.LAST, event.notice)
         text += f"; {radius}: FGSM {figures.percent(event.one_step)}, "
         text += f"PGD {figures.percent(event.multi_step)}, cross-entropy {figures.percent(event.cross_entropy)}, "
         text += f"margin {figures.percent(event.margin)}"

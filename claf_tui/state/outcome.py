@@ -132,7 +132,8 @@ def probed_radius(info: CheckpointInfo) -> str:
     epsilons = probe.get("epsilons") if isinstance(probe, Mapping) else None
     if not isinstance(probe, Mapping) or not isinstance(epsilons, list) or not epsilons:
         return ""
-    return attack_words.radius_text(epsilons[0], probe.get("norm", LINF), PIXEL)
+    notice = attack_words.probed_notice(info)
+    return attack_words.radius_text(epsilons[0], probe.get("norm", LINF), PIXEL, attack_words.LAST, notice)
 
 
 def earlier_result(directory: Path, selected: TestResult) -> Earlier | None:
@@ -148,7 +149,7 @@ def earlier_result(directory: Path, selected: TestResult) -> Earlier | None:
         mine, other = shared
         return Earlier(
             run.name,
-            attack_words.radius(replace(mine, notice="")),
+            attack_words.radius(replace(mine, notice=mine.notice or other.notice)),
             mine.accuracy - other.accuracy,
             difference_interval(*_counted(mine), *_counted(other)),
             _changes(run, directory),

@@ -154,7 +154,9 @@ def worst_text(card: Mapping[str, Any], worst: Mapping[str, Any]) -> str:
     space = worst.get("space", card.get("space", attack_words.PIXEL))
     norm = worst.get("norm", card.get("norm", attack_words.LINF))
     decides = worst.get("decides", attack_words.LAST)
-    radius = attack_words.radius_text(worst.get("epsilon", card.get("epsilon", "")), norm, space, decides)
+    radius = attack_words.radius_text(
+        worst.get("epsilon", card.get("epsilon", "")), norm, space, decides, worst.get("notice")
+    )
     number = worst.get("num_attacks")
     attacks = f", {number} attack{'' if number == 1 else 's'}" if isinstance(number, int) else ""
     per_example = ", per example" if worst.get("is_per_example") else ""

@@ -78,7 +78,8 @@ def head_lines(card: Card, width: int) -> list[Content]:
         moved = max((float(item) for item in distances if is_number(item)), default=None)
         warning = attack_words.caveat_text(card["space"], moved)
         lines.append(Content.styled(f" ! {warning}", "bold $warning").truncate(width, ellipsis=True))
-    return lines
+    worst = card.get("worst_case")
+    return [*lines, *_notice_lines([worst] if isinstance(worst, Mapping) else [], width)]
 
 
 def diagnostic_lines(card: Card, width: int) -> list[Content]:
@@ -108,7 +109,7 @@ def attack_lines(card: Card, width: int) -> list[Content]:
         if left_out and item is left_out[0]:
             lines.append(Content.styled(" outside the ball of the claim, not counted", DIM).truncate(width))
         lines.append(_attack(item, room, width, has_moved=has_moved))
-    return lines
+    return [*lines, *_notice_lines(listed, width)]
 
 
 def provenance_lines(card: Card, width: int) -> list[Content]:
@@ -156,9 +157,10 @@ def _attack(item: Card, room: int, width: int, *, has_moved: bool) -> Content:
     style = robust_color(0) if counts else DIM
     accuracy = item.get("robust_accuracy")
     share = figures.percent(float(accuracy)) if is_number(accuracy) else figures.UNKNOWN
+    mark = attack_words.DOUBTED if item.get("notice") else " "
     parts = [
         Content.styled(f" {clipped(item.get('label', ''), room):<{room}}", "$foreground" if counts else DIM),
-        Content.styled(f" {share:>6} ", f"bold {style}" if counts else DIM),
+        Content.styled(f" {share:>6}{mark}", f"bold {style}" if counts else DIM),
         bar(_accuracy(item), ACCURACY_BAR, style),
     ]
     if has_moved:
@@ -167,6 +169,13 @@ def _attack(item: Card, room: int, width: int, *, has_moved: bool) -> Content:
         parts.append(Content.styled(f" {text:>9}", DIM))
     line = Content.assemble(*parts)
     return line if line.cell_length <= width else line.truncate(width, ellipsis=True)
+
+
+def _notice_lines(items: Sequence[Card], width: int) -> list[Content]:
+    """Why figures cannot be right, each sentence once."""
+    told = [text for item in items if (text := safe(item.get("notice") or "", attack_words.MAX_NOTICE))]
+    lines = [line for text in dict.fromkeys(told) for line in wrapped(f"{attack_words.DOUBTED} {text}", width - 2)]
+    return [Content.styled(f" {line}", "bold $warning") for line in lines]
 
 
 def _labelled(label: str, value: object, width: int) -> list[Content]:

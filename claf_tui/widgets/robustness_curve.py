@@ -9,6 +9,7 @@ from claf_tui.charts.plot import ChartLine, ChartOptions
 from claf_tui.state.series import Series
 from claf_tui.widgets.chart import PALETTE, Chart
 from claf_tui.widgets.verdicts import is_number, share_of
+from claf_tui.words.attack_words import LAST, LINF, PIXEL, radius_text
 from claf_tui.words.safe_text import safe
 
 LEAST_RADII = 3
@@ -55,9 +56,7 @@ def curve_of(record: Mapping[str, Any]) -> CurveLines | None:
 
 def _measured(curve: Mapping[str, Any]) -> CurveLines | None:
     natural = share_of(curve["natural"])
-    overall = [
-        (_level(item["epsilon"]), safe(item["epsilon"], 12), item["robust_accuracy"]) for item in curve["points"]
-    ]
+    overall = [(_level(item["epsilon"]), _marked(item), item["robust_accuracy"]) for item in curve["points"]]
     worst = [item["worst_class"]["robust_accuracy"] for item in curve["points"]]
     starts_at_zero = overall[0][0] == 0 or not curve["is_epsilon_ball"] or natural is None
     first = [] if starts_at_zero else [(0.0, "0", natural)]
@@ -79,7 +78,7 @@ def _of_attacks(card: Mapping[str, Any]) -> CurveLines | None:
             continue
         level = _level(epsilon)
         if level <= LARGEST_LEVEL and (level not in lowest or accuracy < lowest[level][1]):
-            lowest[level] = safe(epsilon, 12), float(accuracy)
+            lowest[level] = _marked(item), float(accuracy)
     natural = share_of(card["natural"])
     if len(lowest) < LEAST_RADII or natural is None:
         return None
@@ -88,6 +87,11 @@ def _of_attacks(card: Mapping[str, Any]) -> CurveLines | None:
     line = ChartLine("lowest accuracy", PALETTE[0], _series(levels, [named[level][1] for level in levels]))
     title = f"accuracy over ε, up to {named[levels[-1]][0]}"
     return CurveLines(title, (line,), tuple((level, named[level][0]) for level in levels))
+
+
+def _marked(item: Mapping[str, Any]) -> str:
+    """The radius of a figure, marked where it cannot be right."""
+    return radius_text(item["epsilon"], LINF, PIXEL, LAST, item.get("notice"))
 
 
 def _level(epsilon: object) -> float:

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from claf_engine.events import RobustFigure
+from claf_engine.runs.header import CheckpointInfo
 from claf_engine.terms.pixels import format_levels
+from claf_engine.terms.reach import written_reach
 from claf_tui.words.safe_text import safe
 
 PIXEL, LINF = "pixel", "linf"
@@ -46,6 +48,28 @@ def radius_text(epsilon: object, norm: object, space: object, decides: object = 
     name = NORM_NAMES.get(str(norm), safe(norm, 8))
     marks = (ANY_POINT if decides == ANY else "", "" if space == PIXEL else NO_BALL, DOUBTED if notice else "")
     return " ".join(filter(None, (name, safe(epsilon, 12), *marks)))
+
+
+def notice_of(figure: Mapping[str, Any]) -> str:
+    """Why a figure in a record cannot be right; one of earlier code says nothing of it, and its steps are looked at."""
+    if "notice" in figure:
+        return safe(figure["notice"], MAX_NOTICE)
+    return written_reach(*(figure.get(name) for name in ("attack", "epsilon", "steps", "step_size")))
+
+
+def recorded_notices(robust: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The same of several, each sentence once."""
+    return list(dict.fromkeys(filter(None, map(notice_of, robust))))
+
+
+def probed_notice(info: CheckpointInfo) -> str:
+    """Why the robust accuracy in a checkpoint's header cannot be right, which is at the first radius of its probes."""
+    config = info.metadata.get("claf.config")
+    probe = config.get("probe") if isinstance(config, Mapping) else None
+    epsilons = probe.get("epsilons") if isinstance(probe, Mapping) else None
+    if not isinstance(probe, Mapping) or not isinstance(epsilons, list) or not epsilons:
+        return ""
+    return written_reach("pgd", epsilons[0], probe.get("steps"), probe.get("step_size"))
 
 
 def deciding_text(decides: object) -> str:

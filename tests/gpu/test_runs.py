@@ -10,7 +10,8 @@ import torch
 from claf_engine import events as ev
 from claf_engine.config import DataConfig, RunConfig
 from claf_engine.data import Dataset, Split
-from claf_engine.evaluation.evaluate import EvaluationRequest, evaluation_steps
+from claf_engine.evaluation.evaluate import evaluation_steps
+from claf_engine.evaluation.request import EvaluationRequest
 from claf_engine.events.control import Control
 from claf_engine.events.ticks import Pulse
 from claf_engine.events.ticks import exhaust as result_of

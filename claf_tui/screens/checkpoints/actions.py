@@ -13,9 +13,10 @@ from textual.content import Content
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.terms.errors import ClafError, RunEnded
 from claf_tui.widgets.chart import PALETTE, robust_color
+from claf_tui.widgets.diagnostics import wrapped
 from claf_tui.widgets.tables import Cell, table
 from claf_tui.words import attack_words, figures
-from claf_tui.words.attack_words import LINF, PIXEL
+from claf_tui.words.attack_words import LAST, LINF, PIXEL
 from claf_tui.words.plugin_options import plugin_options
 from claf_tui.words.safe_text import safe
 
@@ -173,16 +174,21 @@ def figure_lines(output: str, width: int) -> list[Content]:
             color = robust_color(index)
             accuracy = figures.percent(float(item["robust_accuracy"]))
             attack = f"{safe(item.get('attack', ''), 20)}-{safe(item.get('steps', ''), 6)}"
-            radius = attack_words.radius_text(item["epsilon"], item.get("norm", LINF), item.get("space", PIXEL))
+            place = (item.get("norm", LINF), item.get("space", PIXEL), item.get("decides", LAST))
+            radius = attack_words.radius_text(item["epsilon"], *place, attack_words.notice_of(item))
             rows.append([(radius, color), (accuracy, f"bold {color}"), (attack, "")])
-        warnings = [
-            Content.styled(f" ! {text}", "bold $warning").truncate(width, ellipsis=True)
-            for text in dict.fromkeys(_caveat(item) for item in record["robust"])
-            if text
-        ]
+        warnings = warning_lines(record, width)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"the evaluation printed no figures ({type(error).__name__})") from error
     return [*warnings, *table(rows, width)]
+
+
+def warning_lines(record: Mapping[str, Any], width: int) -> list[Content]:
+    """What a reader of an evaluation's figures must know: no ball, or why they cannot be right."""
+    robust = record["robust"]
+    told = dict.fromkeys([*map(_caveat, robust), *attack_words.recorded_notices(robust)])
+    lines = [line for text in told if text for line in wrapped(f"! {text}", width - 2)]
+    return [Content.styled(f" {line}", "bold $warning") for line in lines]
 
 
 def _caveat(item: Mapping[str, Any]) -> str:

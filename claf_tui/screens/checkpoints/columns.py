@@ -78,8 +78,8 @@ def robust_heading(entries: Sequence[Entry]) -> str:
     """Head the robust accuracies with the radius that they were probed at, where it is the same for all."""
     radii = {probed_radius(entry.info) for entry in entries if entry.info is not None}
     (radius,) = radii if len(radii) == 1 else ("",)
-    whole = f"robust {radius}".strip()
-    return safe(whole if len(whole) <= ROBUST_WIDTH else f"rob. {radius}", ROBUST_WIDTH)
+    options = [f"{name} {radius}".strip() for name in ("robust", "rob.", "rob")]
+    return safe(next((text for text in options if len(text) <= ROBUST_WIDTH), options[1]), ROBUST_WIDTH)
 
 
 def entry_cells(entry: Entry, columns: Sequence[Column], standing: str = "", *, is_marked: bool = False) -> list[str]:

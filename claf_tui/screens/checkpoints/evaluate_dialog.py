@@ -10,7 +10,7 @@ from textual.content import Content
 
 from claf_engine.accuracy.curve import Curve
 from claf_tui.reports.curve import quartile_sentence
-from claf_tui.screens.checkpoints.actions import evaluate_command, figure_lines, typed_command
+from claf_tui.screens.checkpoints.actions import evaluate_command, figure_lines, typed_command, warning_lines
 from claf_tui.screens.checkpoints.command_dialog import CommandScreen
 from claf_tui.widgets.diagnostics import wrapped
 from claf_tui.widgets.robustness_curve import RobustnessCurve, curve_of
@@ -57,6 +57,7 @@ class EvaluateScreen(CommandScreen[None]):
             chart.show_curve(curve)
             sentence = quartile_sentence(Curve.from_record(record["curve"]))
             lines = [Content.styled(line, "$foreground") for line in wrapped(sentence, WIDTH)]
+            lines += warning_lines(record, WIDTH)
         self.show_lines(lines)
 
     def action_curve(self) -> None:

@@ -22,11 +22,12 @@ def browser_title(directory: Path, entries: Sequence[Entry], *, is_live: bool) -
 
 
 def list_title(entries: Sequence[Entry]) -> Content:
-    """Head the list of checkpoints, with a warning where its robust accuracies are not accuracy in a ball."""
+    """Head the list of checkpoints, with a warning where its robust accuracies are not what they seem."""
     warning = robust_caveat(entries)
-    return Content.assemble(
-        "checkpoints, newest first", (f" · robust is {warning}" if warning else "", "bold $warning")
-    )
+    doubts = dict.fromkeys(attack_words.probed_notice(entry.info) for entry in entries if entry.info is not None)
+    told = [f" · robust is {warning}"] * bool(warning)
+    told += [f" · {attack_words.DOUBTED} {text}" for text in doubts if text]
+    return Content.assemble("checkpoints, newest first", ("".join(told), "bold $warning"))
 
 
 def robust_caveat(entries: Sequence[Entry]) -> str:

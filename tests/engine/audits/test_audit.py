@@ -17,7 +17,8 @@ from claf_engine.audits.request import AuditRequest
 from claf_engine.config import RunConfig
 from claf_engine.data import Dataset, Split
 from claf_engine.evaluation.cards import find_card, home_of
-from claf_engine.evaluation.evaluate import EvaluationRequest, evaluate
+from claf_engine.evaluation.evaluate import evaluate
+from claf_engine.evaluation.request import EvaluationRequest
 from claf_engine.events.audit import DiagnosticFound
 from claf_engine.events.ticks import Pulse
 from claf_engine.runs import list_checkpoints

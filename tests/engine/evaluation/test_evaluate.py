@@ -353,7 +353,7 @@ def test_the_attack_and_its_norm_are_those_that_are_asked_for(
     radii = (Fraction(8, 255), Fraction(16, 255))
     report = evaluate(EvaluationRequest(checkpoint, radii, attack, norm=norm, device="cpu"))
     assert attack != "autoattack"
-    suite = AttackSuite(radii, step_size=None, name=attack, norm=norm)
+    suite = AttackSuite(radii, None, None, name=attack, norm=norm)
     _, expected = exhaust(accuracy_steps(pipeline(checkpoint), DATA.test, suite, FP32))
     assert report.accuracy == expected
     assert {(item.attack, item.norm) for item in report.accuracy.robust} == {(attack, norm)}

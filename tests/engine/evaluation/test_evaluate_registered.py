@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from claf_engine.attacks import register_attack
 from claf_engine.config.plugins import load_plugin
 from claf_engine.config.registry import METHODS
-from claf_engine.evaluation.evaluate import EvaluationReport, EvaluationRequest, evaluate
+from claf_engine.evaluation.evaluate import EvaluationReport, evaluate
+from claf_engine.evaluation.request import EvaluationRequest
 from claf_engine.runs import create_run, list_checkpoints
 from claf_engine.terms.errors import CheckpointError, ConfigError
 from tests.engine.tiny import play, tiny_config, use_tiny_data

@@ -10,8 +10,9 @@ from torch import nn
 
 from claf_engine.accuracy.any_model import measure
 from claf_engine.config.registry import MODELS
-from claf_engine.evaluation.evaluate import EvaluationReport, EvaluationRequest, evaluate
+from claf_engine.evaluation.evaluate import EvaluationReport, evaluate
 from claf_engine.evaluation.model_source import ModelSource, open_model
+from claf_engine.evaluation.request import EvaluationRequest
 from claf_engine.terms.errors import CheckpointError, ClafError, ConfigError, DataError
 from tests.engine.pictures import write_folder
 from tests.engine.tiny import tiny_data, use_tiny_data

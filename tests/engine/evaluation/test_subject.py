@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 
 from claf_engine.data import Dataset, Split
-from claf_engine.evaluation.evaluate import EvaluationReport, EvaluationRequest, evaluate
+from claf_engine.evaluation.evaluate import EvaluationReport, evaluate
+from claf_engine.evaluation.request import EvaluationRequest
 from claf_engine.evaluation.subject import Wanted, open_steps
 from claf_engine.events.ticks import Pulse
 from claf_engine.runs import create_run, list_checkpoints

@@ -72,7 +72,8 @@ def test_a_measurement_is_made_once(tmp_path: Path, trained: Path) -> None:
 
 
 def test_it_agrees_with_an_evaluation_of_the_same_checkpoint(tmp_path: Path, trained: Path) -> None:
-    from claf_engine.evaluation.evaluate import EvaluationRequest, evaluate
+    from claf_engine.evaluation.evaluate import evaluate
+    from claf_engine.evaluation.request import EvaluationRequest
 
     subject = subject_of(trained, NATURAL)
     report = evaluate(EvaluationRequest(subject.checkpoint, classifier="natural"))

@@ -11,7 +11,8 @@ from claf_engine.audits.audit import audit_checkpoint
 from claf_engine.audits.request import AuditRequest
 from claf_engine.config import RunConfig
 from claf_engine.config.presets import resolve_config
-from claf_engine.evaluation.evaluate import EvaluationRequest, evaluate
+from claf_engine.evaluation.evaluate import evaluate
+from claf_engine.evaluation.request import EvaluationRequest
 from claf_engine.runs import create_run
 from claf_engine.runs.examples import list_steps, read_clean
 from tests.engine.data.sets import write_cifar100, write_mnist, write_svhn

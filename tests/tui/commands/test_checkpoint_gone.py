@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from claf_engine.audits.request import AuditRequest
-from claf_engine.evaluation.evaluate import EvaluationRequest, autoattack_folder
+from claf_engine.evaluation.evaluate import autoattack_folder
+from claf_engine.evaluation.request import EvaluationRequest
 from claf_engine.events.ticks import Pulse
 from claf_engine.runs.header import CheckpointInfo, read_info
 from claf_tui import cli

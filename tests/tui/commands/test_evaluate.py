@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from claf_engine.accuracy.defences import Defence
-from claf_engine.evaluation.evaluate import EvaluationRequest, autoattack_folder
+from claf_engine.evaluation.evaluate import autoattack_folder
+from claf_engine.evaluation.request import EvaluationRequest
 from claf_engine.events.ticks import Pulse
 from claf_tui import cli
 from tests.tui.hostile import EVERYTHING

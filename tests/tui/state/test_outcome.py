@@ -98,11 +98,12 @@ def test_the_first_radius_that_both_have_is_compared(tmp_path: Path) -> None:
     assert found.radius == "16/255"
 
 
-def test_a_figure_that_cannot_be_right_is_marked_in_the_table_and_not_once_more(tmp_path: Path) -> None:
-    run_folder(tmp_path, "before", 1, with_robust(0.5))
-    found = earlier_result(run_folder(tmp_path, "now", 2), with_robust(0.6, notice="too weak"))
+@pytest.mark.parametrize(("mine", "theirs"), [("too weak", ""), ("", "too weak"), ("", "")])
+def test_a_comparison_with_a_figure_that_cannot_be_right_is_marked(tmp_path: Path, mine: str, theirs: str) -> None:
+    run_folder(tmp_path, "before", 1, with_robust(0.5, notice=theirs))
+    found = earlier_result(run_folder(tmp_path, "now", 2), with_robust(0.6, notice=mine))
     assert found is not None
-    assert found.radius == "8/255"
+    assert found.radius == ("8/255 !" if mine or theirs else "8/255")
 
 
 def test_a_figure_of_no_images_is_not_compared(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ from claf_tui.widgets.curves import probe_lines
 from claf_tui.widgets.key_figures import accuracy_line
 from claf_tui.widgets.outcome import outcome_lines
 from claf_tui.widgets.robustness_curve import curve_of
-from claf_tui.widgets.tables import probe_table
+from claf_tui.widgets.tables import probe_table, probe_title
 from tests.engine.tiny import FP32
 from tests.tui.reports.test_runs import text_of
 
@@ -144,6 +144,7 @@ SENTENCES: dict[str, Callable[[int], object]] = {
     "probe in lines": lambda steps: plain_lines(probe(steps)),
     "end in lines": lambda steps: plain_lines(finished(steps)),
     "report of a run": lambda steps: text_of(*reports.run_report(finished(steps), Path("/runs/r"))),
+    "title of the probes": lambda steps: probe_title(probe(steps)),
     "probe panel": lambda steps: joined(probe_table(probe(steps), 200)),
     "end panel": lambda steps: joined(outcome_lines(folded(finished(steps)), 200)),
     "runs --json": lambda steps: reports.run_records([run(steps)]),

@@ -54,11 +54,12 @@ class ProbeTable(Widget):
 
 
 def probe_title(probe: ProbeFinished | None) -> str:
-    """Name the panel of probes, with the norm unless it is Linf, and with the warning where one is due."""
+    """Name the panel of probes, with the norm unless it is Linf, and with the warnings that are due."""
     if probe is None or not probe.robust:
         return "probe"
     norm = attack_words.NORM_NAMES.get(probe.robust[0].norm, safe(probe.robust[0].norm, 8))
-    return " · ".join(filter(None, ("probe", norm, attack_words.caveat(probe.robust))))
+    doubts = (f"{attack_words.DOUBTED} {text}" for text in attack_words.notices(probe.robust))
+    return " · ".join(filter(None, ("probe", norm, attack_words.caveat(probe.robust), *doubts)))
 
 
 def probe_hint(state: RunState, *, can_ask: bool) -> str:

@@ -33,6 +33,7 @@ TRAINING = (
     *("--preset", "smoke", "--method", "at", "--ui", "plain"),
     *("batch_size=2", "data.num_train=4", "data.num_validation=2", "data.num_test=2", "attack.steps=1"),
     *("supervised.epochs=1", "probe.num_examples=2", "probe.steps=1", "evaluation.steps=1"),
+    "evaluation.step_size=8/255",
     *(
         "evaluation.epsilons=['4/255']",
         "probe.epsilons=['4/255']",

@@ -224,7 +224,7 @@ def test_a_run_reports_its_methods_last_classifiers_and_its_checkpoint_no_other(
     assert isinstance(finished, RunFinished)
     assert {result.classifier for result in finished.results if result.checkpoint == "last"} == reported
     assert sum(result.selected for result in finished.results) == 1
-    assert all(len(result.robust) == 2 for result in finished.results)
+    assert all([figure.steps for figure in result.robust] == [2, 10, 2, 20] for result in finished.results)
     info, loaded, _ = load_trained_network(list_checkpoints(owned.path)[0].path)
     for classifier in CLASSIFIERS:
         if classifier in trained:

@@ -18,7 +18,8 @@ from claf_engine.selftest.checks import CHECKS, RATES, accelerator_places, devic
 from claf_engine.selftest.findings import Check, Finding, graded
 from claf_engine.selftest.places import Places, Scale
 from claf_engine.terms.errors import CheckpointError, DeviceError
-from claf_engine.training.session import Session
+from claf_engine.training.session import Session, Taken
+from claf_engine.training.weight_perturbation import LossOf
 from tests.engine.tiny import FP32
 
 SCALE = Scale(width=4, blocks=(1,), side=8, batch=8, steps=2, timed_width=4, timed_batch=8, repeats=1, matrix=32)
@@ -117,12 +118,12 @@ def test_an_optimiser_that_steps_too_far_is_found(
 ) -> None:
     step = Session.feature_step
 
-    def too_far(session: Session, loss: Tensor) -> float:
-        rate = step(session, loss)
+    def too_far(session: Session, loss_of: LossOf, epochs: int) -> Taken:
+        taken = step(session, loss_of, epochs)
         if session.compute == other:
             with torch.no_grad():
                 session.state.network.encoder.stem.weight.mul_(1.1)  # type: ignore[operator,union-attr]
-        return rate
+        return taken
 
     monkeypatch.setattr(Session, "feature_step", too_far)
     finding = agreement.step_agrees(two_places)

@@ -23,6 +23,7 @@ from claf_engine.training.phases.linear import adversarial_linear_evaluation, li
 from claf_engine.training.session import Session
 from tests.engine.tiny import FP32, play, state_sha256, tiny_config, tiny_data, tiny_session, use_tiny_data
 from tests.engine.training.test_checkpoint import DESCRIPTION
+from tests.plugins import registries_restored
 
 AVERAGED = {"averaging__decay": 0.6, "attack__steps": 1}
 
@@ -161,6 +162,12 @@ def _boundaries(session: Session) -> Iterator[Boundary]:
 
 
 @pytest.fixture
+def _registries_are_put_back() -> Iterator[None]:
+    with registries_restored():
+        yield
+
+
+@pytest.fixture
 def _tiny_data(monkeypatch: pytest.MonkeyPatch) -> None:
     use_tiny_data(monkeypatch, num_train=20)
 
@@ -211,6 +218,7 @@ class Normalised(nn.Module):
         return features
 
 
+@pytest.mark.usefixtures("_registries_are_put_back")
 @pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
 def test_a_model_that_cannot_be_copied_and_has_frozen_weights_can_be_averaged_and_perturbed(tmp_path: Path) -> None:
     register_model("mine")(Normalised)

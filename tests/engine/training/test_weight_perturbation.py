@@ -19,6 +19,7 @@ from claf_engine.training.registered import register_loss
 from claf_engine.training.session import Session
 from claf_engine.training.weight_perturbation import gamma_at, moved, perturbations
 from tests.engine.tiny import tiny_config, tiny_session
+from tests.plugins import registries_restored
 
 GAMMA = 0.05
 ALWAYS = {"weight_perturbation": {"gamma": GAMMA, "after": 0}}
@@ -155,8 +156,9 @@ def test_a_registered_loss_sees_the_same_attacked_images_twice() -> None:
         seen.append(attack(images, labels))
         return F.cross_entropy(model(seen[-1]), labels)
 
-    register_loss("mine")(loss)
-    tensors_after(tiny_session(tiny_config(method="mine", **ALWAYS)), 2)
+    with registries_restored():
+        register_loss("mine")(loss)
+        tensors_after(tiny_session(tiny_config(method="mine", **ALWAYS)), 2)
     assert [torch.equal(seen[0], seen[1]), torch.equal(seen[2], seen[3])] == [True, True]
     assert len(seen) == 4
     assert seen[0].shape != seen[2].shape or not torch.equal(seen[0], seen[2]), "the control"

@@ -113,17 +113,13 @@ def trades_loss(session: Session, model: Pipeline, target: Target, batch: Batch)
 def divergence_loss(session: Session, model: Pipeline, shown: Shown) -> Tensor:
     """What `trades_loss` minimises of images that are crafted already."""
     config = session.config
-    natural, adversarial = (
-        trained_pass(session, model, shown.images).logits,
-        trained_pass(session, model, shown.attacked),
-    )
+    natural = trained_pass(session, model, shown.images).logits
+    adversarial = trained_pass(session, model, shown.attacked)
     divergence = kl_divergence(adversarial.logits, natural)
     if config.trades.weighting == "true-class":
         divergence = divergence * true_class_weight(adversarial.logits, shown.labels)
-    robustness = config.trades.beta * divergence.mean()
-    return (
-        cross_entropy(session, natural, shown.labels) + robustness + added_terms(session, shown, natural, adversarial)
-    )
+    robustness, terms = config.trades.beta * divergence.mean(), added_terms(session, shown, natural, adversarial)
+    return cross_entropy(session, natural, shown.labels) + robustness + terms
 
 
 def show(session: Session, batch: Batch, attacked: Tensor) -> Shown:

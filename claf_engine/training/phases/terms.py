@@ -93,8 +93,7 @@ def added_terms(session: Session, shown: Shown, natural: Tensor | None, adversar
 
 def ramped(session: Session, weight: float) -> float:
     """A weight that grows linearly from zero, at the step that is being taken."""
-    cursor, steps = session.state.cursor, session.steps_per_sweep
-    return weight * (cursor.epoch * steps + cursor.batch) / (session.config.supervised.epochs * steps)
+    return weight * float(session.progress(session.config.supervised.epochs))
 
 
 def joint_gradient(session: Session, target: Target, loss: Loss, natural: Tensor, context: Tensor) -> Gradient:

@@ -107,6 +107,12 @@ SINGLE_TERMS = {
     },
     "trades nuclear": {"method": "trades", "objective__nuclear_weight": 1.0},
     "alp nuclear": {"method": "alp", "objective__nuclear_weight": 1.0},
+    "nuat contrast awp": {
+        "method": "at",
+        "averaging__decay": 0.9,
+        "weight_perturbation": {"gamma": 0.01, "after": 0.5},
+        "objective": {"nuclear_weight": 4.0, "cross_entropy": "natural", "contrast_weight": 0.2},
+    },
     "natural smoothed": {"method": "natural", "objective__label_smoothing": 0.1},
 }
 """Objectives with one term more, each with a cost of its own."""

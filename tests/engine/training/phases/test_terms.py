@@ -182,10 +182,10 @@ def test_what_is_off_takes_no_natural_images_and_changes_no_bit(monkeypatch: pyt
     assert len(shown(session, monkeypatch)) == 1
 
 
-@pytest.mark.parametrize("micro_batch", [3, 8])
-def test_the_nuclear_norm_is_that_of_the_batch_however_small_its_parts(micro_batch: int) -> None:
-    whole, parted = (tiny_session(config_of(NUAT, fgsm__on_collapse="warn")) for _ in range(2))
-    parted = replace(parted, compute=replace(parted.compute, micro_batch=micro_batch))
+@pytest.mark.parametrize("changes", [NUAT, CONTRAST], ids=["nuat", "contrast"])
+def test_terms_are_those_of_the_batch_however_small_its_parts(changes: dict[str, object]) -> None:
+    whole, parted = (tiny_session(config_of(changes, fgsm__on_collapse="warn")) for _ in range(2))
+    parted = replace(parted, compute=replace(parted.compute, micro_batch=3))
     losses = [[float(step.loss) for step in played(session)] for session in (whole, parted)]
     assert losses[1] == pytest.approx(losses[0], abs=1e-4)
 

@@ -13,6 +13,7 @@ from claf_engine.events import PhasePlan
 from claf_engine.events.ticks import Tick
 from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, NATURAL
 from claf_engine.terms.errors import ConfigError
+from claf_engine.training.costs import alp_cost, classification_cost, step_cost, trades_cost
 from claf_engine.training.phases.adversarial import adversarial
 from claf_engine.training.phases.contrastive import contrastive
 from claf_engine.training.phases.linear import adversarial_linear_evaluation, linear_evaluation
@@ -27,10 +28,8 @@ from claf_engine.training.phases.objectives import (
 from claf_engine.training.phases.rocl import instance
 from claf_engine.training.phases.savings import num_replayed
 from claf_engine.training.phases.supervised import supervised
-from claf_engine.training.phases.terms import shows_natural
 from claf_engine.training.session import Session, steps_of_share
 from claf_engine.training.state import Cursor
-from claf_engine.training.weight_perturbation import perturbed_share
 
 FEATURES_COST = 0.02
 """Of a classifier's step on features that are there already."""
@@ -268,17 +267,6 @@ def _adversarial_linear_evaluation(config: RunConfig, number: str) -> Phase:
     )
 
 
-def step_cost(config: RunConfig, crafting: float, trained: float) -> float:
-    """Of one image in the mean over a phase, see `Part`.
-
-    Args:
-        config: of the run.
-        crafting: what comes before the loss, once in every step.
-        trained: the loss and its gradient, which weight perturbation takes twice.
-    """
-    return crafting + (1 + perturbed_share(config.weight_perturbation)) * trained
-
-
 def supervised_phase(
     config: RunConfig, title: str, objective: Objective, loss_name: str, cost: float, *, is_natural: bool = False
 ) -> Phase:
@@ -311,39 +299,26 @@ def _at(config: RunConfig) -> tuple[Phase, ...]:
 
 
 def _adversarial_training(config: RunConfig, title: str) -> Phase:
-    cost = _classification_cost(config, config.attack.steps)
+    cost = classification_cost(config, config.attack.steps)
     return supervised_phase(config, title, adversarial_loss, _classification_name(config.objective), cost)
-
-
-def _classification_cost(config: RunConfig, steps: int) -> float:
-    """Of one image: the attack and the terms, the pass over what it made, and perhaps one over the image."""
-    crafting = 2 * steps + _terms_cost(config.objective, has_natural=False)
-    return step_cost(config, crafting, 3 + 3 * shows_natural(config.objective))
 
 
 def _classification_name(terms: ObjectiveConfig) -> str:
     return "objective" if terms.nuclear_weight or terms.contrast_weight else "cross_entropy"
 
 
-def _terms_cost(terms: ObjectiveConfig, *, has_natural: bool) -> int:
-    """Of one image: its natural logits, which an attack climbs away from, unless it has them, and its key."""
-    return (terms.nuclear_weight > 0 and not has_natural) + (terms.contrast_weight > 0)
-
-
 def _fgsm(config: RunConfig) -> tuple[Phase, ...]:
-    name, cost = _classification_name(config.objective), _classification_cost(config, 1)
+    name, cost = _classification_name(config.objective), classification_cost(config, 1)
     phase = supervised_phase(config, "fast adversarial training", fgsm_loss, name, cost)
     return (replace(phase, num_watches=1, watch_steps=(1, config.fgsm.monitor_steps)),)
 
 
 def _trades(config: RunConfig) -> tuple[Phase, ...]:
-    cost = step_cost(config, 2 * config.attack.steps + 1 + _terms_cost(config.objective, has_natural=True), 6)
-    return (supervised_phase(config, "TRADES", trades_loss, "trades", cost),)
+    return (supervised_phase(config, "TRADES", trades_loss, "trades", trades_cost(config)),)
 
 
 def _alp(config: RunConfig) -> tuple[Phase, ...]:
-    cost = step_cost(config, 2 * config.attack.steps + _terms_cost(config.objective, has_natural=False), 6)
-    return (supervised_phase(config, "adversarial logit pairing", alp_loss, "alp", cost),)
+    return (supervised_phase(config, "adversarial logit pairing", alp_loss, "alp", alp_cost(config)),)
 
 
 METHODS: dict[str, Callable[[RunConfig], tuple[Phase, ...]]] = {

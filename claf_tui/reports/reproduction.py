@@ -14,7 +14,7 @@ from claf_tui.words.safe_text import safe
 
 TIED = "≈"
 UNITS = "units: forward passes that training spends on each image; a full backward pass counts 2"
-NO_BALL = "released-code space: these figures are not accuracy in an epsilon-ball"
+NO_BALL = "released-code space: figures are not accuracy in an epsilon-ball, but for those in pixels"
 
 
 ENDED = {"finished", "reused", "failed"}

@@ -30,6 +30,7 @@ from claf_engine.events import records
 from claf_engine.events.ticks import exhaust
 from claf_engine.runs import RunSummary
 from claf_engine.runs.header import CheckpointInfo
+from claf_engine.training.sentinels import _ball
 from claf_tui.reports import runs as reports
 from claf_tui.reports.evaluation import evaluation_tables
 from claf_tui.reports.printers import PlainPrinter
@@ -166,6 +167,7 @@ SENTENCES: dict[str, Callable[[int], object]] = {
 }
 MARKS: dict[str, Callable[[int], object]] = {
     "log": lambda steps: folded(probe(steps)).log[-1].text,
+    "alert": lambda steps: _ball(AttackSuite((EPSILON,), steps, STEP), EPSILON),
     "log of the sentinels": lambda steps: folded(sentinels(steps)).log[-1].text,
     "key figures": lambda steps: accuracy_line(folded(probe(steps)), 200).plain,
     "chart of probes": lambda steps: [line.name for line in probe_lines(folded(probe(steps)))],

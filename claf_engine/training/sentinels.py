@@ -35,7 +35,8 @@ class Compared:
 
     Attributes:
         epsilon: the radius, such as "8/255".
-        ball: the same for a person, with norm and space where they are not the usual ones.
+        ball: the same for a person, with norm and space where they are not the usual ones, and with a mark where
+            figures at it cannot be right.
         one_step: under FGSM.
         multi_step: under the probe's PGD.
         cross_entropy: under the same on plain cross-entropy.
@@ -137,7 +138,8 @@ def _compare_steps(
 
 def _ball(suite: AttackSuite, epsilon: Fraction) -> str:
     norm = "" if suite.norm == "linf" else "L2 "
-    return f"{norm}{format_distance(epsilon)}" + ("" if suite.space.is_pixel else f" ({suite.space.name}, no ball)")
+    space = "" if suite.space.is_pixel else f" ({suite.space.name}, no ball)"
+    return f"{norm}{format_distance(epsilon)}{' !' if suite.notice(epsilon) else ''}{space}"
 
 
 def _climb_steps(

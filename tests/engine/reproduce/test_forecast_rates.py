@@ -15,10 +15,10 @@ def _one_millisecond(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_more_epochs_and_more_attack_steps_take_longer() -> None:
-    clock = Clock()
+    clock, crossing = Clock(), {"steps": 2, "step_size": "16/255"}
 
     def seconds(**changes: object) -> float:
-        return clock.run_seconds(tiny_config(method="at", **changes))
+        return clock.run_seconds(tiny_config(method="at", evaluation=crossing, **changes))
 
     assert seconds(supervised__epochs=8) > seconds() * 2
     assert seconds(attack__steps=8) > seconds()

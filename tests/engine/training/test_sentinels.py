@@ -124,10 +124,15 @@ def test_the_first_radius_above_0_is_compared() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "ball"),
-    [({}, "8/255"), ({"norm": "l2"}, "L2 8/255"), ({"space": NORMALISED}, "8/255 (released-code, no ball)")],
+    [
+        ({}, "8/255"),
+        ({"norm": "l2", "epsilons": (Fraction(1, 5),), "step_size": Fraction(1, 5)}, "L2 51/255"),
+        ({"space": NORMALISED}, "8/255 (released-code, no ball)"),
+        ({"steps": 3}, "8/255 !"),
+    ],
 )
-def test_what_is_compared_names_norm_and_space(changes: dict[str, object], ball: str) -> None:
-    found = look(Scaled(1.0), suite(**changes))
+def test_what_is_compared_names_norm_space_and_doubt(changes: dict[str, object], ball: str) -> None:
+    found = look(Scaled(1.0), suite(**{"steps": 10, **changes}))
     assert found.compared is not None
     assert found.compared.ball == ball
 

@@ -18,8 +18,9 @@ from claf_engine.runs.header import CheckpointInfo
 from claf_tui.reports.audit import standing_text
 from claf_tui.reports.evaluation import cells_of, evaluation_tables, new_table, no_ball_sentences, radius_of
 from claf_tui.reports.fitted_table import FittedTable, Fold
+from claf_tui.state.outcome import probed_notice
 from claf_tui.words import figures
-from claf_tui.words.attack_words import DOUBTED, NO_BALL, PIXEL, notice_of, notices, probed_notice, radius
+from claf_tui.words.attack_words import DOUBTED, NO_BALL, PIXEL, notice_of, notices, radius
 from claf_tui.words.next_command import next_command, saved_text
 from claf_tui.words.safe_text import safe
 

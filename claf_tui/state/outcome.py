@@ -127,13 +127,27 @@ def best_epoch(entries: Sequence[CheckpointEntry]) -> BestEpoch | None:
 
 def probed_radius(info: CheckpointInfo) -> str:
     """The radius of the robust accuracy in a checkpoint's header, with its norm; empty where it does not say."""
+    probe = _first_probe(info)
+    if probe is None:
+        return ""
+    return attack_words.radius_text(probe["epsilon"], probe["norm"], PIXEL, attack_words.LAST, probed_notice(info))
+
+
+def probed_notice(info: CheckpointInfo) -> str:
+    """Why the robust accuracy in a checkpoint's header cannot be right; empty where nothing is known."""
+    probe = _first_probe(info)
+    return "" if probe is None else attack_words.notice_of({**probe, "attack": "pgd"})
+
+
+def _first_probe(info: CheckpointInfo) -> dict[str, Any] | None:
+    """The attack of the robust accuracy in a checkpoint's header: that of its probes, at their first radius."""
     config = info.metadata.get("claf.config")
     probe = config.get("probe") if isinstance(config, Mapping) else None
     epsilons = probe.get("epsilons") if isinstance(probe, Mapping) else None
     if not isinstance(probe, Mapping) or not isinstance(epsilons, list) or not epsilons:
-        return ""
-    notice = attack_words.probed_notice(info)
-    return attack_words.radius_text(epsilons[0], probe.get("norm", LINF), PIXEL, attack_words.LAST, notice)
+        return None
+    steps = {name: probe.get(name) for name in ("steps", "step_size")}
+    return {"epsilon": epsilons[0], "norm": probe.get("norm", LINF), **steps}
 
 
 def earlier_result(directory: Path, selected: TestResult) -> Earlier | None:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from claf_engine.events import RobustFigure
-from claf_engine.runs.header import CheckpointInfo
 from claf_engine.terms.pixels import format_levels
 from claf_engine.terms.reach import written_reach
 from claf_tui.words.safe_text import safe
@@ -60,16 +59,6 @@ def notice_of(figure: Mapping[str, Any]) -> str:
 def recorded_notices(robust: Iterable[Mapping[str, Any]]) -> list[str]:
     """The same of several, each sentence once."""
     return list(dict.fromkeys(filter(None, map(notice_of, robust))))
-
-
-def probed_notice(info: CheckpointInfo) -> str:
-    """Why the robust accuracy in a checkpoint's header cannot be right, which is at the first radius of its probes."""
-    config = info.metadata.get("claf.config")
-    probe = config.get("probe") if isinstance(config, Mapping) else None
-    epsilons = probe.get("epsilons") if isinstance(probe, Mapping) else None
-    if not isinstance(probe, Mapping) or not isinstance(epsilons, list) or not epsilons:
-        return ""
-    return written_reach("pgd", epsilons[0], probe.get("steps"), probe.get("step_size"))
 
 
 def deciding_text(decides: object) -> str:

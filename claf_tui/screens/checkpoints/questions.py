@@ -7,6 +7,7 @@ from textual.content import Content
 
 from claf_tui.screens.checkpoints.actions import Entry
 from claf_tui.screens.confirm_dialog import CANCEL, Answer, ConfirmScreen
+from claf_tui.state.outcome import probed_notice
 from claf_tui.words import attack_words
 from claf_tui.words.attack_words import PIXEL
 from claf_tui.words.safe_text import safe
@@ -24,7 +25,7 @@ def browser_title(directory: Path, entries: Sequence[Entry], *, is_live: bool) -
 def list_title(entries: Sequence[Entry]) -> Content:
     """Head the list of checkpoints, with a warning where its robust accuracies are not what they seem."""
     warning = robust_caveat(entries)
-    doubts = dict.fromkeys(attack_words.probed_notice(entry.info) for entry in entries if entry.info is not None)
+    doubts = dict.fromkeys(probed_notice(entry.info) for entry in entries if entry.info is not None)
     told = [f" · robust is {warning}"] * bool(warning)
     told += [f" · {attack_words.DOUBTED} {text}" for text in doubts if text]
     return Content.assemble("checkpoints, newest first", ("".join(told), "bold $warning"))

@@ -34,7 +34,7 @@ Surrogate = Annotated[
     str | None,
     typer.Option(
         metavar="RUN|CHECKPOINT",
-        help="A second model that transfer attacks are crafted on; by default one is trained.",
+        help="A second model for transfer attacks; by default an earlier checkpoint of the run, or one trained here.",
         autocompletion=options.complete_runs,
         rich_help_panel="How",
     ),

@@ -43,7 +43,8 @@ class ReproductionRequest:
 
     Attributes:
         table: which table.
-        scale: "paper" is ResNet-18 on CIFAR-10 and needs a GPU; "small" and "tiny" are for CPUs.
+        scale: "paper" is ResNet-18 on CIFAR-10 and needs a GPU, as does "gpu", the same on short schedules; "small" and
+            "tiny" are for CPUs.
         space: where attacks live, in training and in evaluation.
         seeds: runs of each row, with seeds from 0 on.
         data: another source than the scale's.

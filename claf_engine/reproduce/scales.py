@@ -64,7 +64,7 @@ def budget_of(scale: ScaleName) -> float:
     """
     if scale == "paper":
         raise ConfigError(
-            "--compute equal is for --scale small and tiny: at the paper's scale claf costs so much that natural "
+            "--compute equal is for --scale gpu, small and tiny: at the paper's scale claf costs so much that natural "
             "training would take thousands of epochs to spend as much; leave it out, or choose another scale"
         )
     return float(scale_sections(scale)[COMPUTE]["units_per_image"])

@@ -18,7 +18,7 @@ BudgetName = Literal["quick", "standard", "full"]
 TableName = Literal["table1", "table2", "table3", "table4", "table5", "table6", "figure1"]
 
 
-ScaleName = Literal["paper", "small", "tiny"]
+ScaleName = Literal["paper", "gpu", "small", "tiny"]
 
 
 ComputeName = Literal["own", "equal"]

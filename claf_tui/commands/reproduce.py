@@ -13,7 +13,8 @@ TABLE = Annotated[TableName, typer.Argument(metavar="TABLE", help="table1 to tab
 Scale = Annotated[
     ScaleName,
     typer.Option(
-        help="paper: ResNet-18 on CIFAR-10, needs a GPU; small: hours on two cores; tiny: minutes, on drawn shapes.",
+        help="paper: ResNet-18 on CIFAR-10, needs a GPU; gpu: the same network on short schedules, minutes a run; "
+        "small: hours on two cores; tiny: minutes, on drawn shapes.",
         rich_help_panel="What",
     ),
 ]

@@ -28,7 +28,7 @@ def test_the_epochs_of_every_recipe_at_scale_small(recipe: RecipeName, epochs: d
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-@pytest.mark.parametrize("scale", ["small", "tiny"])
+@pytest.mark.parametrize("scale", ["gpu", "small", "tiny"])
 def test_a_run_costs_at_most_the_budget_and_less_than_an_epoch_of_its_cheapest_phase_below(
     scale: ScaleName, recipe: RecipeName
 ) -> None:
@@ -68,5 +68,5 @@ def test_a_budget_that_buys_no_epoch_of_each_phase_is_refused() -> None:
 
 
 def test_the_paper_s_scale_has_no_budget() -> None:
-    with pytest.raises(ConfigError, match="--compute equal is for --scale small and tiny"):
+    with pytest.raises(ConfigError, match="--compute equal is for --scale gpu, small and tiny"):
         budget_of("paper")

@@ -24,7 +24,7 @@ METHOD_OF: dict[RecipeName, Method] = {
 }
 
 
-@pytest.mark.parametrize("scale", ["paper", "small", "tiny"])
+@pytest.mark.parametrize("scale", ["paper", "gpu", "small", "tiny"])
 @pytest.mark.parametrize("recipe", list(METHOD_OF))
 def test_every_recipe_of_every_scale_trains_its_method(scale: ScaleName, recipe: RecipeName) -> None:
     config = resolve_recipe(scale, recipe)
@@ -37,7 +37,7 @@ def test_the_paper_s_scale_is_the_packaged_preset(recipe: RecipeName) -> None:
     assert resolve_recipe("paper", recipe) == resolve_config(PRESETS[recipe], None)
 
 
-@pytest.mark.parametrize("scale", ["small", "tiny"])
+@pytest.mark.parametrize("scale", ["gpu", "small", "tiny"])
 def test_the_runs_of_a_small_scale_share_images_network_and_attack(scale: ScaleName) -> None:
     shared = [
         (config.data, config.model, config.attack) for config in (resolve_recipe(scale, name) for name in METHOD_OF)
@@ -64,8 +64,8 @@ def test_a_scale_without_a_recipe_says_so(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_what_autoattack_is_tried_on_is_the_scale_s(tmp_path: Path) -> None:
-    counts = {scale: autoattacked(scale) for scale in ("paper", "small", "tiny")}
-    assert counts == {"paper": 500, "small": 500, "tiny": 20}
+    counts = {scale: autoattacked(scale) for scale in ("paper", "gpu", "small", "tiny")}
+    assert counts == {"paper": 500, "gpu": 1000, "small": 500, "tiny": 20}
     request = ReproductionRequest("table1", tmp_path, "small")
     assert request.columns[-1].num_examples == 500
     assert replace(request, autoattack=7).columns[-1].num_examples == 7
@@ -104,7 +104,7 @@ def test_a_row_of_an_ablation_is_the_preset_of_its_name(table: Any, row: int, pr
 
 
 @pytest.mark.parametrize(("table", "changed"), [("table2", 0), ("table5", 0), ("table6", 1)])
-@pytest.mark.parametrize("scale", ["paper", "small", "tiny"])
+@pytest.mark.parametrize("scale", ["paper", "gpu", "small", "tiny"])
 def test_an_ablation_changes_one_setting_and_nothing_else(table: Any, changed: int, scale: ScaleName) -> None:
     request = ReproductionRequest(table, runs_root(), scale)
     rows = TABLES[table].rows

@@ -16,7 +16,7 @@ from claf_engine.runs.branch import branch_run, changed_settings
 from claf_engine.terms.errors import ConfigError
 from tests.engine.tiny import play, tiny_config, use_tiny_data
 
-METHOD_OF = {"supervised": "at", "fgsm": "fgsm", "trades": "trades", "alp": "alp", "rocl": "rocl"}
+METHOD_OF = {"supervised": "at", "objective": "at", "fgsm": "fgsm", "trades": "trades", "alp": "alp", "rocl": "rocl"}
 """The method that a section of the settings is for; all others are tried with claf."""
 STEP = 10
 """Inside a pass, in the second phase of claf."""
@@ -24,8 +24,13 @@ SHORT: dict[str, Any] = {
     "probe": {"every_epochs": 0, "num_examples": 4, "steps": 1, "fit_epochs": 1},
     "evaluation": {"steps": 1, "num_examples": 4},
 }
-COMPANIONS = {f"{section}.norm": Override(f"{section}.step_size", "1") for section in ("attack", "probe", "evaluation")}
-"""What must change as well: steps as long as an L2 ball asks for."""
+COMPANIONS = {
+    **{f"{section}.norm": Override(f"{section}.step_size", "1") for section in ("attack", "probe", "evaluation")},
+    "attack.random_start": Override("attack.start", "auto"),
+    "objective.contrast_weight": Override("averaging.decay", "0.5"),
+    "objective.cross_entropy": Override("objective.nuclear_weight", "0.5"),
+}
+"""What must change as well: steps as long as an L2 ball asks for; what would contradict a setting, or leave it idle."""
 
 
 def settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -103,6 +108,7 @@ def test_every_setting_may_change_but_those_that_a_checkpoint_depends_on() -> No
         "seed",
         "batch_size",
         "attack.warm_start",
+        "objective.margin",
         "adversarial.classifier_refresh",
         "adversarial.replay_passes",
         "adversarial.classifier_fraction",

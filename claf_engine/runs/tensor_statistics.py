@@ -12,6 +12,9 @@ from safetensors import SafetensorError, safe_open
 
 from claf_engine.runs.header import refuse_pickle, unreadable
 
+UNKNOWN = {"BF16", "F8_E4M3", "F8_E5M2"}
+"""Types that numpy has only where another library has brought them into this process."""
+
 
 @dataclass(frozen=True)
 class TensorStatistics:
@@ -37,6 +40,8 @@ def tensor_statistics(path: Path, name: str, *, bins: int = 40) -> TensorStatist
     refuse_pickle(path)
     try:
         with safe_open(path, framework="numpy") as file:
+            if (dtype := file.get_slice(name).get_dtype()) in UNKNOWN:
+                raise TypeError(f"numpy has no type {dtype}")
             values = np.asarray(file.get_tensor(name), dtype=np.float64).ravel()
     except (SafetensorError, OSError, TypeError, AttributeError) as error:
         raise unreadable(path, f"cannot read tensor {name!r} of {path}: {error}") from error

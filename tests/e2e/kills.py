@@ -36,7 +36,7 @@ classifier_epochs = 1
 [rocl]
 epochs = 2
 [supervised]
-epochs = 2
+epochs = 3
 [attack]
 steps = 1
 [linear_evaluation]

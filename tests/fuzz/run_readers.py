@@ -20,6 +20,7 @@ from claf_engine.evaluation.foreign_weights import convert, read_foreign
 from claf_engine.events.control import Control
 from claf_engine.models.hashing import hash_tensors
 from claf_engine.reproduce.measuring import Measurer, subject_of
+from claf_engine.reproduce.stored import packed
 from claf_engine.reproduce.tables import TABLES, TWO_RADII
 from claf_engine.runs import list_checkpoints, list_runs, open_run, read_config
 from claf_engine.runs.header import read_info
@@ -154,17 +155,19 @@ def make_measurement(run: Path) -> Path:
     subject, column = subject_of(run, TABLES["table4"].rows[0]), TWO_RADII[0]
     figure = {"epsilon": "8/255", "accuracy": 0.5, "attack": "pgd", "steps": 10, "step_size": "2/255", "restarts": 1}
     more = {"num_examples": 8, "space": "pixel", "precision": "fp32", "seed": 0}
-    told = {"natural": 0.5, "robust": {**figure, **more}, "data": "tiny", "device": "cpu", "seconds": 1.0}
-    file = Measurer(run, "pixel")._file(subject, DataConfig(), column)
+    half = packed(torch.arange(8) < 4)
+    told = {"natural": 0.5, "robust": {**figure, **more}, "right": half, "survivors": half}
+    about = {"data": "tiny", "device": "cpu", "seconds": 1.0, "versions": {"torch": "2"}, "notices": []}
+    file = Measurer(run)._file(subject, DataConfig(), column)
     file.parent.mkdir()
-    file.write_text(json.dumps({**told, "versions": {"torch": "2"}, "notices": []}))
+    file.write_text(json.dumps({**told, **about}))
     return file
 
 
 def read_measurement(run: Path, _: Path) -> bool:
     """As a reproduction that goes on does."""
     subject = subject_of(run, TABLES["table4"].rows[0])
-    return Measurer(run, "pixel").missing(subject, DataConfig(), TWO_RADII) == TWO_RADII[1:]
+    return Measurer(run).missing(subject, DataConfig(), TWO_RADII) == TWO_RADII[1:]
 
 
 def make_audit(run: Path) -> Path:

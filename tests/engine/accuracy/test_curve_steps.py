@@ -282,7 +282,8 @@ def test_the_keys_of_a_curves_record_are_stable() -> None:
         "minimal_perturbation",
     ]
     assert _keys(record["natural"]) == ["accuracy", "confusion"]
-    assert _keys(record["points"][0]) == ["confusion", "epsilon", "num_attacked", "robust_accuracy", "worst_class"]
+    keys = ["confusion", "epsilon", "notice", "num_attacked", "robust_accuracy", "worst_class"]
+    assert _keys(record["points"][0]) == keys
     assert _keys(record["points"][0]["worst_class"]) == ["name", "robust_accuracy"]
     assert _keys(record["classes"][0]) == ["name", "natural_accuracy", "num_examples", "robust_accuracy"]
     assert _keys(record["minimal_perturbation"]) == ["broken", "quartiles", "survivors", "unattacked"]

@@ -247,7 +247,7 @@ def test_the_result_says_what_it_was_selected_on(whole: Whole) -> None:
     finished = whole.events[-1]
     assert isinstance(finished, ev.RunFinished)
     assert (finished.status, finished.step) == ("finished", 21)
-    told = "validation robust accuracy at 8/255 under PGD-2 and 20 crossing steps on the margin"
+    told = "validation robust accuracy at 8/255 under PGD-1 and 20 crossing steps on the margin"
     assert finished.selected_on == told
 
 

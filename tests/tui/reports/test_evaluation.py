@@ -11,7 +11,7 @@ FIGURE = {
     "epsilon": "8/255",
     "robust_accuracy": 0.61,
     "attack": "pgd",
-    "steps": 10,
+    "steps": 20,
     "step_size": "2/255",
     "restarts": 1,
     "space": "pixel",
@@ -56,7 +56,7 @@ def test_a_report_names_its_settings_once_and_tables_the_figures() -> None:
         "classifier      natural",
         "weights_sha256  ab12",
         "measured on     cifar10, 10,000 test images, fp32, cpu",
-        "attack          PGD, steps 10, step size 2/255, restarts 1, seed 0",
+        "attack          PGD, steps 20, step size 2/255, restarts 1, seed 0",
         "decides         the last point of the attack",
         "space           pixel, linf",
         "standing        unaudited",
@@ -129,7 +129,7 @@ def test_autoattack_behind_a_defence_says_that_it_is_adaptive() -> None:
 def test_a_setting_that_differs_from_radius_to_radius_is_a_column() -> None:
     robust = [{**FIGURE, "step_size": "0.8/255"}, {**FIGURE, "epsilon": "16/255", "step_size": "1.6/255"}]
     lines = lines_of({**REPORT, "robust": robust})
-    assert "attack          PGD, steps 10, restarts 1, seed 0" in lines
+    assert "attack          PGD, steps 20, restarts 1, seed 0" in lines
     assert " epsilon   accuracy   step size   moved" in lines
 
 

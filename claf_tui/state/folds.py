@@ -163,6 +163,7 @@ def _probed(event: ev.ProbeFinished, state: RunState) -> RunState:
     asked = "probe you asked for" if event.requested else "probe"
     warning = attack_words.caveat(event.robust)
     text = f"{asked}, {safe(event.classifier, 20)} classifier: natural {figures.percent(event.natural)}{robust_text}"
+    text += "" if event.selection is None else f", {figures.percent(event.selection)} under the stronger attack"
     text += f" · {warning}" if warning else ""
     return log(state, "info", text)
 

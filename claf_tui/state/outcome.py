@@ -30,12 +30,13 @@ RECIPE = ("epsilon", "norm", "space", "decides", "defence", "knowledge")
 
 @dataclass(frozen=True)
 class BestEpoch:
-    """The checkpoint with the highest validation robust accuracy.
+    """The checkpoint with the highest figure on validation images.
 
     Attributes:
         epoch: of its phase.
         robust: in [0, 1], on validation images.
         radius: that it was probed at, such as "8/255"; empty where that is unknown.
+        is_stronger: the figure is that of the stronger attack which checkpoints are chosen by.
     """
 
     step: int
@@ -44,6 +45,7 @@ class BestEpoch:
     classifier: str
     robust: float
     radius: str
+    is_stronger: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,8 @@ def best_epoch(entries: Sequence[CheckpointEntry]) -> BestEpoch | None:
     info = next((entry.info for entry in entries if "best" in entry.kept_as), None)
     if info is None or info.chosen_by is None:
         return None
-    return BestEpoch(info.step, info.epoch, info.phase, info.classifier, info.chosen_by, probed_radius(info))
+    told = info.step, info.epoch, info.phase, info.classifier, info.chosen_by, probed_radius(info)
+    return BestEpoch(*told, is_stronger="validation_selection" in info.metrics)
 
 
 def probed_radius(info: CheckpointInfo) -> str:

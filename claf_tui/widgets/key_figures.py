@@ -64,7 +64,8 @@ class KeyFigures(Lines):
 def accuracy_line(state: RunState, width: int, *, can_ask: bool = True) -> Content:
     """Robust accuracy of the latest probe against the best, then other radii and natural accuracy, as far as it fits.
 
-    What the figures were measured with comes last and goes first; then how far the best lies.
+    What the figures were measured with comes last and goes first, with what a stronger attack leaves, which checkpoints
+    are chosen by; then how far the best lies.
     """
     probe = state.probe
     if probe is None:
@@ -79,6 +80,9 @@ def accuracy_line(state: RunState, width: int, *, can_ask: bool = True) -> Conte
     if probe.robust:
         first = probe.robust[0]
         attack = f" {safe(first.attack, 20)}-{first.steps} on {first.num_examples} ·"
+    stronger = Content("")
+    if probe.selection is not None:
+        stronger = Content.styled(f"· {figures.percent(probe.selection)} under the stronger attack ", "$foreground 60%")
     who = f"{safe(probe.classifier, 20)} classifier"
     about = Content.styled(f"·{attack} {who} · epoch {probe.epoch}", "$foreground 60%")
     brief = Content.styled(f"· epoch {probe.epoch}", "$foreground 60%")
@@ -87,7 +91,16 @@ def accuracy_line(state: RunState, width: int, *, can_ask: bool = True) -> Conte
         return Content.assemble(*robust[:1], best, *robust[1:], natural, *after)
 
     full, short, least = (against_best(state, detail) for detail in ("long", "short", "least"))
-    options = [line(full, about), line(full, brief), line(full), line(short), line(least, brief), line(least)]
+    options = [
+        line(full, stronger, about),
+        line(full, stronger, brief),
+        line(full, about),
+        line(full, brief),
+        line(full),
+        line(short),
+        line(least, brief),
+        line(least),
+    ]
     return fit([*options, line(Content("")), Content.assemble(*robust[:1], natural)], width)
 
 

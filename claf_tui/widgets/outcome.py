@@ -140,12 +140,12 @@ def _wrapped(name: str, text: Content, width: int) -> list[Content]:
 
 
 def best_text(best: BestEpoch) -> Content:
-    """Name the epoch with the highest validation robust accuracy."""
+    """Name the epoch with the highest figure on validation images, and say whether a stronger attack made it."""
     return Content.assemble(
         (f"epoch {best.epoch}", "bold $foreground"),
         (f" of {safe(best.phase, 40)} (step {figures.count(best.step)}): ", "$foreground"),
         (f"robust {safe(best.radius, 16)} {figures.percent(best.robust)}".replace("  ", " "), "bold $secondary"),
-        (" on validation images", DIM),
+        (" on validation images" + (" under the stronger attack" if best.is_stronger else ""), DIM),
     )
 
 

@@ -118,6 +118,8 @@ def test_what_is_watched_has_a_line_of_its_own(lines: Lines) -> None:
     ]
     probe = ev.ProbeFinished(9, 1, 3, "attack", 0.9, (robust_figure("8/255", 0.5),), 1.0)
     assert lines.of(probe) == ["probe, attack classifier: natural 90.0%, 8/255 50.0%"]
+    chosen = lines.of(replace(probe, selection=0.42))
+    assert chosen == ["probe, attack classifier: natural 90.0%, 8/255 50.0%, 42.0% under the stronger attack"]
     assert lines.of(ev.CheckpointSaved(9, 1, "x", 2048, ("last",), 0.1)) == ["checkpoint at step 9: last, 2.0 KiB"]
 
 

@@ -70,6 +70,12 @@ def test_a_best_whose_checkpoint_is_gone_has_no_star() -> None:
     assert "(epoch 100)" in accuracy_line(fold([robust_at(100, 0.445), robust_at(140, 0.343)]), 140).plain
 
 
+def test_what_checkpoints_are_chosen_by_stands_beside_the_probe_s_own_figure() -> None:
+    chosen = replace(robust_at(140, 0.343), selection=0.289)
+    assert "· 28.9% under the stronger attack ·" in accuracy_line(fold([chosen]), 140).plain
+    assert "stronger" not in accuracy_line(fold([robust_at(140, 0.343)]), 140).plain
+
+
 def test_the_best_so_far_is_called_so() -> None:
     assert "best so far" in accuracy_line(fold([robust_at(1, 0.3), robust_at(2, 0.4)]), 140).plain
 

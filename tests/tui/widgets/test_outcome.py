@@ -92,6 +92,11 @@ def test_the_best_epoch_is_named_with_its_figure(tmp_path: Path) -> None:
     assert f"best    {expected}" in lines
 
 
+def test_a_best_epoch_that_a_stronger_attack_chose_says_so(tmp_path: Path) -> None:
+    lines = facts(tmp_path, 178, Outcome(best=replace(BEST, is_stronger=True)))
+    assert any(line.endswith("robust 8/255 53.5% on validation images under the stronger attack") for line in lines)
+
+
 def test_the_run_before_is_named_with_the_difference_its_noise_and_the_settings_that_changed(tmp_path: Path) -> None:
     (line,) = [line for line in facts(tmp_path, 178, Outcome(earlier=EARLIER)) if line.startswith("before")]
     assert "+1.2 points at 8/255, within noise (-0.3 to +2.7) against 20261123-090000-claf" in line

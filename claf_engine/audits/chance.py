@@ -12,7 +12,7 @@ from statistics import NormalDist
 
 FAMILY = 0.05
 """Share of audits of an honest network in which chance alone may cause a warning."""
-COMPARISONS = 31
+COMPARISONS = 32
 """Of a figure with a threshold, at most, in one audit; `Check.comparisons` counts them."""
 LEVEL = FAMILY / COMPARISONS
 HALVINGS = 40

@@ -1,12 +1,13 @@
 """All diagnostics, in the order in which they are run.
 
-The cheap ones, on which the others rest, come first, and last the one that asks about the worst case over all of them.
+The cheap ones, on which the others rest, come first, and last those that ask about the worst case over all of them.
 """
 
 from claf_engine.audits.checks import (
     anchors,
     blackbox,
     claim,
+    claimed,
     classifiers,
     convergence,
     decisions,
@@ -34,5 +35,6 @@ CHECKS: tuple[Check, ...] = (
     *planted.CHECKS,
     *features.CHECKS,
     *classifiers.CHECKS,
+    *claimed.CHECKS,
     *anchors.CHECKS,
 )

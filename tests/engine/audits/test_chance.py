@@ -9,7 +9,17 @@ from scipy.stats import beta, binom, multinomial
 
 from claf_engine.audits import chance
 from claf_engine.audits.chance import COMPARISONS, FAMILY, LEVEL, score
-from claf_engine.audits.checks import CHECKS, blackbox, classifiers, convergence, decisions, sweep, targeted, transfer
+from claf_engine.audits.checks import (
+    CHECKS,
+    blackbox,
+    claimed,
+    classifiers,
+    convergence,
+    decisions,
+    sweep,
+    targeted,
+    transfer,
+)
 
 share, difference = cache(chance.share), cache(chance.difference)
 COUNT = 100
@@ -26,6 +36,7 @@ SHARES = {
     "zero-gradients": 0.01,
     "feature-attacks": classifiers.WARNS_AT,
     "refitted-classifiers": classifiers.WARNS_AT,
+    "claimed-attack": claimed.WARNS_AT,
     "saturation": 0.1,
     "planted-point": 0.05,
 }

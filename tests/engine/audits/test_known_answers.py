@@ -87,6 +87,13 @@ def weak() -> nn.Module:
     return fixtures.gradient_killed(fixtures.undefended())
 
 
+def after_all(model: nn.Module) -> Bench:
+    """A bench on which another attack has found more than the claim's."""
+    held = bench(model)
+    fixtures.found(fixtures.check_of(CHECKS, "targeted"), held)
+    return held
+
+
 def grey_bench(model: nn.Module, **changes: Any) -> Bench:
     """A bench of images of one grey."""
     return bench(model, split=fixtures.grey(40), budget=replace(fixtures.BUDGET, **changes))
@@ -117,6 +124,7 @@ TRIPPED: dict[str, Callable[[], Bench]] = {
     "planted-point": lambda: bench(fixtures.gradient_killed(fixtures.robust())),
     "feature-attacks": lambda: refitting(weak(), fixtures.undefended_network()),
     "refitted-classifiers": lambda: refitting(weak(), fixtures.undefended_network()),
+    "claimed-attack": lambda: after_all(fixtures.Decoy(fixtures.undefended())),
     "too-good": lambda: anchored(fixtures.robust_linear()),
 }
 """What each check must fail. The network that none may is in the first test of this file."""

@@ -97,14 +97,14 @@ def columns_of(table: Table, space: SpaceName, num_autoattacked: int) -> tuple[C
         num_autoattacked: test images under AutoAttack; 0 leaves it out.
     """
     own = tuple(replace(column, space=space) for column in table.columns)
-    strong = [Column(crossing_steps(epsilon), epsilon) for epsilon in dict.fromkeys(item.epsilon for item in own)]
+    strong = [Column(thorough_steps(epsilon), epsilon) for epsilon in dict.fromkeys(item.epsilon for item in own)]
     if num_autoattacked:
         strong.append(Column(0, AUTOATTACK_RADIUS, attack="autoattack", num_examples=num_autoattacked))
     more = (replace(column, tells_space=space != "pixel") for column in strong)
     return (*own, *(column for column in more if column not in own))
 
 
-def crossing_steps(epsilon: Fraction) -> int:
+def thorough_steps(epsilon: Fraction) -> int:
     """So many steps of the paper's length cross a ball several times, see `CROSSINGS`."""
     return math.ceil(CROSSINGS * 2 * epsilon / STEP_SIZE)
 

@@ -14,7 +14,7 @@ from claf_engine.reproduce.tables import (
     Row,
     Table,
     columns_of,
-    crossing_steps,
+    thorough_steps,
 )
 from claf_engine.terms.names import SpaceName, TableName
 
@@ -81,8 +81,8 @@ def test_beside_attacks_in_the_released_code_s_space_all_others_are_of_the_ball(
 
 
 @pytest.mark.parametrize("radius", [Fraction(8, 255), Fraction(16, 255), Fraction(1, 255)])
-def test_crossing_steps_cross_the_ball_twice_and_more(radius: Fraction) -> None:
-    assert crossing_steps(radius) * STEP_SIZE >= 2 * 2 * radius
+def test_thorough_steps_cross_the_ball_twice_and_more(radius: Fraction) -> None:
+    assert thorough_steps(radius) * STEP_SIZE >= 2 * 2 * radius
 
 
 def test_a_table_of_our_own_needs_rows_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,8 @@
 
 Small files without paths of this machine: finished tables, the settings and cards of finished runs, robustness curves
 (`RUNS/curves/RUN.json`, as `claf-tui eval RUN --eps 0:16/255:2/255 --json` prints them), how CLAF's classifiers fared,
-and what unfinished runs need to go on elsewhere. `--restore` puts these back into a folder of runs.
+and what runs need to go on elsewhere that are not finished, or not measured in a table yet. `--restore` puts these back
+into a folder of runs.
 """
 
 import argparse
@@ -57,22 +58,32 @@ def collect(root: Path, results: Path) -> list[str]:
         record = read_object(path, CARD_CAP)
         _write(results / "curves" / path.name, {key: record[key] for key in CURVE_KEYS if key in record})
         told.append(f"curve {path.stem}")
+    measured = set(_measured(results / "tables"))
     for path in sorted(root.glob("*/config.toml")):
         if not SEARCH.fullmatch(path.parent.name):
-            told += _take_run(path.parent, results)
+            told += _take_run(path.parent, results, path.parent.name in measured)
     units = {recipe: round(units_per_image(resolve_recipe("paper", recipe)), 1) for recipe in get_args(RecipeName)}
     _write(results / "paper_units.json", units)
     return told
 
 
-def _take_run(run: Path, results: Path) -> Iterator[str]:
-    """What the page needs of one run, or what the run needs to go on."""
+def _measured(tables: Path) -> Iterator[str]:
+    """The runs of finished rows, which nothing needs to go on with."""
+    for path in tables.glob("*/reproduction.json"):
+        for row in read_object(path, CARD_CAP)["rows"]:
+            if row["status"] in FILLED:
+                yield from (seed["run"] for seed in row["runs"])
+
+
+def _take_run(run: Path, results: Path, is_measured: bool) -> Iterator[str]:
+    """What the page needs of one run, and what the run needs to go on, or to be measured."""
     status = summarise(run).status
+    if is_measured:
+        shutil.rmtree(results / UNFINISHED / run.name, ignore_errors=True)
+    elif status not in LOST and keep(run, results / UNFINISHED):
+        yield f"unfinished {run.name}"
     if status not in ENDED:
-        if status not in LOST and keep(run, results / UNFINISHED):
-            yield f"unfinished {run.name}"
         return
-    shutil.rmtree(results / UNFINISHED / run.name, ignore_errors=True)
     settings = results / "configs" / f"{run.name}.toml"
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text(tomli_w.dumps(cleaned(to_plain(read_config(run)))), encoding="utf-8")

@@ -86,7 +86,7 @@ def test_a_claf_run_tells_how_its_attack_classifier_fared(tmp_path: Path) -> Non
     assert collect.dissociation_of(finished(tmp_path, "at")) is None
 
 
-def test_an_unfinished_run_is_kept_until_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_kept_until_a_table_has_measured_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(collect, "keep", lambda run, folder: asked.append(run.name) or True)
     run = run_of(tmp_path / "runs", "at", None)
@@ -98,6 +98,11 @@ def test_an_unfinished_run_is_kept_until_it_ends(tmp_path: Path, monkeypatch: py
     kept = tmp_path / "results" / "unfinished" / run.name
     kept.mkdir(parents=True)
     (run / "status.json").write_text(json.dumps({"status": "finished"}))
+    collect.collect(tmp_path / "runs", tmp_path / "results")
+    assert kept.exists(), "finished, and its row is not"
+    table = made.table("table1", "pixel", made.BALL, made.PAPER)
+    table["rows"][0]["runs"][0]["run"] = run.name
+    reproduced(tmp_path / "runs", "table1", table)
     collect.collect(tmp_path / "runs", tmp_path / "results")
     assert not kept.exists()
 

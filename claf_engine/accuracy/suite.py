@@ -47,6 +47,11 @@ class AttackSuite:
     def __post_init__(self) -> None:
         object.__setattr__(self, "epsilons", tuple(exact_distance(epsilon, self.norm) for epsilon in self.epsilons))
 
+    @property
+    def first_attacked(self) -> int | None:
+        """The place of the first radius above 0; None where nothing is attacked."""
+        return next((index for index, epsilon in enumerate(self.epsilons) if epsilon), None)
+
     def attack(self, epsilon: Fraction) -> Attack:
         """The attack at one radius."""
         step_size = self.step_size

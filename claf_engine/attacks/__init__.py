@@ -4,7 +4,7 @@ The model is any module from images in [0, 1] to logits; freezing it (eval mode,
 """
 
 from claf_engine.attacks.attacked import Attacked, predict
-from claf_engine.attacks.gradients import Gradient, gradient_of, log_odds, log_odds_gradient, logit_margin
+from claf_engine.attacks.gradients import Gradient, gradient_of, log_odds, logit_margin
 from claf_engine.attacks.loop import ascent_steps, attack, attack_steps, require_ball, require_pixels
 from claf_engine.attacks.registered import register_attack
 from claf_engine.attacks.spaces import PIXEL, RELEASED_CODE, Space, space_of
@@ -24,7 +24,6 @@ __all__ = [
     "from_config",
     "gradient_of",
     "log_odds",
-    "log_odds_gradient",
     "logit_margin",
     "make_attack",
     "predict",

@@ -71,11 +71,6 @@ CLIMBED = {"log-odds": log_odds, "margin": logit_margin}
 """What an attack on a classifier may climb, by name."""
 
 
-def log_odds_gradient(model: nn.Module, labels: Tensor, compute: Compute, mode: Mode = frozen) -> Gradient:
-    """The direction in which the cross-entropy of each image grows fastest; labels (N,) are the true classes."""
-    return gradient_of(model, lambda logits: log_odds(logits, labels), compute, mode)
-
-
 Loss = Callable[..., Tensor]
 """Outputs of the model in fp32, and whatever else a loss needs (labels, say), to losses, which are summed."""
 

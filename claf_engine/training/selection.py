@@ -42,7 +42,7 @@ def selection_steps(
     Raises:
         ClafError: an attacked image lies outside the ball or is not finite.
     """
-    index = next((index for index, epsilon in enumerate(suite.epsilons) if epsilon), None)
+    index = suite.first_attacked
     if index is None or not steps:
         return None
     stronger = replace(suite, steps=steps, step_size="crossing", restarts=1, decides="any", climbs="margin")

@@ -102,7 +102,7 @@ def sentinel_steps(
     answers, labels = predict(model, to_pixels(split.images[:]), compute), split.labels
     everything = Examples(split, torch.arange(len(split), device=labels.device), len(split))
     zero = yield from answer_steps(attacked, everything, replace(suite, steps=0), Fraction(0), compute)
-    index = next((index for index, epsilon in enumerate(suite.epsilons) if epsilon), None)
+    index = suite.first_attacked
     compared = None
     if index is not None:
         right = Examples(split, (answers == labels).nonzero()[:, 0], len(split))

@@ -1,12 +1,13 @@
 import math
 from fractions import Fraction
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from claf_engine.attacks import Attack, gradient_of, log_odds, log_odds_gradient
+from claf_engine.attacks import Attack, gradient_of, log_odds
 from claf_engine.attacks.gradients import outputs_and_gradient
 from claf_engine.models.modes import batch_statistics, frozen
 from tests.engine.attacks.helpers import (
@@ -45,7 +46,7 @@ def cross_entropy_gradient(model: nn.Module, images: Tensor) -> Tensor:
 
 def test_the_gradient_of_log_odds_points_where_cross_entropy_grows() -> None:
     model, images = convolutional_model().eval(), random_images(0)
-    ours = log_odds_gradient(model, LABELS, FP32)(images)
+    ours = gradient_of(model, partial(log_odds, labels=LABELS), FP32)(images)
     s = log_odds(model(images).detach(), LABELS).view(-1, 1, 1, 1)
     torch.testing.assert_close(torch.sigmoid(s) * ours, cross_entropy_gradient(model, images), rtol=1e-4, atol=ROUNDING)
 
@@ -82,7 +83,7 @@ def test_with_batch_statistics_the_gradient_is_that_of_train_mode_batchnorm() ->
     moved = images.clone().requires_grad_(True)
     (expected,) = torch.autograd.grad(log_odds(batchwise(moved), LABELS).sum(), moved)
     assert_close(ours, expected)
-    in_eval_mode = log_odds_gradient(model, LABELS, FP32)(images)
+    in_eval_mode = gradient_of(model, partial(log_odds, labels=LABELS), FP32)(images)
     assert (ours - in_eval_mode).abs().max() > 0.01, "the mode makes a difference here"
 
 
@@ -114,6 +115,6 @@ def test_outputs_and_gradient_of_one_pass_are_those_of_two() -> None:
     with frozen(model):
         # In the same memory layout: another one sums in another order on some processors.
         assert torch.equal(outputs, model(FP32.arrange(images)).float())
-    assert torch.equal(gradient, log_odds_gradient(model, LABELS, FP32)(images))
+    assert torch.equal(gradient, gradient_of(model, partial(log_odds, labels=LABELS), FP32)(images))
     assert not outputs.requires_grad
     assert not gradient.requires_grad

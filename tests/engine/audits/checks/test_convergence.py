@@ -1,11 +1,12 @@
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from claf_engine.attacks import log_odds_gradient
+from claf_engine.attacks import gradient_of, log_odds
 from claf_engine.audits.checks.convergence import CHECKS, Path
 from claf_engine.audits.diagnostic import NotRun
 from tests.engine.audits.fixtures import (
@@ -129,7 +130,8 @@ def test_the_path_climbs_the_same_gradient_as_the_attack() -> None:
     model, split = robust(), images_of(8)
     images = split.images.float() / 255
     path = Path(model, images, split.labels, FP32)
-    assert torch.equal(path.gradient(images), log_odds_gradient(model, split.labels, FP32)(images))
+    expected = gradient_of(model, partial(log_odds, labels=split.labels), FP32)(images)
+    assert torch.equal(path.gradient(images), expected)
 
 
 def test_the_path_keeps_the_first_broken_point_of_each_image() -> None:

@@ -1,7 +1,8 @@
 """Runs that go on elsewhere: what a run needs to be resumed, in a small folder, and the way back.
 
-Kept are the settings, the records up to the newest checkpoint, that checkpoint, and the best one so far, without which
-the run might choose another network in the end. Pictures of probes and cards stay behind.
+Kept are the settings, the records up to the newest checkpoint, that checkpoint, the best one so far, without which the
+run might choose another network in the end, and the early one, which its audit attacks from. Pictures of probes and
+cards stay behind.
 """
 
 import json
@@ -25,7 +26,7 @@ from results.cleaning import cleaned
 
 SETTINGS, CHECKPOINTS = "config.toml", "checkpoints"
 RECORDS = ("run.json", "status.json")
-KEPT = {"last", "best"}
+KEPT = {"last", "best", "early"}
 ATTEMPTS = 5
 """A run that trains deletes old checkpoints while they are copied."""
 OWN_HASH = "claf.sha256"
@@ -46,7 +47,7 @@ def keep(run: Path, folder: Path) -> bool:
     """
     target = folder / run.name
     partial = folder / f".{run.name}"
-    infos = _copied_checkpoints(run, partial / CHECKPOINTS)
+    infos = _copied_checkpoints(run, partial / CHECKPOINTS, target / CHECKPOINTS)
     if not infos:
         shutil.rmtree(partial, ignore_errors=True)
         return False
@@ -88,8 +89,8 @@ def restore(kept: Path, root: Path, source: str | None = None) -> Path:
     return target
 
 
-def _copied_checkpoints(run: Path, target: Path) -> list[CheckpointInfo]:
-    """Copy the newest and the best checkpoint; gives their headers."""
+def _copied_checkpoints(run: Path, target: Path, before: Path) -> list[CheckpointInfo]:
+    """Copy the checkpoints that are kept; gives their headers."""
     for attempt in range(ATTEMPTS):
         shutil.rmtree(target.parent, ignore_errors=True)
         entries = [entry for entry in list_checkpoints(run) if KEPT.intersection(entry.kept_as)]
@@ -98,7 +99,7 @@ def _copied_checkpoints(run: Path, target: Path) -> list[CheckpointInfo]:
         target.mkdir(parents=True)
         try:
             for entry in entries:
-                _copy_cleaned(entry.path, target / entry.path.name)
+                _copy_cleaned(entry.path, target / entry.path.name, before / entry.path.name)
         except CheckpointGone:
             if attempt == ATTEMPTS - 1:
                 raise
@@ -107,14 +108,24 @@ def _copied_checkpoints(run: Path, target: Path) -> list[CheckpointInfo]:
     return []
 
 
-def _copy_cleaned(path: Path, target: Path) -> None:
-    """Copy a checkpoint, without paths in what it says of itself, and with the hash of what it says then."""
+def _copy_cleaned(path: Path, target: Path, before: Path) -> None:
+    """Copy a checkpoint, without paths in what it says of itself, and with the hash of what it says then.
+
+    A copy that was kept before and says the same stays byte for byte: the order of metadata in a file is arbitrary.
+    """
     _, tensors = load_checkpoint(path)
+    told = {key: _cleaned_json(text) for key, text in _metadata(path).items() if key != OWN_HASH}
+    told[OWN_HASH] = json.dumps(whole_sha256(tensors, told))
+    if before.is_file() and _metadata(before) == told:
+        shutil.copyfile(before, target)
+    else:
+        target.write_bytes(save(tensors, told))
+
+
+def _metadata(path: Path) -> Mapping[str, str]:
     with safe_open(path, framework="numpy") as file:
         metadata: Mapping[str, str] = file.metadata()
-    told = {key: _cleaned_json(text) for key, text in metadata.items() if key != OWN_HASH}
-    told[OWN_HASH] = json.dumps(whole_sha256(tensors, told))
-    target.write_bytes(save(tensors, told))
+    return metadata
 
 
 def _cleaned_json(text: str) -> str:

@@ -88,11 +88,15 @@ def test_what_is_kept_names_no_folder_of_this_machine(stopped: Path, images: Pat
             )
 
 
-def test_only_the_newest_and_the_best_checkpoint_are_kept_and_both_are_whole(stopped: Path, tmp_path: Path) -> None:
+def test_only_the_newest_the_best_and_the_early_checkpoint_are_kept_and_all_are_whole(
+    stopped: Path, tmp_path: Path
+) -> None:
     keep(stopped, tmp_path)
     assert weights(tmp_path / stopped.name) == weights(stopped)
     kept = [entry.path for entry in list_checkpoints(tmp_path / stopped.name)]
+    wanted = [entry.path.name for entry in list_checkpoints(stopped) if {"last", "best", "early"} & set(entry.kept_as)]
     assert len(kept) <= len(KEPT)
+    assert [path.name for path in kept] == wanted
     for path in kept:
         load_checkpoint(path)
 
@@ -111,6 +115,17 @@ def test_keeping_again_replaces_what_was_kept(stopped: Path, tmp_path: Path) -> 
     keep(stopped, tmp_path)
     assert not (tmp_path / stopped.name / "old").exists()
     assert [path.name for path in tmp_path.iterdir()] == [stopped.name], "and nothing half-made stays"
+
+
+def test_keeping_again_leaves_checkpoints_that_say_the_same_byte_for_byte(stopped: Path, tmp_path: Path) -> None:
+    def kept() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in (tmp_path / stopped.name / "checkpoints").iterdir()}
+
+    keep(stopped, tmp_path)
+    first = kept()
+    for _ in range(3):
+        keep(stopped, tmp_path)
+        assert kept() == first
 
 
 def test_a_run_without_a_checkpoint_is_not_kept(stopped: Path, tmp_path: Path) -> None:

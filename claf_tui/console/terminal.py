@@ -100,7 +100,11 @@ def _flush() -> None:
 
 @contextmanager
 def _faults_to(log_file: TextIO) -> Iterator[None]:
-    """Write where each thread is to the log file when a fault or SIGQUIT ends the process."""
+    """Write where each thread is to the log file when a fault or SIGQUIT ends the process.
+
+    It must work where Python is held for ever, so nothing waits for the threads to stand still: the frames of one that
+    runs may be read half changed, which now and then ends the process with SIGSEGV in the middle of the writing.
+    """
     was_enabled = faulthandler.is_enabled()
     faulthandler.enable(file=log_file)
     faulthandler.register(signal.SIGQUIT, file=log_file, chain=True)

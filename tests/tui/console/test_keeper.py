@@ -25,7 +25,8 @@ def test_a_console_that_a_signal_kills_leaves_a_sane_terminal(tmp_path: Path, nu
         (keeper,) = keepers(shown)
         assert not shown.is_restored
         shown.process.send_signal(number)
-        assert shown.left_with() == -number
+        # Reading where the other threads are while they run can fault by itself; that ends the process then.
+        assert shown.left_with() in {-number, -number if number == signal.SIGKILL else -signal.SIGSEGV}
         shown.until(lambda: shown.is_restored)
         shown.until(lambda: not keeper.is_running())
     assert ("most recent call first" in (tmp_path / "console.log").read_text()) == (number != signal.SIGKILL)

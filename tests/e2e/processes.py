@@ -60,6 +60,8 @@ import json, os, sys
 import torch._dynamo  # the first optimiser would load it
 import claf_engine.training.run
 import claf_tui.runners.train
+from tests.disks import spare_disks
+spare_disks()
 """
 SERVING = """
 import gc

@@ -10,20 +10,21 @@ from collections.abc import Iterator
 
 import torch
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_conv_bn_weights
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from claf_engine.models.architectures import OwnEncoder
 from claf_engine.models.network import Pipeline
 
 
+@torch.no_grad()
 def fold_encoder(encoder: OwnEncoder) -> OwnEncoder:
     """A frozen eval-mode copy of an encoder that computes the same features without BatchNorm where it can."""
-    folded = copy.deepcopy(encoder).eval().requires_grad_(False)
-    for module in list(folded.modules()):
-        for convolution, norm in _foldable(module):
-            setattr(module, convolution, _fuse(getattr(module, convolution), getattr(module, norm)))
-            setattr(module, norm, nn.Identity())
-    return folded.requires_grad_(False)
+    copies: dict[int, nn.Module] = {}  # what a layer's copy is, where it is not the layer as it is
+    for module in encoder.modules():
+        for pair in _foldable(module):
+            convolution, norm = map(module.get_submodule, pair)
+            copies |= {id(convolution): _fused(convolution, norm), id(norm): nn.Identity()}
+    return copy.deepcopy(encoder, copies).eval().requires_grad_(False)
 
 
 def fold(model: nn.Module) -> nn.Module:
@@ -76,19 +77,25 @@ def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
 def _fuse_into(convolution: nn.Module, source: nn.Module, norm: nn.Module) -> None:
     """Fill a folded convolution from the convolution and the BatchNorm that it stands for."""
     assert isinstance(convolution, nn.Conv2d)
-    assert isinstance(source, nn.Conv2d)
-    assert isinstance(norm, nn.BatchNorm2d | nn.SyncBatchNorm)
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    weight, bias = fuse_conv_bn_weights(
-        source.weight, source.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
-    )
     assert convolution.bias is not None
+    weight, bias = _fused_weights(source, norm)
     convolution.weight.copy_(weight)
     convolution.bias.copy_(bias)
 
 
-def _fuse(convolution: nn.Module, norm: nn.Module) -> nn.Module:
+def _fused(convolution: nn.Module, norm: nn.Module) -> nn.Module:
+    """One convolution for a convolution and the BatchNorm after it; of neither is anything copied before."""
+    weight, bias = _fused_weights(convolution, norm)
+    fused = copy.deepcopy(convolution, {id(convolution.weight): weight})
+    fused.bias = bias
+    return fused
+
+
+def _fused_weights(convolution: nn.Module, norm: nn.Module) -> tuple[nn.Parameter, nn.Parameter]:
     assert isinstance(convolution, nn.Conv2d)
     assert isinstance(norm, nn.BatchNorm2d | nn.SyncBatchNorm)
-    return fuse_conv_bn_eval(convolution, norm)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    return fuse_conv_bn_weights(
+        convolution.weight, convolution.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+    )

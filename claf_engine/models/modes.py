@@ -66,9 +66,11 @@ def buffers_kept(module: nn.Module) -> Iterator[None]:
 @contextmanager
 def _in_mode(module: nn.Module, is_training: bool) -> Iterator[None]:
     own_modes = {child: child.training for child in module.modules()}
-    module.train(is_training)
+    if any(own_mode != is_training for own_mode in own_modes.values()):  # setting a flag costs more than reading it
+        module.train(is_training)
     try:
         yield
     finally:
         for child, own_mode in own_modes.items():
-            child.training = own_mode
+            if child.training != own_mode:
+                child.training = own_mode

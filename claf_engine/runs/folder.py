@@ -11,6 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -333,12 +334,16 @@ def flat_settings(plain: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[
 def versions() -> dict[str, str]:
     """Versions of what a result depends on."""
     found = {"python": sys.version.split()[0], "platform": platform.platform()}
-    for package in ("claf-tui", "torch", "torchvision", "numpy", "safetensors"):
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    return found | {name: _version(name) for name in ("claf-tui", "torch", "torchvision", "numpy", "safetensors")}
+
+
+@cache
+def _version(package: str) -> str:
+    """Version of a package when it was first asked for: it is told with every checkpoint, and reading it is slow."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _is_same(path: Path, descriptor: int) -> bool:

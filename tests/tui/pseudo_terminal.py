@@ -24,7 +24,7 @@ import os, sys, time
 from pathlib import Path
 from claf_engine import events as ev
 from claf_engine.events.control import Control
-from claf_tui.console import base
+from claf_tui.console import base, guard
 from claf_tui.console.launch import run_console
 from claf_tui.console.train_app import TrainingApp
 from tests.tui.scripted import Script
@@ -51,6 +51,8 @@ def engine(control):
             os.abort()
         while "deaf" in faults:
             time.sleep(0.05)
+if "impatient" in faults:
+    guard.ANSWER_TIMEOUT = 0.5
 if "unreadable" in faults:
     def read(number, count, true_read=os.read):
         if number == 0 and (folder / "gives-errors").exists():

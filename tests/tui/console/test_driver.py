@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 
+from claf_tui.console.guard import LOOK_SECONDS
 from tests.tui.pseudo_terminal import Terminal, console_in_terminal
 
 
@@ -60,7 +61,7 @@ def test_going_on_while_the_engine_saves_after_a_hang_up_does_not_break_it_off(t
         shown.process.send_signal(signal.SIGHUP)
         shown.until(lambda: shown.is_restored)
         shown.process.send_signal(signal.SIGCONT)
-        assert shown.is_running_after(1.0)
+        assert shown.is_running_after(2 * LOOK_SECONDS)
         shown.process.send_signal(signal.SIGTERM)
         shown.process.send_signal(signal.SIGINT)
         assert shown.left_with() in {130, 143}
@@ -70,7 +71,7 @@ def test_a_keyboard_that_gives_errors_ends_the_console_as_a_hang_up_does(tmp_pat
     with console_in_terminal(tmp_path, "unreadable") as shown:
         shown.until("RUNNING")
         os.write(shown.master, b"x")
-        assert shown.is_running_after(1.0), "a key that means nothing ends nothing"
+        assert shown.is_running_after(2 * LOOK_SECONDS), "a key that means nothing ends nothing"
         (tmp_path / "gives-errors").touch()
         time.sleep(0.1)
         os.write(shown.master, b"x")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from claf_tui.console.guard import LOOK_SECONDS, START_TIMEOUT
 from tests.tui.consoles import HANG
 from tests.tui.pseudo_terminal import Terminal, console_in_terminal, num_saved
 
@@ -29,7 +30,7 @@ def test_a_terminal_that_goes_away_is_noticed_with_and_without_a_signal(
 ) -> None:
     with console_in_terminal(tmp_path, ignored=ignored, controls=controls) as shown:
         before = waits_again(shown, tmp_path)
-        assert shown.is_running_after(1.0), "it stays as long as its terminal does"
+        assert shown.is_running_after(2 * LOOK_SECONDS), "it stays as long as its terminal does"
         shown.go_away()
         assert shown.process.wait(HANG) == 129
     assert "return_code=129" in (tmp_path / "result").read_text()
@@ -56,21 +57,21 @@ def test_a_terminal_that_goes_away_is_not_read_over_and_over_though_the_screen_h
         shown.until("RUNNING")
         shown.stick(tmp_path)
         shown.go_away()
-        time.sleep(1)
+        time.sleep(0.5)
         before = shown.used
-        time.sleep(2)
-        assert shown.used - before < 0.5
+        time.sleep(1)
+        assert shown.used - before < 0.25
         assert shown.process.poll() is None
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_and_leaves_though_the_screen_hangs(tmp_path: Path, number: signal.Signals) -> None:
-    with console_in_terminal(tmp_path) as shown:
+    with console_in_terminal(tmp_path, "impatient") as shown:
         before = waits_again(shown, tmp_path)
         shown.stick(tmp_path)
         os.write(shown.master, b"?")
-        shown.read(1.0)
+        shown.read(0.5)
         assert "escape closes" not in "\n".join(shown.screen.display)
         shown.process.send_signal(number)
         assert shown.left_with() == 128 + number
@@ -92,7 +93,7 @@ def test_a_screen_that_answers_is_not_left_so(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_signal_saves_and_leaves_though_the_terminal_does_not_read(tmp_path: Path) -> None:
-    with console_in_terminal(tmp_path) as shown:
+    with console_in_terminal(tmp_path, "impatient") as shown:
         before = waits_again(shown, tmp_path)
         for number in range(20):  # pictures fill the terminal, and then the queue of what is to be written
             shown.resize(60, 200 + number)
@@ -110,7 +111,7 @@ def test_a_second_signal_leaves_at_once_and_restores_the_terminal(tmp_path: Path
         if is_stuck:
             shown.stick(tmp_path)
         shown.process.send_signal(signal.SIGTERM)
-        assert shown.is_running_after(2.0), "the first one waits for the engine"
+        assert shown.is_running_after(START_TIMEOUT + 2 * LOOK_SECONDS), "the first one waits for the engine"
         shown.process.send_signal(signal.SIGINT)
         assert shown.left_with() == 130
         assert shown.is_restored
@@ -121,7 +122,7 @@ def test_a_hang_up_never_counts_as_the_second_signal(tmp_path: Path) -> None:
         shown.until("RUNNING")
         for number in (signal.SIGHUP, signal.SIGHUP, signal.SIGTERM, signal.SIGCONT, signal.SIGHUP):
             shown.process.send_signal(number)
-            assert shown.is_running_after(0.6)
+            assert shown.is_running_after(LOOK_SECONDS + 0.05)
         shown.process.send_signal(signal.SIGTERM)
         assert shown.left_with() == 143
 
@@ -129,7 +130,7 @@ def test_a_hang_up_never_counts_as_the_second_signal(tmp_path: Path) -> None:
 def test_a_signal_while_the_engine_still_loads_is_not_kept_waiting(tmp_path: Path) -> None:
     with console_in_terminal(tmp_path, "loading") as shown:
         shown.until("STARTING")
-        assert shown.is_running_after(1.0), "it stays as long as nobody asks"
+        assert shown.is_running_after(2 * LOOK_SECONDS), "it stays as long as nobody asks"
         started = time.monotonic()
         shown.process.send_signal(signal.SIGTERM)
         assert shown.left_with() == 143

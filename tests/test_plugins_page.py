@@ -12,6 +12,11 @@ from tests.plugins import registries_restored
 
 PAGE = (Path(__file__).parents[1] / "docs" / "plugins.md").read_text()
 FILES = {re.match(r"# (\S+\.py)\n", block)[1]: block for block in re.findall(r"```python\n(.*?)```", PAGE, re.S)}  # type: ignore[index]
+SHORT = [
+    word
+    for phase in ("supervised", "contrastive", "adversarial", "linear_evaluation")
+    for word in ("--set", f"{phase}.epochs=1")
+]
 COMMANDS = [line.strip() for line in PAGE.splitlines() if line.startswith("    claf-tui ")]
 
 
@@ -34,7 +39,8 @@ def test_every_command_of_the_page_runs(folder: Path, capsys: pytest.CaptureFixt
     """In the order of the page: what evaluates the latest run comes after what trained it."""
     for number, command in enumerate(COMMANDS):
         _, name, *arguments = shlex.split(command)
-        more = {"train": ["--preset", "smoke", "--name", f"run-{number}", "--ui", "plain"], "eval": ["--json"]}[name]
+        training = ["--preset", "smoke", "--name", f"run-{number}", "--ui", "plain", *SHORT]
+        more = {"train": training, "eval": ["--json"]}[name]
         with registries_restored():
             code = cli.run([name, *arguments, *more])
         assert code == 0, (command, capsys.readouterr().err)

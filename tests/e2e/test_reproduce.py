@@ -13,7 +13,9 @@ from tests.e2e.processes import SETTINGS, Nursery, begin_nursery
 PRELUDE = f"""
 import tomllib
 import claf_engine.reproduce.scales as scales
-sections = {{"measure": {{"autoattack": 0}}, "common": tomllib.loads({SETTINGS!r}), "claf": {{"method": "claf"}}}}
+common = tomllib.loads({SETTINGS!r})
+common["linear_evaluation"]["epochs"] = 5
+sections = {{"measure": {{"autoattack": 0}}, "common": common, "claf": {{"method": "claf"}}}}
 scales.scale_sections = lambda scale: sections
 """
 """A scale at which a run takes seconds."""

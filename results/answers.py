@@ -1,5 +1,6 @@
 """The answer in five sentences, each made from the numbers, or saying which are still to come."""
 
+from claf_engine.config.presets import resolve_config
 from claf_engine.reproduce.markdown import percent
 from results.evidence import (
     RECIPE,
@@ -19,6 +20,8 @@ from results.markdown import listed
 from results.rows import ABLATIONS, SINGLE, effects
 
 BASELINES = ("AT", "TRADES")
+WITH, WITHOUT = "Robust, with contrast", "Robust, without contrast"
+"""Rows of our recipe; its preset is one of the two."""
 
 
 def answers(evidence: Evidence) -> list[str]:
@@ -30,13 +33,6 @@ def answers(evidence: Evidence) -> list[str]:
         _signs(evidence),
         _recipe(evidence.tables.get(RECIPE)),
     ]
-
-
-def recipe_rows(found: Record) -> tuple[str | None, str | None]:
-    """Labels of our recipe with its contrastive term and without it, as far as they have figures."""
-    ours = [row["label"] for row in measured_rows(found) if row["label"] not in BASELINES]
-    without = next((label for label in ours if "without" in label), None)
-    return next((label for label in ours if label != without), None), without
 
 
 def _claf(found: Record | None) -> str:
@@ -98,17 +94,14 @@ def _signs(evidence: Evidence) -> str:
 
 def _recipe(found: Record | None) -> str:
     column = None if found is None else decisive(found)
-    if found is None or column is None:
+    recipe = WITH if resolve_config("robust", None).objective.contrast_weight else WITHOUT
+    if found is None or column is None or row_of(found, recipe) is None:
         return "Whether our recipe beats AT and TRADES at equal compute is not measured yet."
-    full, without = recipe_rows(found)
-    best = full or without
-    if best is None:
-        return "Whether our recipe beats AT and TRADES at equal compute is not measured yet."
-    gaps = [gap for label in BASELINES if (gap := _gap(found, best, label, column))]
-    term = _gap(found, full, without, column) if full and without else None
-    tail = f"; against itself without its contrastive term it is {term}" if term else ""
+    gaps = [gap for label in BASELINES if (gap := _gap(found, recipe, label, column))]
+    term = _gap(found, WITH, WITHOUT, column)
+    tail = f"; with its contrastive term it is {term}" if term else ""
     against = listed(gaps) if gaps else "not compared with AT and TRADES yet"
-    return f"Under {found['columns'][column]} our recipe ({best}) is {against}{tail}."
+    return f"Under {found['columns'][column]} our recipe ({recipe}) is {against}{tail}."
 
 
 def _gap(found: Record, first: str, second: str, column: int) -> str | None:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from claf_engine.reproduce.markdown import UNKNOWN, percent
 from results import choose
-from results.answers import answers, recipe_rows
+from results.answers import WITH, WITHOUT, answers
 from results.charts import frontier
-from results.evidence import RECIPE, RELEASED, TABLE1, Evidence, Record, labels_of_runs, measured_rows, row_of
+from results.evidence import ON_GPU, RECIPE, RELEASED, TABLE1, Evidence, Record, labels_of_runs, measured_rows, row_of
 from results.markdown import listed, pending, prose, table
 from results.pictures import CLAIM, COST, CURVES, DISSOCIATION, FIGURE1, costs, curve_points
 from results.rows import effect_table, method_table, pair_table, tally_of_pairs
@@ -173,11 +173,20 @@ def recipe(evidence: Evidence) -> list[str]:
     return [*lines, *([tally_of_pairs(found), "", *pair_table(found)] if found["pairs"] else [])]
 
 
+def on_gpu(evidence: Evidence) -> list[str]:
+    """The recipe and its baselines at full width."""
+    lines, found = ["## ResNet-18 at full width, on a GPU", ""], _filled(evidence, ON_GPU)
+    if found is None:
+        return [*lines, *pending("no GPU was at hand", "results/on_gpu.sh DATA RUNS # ten minutes; again: it goes on")]
+    told = f"On {found['machine']}, all rows in one go (`results/on_gpu.sh`)."
+    return [*lines, *prose(told), "", *method_table(found), "", *([*pair_table(found), ""] if found["pairs"] else [])]
+
+
 def _frozen(evidence: Evidence, found: Record) -> list[str]:
     """The settings in which our rows differ from AT's, as their runs keep them."""
     base, rows = _settings(evidence, row_of(found, "AT")), []
-    for label in recipe_rows(found):
-        own = _settings(evidence, row_of(found, label)) if label else {}
+    for label in (WITHOUT, WITH):
+        own = _settings(evidence, row_of(found, label))
         changes = [f"`{key} = {own[key]}`" for key in own if base and own[key] != base.get(key) and _tells(key)]
         rows += [f"- {label}: {', '.join(changes)}"] if changes else []
     return ["Frozen before any test image was asked, these settings differ from AT's:", "", *rows, ""] if rows else []
@@ -274,7 +283,7 @@ def making(_: Evidence) -> list[str]:
     return ["## How this page is made", "", *prose(made)]
 
 
-SECTIONS = (opening, table1, curves, dissociation, released, cost, ablations, recipe, limits, rerun, making)
+SECTIONS = (opening, table1, curves, dissociation, released, cost, ablations, recipe, on_gpu, limits, rerun, making)
 
 
 def _filled(evidence: Evidence, name: str) -> Record | None:

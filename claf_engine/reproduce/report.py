@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from claf_engine.accuracy.intervals import CONFIDENCE
+from claf_engine.compute.device import accelerators
 from claf_engine.evaluation.evaluate import figure_record
 from claf_engine.reproduce.bars_svg import Bar, Group, bar_chart
 from claf_engine.reproduce.board import Board
@@ -158,7 +159,7 @@ def as_csv(board: Board) -> str:
 
 def machine() -> str:
     """What the figures were made on, without a name that is anybody's business."""
-    return f"{platform.machine()}, {os.cpu_count()} cores"
+    return ", ".join([platform.machine(), f"{os.cpu_count()} cores", *accelerators()])
 
 
 def chart_title(board: Board) -> str:

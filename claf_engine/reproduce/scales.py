@@ -24,6 +24,7 @@ PRESETS: dict[RecipeName, str] = {
     "trades": "trades",
     "rocl-at": "rocl-at",
     "claf": "table4-adversarial-evaluation",
+    "robust": "robust",
 }
 """The preset of each recipe. That of claf also fits the classifier of Table 4, so that its runs serve every table."""
 NEVER_ATTACKED: tuple[RecipeName, ...] = ("natural", "scl")

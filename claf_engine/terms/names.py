@@ -15,7 +15,7 @@ BudgetName = Literal["quick", "standard", "full"]
 """How much an audit may cost, from a minute to a night."""
 
 
-TableName = Literal["table1", "table2", "table3", "table4", "table5", "table6", "figure1"]
+TableName = Literal["table1", "table2", "table3", "table4", "table5", "table6", "figure1", "robust"]
 
 
 ScaleName = Literal["paper", "gpu", "small", "tiny"]
@@ -25,7 +25,7 @@ ComputeName = Literal["own", "equal"]
 """For how long the rows of a table train: each as its recipe says, or all for the same arithmetic."""
 
 
-RecipeName = Literal["natural", "scl", "at", "trades", "rocl-at", "claf"]
+RecipeName = Literal["natural", "scl", "at", "trades", "rocl-at", "claf", "robust"]
 """How a row is trained; every scale has its own settings for each."""
 
 

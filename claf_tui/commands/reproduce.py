@@ -9,7 +9,13 @@ from claf_engine.terms.errors import ConfigError
 from claf_engine.terms.names import ComputeName, ScaleName, SpaceName, TableName
 from claf_tui.commands import options
 
-TABLE = Annotated[TableName, typer.Argument(metavar="TABLE", help="table1 to table6, or figure1 (Table 1 as bars).")]
+TABLE = Annotated[
+    TableName,
+    typer.Argument(
+        metavar="TABLE",
+        help="table1 to table6, figure1 (Table 1 as bars), or robust: our recipe beside AT, TRADES, CLAF.",
+    ),
+]
 Scale = Annotated[
     ScaleName,
     typer.Option(

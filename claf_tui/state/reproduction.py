@@ -14,7 +14,7 @@ from claf_tui.words.safe_text import safe
 
 END_WORDS = {"FINISHED", "INCOMPLETE", "STOPPED", "FAILED"}
 ENDED = {"finished", "reused", "failed"}
-TABLES = ("table1", "table2", "table3", "table4", "table5", "table6", "figure1")
+TABLES = ("table1", "table2", "table3", "table4", "table5", "table6", "figure1", "robust")
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def table(name: str, space: str, rows: dict[str, tuple[float, ...]], paper: dict
 def row(number: int, label: str, figures: tuple[float, ...], paper: Any, space: str) -> dict[str, Any]:
     """One row, of one seed; its run is named after it."""
     natural, *robust = figures
-    run = f"20260101-00000{number}-{label.lower().replace(' ', '-')}"
+    run = f"20260101-00000{number}-{label.lower().replace(',', '').replace(' ', '-')}"
     return {
         "method": "claf" if label == "CLAF" else "at",
         "label": label,
@@ -103,7 +103,12 @@ def evidence(root: Path) -> Path:
     pixel = table("table1", "pixel", {**BALL, "CLAF": CLAF}, PAPER)
     ablation = {"Natural": (0.6, 0.25, 0.1, 0.24, 0.08, 0.2), "Adversarial": CLAF}
     paper2 = {"Natural": (0.923, 0.561, 0.475), "Adversarial": (0.924, 0.604, 0.483)}
-    recipe = {"AT": BALL["AT"], "TRADES": BALL["AT"], "Recipe without contrast": BALL["AT"], "Recipe": CLAF}
+    recipe = {
+        "AT": BALL["AT"],
+        "TRADES": BALL["AT"],
+        "Robust, without contrast": BALL["AT"],
+        "Robust, with contrast": CLAF,
+    }
     files: dict[str, Any] = {
         "tables/table1-small-pixel/reproduction.json": pixel,
         "tables/table1-small-released-code/reproduction.json": table(
@@ -111,6 +116,7 @@ def evidence(root: Path) -> Path:
         ),
         "tables/table2-small-pixel/reproduction.json": table("table2", "pixel", ablation, paper2),
         "tables/robust-small-pixel/reproduction.json": table("robust", "pixel", recipe, {}),
+        "tables/robust-gpu-pixel/reproduction.json": {**table("robust", "pixel", recipe, {}), "machine": "a GPU"},
         f"curves/{claf}.json": curve(claf, (0.62, 0.45, 0.28, 0.15, 0.08)),
         "curves/20260101-000001-at.json": curve("20260101-000001-at", (0.6, 0.46, 0.32, 0.18, 0.1)),
         f"dissociation/{claf}.json": {
@@ -131,7 +137,7 @@ def evidence(root: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(record), encoding="utf-8")
     for number, steps in enumerate((3, 3, 1, 1)):
-        run = f"20260101-00000{number}-{list(recipe)[number].lower().replace(' ', '-')}"
+        run = f"20260101-00000{number}-{list(recipe)[number].lower().replace(',', '').replace(' ', '-')}"
         settings = root / "configs" / f"{run}.toml"
         settings.parent.mkdir(parents=True, exist_ok=True)
         settings.write_text(tomli_w.dumps({"method": "at", "seed": number, "attack": {"steps": steps}}))

@@ -40,12 +40,13 @@ def test_the_committed_page_and_charts_are_those_of_the_committed_files() -> Non
         ("tables/table1-small-released-code/reproduction.json", "0.58", "0.59"),
         ("tables/table2-small-pixel/reproduction.json", '"difference": -0.05', '"difference": -0.06'),
         ("tables/robust-small-pixel/reproduction.json", '"audit": "passes"', '"audit": "fails"'),
+        ("tables/robust-gpu-pixel/reproduction.json", "a GPU", "another GPU"),
         ("curves/20260101-000002-claf.json", "0.45", "0.46"),
         ("dissociation/20260101-000002-claf.json", '"moved": 0.2', '"moved": 0.21'),
         ("search.json", '"selection": 0.3,', '"selection": 0.31,'),
         ("paper_units.json", "4600.0", "4700.0"),
         ("rates.json", "100", "200"),
-        ("configs/20260101-000002-recipe-without-contrast.toml", "steps = 1", "steps = 2"),
+        ("configs/20260101-000002-robust-without-contrast.toml", "steps = 1", "steps = 2"),
     ],
 )
 def test_a_number_that_changes_in_a_file_changes_the_page(folder: Path, name: str, old: str, new: str) -> None:
@@ -59,7 +60,16 @@ def test_every_section_says_not_run_yet_where_there_is_no_file(tmp_path: Path) -
     text = text_of(tmp_path)
     titles = [line for line in text.splitlines() if line.startswith("## ")]
     assert len(titles) == len(page.SECTIONS) - 1
-    for part in ("Table 1, small", "Robustness curves", "Dissociation", "effect", "Cost against", "Tables 2", "recipe"):
+    for part in (
+        "Table 1, small",
+        "Robustness curves",
+        "Dissociation",
+        "effect",
+        "Cost against",
+        "Tables 2",
+        "recipe",
+        "GPU",
+    ):
         section = next(each for each in text.split("\n## ")[1:] if part in each.partition("\n")[0])
         assert "ot run yet" in section, part
     assert page.rendered(read_evidence(tmp_path)).keys() == {page.PAGE}

@@ -9,7 +9,7 @@ from claf_engine.terms.errors import ConfigError
 from claf_engine.terms.names import RecipeName, ScaleName
 from claf_engine.training.methods import phases_of, units_per_image
 
-RECIPES: tuple[RecipeName, ...] = ("natural", "scl", "at", "trades", "rocl-at", "claf")
+RECIPES: tuple[RecipeName, ...] = ("natural", "scl", "at", "trades", "rocl-at", "claf", "robust")
 
 
 @pytest.mark.parametrize(

@@ -170,3 +170,11 @@ def test_the_spread_and_the_interval_of_every_figure_are_told(tmp_path: Path) ->
 )
 def test_a_source_is_told_without_folders_of_this_machine(source: str, name: str) -> None:
     assert without_folders(source) == name
+
+
+def test_the_machine_names_its_accelerators(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("claf_engine.reproduce.report.accelerators", list)
+    plain = machine()
+    assert plain.endswith(" cores")
+    monkeypatch.setattr("claf_engine.reproduce.report.accelerators", lambda: ["cuda:0 (a GPU)"])
+    assert machine() == f"{plain}, cuda:0 (a GPU)"

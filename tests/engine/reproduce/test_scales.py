@@ -21,6 +21,7 @@ METHOD_OF: dict[RecipeName, Method] = {
     "trades": "trades",
     "rocl-at": "rocl",
     "claf": "claf",
+    "robust": "fgsm",
 }
 
 
@@ -42,7 +43,9 @@ def test_the_runs_of_a_small_scale_share_images_network_and_attack(scale: ScaleN
     shared = [
         (config.data, config.model, config.attack) for config in (resolve_recipe(scale, name) for name in METHOD_OF)
     ]
-    assert all(item == shared[0] for item in shared)
+    *papers, (data, model, attack) = shared
+    assert all(item == shared[0] for item in papers)
+    assert (data, model, attack.model_copy(update={"epsilon": shared[0][2].epsilon})) == shared[0], "of robust"
 
 
 def test_values_on_top_win() -> None:
@@ -82,7 +85,7 @@ def test_the_released_code_s_space_changes_nothing_where_nothing_is_attacked(rec
     assert space_overrides("released-code", recipe) == []
 
 
-@pytest.mark.parametrize("recipe", ["at", "trades", "rocl-at", "claf"])
+@pytest.mark.parametrize("recipe", ["at", "trades", "rocl-at", "claf", "robust"])
 def test_the_released_codes_space_sets_attack_probe_evaluation_and_deviations(recipe: RecipeName) -> None:
     config = resolve_recipe("tiny", recipe, space_overrides("released-code", recipe))
     assert {config.attack.space, config.probe.space, config.evaluation.space} == {"released-code"}

@@ -113,7 +113,8 @@ def test_failed_rows_are_counted_with_their_reasons() -> None:
     [
         ("FINISHED", "table1", "claf-tui reproduce table2 --scale tiny --data 'folder:my images'"),
         ("STOPPED", "table1", "claf-tui reproduce table1 --scale tiny --data 'folder:my images'"),
-        ("FINISHED", "figure1", "claf-tui runs"),
+        ("FINISHED", "figure1", "claf-tui reproduce robust --scale tiny --data 'folder:my images'"),
+        ("FINISHED", "robust", "claf-tui runs"),
     ],
 )
 def test_the_next_command_is_the_same_again_or_that_of_the_next_table(word: str, name: str, command: str) -> None:

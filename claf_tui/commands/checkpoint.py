@@ -114,7 +114,7 @@ def browse(run: options.Run = "latest", plugin: options.Plugins = None) -> int:
     from claf_tui.runners import train
 
     way, _ = train.asked_way(request)
-    return train.train_in(lambda: train.reopen(way, sys.argv), "auto")
+    return train.train_in(lambda: train.reopen(way, sys.argv))
 
 
 @app.command()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from claf_engine.config import RunConfig
     from claf_engine.config.launch import Launch
     from claf_engine.runs import RunDirectory
+    from claf_tui.runners.train import Manner
 
 Data = Annotated[
     str | None,
@@ -71,6 +72,26 @@ Ui = Annotated[
     Literal["auto", "tui", "plain", "jsonl"],
     typer.Option(help="Live console, lines, or JSON lines; auto: the console in a terminal.", rich_help_panel="Run"),
 ]
+Detach = Annotated[
+    bool,
+    typer.Option(
+        "--detach",
+        help="Train in a process of its own, which no terminal ends, and come back once the run has begun; `claf-tui "
+        "watch` shows and steers it. In the console: q, then l.",
+        rich_help_panel="Run",
+    ),
+]
+Hangup = Annotated[
+    Literal["leave", "save", "stop"] | None,
+    typer.Option(
+        "--on-hangup",
+        help="When the terminal or the connection is lost: leave the run going; save, then end with 129 (as it is "
+        "without this option); stop at once, back to the last checkpoint.",
+        show_default=False,
+        rich_help_panel="Run",
+    ),
+]
+Begun = Annotated[int | None, typer.Option("--begun-fd", hidden=True)]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print the settings and the plan; write nothing.", rich_help_panel="Run")
 ]
@@ -93,19 +114,27 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
     restart: Restart = False,
     name: Name = None,
     ui: Ui = "auto",
+    detach: Detach = False,
+    on_hangup: Hangup = None,
+    begun: Begun = None,
     dry_run: DryRun = False,
 ) -> int:
     """Train an image classifier with CLAF, or with a method that it is compared with, and show it live.
 
     Settings come from the preset (demo unless told otherwise), then --config, then --set and the other options.
     """
+    from claf_engine.config.launch import Launch
+
+    launch = Launch.from_environment()
+    if detach and begun is None:
+        return _detached(ui, launch, is_dry=dry_run)
     options.load_plugins(plugin, data, values)
     architecture = options.load_model(model)
-    from claf_engine.config.launch import Launch
     from claf_engine.config.registry import library_of
     from claf_tui.runners import train as runner
 
-    launch = Launch.from_environment()
+    manner = runner.Manner(ui, on_hangup or ("leave" if detach else "save"), begun)
+    typed = sys.argv if begun is None else sys.argv[:-2]
     flags = {
         "--data": data,
         "--seed": seed,
@@ -120,7 +149,7 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
         )
         at = None if start is None else options.which_checkpoint(start, "--from")
         way = runner.WayOn(resume, at, tuple(values or ()), name, accept_changed_data, restart)
-        return _train_in(lambda: runner.reopen(way, sys.argv), ui, launch)
+        return _train_in(lambda: runner.reopen(way, typed), manner, launch)
     if start is not None:
         raise ConfigError("--from goes with --resume RUN: it branches off from a checkpoint of that run")
     if accept_changed_data:
@@ -138,18 +167,30 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
     run_name = name or preset or (runner.folder_name(config_file.stem) if config_file else None)
     if dry_run:
         return exit_codes.OK if launch.is_follower else runner.dry_run(config, run_name)
-    return _train_in(lambda: runner.begin(config, run_name, sys.argv), ui, launch)
+    return _train_in(lambda: runner.begin(config, run_name, typed), manner, launch)
 
 
-def _train_in(open_directory: "Callable[[], RunDirectory]", ui: str, launch: "Launch") -> int:
+def _detached(ui: str, launch: "Launch", *, is_dry: bool) -> int:
+    """Have a process of its own do what was asked."""
+    from claf_tui.runners.detach import require_detachable, start_detached
+
+    require_detachable(ui, is_dry=is_dry, has_others=launch.size > 1 or bool(launch.agent))
+    return start_detached(sys.argv[1:], as_json=ui == "jsonl")
+
+
+def _train_in(open_directory: "Callable[[], RunDirectory]", manner: "Manner", launch: "Launch") -> int:
     """Train in this process, or together with those that torchrun started with it."""
     if launch.size > 1 or launch.agent:
         from claf_tui.runners.together import train_together
 
-        return train_together(open_directory, ui, launch)
+        if manner.on_hangup != "save":
+            raise ConfigError(
+                "torchrun ends its processes when it loses its terminal; leave --on-hangup out: setsid torchrun"
+            )
+        return train_together(open_directory, manner.ui, launch)
     from claf_tui.runners.train import train_in
 
-    return train_in(open_directory, ui)
+    return train_in(open_directory, manner)
 
 
 def usual_settings(config: "RunConfig", values: Sequence[str] | None) -> list[str]:

@@ -19,6 +19,7 @@ from claf_engine import events as ev
 from claf_engine.events.control import WAITING, Control
 from claf_tui.console.bridge import Engine, EngineThread, describe
 from claf_tui.console.driver import ConsoleDriver, KeyboardLost
+from claf_tui.console.handlers import OnHangup
 from claf_tui.console.pace import SHARE, Drawn, is_due
 from claf_tui.console.palette import PaletteApp
 from claf_tui.console.theme import THEME
@@ -36,6 +37,9 @@ PRELOAD_SECONDS = 3.0
 """After which a screen that is not shown yet is loaded; by then the first one is up."""
 SWITCH_INTERVAL = 0.001
 """Seconds after which the engine's thread yields to the console's; the default of 5 ms makes keys feel slow."""
+STOP, GO_ON = "stop", "go on"
+"""Ways to leave live work: it ends; it goes on in a process of its own."""
+STOP_ANSWER = Answer("y", "stop and save", STOP, "warning")
 MAX_TOLD = 3
 """Toasts for one poll, so that the history of a watched run does not flood the screen."""
 
@@ -62,6 +66,8 @@ class ConsoleApp(PaletteApp):
     Attributes:
         was_abandoned: whether the console was left without waiting for the engine to leave.
         is_hung_up: whether the terminal is gone.
+        on_hangup: what the work does then.
+        goes_on: whether a person wants the work to go on in a process of its own, once it is saved.
         broken_by: what was raised while the screen was drawn or a key answered, or None; it ends the console.
     """
 
@@ -69,6 +75,7 @@ class ConsoleApp(PaletteApp):
     CSS_PATH = "console.tcss"
     LEAVE_TEXT: ClassVar[str]
     """What leaving means while the engine is at work."""
+    on_hangup: OnHangup = "save"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "quit"),
@@ -102,6 +109,7 @@ class ConsoleApp(PaletteApp):
         self._has_rung = False
         self._signal: int | None = None
         self.is_hung_up = False
+        self.goes_on = False
 
     @property
     def home(self) -> Screen[None]:
@@ -166,6 +174,11 @@ class ConsoleApp(PaletteApp):
         return not self.read_only and self.thread.is_alive and self.thread.has_begun
 
     @property
+    def is_left_alone(self) -> bool:
+        """Whether the terminal is gone, and the engine goes on without one."""
+        return self.is_hung_up and self.on_hangup == "leave" and self._signal is None and self.thread.is_alive
+
+    @property
     def can_steer(self) -> bool:
         """Whether this console can still change what the work does."""
         return not self.read_only and not self.has_ended and not self.control.stop_requested
@@ -226,7 +239,7 @@ class ConsoleApp(PaletteApp):
         has_news = any(not isinstance(event, ev.Progressed | ev.StepLogged) for event in events)
         self._draw_where_due(is_urgent=has_news or self.word != self._drawn_word)
         if self.is_hung_up or (self._leaves_when_done and not must_wait):
-            self.was_abandoned = self.thread.is_alive and not self.thread.has_begun
+            self.was_abandoned = self.thread.is_alive and not self.thread.has_begun and not self.is_left_alone
             self.exit(return_code=self.exit_code)
 
     def _draw_where_due(self, *, is_urgent: bool) -> None:
@@ -239,6 +252,10 @@ class ConsoleApp(PaletteApp):
         with self.batch_update():
             self.draw(Moment(self._drawn_word, self._frame, now.at - self._started, time.time()))
 
+    def leave_screen(self) -> ConfirmScreen:
+        """Make the question how to leave live work; its answers are `STOP`, `GO_ON` and the empty one."""
+        return ConfirmScreen("leave?", self.LEAVE_TEXT, [STOP_ANSWER, CANCEL])
+
     async def action_quit(self) -> None:
         """Leave; live work is asked to stop and save first."""
         if not self.is_live:
@@ -246,8 +263,7 @@ class ConsoleApp(PaletteApp):
         elif self.control.stop_requested:
             self._ask_to_abandon()
         elif not isinstance(self.screen, ConfirmScreen):
-            answers = [Answer("y", "stop and save", "stop", "warning"), CANCEL]
-            self.push_screen(ConfirmScreen("leave?", self.LEAVE_TEXT, answers), self._on_quit_answer)
+            self.push_screen(self.leave_screen(), self._on_quit_answer)
 
     async def action_interrupt(self) -> None:
         """Ctrl+C: the first asks to stop and save, the second offers to leave without saving, the third leaves."""
@@ -273,10 +289,13 @@ class ConsoleApp(PaletteApp):
     def on_signal(self, number: int) -> None:
         """Stop, save and leave with the first signal's code; may be called in any thread.
 
-        After a hang-up nobody sees the screen: it is left at the next poll, and whoever ran it waits for the engine.
+        After a hang-up nobody sees the screen: it is left at the next poll, and whoever ran it waits for the engine,
+        which is not told where it is to go on.
         """
-        self._signal = self._signal or number
         self.is_hung_up |= number == signal.SIGHUP
+        if number == signal.SIGHUP and self.on_hangup == "leave":
+            return
+        self._signal = self._signal or number
         self._leaves_when_done = True
         self.control.stop()
 
@@ -306,7 +325,8 @@ class ConsoleApp(PaletteApp):
         self.exit(return_code=exit_codes.of_signal(number))
 
     def _on_quit_answer(self, answer: str | None) -> None:
-        if answer == "stop":
+        if answer in (STOP, GO_ON):
+            self.goes_on = answer == GO_ON
             self.control.stop()
             self._leaves_when_done = True
 

@@ -98,7 +98,9 @@ class Guard:
             if self._is_insisted:
                 self._leave(exit_codes.of_signal(number))
             self._is_insisted = True
-        if self._asked_at is None:
+        elif self._app.on_hangup == "stop":
+            self._leave(exit_codes.of_signal(number))
+        if self._asked_at is None and not (number == signal.SIGHUP and self._app.on_hangup == "leave"):
             self._asked_at = time.monotonic()
         self._app.on_signal(number)
 
@@ -109,9 +111,11 @@ class Guard:
 
     def _is_overdue(self) -> bool:
         """Whether the console was asked to leave, has nothing to wait for, and is still there."""
+        now = time.monotonic()
+        if self._asked_at is None and self._app.is_hung_up and not self._app.thread.is_alive:
+            self._asked_at = now  # the work went on without a terminal, and has ended
         if self._asked_at is None:
             return False
-        now = time.monotonic()
         if self._app.must_save and now - self._asked_at < SAVE_TIMEOUT:
             return False
         if self._free_since is None:

@@ -4,9 +4,12 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import Literal
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that ask a process to leave."""
+OnHangup = Literal["leave", "save", "stop"]
+"""What a run does when its terminal goes away: go on without one; save and end; end at once, without saving."""
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -18,12 +18,16 @@ from claf_tui.console.guard import SAVE_TIMEOUT, guarded
 from claf_tui.console.keeper import TerminalKeeper, kept_terminal
 from claf_tui.console.terminal import captured_output
 from claf_tui.reports import output
+from claf_tui.reports.printers import PlainPrinter
 from claf_tui.screens.checkpoints.actions import ResumeRequest
 from claf_tui.words import exit_codes
-from claf_tui.words.safe_text import safe_lines
+from claf_tui.words.safe_text import safe, safe_lines
 
 LEAVE_TIMEOUT = 10.0
 """Seconds that a finished engine gets to run its last lines, such as closing its files."""
+LOOK_SECONDS = 0.5
+"""Between two looks at what work tells that has no terminal any more."""
+MAX_LINE = 1000
 WATCH_TIMEOUT = 2.0
 """Seconds that the reader of a watched run gets; nothing depends on it."""
 
@@ -35,12 +39,14 @@ class ConsoleResult:
     Attributes:
         return_code: what the process should exit with.
         resume: what the person asked to go on from, or None.
+        goes_on: whether the person asked that the work go on in a process of its own.
         reason: why the work failed, or an empty string.
     """
 
     return_code: int
     resume: ResumeRequest | None = None
     reason: str = ""
+    goes_on: bool = False
 
 
 def run_console(
@@ -54,10 +60,10 @@ def run_console(
 ) -> ConsoleResult:
     """Show an engine's work in the terminal until the person leaves, and wait for the engine to save.
 
-    Descriptors 1 and 2 go to `log_path` meanwhile. When the engine is still at work after it was given up on, the
-    process leaves at once through `leave`, because a thread inside a kernel cannot be ended any other way; the last
-    checkpoint on disk is whole. It leaves so too when the console hangs (see `Guard`), and when it dies the terminal
-    is restored (see `TerminalKeeper`).
+    Descriptors 1 and 2 go to `log_path` meanwhile, and so do lines on what happens where the terminal goes away and the
+    work is to go on. When the engine is still at work after it was given up on, the process leaves at once through
+    `leave`, because a thread inside a kernel cannot be ended any other way; the last checkpoint on disk is whole. It
+    leaves so too when the console hangs (see `Guard`), and when it dies the terminal is restored (see `TerminalKeeper`).
 
     Args:
         app_class: makes the console to show it in.
@@ -72,6 +78,7 @@ def run_console(
         with guarded(app, screen, _leaving(log_file, keeper, leave)):
             with _job_signals_kept():
                 request = app.run()
+            _see_through(app, log_file)
             control.stop()
             has_left = not app.was_abandoned and app.thread.join(_patience(app, read_only=read_only))
             app.take_rest()
@@ -88,7 +95,23 @@ def run_console(
         return_code=return_code,
         resume=request,
         reason=app.reason if app.broken_by is None else f"the console broke: {describe(app.broken_by)}",
+        goes_on=app.goes_on and not app.is_hung_up and return_code == exit_codes.OK,
     )
+
+
+def _see_through(app: ConsoleApp, log_file: TextIO) -> None:
+    """Wait for work that has lost its terminal and goes on, and write what happens as lines."""
+
+    def write(line: str) -> None:
+        with suppress(OSError):  # a full disk does not end the work
+            os.write(log_file.fileno(), f"{safe(line, MAX_LINE)}\n".encode())
+
+    show = PlainPrinter(write)
+    while app.is_left_alone:
+        for event in app.thread.drain():
+            app.take(event)
+            show(event)
+        app.thread.join(LOOK_SECONDS)
 
 
 def _leaving(log_file: TextIO, keeper: TerminalKeeper | None, leave: Callable[[int], None]) -> Callable[[int], None]:

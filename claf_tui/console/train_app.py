@@ -1,5 +1,6 @@
 """The console of one run: its dashboard, live or watched."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TextIO
@@ -9,10 +10,12 @@ from textual.screen import Screen
 
 from claf_engine import events as ev
 from claf_engine.events.control import Control
+from claf_tui.console.base import GO_ON, STOP_ANSWER
 from claf_tui.console.bridge import Engine
 from claf_tui.console.remote import Remote
 from claf_tui.console.run_console import RunConsole
 from claf_tui.screens.abandon_dialog import AbandonScreen, unsaved_run
+from claf_tui.screens.confirm_dialog import CANCEL, Answer, ConfirmScreen
 from claf_tui.screens.dashboard import Dashboard
 from claf_tui.state import reduce, status_word
 from claf_tui.state.moment import Moment
@@ -29,6 +32,7 @@ class TrainingApp(RunConsole):
     """
 
     LEAVE_TEXT = "The run is live. It finishes its step, saves a checkpoint, and the console closes."
+    GO_ON_TEXT = "Left running, it goes on from there in a process of its own, which claf-tui watch shows and steers."
 
     def __init__(
         self,
@@ -107,6 +111,13 @@ class TrainingApp(RunConsole):
         """How the run ended: as it told, whatever came of closing its files afterwards."""
         has_failed = self.state.finished is not None and self.state.finished.has_failed
         return replace(super().ending, error=self.thread.error if has_failed else None, has_failed=has_failed)
+
+    def leave_screen(self) -> ConfirmScreen:
+        """Ask how to leave; a run that has begun may go on, though not in a container that ends with this process."""
+        if not self.thread.has_begun or os.getpid() == 1:
+            return super().leave_screen()
+        text = f"{self.LEAVE_TEXT}\n{self.GO_ON_TEXT}"
+        return ConfirmScreen("leave?", text, [STOP_ANSWER, Answer("l", "leave it running", GO_ON, "primary"), CANCEL])
 
     def abandon_screen(self) -> AbandonScreen:
         """Ask, with the steps that would be lost."""

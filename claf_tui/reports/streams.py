@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TextIO
 
 from claf_engine.terms.errors import ClafError
@@ -53,6 +54,15 @@ def written_to(stream: TextIO) -> Iterator[None]:
     except OSError as error:
         _drop(stream)
         raise OutputLost(_sentence(stream, error)) from error
+
+
+def send_to(path: Path) -> None:
+    """Append what is printed from now on to a file; where that cannot be opened, all stays as it is."""
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        for number in (1, 2):
+            os.dup2(descriptor, number)
+        os.close(descriptor)
 
 
 def _sentence(stream: TextIO, error: OSError) -> str:

@@ -10,8 +10,10 @@ from claf_engine import events as ev
 from claf_engine.events.control import Control
 from claf_engine.terms.errors import ClafError, ProcessLost
 from claf_tui.console.bridge import Engine
+from claf_tui.console.handlers import OnHangup
 from claf_tui.reports import output
 from claf_tui.reports.printers import print_events
+from claf_tui.reports.streams import OutputLost, send_to
 from claf_tui.runners.signals import Received, stopping_signals
 from claf_tui.words import exit_codes
 
@@ -25,6 +27,7 @@ def play_in_lines(
     log_path: Path,
     leave: Callable[[int], None] = os._exit,
     say: Callable[[str], None] = output.note_from_signal,
+    on_hangup: OnHangup = "save",
 ) -> int | None:
     """Play an engine to its end and show every event; a signal stops it.
 
@@ -34,6 +37,7 @@ def play_in_lines(
         log_path: file that receives the traceback of what nobody expected.
         leave: ends the process at a signal that is not to be waited for.
         say: writes one line when a signal comes.
+        on_hangup: what a hang-up does; a run that it leaves alone goes on too when nobody can read the lines any more.
 
     Returns:
         The number of the first signal that came, or None.
@@ -44,7 +48,8 @@ def play_in_lines(
         Exception: what the engine raises; when a user cannot cause it, with a note that names the log.
     """
     control = Control()
-    with stopping_signals(control, leave, say) as received:
+    show = outliving(show, log_path) if on_hangup == "leave" else show
+    with stopping_signals(control, leave, say, on_hangup) as received:
         try:
             lost = print_events(_noting_begin(engine(control), received), show, control)
         except ProcessLost as error:
@@ -60,6 +65,18 @@ def play_in_lines(
     if lost is not None and received.number is None:
         raise lost
     return received.number
+
+
+def outliving(show: Callable[[ev.Event], None], log_path: Path) -> Callable[[ev.Event], None]:
+    """Show events as long as somebody can read them, and from then on append what is printed to a file."""
+
+    def shown(event: ev.Event) -> None:
+        try:
+            show(event)
+        except OutputLost:
+            send_to(log_path)
+
+    return shown
 
 
 def _noting_begin(events: Iterator[ev.Event], received: Received) -> Iterator[ev.Event]:

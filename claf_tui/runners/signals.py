@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from claf_engine.events.control import Control
-from claf_tui.console.handlers import STOPPING, handled
+from claf_tui.console.handlers import STOPPING, OnHangup, handled
 from claf_tui.reports import output
 from claf_tui.words import exit_codes
 
@@ -44,6 +44,7 @@ def stopping_signals(
     control: Control,
     leave: Callable[[int], None] = os._exit,
     say: Callable[[str], None] = output.note_from_signal,
+    on_hangup: OnHangup = "save",
 ) -> Iterator[Received]:
     """Let ctrl+c, termination and hang-up stop the run; what was ignored before (as by nohup) stays ignored.
 
@@ -51,6 +52,7 @@ def stopping_signals(
         control: what the run polls.
         leave: ends the process with an exit code.
         say: writes one line from the handler.
+        on_hangup: what a hang-up does.
 
     Yields:
         Which signal came.
@@ -59,6 +61,10 @@ def stopping_signals(
 
     def stop(number: int, _frame: FrameType | None) -> None:
         is_wish = number != signal.SIGHUP
+        if not is_wish and on_hangup == "leave":
+            return
+        if not is_wish and on_hangup == "stop":
+            leave(exit_codes.of_signal(number))
         if not received.has_begun or (is_wish and received.is_insisted):
             leave(exit_codes.of_signal(number))
         received.is_insisted |= is_wish

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from claf_engine import events as ev
 from claf_engine import runs
@@ -19,14 +19,17 @@ from claf_engine.runs.folder import settings_text
 from claf_engine.runs.header import read_info
 from claf_engine.runs.resuming import goes_on_in_its_run
 from claf_engine.terms.errors import ClafError, ConfigError, ProcessLost
+from claf_tui.console.handlers import OnHangup
 from claf_tui.reports import output, printers
 from claf_tui.reports import runs as reports
 from claf_tui.reports.config import printable_toml
 from claf_tui.reports.preview import preview_lines
 from claf_tui.reports.streams import OutputLost
+from claf_tui.runners.detach import start_detached, telling_begun
 from claf_tui.runners.lines import LOG, play_in_lines
 from claf_tui.runners.ui_mode import Ui, choose_ui
 from claf_tui.words import exit_codes, figures
+from claf_tui.words.plugin_options import plugin_options
 
 if TYPE_CHECKING:
     from claf_engine.compute.world import World
@@ -35,10 +38,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """How a run left the user interface: the exit code, and what the person wants to go on from."""
+    """How a run left the user interface: the exit code, and what the person wants to go on from.
+
+    `goes_on` is the wish that it go on in a process of its own.
+    """
 
     code: int
     resume: "ResumeRequest | None" = None
+    goes_on: bool = False
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a run is shown, and what it does when nobody looks any more.
+
+    Attributes:
+        ui: auto, tui, plain or jsonl.
+        on_hangup: what it does when its terminal goes away.
+        begun: descriptor to tell on that the run has begun, in a process that is detached (see `detach`).
+    """
+
+    ui: str = "auto"
+    on_hangup: OnHangup = "save"
+    begun: int | None = None
 
 
 class RunEngine:
@@ -173,19 +195,21 @@ def dry_run(config: RunConfig, name: str | None) -> int:
     return exit_codes.OK
 
 
-def train_in(open_directory: Callable[[], runs.RunDirectory], asked_ui: str) -> int:
+def train_in(open_directory: Callable[[], runs.RunDirectory], manner: Manner = Manner()) -> int:  # noqa: B008 (frozen)
     """Train until the person leaves; a checkpoint chosen in the browser starts over from there."""
-    ui = choose_ui(asked_ui)
+    ui = choose_ui(manner.ui) if manner.begun is None else "plain"
     while True:
         directory = open_directory()
         engine = RunEngine(directory)
         try:
-            outcome = in_console(engine) if ui == "tui" else in_lines(engine, ui)
+            outcome = in_console(engine, manner.on_hangup) if ui == "tui" else in_lines(engine, ui, manner)
         except (KeyboardInterrupt, SystemExit):
             engine.discard_unstarted()
             raise
         finally:
             directory.close()
+        if outcome.goes_on:
+            return start_detached(["train", "--resume", str(directory.path), *plugin_options(), "--detach"])
         if outcome.resume is None:
             return outcome.code
         open_directory = partial(reopen, *asked_way(outcome.resume))
@@ -198,7 +222,7 @@ def asked_way(request: "ResumeRequest") -> tuple[WayOn, list[str]]:
     return WayOn(chosen, changes=request.changes), ["claf-tui", "train", "--resume", chosen, *settings]
 
 
-def in_console(engine: RunEngine) -> RunOutcome:
+def in_console(engine: RunEngine, on_hangup: OnHangup = "save") -> RunOutcome:
     """Train in the live console and leave a summary in the terminal."""
     from claf_tui.console.history import WithHistory
     from claf_tui.console.launch import run_console, tell_failure
@@ -206,7 +230,15 @@ def in_console(engine: RunEngine) -> RunOutcome:
 
     directory = engine.directory
     log_path = directory.path / LOG
-    result = run_console(TrainingApp, WithHistory(engine), Control(), log_path=log_path, leave=engine.leave)
+
+    def make_app(*arguments: Any, **keywords: Any) -> TrainingApp:
+        app = TrainingApp(*arguments, **keywords)
+        app.on_hangup = on_hangup
+        return app
+
+    result = run_console(make_app, WithHistory(engine), Control(), log_path=log_path, leave=engine.leave)
+    if result.goes_on and engine.finished is not None and engine.finished.status == "stopped":
+        return RunOutcome(result.return_code, goes_on=True)
     if result.resume is not None:
         return RunOutcome(result.return_code, result.resume)
     tell_failure(result, log_path if engine.has_started else None)
@@ -216,12 +248,15 @@ def in_console(engine: RunEngine) -> RunOutcome:
     return RunOutcome(result.return_code)
 
 
-def in_lines(engine: RunEngine, ui: Ui) -> RunOutcome:
+def in_lines(engine: RunEngine, ui: Ui, manner: Manner = Manner()) -> RunOutcome:  # noqa: B008 (frozen)
     """Train in this thread and print what happens."""
     directory = engine.directory
-    show = printers.json_line if ui == "jsonl" else printers.PlainPrinter()
+    show: Callable[[ev.Event], None] = printers.json_line if ui == "jsonl" else printers.PlainPrinter()
+    if manner.begun is not None:
+        show = telling_begun(show, manner.begun, directory.path)
     try:
-        ending = exit_codes.Ending(signal=play_in_lines(engine, show, directory.path / LOG, engine.leave))
+        number = play_in_lines(engine, show, directory.path / LOG, engine.leave, on_hangup=manner.on_hangup)
+        ending = exit_codes.Ending(signal=number)
     except ProcessLost:
         raise
     except ClafError as error:

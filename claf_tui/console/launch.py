@@ -108,10 +108,10 @@ def _see_through(app: ConsoleApp, log_file: TextIO) -> None:
 
     show = PlainPrinter(write)
     while app.is_left_alone:
+        app.thread.join(LOOK_SECONDS)
         for event in app.thread.drain():
             app.take(event)
             show(event)
-        app.thread.join(LOOK_SECONDS)
 
 
 def _leaving(log_file: TextIO, keeper: TerminalKeeper | None, leave: Callable[[int], None]) -> Callable[[int], None]:

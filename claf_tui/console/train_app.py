@@ -32,7 +32,10 @@ class TrainingApp(RunConsole):
     """
 
     LEAVE_TEXT = "The run is live. It finishes its step, saves a checkpoint, and the console closes."
-    GO_ON_TEXT = "Left running, it goes on from there in a process of its own, which claf-tui watch shows and steers."
+    GO_ON_TEXT = (
+        "The run is live. It finishes its step and saves a checkpoint. Left running, it goes on from there in a process of "
+        "its own, which claf-tui watch shows and steers."
+    )
 
     def __init__(
         self,
@@ -116,8 +119,8 @@ class TrainingApp(RunConsole):
         """Ask how to leave; a run that has begun may go on, though not in a container that ends with this process."""
         if not self.thread.has_begun or os.getpid() == 1:
             return super().leave_screen()
-        text = f"{self.LEAVE_TEXT}\n{self.GO_ON_TEXT}"
-        return ConfirmScreen("leave?", text, [STOP_ANSWER, Answer("l", "leave it running", GO_ON, "primary"), CANCEL])
+        answers = [STOP_ANSWER, Answer("l", "leave it running", GO_ON, "primary"), CANCEL]
+        return ConfirmScreen("leave?", self.GO_ON_TEXT, answers)
 
     def abandon_screen(self) -> AbandonScreen:
         """Ask, with the steps that would be lost."""

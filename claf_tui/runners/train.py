@@ -209,6 +209,7 @@ def train_in(open_directory: Callable[[], runs.RunDirectory], manner: Manner = M
         finally:
             directory.close()
         if outcome.goes_on:
+            output.note("the run is saved, and goes on in a process of its own, which starts now")
             return start_detached(["train", "--resume", str(directory.path), *plugin_options(), "--detach"])
         if outcome.resume is None:
             return outcome.code

@@ -30,7 +30,10 @@ from claf_tui.console.train_app import TrainingApp
 from tests.tui.scripted import Script
 folder, faults = Path(sys.argv[1]), sys.argv[2:]
 script = Script(folder / "run", holds_at=600)
+if "ends" in faults:
+    script = Script(folder / "run", delay=0.02)
 class App(TrainingApp):
+    on_hangup = next((fault for fault in faults if fault in ("leave", "stop")), "save")
     CSS_PATH = Path(base.__file__).with_name("console.tcss")
     def draw(self, moment):
         super().draw(moment)

@@ -37,6 +37,47 @@ def test_a_terminal_that_goes_away_is_noticed_with_and_without_a_signal(
     assert num_saved(tmp_path) > before
 
 
+def test_a_run_that_is_left_goes_on_without_its_terminal_and_ends_as_if_nothing_had_been(tmp_path: Path) -> None:
+    with console_in_terminal(tmp_path, "leave", "ends") as shown:
+        shown.until("RUNNING")
+        before = num_saved(tmp_path)
+        shown.go_away()
+        assert shown.process.wait(HANG) == 0
+    assert "reason=''" in (tmp_path / "result").read_text()
+    assert num_saved(tmp_path) > before
+    assert "run finished" in (tmp_path / "console.log").read_text()
+
+
+def test_a_run_that_was_left_is_still_stopped_by_a_signal_and_saves(tmp_path: Path) -> None:
+    with console_in_terminal(tmp_path, "leave") as shown:
+        before = waits_again(shown, tmp_path)
+        shown.go_away()
+        time.sleep(1)
+        shown.process.send_signal(signal.SIGHUP)
+        time.sleep(0.5)
+        assert shown.process.poll() is None
+        shown.process.send_signal(signal.SIGTERM)
+        assert shown.process.wait(HANG) == 143
+    assert num_saved(tmp_path) > before
+
+
+def test_a_run_that_is_left_goes_on_though_its_screen_hangs(tmp_path: Path) -> None:
+    with console_in_terminal(tmp_path, "leave", "ends") as shown:
+        shown.until("RUNNING")
+        shown.stick(tmp_path)
+        shown.go_away()
+        assert shown.process.wait(HANG) == 0
+    assert num_saved(tmp_path) == 12
+
+
+def test_a_run_that_is_to_stop_with_its_terminal_saves_nothing(tmp_path: Path) -> None:
+    with console_in_terminal(tmp_path, "stop") as shown:
+        before = waits_again(shown, tmp_path)
+        shown.go_away()
+        assert shown.process.wait(HANG) == 129
+    assert num_saved(tmp_path) == before
+
+
 def num_reads_of_a_gone_terminal(seconds: float) -> int:
     """How often Textual's way to read keys reads in some time after the end of a terminal."""
     master, slave = pty.openpty()

@@ -37,7 +37,8 @@ def run(directory, control):
             time.sleep(0.05)
 sys.modules["claf_engine.training.run"] = SimpleNamespace(run=run)
 from claf_tui import cli
-cli.main(["train", "--preset", "smoke", "--ui", "plain"])
+options = ["--on-hangup", sys.argv[-1]] if sys.argv[-1] in ("leave", "save", "stop") else []
+cli.main(["train", "--preset", "smoke", "--ui", "plain", *options])
 """
 
 
@@ -100,6 +101,29 @@ def test_a_hang_up_never_counts_as_the_second_signal(tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=HANG)
     assert process.returncode == 143
+
+
+def test_a_hang_up_leaves_a_run_going_that_is_to_be_left_which_writes_its_log(tmp_path: Path) -> None:
+    process = started(tmp_path, "short", "leave")
+    process.send_signal(signal.SIGHUP)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    process.stderr.close()
+    time.sleep(0.3)
+    (tmp_path / "may-end").touch()
+    assert process.wait(HANG) == 0
+    (run,) = list_runs(tmp_path)
+    assert run.status == "finished"
+    assert "run finished" in (run.directory / "console.log").read_text()
+
+
+def test_a_hang_up_ends_a_run_at_once_that_is_to_stop(tmp_path: Path) -> None:
+    process = started(tmp_path, "stop")
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=HANG)
+    assert process.returncode == 129
+    assert [run.status for run in list_runs(tmp_path)] == ["interrupted"]
 
 
 @pytest.mark.parametrize("number", STOPPING)

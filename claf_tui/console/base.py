@@ -244,7 +244,8 @@ class ConsoleApp(PaletteApp):
 
     def _draw_where_due(self, *, is_urgent: bool) -> None:
         now = Drawn(time.monotonic(), time.thread_time())
-        if not is_urgent and not is_due(self._drawn, now, CPU_SHARE):
+        share = 0.0 if self._drawn_word == "PAUSED" else CPU_SHARE  # nothing moves then, and it may be for days
+        if not is_urgent and not is_due(self._drawn, now, share):
             return
         self._drawn, self._drawn_word = now, self.word
         if self._drawn_word != "PAUSED":

@@ -63,7 +63,7 @@ def run_console(
     Descriptors 1 and 2 go to `log_path` meanwhile, and so do lines on what happens where the terminal goes away and the
     work is to go on. When the engine is still at work after it was given up on, the process leaves at once through
     `leave`, because a thread inside a kernel cannot be ended any other way; the last checkpoint on disk is whole. It
-    leaves so too when the console hangs (see `Guard`), and when it dies the terminal is restored (see `TerminalKeeper`).
+    leaves so too when the console hangs (see `Guard`); when it dies the terminal is restored (see `TerminalKeeper`).
 
     Args:
         app_class: makes the console to show it in.

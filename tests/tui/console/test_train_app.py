@@ -176,6 +176,35 @@ async def test_leaving_a_live_run_stops_and_saves_it_first(tmp_path: Path) -> No
     assert list((tmp_path / "run" / "checkpoints").iterdir())
 
 
+async def test_a_live_run_may_be_left_running_which_saves_it_too(tmp_path: Path) -> None:
+    async with console(Script(tmp_path / "run", holds_at=30)) as (app, pilot):
+        await until(lambda: app.state.step > 20)
+        await pilot.press("q")
+        await until(lambda: "l leave it running" in screen_text(app))
+        await pilot.press("l")
+        await until(lambda: not app.is_running)
+    assert (app.goes_on, app.return_code) == (True, 0)
+    assert list((tmp_path / "run" / "checkpoints").iterdir())
+
+
+async def test_a_run_that_has_not_begun_is_not_offered_to_be_left_running(tmp_path: Path) -> None:
+    async with console(Script(tmp_path / "run", startup=1.5)) as (app, pilot):
+        await pilot.press("q", "l")
+        assert "leave it running" not in screen_text(app)
+        assert not app.goes_on
+
+
+async def test_a_container_that_ends_with_the_console_offers_no_run_to_be_left_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with console(Script(tmp_path / "run", holds_at=30)) as (app, pilot):
+        await until(lambda: app.state.step > 20)
+        monkeypatch.setattr("claf_tui.console.train_app.os.getpid", lambda: 1)
+        await pilot.press("q")
+        await until(lambda: "stop and save" in screen_text(app))
+        assert "leave it running" not in screen_text(app)
+
+
 async def test_leaving_wakes_a_paused_run(tmp_path: Path) -> None:
     async with console(Script(tmp_path / "run", holds_at=30)) as (app, pilot):
         await until(lambda: app.state.step > 20)

@@ -33,8 +33,8 @@ class TrainingApp(RunConsole):
 
     LEAVE_TEXT = "The run is live. It finishes its step, saves a checkpoint, and the console closes."
     GO_ON_TEXT = (
-        "The run is live. It finishes its step and saves a checkpoint. Left running, it goes on from there in a process "
-        "of its own, which claf-tui watch shows and steers."
+        "The run is live. It finishes its step and saves a checkpoint. Left running, it goes on from there in a "
+        "process of its own, which claf-tui watch shows and steers."
     )
 
     def __init__(

@@ -56,7 +56,9 @@ def start_detached(arguments: Sequence[str], *, as_json: bool = False) -> int:
         0, or the exit code of a command whose run did not begin, which has said why.
     """
     reading, writing = os.pipe()
-    command = [sys.executable, "-P", "-m", "claf_tui", *arguments, BEGUN, str(writing)]
+    # A module that happens to lie in the working folder must not take the place of one of Python's.
+    safely = [] if os.getcwd() in sys.path else ["-P"]
+    command = [sys.executable, *safely, "-m", "claf_tui", *arguments, BEGUN, str(writing)]
     with os.fdopen(reading, encoding="utf-8") as pipe:
         try:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(writing,), start_new_session=True)

@@ -66,7 +66,7 @@ def console_in_tmux(folder: Path, *arguments: str) -> Iterator[Tmux]:
 def ended(run: Path) -> str:
     """How a run has ended, once it has."""
     deadline = time.monotonic() + PATIENCE
-    while (status := summarise(run).status) in ("starting", "running", "interrupted", "stopping"):
+    while (status := summarise(run).status) in ("starting", "running", "paused", "stopping", "interrupted"):
         assert time.monotonic() < deadline, status
         time.sleep(0.1)
     return status

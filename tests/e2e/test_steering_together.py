@@ -1,4 +1,4 @@
-"""Two watchers in processes of their own and the owner of a run ask it for things at once; and another user tries to."""
+"""Two watchers in processes of their own and the owner of a run ask it for things at once; so does another user."""
 
 import os
 import subprocess

@@ -53,9 +53,11 @@ def test_a_run_that_was_left_is_still_stopped_by_a_signal_and_saves(tmp_path: Pa
         before = waits_again(shown, tmp_path)
         shown.go_away()
         time.sleep(1)
+        used = shown.used
         shown.process.send_signal(signal.SIGHUP)
-        time.sleep(0.5)
+        time.sleep(1)
         assert shown.process.poll() is None
+        assert shown.used - used < 0.5, "nothing is read or drawn over and over"
         shown.process.send_signal(signal.SIGTERM)
         assert shown.process.wait(HANG) == 143
     assert num_saved(tmp_path) > before

@@ -84,6 +84,19 @@ def test_it_comes_back_once_the_run_has_begun_which_is_in_a_session_of_its_own(
     assert BEGUN not in json.loads((run.directory / "run.json").read_text())["command"]
 
 
+def test_whoever_reads_what_it_prints_or_has_lent_it_a_file_is_let_go_though_the_run_goes_on(root: Path) -> None:
+    reading, writing = os.pipe()
+    command = [sys.executable, "-c", PARENT, *train("--ui", "jsonl")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, pass_fds=(writing,))
+    os.close(writing)
+    out, _ = process.communicate(timeout=HANG)
+    assert process.returncode == 0
+    assert os.read(reading, 1) == b""
+    os.close(reading)
+    assert os.path.exists(f"/proc/{json.loads(out)['pid']}")
+    assert [run.status for run in list_runs(root)] == ["starting"]
+
+
 def test_a_person_is_told_how_to_reach_the_run(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert start_detached(train()) == 0
     (run,) = list_runs(root)

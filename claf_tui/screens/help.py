@@ -89,7 +89,7 @@ KEYS: KeyTopics = (
     (
         "Leave",
         (
-            ("q", "leave; a live run is asked to stop and save first, a watched one is not"),
+            ("q", "leave; a live run stops and saves first, or goes on in a process of its own; a watched one goes on"),
             ("ctrl+c", "the same; once more offers to leave without saving"),
             ("ctrl+p", "all commands, themes, screenshot"),
             ("?", "this page"),

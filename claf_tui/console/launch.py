@@ -95,7 +95,7 @@ def run_console(
         return_code=return_code,
         resume=request,
         reason=app.reason if app.broken_by is None else f"the console broke: {describe(app.broken_by)}",
-        goes_on=app.goes_on and not app.is_hung_up and return_code == exit_codes.OK,
+        goes_on=app.goes_on and return_code in (exit_codes.OK, exit_codes.of_signal(signal.SIGHUP)),
     )
 
 

@@ -2,10 +2,13 @@
 
 import os
 import re
+import signal
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from claf_engine import events as ev
@@ -19,7 +22,7 @@ from claf_engine.runs.folder import settings_text
 from claf_engine.runs.header import read_info
 from claf_engine.runs.resuming import goes_on_in_its_run
 from claf_engine.terms.errors import ClafError, ConfigError, ProcessLost
-from claf_tui.console.handlers import OnHangup
+from claf_tui.console.handlers import OnHangup, handled
 from claf_tui.reports import output, printers
 from claf_tui.reports import runs as reports
 from claf_tui.reports.config import printable_toml
@@ -209,11 +212,22 @@ def train_in(open_directory: Callable[[], runs.RunDirectory], manner: Manner = M
         finally:
             directory.close()
         if outcome.goes_on:
-            output.note("the run is saved, and goes on in a process of its own, which starts now")
-            return start_detached(["train", "--resume", str(directory.path), *plugin_options(), "--detach"])
+            return go_on_detached(directory.path)
         if outcome.resume is None:
             return outcome.code
         open_directory = partial(reopen, *asked_way(outcome.resume))
+
+
+def go_on_detached(run: Path) -> int:
+    """Have a saved run go on in a process of its own, though the terminal be closed meanwhile."""
+    with handled([signal.SIGHUP], _stay):
+        with suppress(OutputLost):
+            output.note("the run is saved, and goes on in a process of its own, which starts now")
+        return start_detached(["train", "--resume", str(run), *plugin_options(), "--detach"])
+
+
+def _stay(_number: int, _frame: FrameType | None) -> None:
+    """A hang-up ends nothing here."""
 
 
 def asked_way(request: "ResumeRequest") -> tuple[WayOn, list[str]]:

@@ -397,6 +397,30 @@ def test_a_checkpoint_chosen_in_the_browser_starts_over_from_there(root: Path, m
     assert second.name.endswith("-old-from-10")
 
 
+@pytest.mark.usefixtures("_in_a_terminal")
+@pytest.mark.parametrize(("status", "is_detached"), [("stopped", True), ("finished", False)])
+def test_a_run_that_is_left_running_goes_on_in_a_process_of_its_own_unless_it_has_finished_by_then(
+    root: Path, monkeypatch: pytest.MonkeyPatch, use_engine: UseEngine, status: ev.RunStatus, is_detached: bool
+) -> None:
+    def run(directory: RunDirectory, control: Control) -> Iterator[ev.Event]:
+        yield run_started(directory.path)
+        yield ev.RunFinished(status, 20, 1.0)
+
+    started: list[list[str]] = []
+
+    def start(arguments: list[str]) -> int:
+        open_run(root / list_runs(root)[0].name).close()  # it lets go of the lock before
+        started.append(arguments)
+        return 0
+
+    use_engine(run)
+    monkeypatch.setattr("claf_tui.console.launch.run_console", Console(ConsoleResult(0, goes_on=True)))
+    monkeypatch.setattr("claf_tui.runners.train.start_detached", start)
+    assert train(ui=None) == 0
+    (directory,) = [run.directory for run in list_runs(root)]
+    assert started == ([["train", "--resume", str(directory), "--detach"]] if is_detached else [])
+
+
 @pytest.mark.parametrize("flags", [[], ["--accept-changed-data"]])
 def test_changed_images_are_accepted_only_where_a_person_says_so(
     root: Path, use_engine: UseEngine, flags: list[str]

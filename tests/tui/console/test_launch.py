@@ -1,3 +1,4 @@
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -77,3 +78,17 @@ def test_a_console_whose_engine_breaks_says_so_and_does_not_end_with_0(tmp_path:
 @pytest.mark.parametrize("read_only", [False, True])
 def test_a_console_of_which_nothing_breaks_ends_with_0(tmp_path: Path, read_only: bool) -> None:
     assert launched(Headless, ends, tmp_path, read_only=read_only).return_code == 0
+
+
+@pytest.mark.parametrize(("number", "goes_on"), [(None, True), (signal.SIGHUP, True), (signal.SIGTERM, False)])
+def test_a_run_that_is_left_running_goes_on_though_the_terminal_is_closed_and_not_after_a_signal_to_end(
+    tmp_path: Path, number: signal.Signals | None, goes_on: bool
+) -> None:
+    class LeftRunning(Headless):
+        def draw(self, moment: Moment) -> None:
+            self.goes_on = True
+            if number is not None:
+                self.on_signal(number)
+            super().draw(moment)
+
+    assert launched(LeftRunning, ends, tmp_path).goes_on is goes_on

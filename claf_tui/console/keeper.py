@@ -58,6 +58,8 @@ class TerminalKeeper:
         with suppress(termios.error):  # the terminal is gone
             restore_terminal.restore_modes(KEYBOARD, self._modes)
         assert self._process.stdin is not None
+        if self._process.stdin.closed:
+            return
         with suppress(BrokenPipeError):  # somebody ended it, which takes nothing away from a proper end
             self._process.stdin.write(b".")
             self._process.stdin.flush()

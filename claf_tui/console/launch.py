@@ -78,7 +78,7 @@ def run_console(
         with guarded(app, screen, _leaving(log_file, keeper, leave)):
             with _job_signals_kept():
                 request = app.run()
-            _see_through(app, log_file)
+            _see_through(app, log_file, keeper)
             control.stop()
             has_left = not app.was_abandoned and app.thread.join(_patience(app, read_only=read_only))
             app.take_rest()
@@ -99,8 +99,10 @@ def run_console(
     )
 
 
-def _see_through(app: ConsoleApp, log_file: TextIO) -> None:
+def _see_through(app: ConsoleApp, log_file: TextIO, keeper: TerminalKeeper | None) -> None:
     """Wait for work that has lost its terminal and goes on, and write what happens as lines."""
+    if app.is_left_alone and keeper is not None:
+        keeper.restore()  # its process would stay as long as the work
 
     def write(line: str) -> None:
         with suppress(OSError):  # a full disk does not end the work

@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from claf_tui.console.guard import LOOK_SECONDS, START_TIMEOUT
@@ -54,6 +55,7 @@ def test_a_run_that_was_left_is_still_stopped_by_a_signal_and_saves(tmp_path: Pa
         shown.go_away()
         time.sleep(1)
         used = shown.used
+        assert psutil.Process(shown.process.pid).children() == [], "the keeper of the terminal has gone with it"
         shown.process.send_signal(signal.SIGHUP)
         time.sleep(1)
         assert shown.process.poll() is None

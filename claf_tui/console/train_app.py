@@ -1,6 +1,7 @@
 """The console of one run: its dashboard, live or watched."""
 
 import os
+import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TextIO
@@ -20,6 +21,7 @@ from claf_tui.screens.dashboard import Dashboard
 from claf_tui.state import reduce, status_word
 from claf_tui.state.moment import Moment
 from claf_tui.words import exit_codes
+from claf_tui.words.safe_text import safe
 
 
 class TrainingApp(RunConsole):
@@ -121,6 +123,27 @@ class TrainingApp(RunConsole):
             return super().leave_screen()
         answers = [STOP_ANSWER, Answer("l", "leave it running", GO_ON, "primary"), CANCEL]
         return ConfirmScreen("leave?", self.GO_ON_TEXT, answers)
+
+    def _on_quit_answer(self, answer: str | None) -> None:
+        """Leave as was chosen, but end no run for want of room that was to go on."""
+        if answer == GO_ON and not self._has_room:
+            text = (
+                f"there is no room on the disk to save the run, so it goes on here; make room in {self.run_directory}"
+            )
+            self.notify(safe(text, 400), severity="warning", markup=False, timeout=10)
+            return
+        super()._on_quit_answer(answer)
+
+    @property
+    def _has_room(self) -> bool:
+        """Whether another checkpoint as large as the newest fits on the disk, for all that is known."""
+        saved, folder = self.state.checkpoints, self.run_directory
+        if not saved or folder is None:
+            return True
+        try:
+            return shutil.disk_usage(folder).free > saved[-1].num_bytes
+        except OSError:
+            return True
 
     def abandon_screen(self) -> AbandonScreen:
         """Ask, with the steps that would be lost."""

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -187,8 +188,30 @@ async def test_a_live_run_may_be_left_running_which_saves_it_too(tmp_path: Path)
     assert list((tmp_path / "run" / "checkpoints").iterdir())
 
 
+async def test_a_run_that_the_disk_has_no_room_for_is_not_ended_to_be_left_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with console(Script(tmp_path / "run", holds_at=300)) as (app, pilot):
+        await until(lambda: app.state.checkpoints)
+        free = app.state.checkpoints[-1].num_bytes - 1
+        monkeypatch.setattr(
+            "claf_tui.console.train_app.shutil.disk_usage", lambda _: SimpleNamespace(free=free, total=free)
+        )
+        await pilot.press("q")
+        await until(lambda: "l leave it running" in screen_text(app))
+        await pilot.press("l")
+        await until(lambda: "no room on the disk" in screen_text(app))
+        assert not app.control.stop_requested
+        monkeypatch.setattr(
+            "claf_tui.console.train_app.shutil.disk_usage", lambda _: SimpleNamespace(free=free + 2, total=free + 2)
+        )
+        await pilot.press("q", "l")
+        await until(lambda: not app.is_running)
+    assert app.goes_on
+
+
 async def test_a_run_that_has_not_begun_is_not_offered_to_be_left_running(tmp_path: Path) -> None:
-    async with console(Script(tmp_path / "run", startup=1.5)) as (app, pilot):
+    async with console(Held()) as (app, pilot):
         await pilot.press("q", "l")
         assert "leave it running" not in screen_text(app)
         assert not app.goes_on

@@ -136,7 +136,7 @@ def test_a_run_that_is_left_running_ends_in_another_process_as_an_untouched_one(
 
 
 @pytest.mark.slow
-def test_a_detached_run_is_watched_and_steered_and_ends_as_an_untouched_one(
+def test_a_detached_run_is_watched_to_its_end_which_is_that_of_an_untouched_one(
     tmp_path: Path, untouched: tuple[list[dict[str, Any]], object]
 ) -> None:
     (tmp_path / "tiny.toml").write_text(SETTINGS)
@@ -144,7 +144,6 @@ def test_a_detached_run_is_watched_and_steered_and_ends_as_an_untouched_one(
     begun = claf(tmp_path, "train", *arguments)
     assert begun.returncode == 0, begun.stderr
     run = Path(json.loads(begun.stdout)["directory"])
-    assert claf(tmp_path, "steer", "alone", "probe", "--wait", "60").returncode in (0, 10)
     assert "run finished" in claf(tmp_path, "watch", "alone", timeout=PATIENCE).stderr
     assert ended(run) == "finished"
-    assert result(run)[1] == untouched[1]
+    assert result(run) == untouched

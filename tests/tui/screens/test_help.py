@@ -4,7 +4,7 @@ import pytest
 from textual.containers import VerticalScroll
 
 from claf_tui.screens.help import FIGURES, KEYS, HelpScreen, help_lines
-from tests.tui.consoles import screen_text
+from tests.tui.consoles import screen_text, until
 from tests.tui.goldens import assert_golden
 from tests.tui.staged import SIZES, staged
 
@@ -23,7 +23,7 @@ async def test_keys_scroll_to_the_end_and_back() -> None:
         await pilot.press("end")
         await pilot.pause()
         assert "Steer the run" not in screen_text(app)
-        assert app.screen.query_one(VerticalScroll).is_vertical_scroll_end
+        await until(lambda: app.screen.query_one(VerticalScroll).is_vertical_scroll_end)
         await pilot.press("home")
         await pilot.pause()
         assert "Steer the run" in screen_text(app)

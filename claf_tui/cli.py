@@ -14,7 +14,21 @@ import typer
 from typer.main import get_command
 
 from claf_engine.terms.errors import ClafError, ProcessLost
-from claf_tui.commands import audit, checkpoint, config, doctor, evaluate, reproduce, runs, steer, train, watch
+from claf_tui.commands import (
+    audit,
+    checkpoint,
+    compare,
+    config,
+    doctor,
+    evaluate,
+    export,
+    report,
+    reproduce,
+    runs,
+    steer,
+    train,
+    watch,
+)
 from claf_tui.reports import output
 from claf_tui.reports.streams import prepare_streams
 from claf_tui.runners.signals import leaving_signals
@@ -36,6 +50,9 @@ app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("audit")(audit.audit)
 app.command("runs")(runs.runs)
+app.command("compare")(compare.compare)
+app.command("export")(export.export)
+app.command("report")(report.report)
 app.command("watch")(watch.watch)
 app.command("steer")(steer.steer)
 app.command("reproduce")(reproduce.reproduce)

@@ -135,6 +135,15 @@ def units_per_image(config: RunConfig) -> float:
     return sum(phase.epochs * phase.units_per_epoch for phase in phases_of(config))
 
 
+def units_of_epochs(config: RunConfig) -> tuple[float, ...]:
+    """Forward-units that an epoch of each phase spends on a training image, counted as `units_per_image` does.
+
+    Raises:
+        ConfigError: the method trains for no epochs.
+    """
+    return tuple(phase.units_per_epoch for phase in phases_of(config))
+
+
 def registered_phases(name: str, config: RunConfig) -> tuple[Phase, ...]:
     """The phases that a plugin's method consists of.
 

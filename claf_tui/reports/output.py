@@ -7,7 +7,7 @@ import json
 import os
 import select
 import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -65,6 +65,17 @@ def text(lines: str) -> None:
     """
     with written_to(sys.stdout):
         sys.stdout.write(lines if lines.endswith("\n") else f"{lines}\n")
+
+
+def data(parts: Iterable[bytes]) -> None:
+    """Write a text of any length, given in parts of UTF-8, to stdout as it is made.
+
+    Raises:
+        OutputLost: stdout cannot be written.
+    """
+    with written_to(sys.stdout):
+        for part in parts:
+            sys.stdout.write(part.decode())
 
 
 def record(value: Mapping[str, Any] | Sequence[Any], *, is_line: bool = False) -> None:

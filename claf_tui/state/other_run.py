@@ -59,8 +59,8 @@ def events_so_far(directory: Path) -> Iterator[ev.Event]:
         yield from Passage().events(lines)
 
 
-def short_name(folder: str) -> str:
-    """What a run was called, without the date that its folder begins with, in at most 16 cells."""
+def short_name(folder: str, limit: int = 16) -> str:
+    """What a run was called, without the date that its folder begins with, in at most `limit` characters."""
     parts = folder.split("-", 2)
     is_dated = len(parts) == 3 and parts[0].isdigit() and parts[1].isdigit()
-    return safe(parts[2] if is_dated else folder, 16)
+    return safe(parts[2] if is_dated else folder, limit)

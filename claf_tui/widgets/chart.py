@@ -15,9 +15,9 @@ from textual.widget import Widget
 
 from claf_tui.charts.plot import ChartLine, ChartOptions, Drawing, Row, Scene, plot
 from claf_tui.charts.view import ZOOM
+from claf_tui.words.run_colors import RUN_COLORS
 
-PALETTE = ("#56b4e9", "#e69f00", "#cc79a7", "#009e73", "#f0e442", "#d55e00", "#7f9cf5", "#b0b8c4")
-"""Colours that people with any kind of colour vision can tell apart (Okabe and Ito)."""
+PALETTE = RUN_COLORS
 
 
 class Chart(Widget):

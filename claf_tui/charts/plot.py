@@ -52,6 +52,7 @@ class ChartLine:
     Attributes:
         dash: which of the `DASHES` draw it.
         timeline: when its steps were taken where that is not the run of the scene, but one that is laid over it.
+        tag: a letter that is written at its end, where colours and dashes do not tell it from others.
     """
 
     name: str
@@ -59,6 +60,7 @@ class ChartLine:
     curve: Curve
     dash: int = 0
     timeline: Timeline | None = None
+    tag: str = ""
 
 
 @dataclass(frozen=True)
@@ -427,6 +429,24 @@ def _draw(
         if item.trend is not None:
             style = f"bright {item.line.color}" if item.line.timeline is None else item.line.color
             canvas.add(dots(item.trend, item.line.dash, has_markers=False), style)
+    for item in shown:
+        if item.line.tag:
+            _draw_tag(canvas, item, horizontal, values)
+
+
+def _draw_tag(canvas: _Canvas, item: _Shown, horizontal: Horizontal, values: Axis) -> None:
+    """Write the letter of a curve where the last of it is seen, or above or below where another letter stands."""
+    points = item.trend if item.trend is not None else item.points
+    columns = np.rint(horizontal.place(points.x)) // braille.CELL_COLUMNS
+    rows = np.rint(_from_top(values, canvas.shape[0], points.mean)) // braille.CELL_ROWS
+    num_rows, num_columns = canvas.codes.shape
+    seen = np.flatnonzero((columns >= 0) & (columns < num_columns) & (rows >= 0) & (rows < num_rows))
+    if not len(seen):
+        return
+    row, column = int(rows[seen[-1]]), int(columns[seen[-1]])
+    near = [each for each in (row, row - 1, row + 1, row - 2, row + 2) if 0 <= each < num_rows]
+    free = next((each for each in near if not str(canvas.glyphs[each, column]).isalpha()), row)
+    canvas.glyphs[free, column], canvas.styles[free, column] = item.line.tag, item.line.color
 
 
 def _raw_style(line: ChartLine) -> str:

@@ -200,9 +200,18 @@ def trained_phases(state: RunState) -> tuple[PhaseState, ...]:
 
 
 def with_labels(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
-    """The same runs, with the dates of their folders in the labels of those that are called alike."""
-    counts = Counter(run.label for run in runs)
-    return [replace(run, label=safe(run.name, MAX_LABEL)) if counts[run.label] > 1 else run for run in runs]
+    """The same runs; those that are called alike get the time of day of their folders too, or else its whole name."""
+    labels = [short_name(run.directory.name, MAX_LABEL) for run in runs]
+    for longer in (_timed, lambda run: run.name):
+        counts = Counter(labels)
+        labels = [longer(run) if counts[label] > 1 else label for run, label in zip(runs, labels, strict=True)]
+    return [replace(run, label=safe(label, MAX_LABEL)) for run, label in zip(runs, labels, strict=True)]
+
+
+def _timed(run: ComparedRun) -> str:
+    """What a run was called, and the time of day in the name of its folder."""
+    parts = run.name.split("-", 2)
+    return f"{parts[2]} {parts[1]}" if len(parts) == 3 and parts[1].isdigit() else run.name
 
 
 def _settings(directory: Path) -> tuple[Mapping[str, Any] | None, str]:

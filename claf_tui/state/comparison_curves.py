@@ -14,10 +14,13 @@ from claf_tui.state.compared_run import ComparedRun, trained_phases
 from claf_tui.state.points import Floats, Points
 from claf_tui.state.run_state import RunState
 from claf_tui.state.series import Series
+from claf_tui.state.timeline import Timeline, Track
 
 CompareAxis = Literal["step", "epoch", "clock", "units"]
 AXES: tuple[CompareAxis, ...] = ("step", "epoch", "clock", "units")
 AXIS_TITLES = {"step": "optimiser steps", "epoch": "epochs", "clock": "time", "units": "forward passes an image"}
+IDENTITY = Timeline(Track(((0.0, 0.0), (1.0, 1.0))), Track(((0.0, 0.0), (1.0, 1.0))))
+"""Of a chart whose points lie at places of the axis already."""
 NATURAL, ROBUST, LOSS, RATE = "natural", "robust", "loss", "learning rate"
 
 

@@ -85,6 +85,12 @@ class Chart(Widget):
             self._options = replace(self._options, is_percent=is_percent)
             self._redraw()
 
+    def show_x_name(self, name: str) -> None:
+        """Call what lies on the horizontal axis so from now on; an empty name is what the view counts."""
+        if name != self._options.x_name:
+            self._options = replace(self._options, x_name=name)
+            self._redraw()
+
     @property
     def num_columns(self) -> int:
         """Cells that the plot itself is wide, once it was drawn."""

@@ -1,0 +1,369 @@
+"""Two to eight runs side by side: curves over each other, figures, settings, cards; runs that go on keep moving."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.events import Resize
+from textual.message import Message
+from textual.screen import Screen
+
+from claf_tui.charts.plot import ChartLine, ChartOptions, Scene
+from claf_tui.charts.view import (
+    ZOOM,
+    Extent,
+    View,
+    followed,
+    moved_cursor,
+    panned,
+    reset,
+    smoothed,
+    with_cursor,
+    zoomed,
+)
+from claf_tui.screens.comparison_help import ComparisonHelp
+from claf_tui.state.compared_run import ComparedRun, with_labels
+from claf_tui.state.comparison import Difference, compare
+from claf_tui.state.comparison_curves import AXES, AXIS_TITLES, IDENTITY, CompareAxis, end_of, losses_of, radii_of
+from claf_tui.state.comparison_reader import ComparisonReader
+from claf_tui.state.comparison_tables import (
+    cards_table,
+    cost_table,
+    diagnostics_table,
+    differences_table,
+    figures_table,
+    settings_table,
+)
+from claf_tui.widgets.chart import Chart
+from claf_tui.widgets.comparison_bar import TABS, ComparisonBar
+from claf_tui.widgets.comparison_lines import natural_lines, robust_lines, shared_loss_lines
+from claf_tui.widgets.comparison_tables import TablePage
+from claf_tui.widgets.curves import loss_title
+from claf_tui.widgets.key_bar import Hint, KeyBar
+from claf_tui.words import figures
+from claf_tui.words.safe_text import safe
+
+SECONDS_PER_LOOK = 1.0
+CHARTS = ("robust", "natural", "loss")
+WIDE, TALL = 100, 28
+"""Cells from which on all charts are shown at once."""
+PAN = 0.25
+FAST = 10
+CURVE_HINTS: tuple[Hint, ...] = (
+    ("1-4", "page", "screen.next_tab"),
+    ("c", "chart", "screen.chart(1)"),
+    ("r", "radius", "screen.radius"),
+    ("o", "loss", "screen.other_loss"),
+    ("x", "axis", "screen.x_axis"),
+    ("←→", "cursor", "screen.cursor"),
+    ("↑↓", "zoom", "screen.up"),
+    ("+-", "smooth", "screen.smooth"),
+    ("l", "log", "screen.log_scale"),
+    ("?", "help", "screen.explain"),
+    ("escape", "back", "screen.back"),
+)
+PAGE_HINTS: tuple[Hint, ...] = (
+    ("1-4", "page", "screen.next_tab"),
+    ("↑↓", "scroll", "screen.down"),
+    ("?", "help", "screen.explain"),
+    ("escape", "back", "screen.back"),
+)
+
+
+class ComparisonScreen(Screen[None]):
+    """Shows runs by their folders and looks at them again every second.
+
+    Args:
+        directories: of two to eight runs, A first (`claf_tui.state.comparison.require_comparable`).
+    """
+
+    CSS_PATH = "../console/comparison.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "back"),
+        *(Binding(str(number), f"tab('{name}')", name) for number, name in enumerate(TABS, 1)),
+        Binding("tab", "next_tab", "next page"),
+        Binding("shift+tab", "next_tab(-1)", "page before"),
+        Binding("c", "chart(1)", "next chart"),
+        Binding("r", "radius", "another radius"),
+        Binding("o", "other_loss", "another loss"),
+        Binding("x", "x_axis", "steps, epochs, time or forward passes"),
+        Binding("L", "x_log", "logarithmic horizontal axis"),
+        Binding("l", "log_scale", "logarithmic value axis"),
+        Binding("left", "cursor(-1)", "cursor left"),
+        Binding("right", "cursor(1)", "cursor right"),
+        Binding("shift+left", f"cursor(-{FAST})", show=False),
+        Binding("shift+right", f"cursor({FAST})", show=False),
+        Binding("up,k", "up", "zoom in, or scroll"),
+        Binding("down,j", "down", "zoom out, or scroll"),
+        Binding("pageup", "scroll(-15)", show=False),
+        Binding("pagedown", "scroll(15)", show=False),
+        Binding("left_square_bracket", "pan(-1)", "earlier"),
+        Binding("right_square_bracket", "pan(1)", "later"),
+        Binding("0", "reset_view", "all of the runs"),
+        Binding("end", "follow", "follow the newest step"),
+        Binding("plus,equals_sign", "smooth(1)", "smooth more"),
+        Binding("minus", "smooth(-1)", "smooth less"),
+        Binding("question_mark,f1", "explain", "help"),
+    ]
+
+    class Read(Message):
+        """The runs were read, and there is something new."""
+
+    def __init__(self, directories: Sequence[Path]) -> None:
+        super().__init__()
+        self._reader = ComparisonReader(directories)
+        self._runs: tuple[ComparedRun, ...] = ()
+        self._paired: tuple[Difference, ...] = ()
+        self._is_looking = False
+        self._wants_units = self._has_units = False
+        self._tab, self._chart = TABS[0], CHARTS[0]
+        self._axis: CompareAxis = "step"
+        self._view = View()
+        self._radius = self._loss = ""
+
+    def compose(self) -> ComposeResult:
+        """Lay out head, charts, pages and keys."""
+        yield ComparisonBar(id="comparison-bar")
+        with Vertical(id="comparison-curves"):
+            with Vertical(id="panel-robust", classes="panel"):
+                yield Chart("no robust accuracy was measured yet", ChartOptions(is_percent=True), id="robust")
+            with Horizontal(id="comparison-bottom"):
+                with Vertical(id="panel-natural", classes="panel"):
+                    yield Chart("no probe yet", ChartOptions(is_percent=True), id="natural")
+                with Vertical(id="panel-loss", classes="panel"):
+                    yield Chart("no loss logged yet", ChartOptions(has_trend=True), id="loss")
+        with VerticalScroll(id="comparison-page", can_focus=False):
+            yield TablePage(id="comparison-tables")
+        yield KeyBar(CURVE_HINTS, id="keys")
+
+    def on_mount(self) -> None:
+        """Read the runs, and look at them again from now on."""
+        self._show()
+        self._look()
+        self.set_interval(SECONDS_PER_LOOK, self._look)
+
+    def on_resize(self, _: Resize) -> None:
+        """Show as many charts as there is room for."""
+        self._show()
+
+    def _look(self) -> None:
+        if not self._is_looking:
+            self._is_looking = True
+            self._read()
+
+    @work(thread=True)
+    def _read(self) -> None:
+        """Read in a thread what is new; the first time also what reproductions kept, and units once they are wanted."""
+        try:
+            is_first = not self._reader.runs
+            has_news = self._reader.look()
+            if self._wants_units and not self._has_units:
+                from claf_engine.training.spent import epoch_units
+
+                self._reader.count_units(epoch_units)
+                self._has_units = has_news = True
+            if has_news:
+                self.post_message(self.Read())
+            if is_first:
+                from claf_tui.state.paired import paired_differences
+
+                self._paired = paired_differences(self._reader.runs)
+                self.post_message(self.Read())
+        finally:
+            self._is_looking = False
+
+    @on(Read)
+    def _take(self) -> None:
+        self._runs = tuple(with_labels(self._reader.runs))
+        self._show()
+
+    def action_back(self) -> None:
+        """Take back the cursor, then the zoom, then leave."""
+        if self._tab == TABS[0] and self._view.cursor is not None:
+            self._look_at(replace(self._view, cursor=None))
+        elif self._tab == TABS[0] and not self._view.is_whole:
+            self._look_at(reset(self._view))
+        elif len(self.app.screen_stack) > 2:
+            self.app.pop_screen()
+        else:
+            self.app.exit()
+
+    def action_tab(self, name: str) -> None:
+        """Show a page."""
+        self._tab = name
+        self._wants_units |= name == "figures"
+        self._show()
+        self.query_one("#comparison-page").scroll_home(animate=False)
+        self._look()
+
+    def action_next_tab(self, step: int = 1) -> None:
+        """Show the next page."""
+        self.action_tab(TABS[(TABS.index(self._tab) + step) % len(TABS)])
+
+    def action_chart(self, step: int = 1) -> None:
+        """Choose the next chart."""
+        self._chart = CHARTS[(CHARTS.index(self._chart) + step) % len(CHARTS)]
+        self._show()
+
+    def action_radius(self) -> None:
+        """Show robust accuracy at the next radius."""
+        self._radius = _next(self._radius, radii_of(self._runs))
+        self._show()
+
+    def action_other_loss(self) -> None:
+        """Show the next of the losses."""
+        self._loss = _next(self._loss, losses_of(self._runs))
+        self._show()
+
+    def action_x_axis(self) -> None:
+        """Count the next thing on the horizontal axis; what was zoomed in on lies elsewhere there."""
+        self._axis = AXES[(AXES.index(self._axis) + 1) % len(AXES)]
+        self._wants_units |= self._axis == "units"
+        x_axis = "step" if self._axis == "units" else self._axis
+        self._look_at(replace(reset(self._view), x_axis=x_axis))
+        self._look()
+
+    def action_x_log(self) -> None:
+        """Switch the horizontal axis between linear and logarithmic."""
+        self._look_at(replace(self._view, is_x_log=not self._view.is_x_log))
+
+    def action_log_scale(self) -> None:
+        """Switch the value axis of the chosen chart between linear and logarithmic."""
+        chart = self.query_one(f"#{self._chart}", Chart)
+        chart.is_log = not chart.is_log
+
+    def action_cursor(self, num_columns: int = -1) -> None:
+        """Move the cursor that all charts share."""
+        if self._tab == TABS[0]:
+            width = self.query_one(f"#{self._chart}", Chart).num_columns
+            self._look_at(moved_cursor(self._view, self._extent, num_columns, width))
+
+    def action_up(self) -> None:
+        """Zoom in, or scroll up where there is a page."""
+        self._zoom_or_scroll(-1)
+
+    def action_down(self) -> None:
+        """Zoom out, or scroll down where there is a page."""
+        self._zoom_or_scroll(1)
+
+    def action_scroll(self, lines: int) -> None:
+        """Scroll the page."""
+        self.query_one("#comparison-page").scroll_relative(y=lines, animate=False)
+
+    def action_pan(self, direction: int) -> None:
+        """Show what lies before, or after."""
+        self._look_at(panned(self._view, self._extent, direction * PAN))
+
+    def action_reset_view(self) -> None:
+        """Show all."""
+        self._look_at(reset(self._view))
+
+    def action_follow(self) -> None:
+        """Keep the newest in view."""
+        self._look_at(followed(self._view))
+
+    def action_smooth(self, change: int = 1) -> None:
+        """Smooth the trend more, or less."""
+        self._look_at(smoothed(self._view, change))
+
+    def action_explain(self) -> None:
+        """Show the keys, and what figures mean."""
+        self.app.push_screen(ComparisonHelp())
+
+    @on(Chart.Pointed)
+    def look_at(self, event: Chart.Pointed) -> None:
+        """Look at the place that was clicked."""
+        self._look_at(with_cursor(self._view, self._extent, event.step))
+
+    @on(Chart.Zoomed)
+    def zoom_at(self, event: Chart.Zoomed) -> None:
+        """Zoom about the place under the mouse."""
+        about = replace(self._view, cursor=event.step)
+        self._look_at(replace(zoomed(about, self._extent, event.factor), cursor=self._view.cursor))
+
+    @on(Chart.Dragged)
+    def drag(self, event: Chart.Dragged) -> None:
+        """Show what was dragged into view."""
+        self._look_at(panned(self._view, self._extent, event.share))
+
+    @property
+    def _extent(self) -> Extent:
+        """All of the axis, up to where the longest run is."""
+        return Extent(0.0, max(1.0, *(end_of(run, self._axis) for run in self._runs), 0.0))
+
+    def _zoom_or_scroll(self, direction: int) -> None:
+        if self._tab == TABS[0]:
+            self._look_at(zoomed(self._view, self._extent, 1 / ZOOM if direction > 0 else ZOOM))
+        else:
+            self.action_scroll(direction)
+
+    def _look_at(self, view: View) -> None:
+        self._view = view
+        self._show_charts()
+
+    def _show(self) -> None:
+        is_curves = self._tab == TABS[0]
+        self.query_one(ComparisonBar).show(self._runs, self._tab, len(self._reader.directories))
+        self.query_one("#comparison-curves").display = is_curves
+        self.query_one("#comparison-page").display = not is_curves
+        self.query_one(KeyBar).show(CURVE_HINTS if is_curves else PAGE_HINTS)
+        if is_curves:
+            self._fit()
+            self._show_charts()
+        elif self._runs:
+            self._show_page()
+
+    def _show_page(self) -> None:
+        comparison = compare(self._runs, self._paired)
+        pages = {
+            "figures": (figures_table, cost_table, differences_table),
+            "settings": (settings_table,),
+            "cards": (cards_table, diagnostics_table),
+        }
+        self.query_one(TablePage).show([part(comparison) for part in pages[self._tab]])
+
+    def _fit(self) -> None:
+        is_small = self.size.width < WIDE or self.size.height < TALL
+        for name in CHARTS:
+            panel = self.query_one(f"#panel-{name}")
+            panel.display = not is_small or name == self._chart
+            panel.set_class(name == self._chart, "-selected")
+        self.query_one("#comparison-bottom").display = not is_small or self._chart != CHARTS[0]
+
+    def _show_charts(self) -> None:
+        runs, axis = self._runs, self._axis
+        radii, losses = radii_of(runs), losses_of(runs)
+        self._radius = self._radius if self._radius in radii else next(iter(radii), "")
+        self._loss = self._loss if self._loss in losses else next(iter(losses), "")
+        self._draw("robust", robust_lines(runs, self._radius, axis), f"robust {safe(self._radius, 24)}".rstrip())
+        self._draw("natural", natural_lines(runs, axis), "natural")
+        self._draw("loss", shared_loss_lines(runs, self._loss, axis), loss_title(self._loss) if self._loss else "loss")
+
+    def _draw(self, name: str, lines: Sequence[ChartLine], title: str) -> None:
+        chart, panel = self.query_one(f"#{name}", Chart), self.query_one(f"#panel-{name}")
+        chart.show_x_name("units" if self._axis == "units" else "")
+        if not lines and self._axis == "units" and not self._has_units:
+            chart.show_empty("counting what an epoch of each run costs")
+        chart.show(lines, Scene(self._view, self._extent, IDENTITY))
+        panel.border_title = Content.styled(f"{title} · {AXIS_TITLES[self._axis]}", "$foreground")
+        panel.border_subtitle = Content.styled(self._view_text() if name == self._chart else "", "$foreground")
+
+    def _view_text(self) -> str:
+        """Say where the cursor stands."""
+        if self._view.cursor is None:
+            return ""
+        at = self._view.cursor
+        if self._axis == "clock":
+            return f"at {figures.exact_duration(at)}"
+        return f"at {figures.short_count(at)} {AXIS_TITLES[self._axis]}"
+
+
+def _next(chosen: str, names: Sequence[str]) -> str:
+    """The name after the chosen one."""
+    return names[(names.index(chosen) + 1) % len(names)] if chosen in names else next(iter(names), "")

@@ -53,7 +53,7 @@ def read_history(directory: Path) -> History:
         kind = kind_of(event)
         if kind is not None and state.num_log_lines > before:
             count += 1
-            found.append(Happening(max(state.step, getattr(event, "step", 0)), state.elapsed, kind, state.log[-1].text))
+            found.append(Happening(getattr(event, "step", 0) or state.step, state.elapsed, kind, state.log[-1].text))
     return History(tuple(found), count - len(found))
 
 

@@ -45,7 +45,9 @@ def picture(levels: Levels, told: str) -> Markup:
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     data = base64.b64encode(buffer.getvalue()).decode()
-    return tag("img", src=f"data:image/png;base64,{data}", alt=told, width=width, height=height, class_="pixels")
+    return tag(
+        "img", src=Markup(f"data:image/png;base64,{data}"), alt=told, width=width, height=height, class_="pixels"
+    )
 
 
 def example_grid(page: Page) -> Markup:

@@ -5,7 +5,7 @@ The numbers are those that the console draws: means with the range that they spa
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -201,8 +201,8 @@ def _dash(curve: SvgCurve) -> str | None:
     return DASHES[curve.number % len(DASHES)] or None
 
 
-def _path(places: object) -> str:
-    return " ".join(f"{_number(float(x))},{_number(float(y))}" for x, y in places)  # type: ignore[attr-defined]
+def _path(places: Iterable[tuple[float, float]]) -> Markup:
+    return Markup(" ".join(f"{_number(float(x))},{_number(float(y))}" for x, y in places))
 
 
 def _number(value: float) -> str:

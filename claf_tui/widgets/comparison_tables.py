@@ -79,7 +79,8 @@ def table_lines(table: TextTable, width: int) -> list[Content]:
     left = [name for name in table.optional if name not in {table.headings[column] for column in columns}]
     notes = [*table.notes, *([f"a wider terminal also shows: {', '.join(reversed(left))}"] if left else [])]
     below = (line for note in notes for line in wrapped(note, width - 2))
-    return [*_lines(heads, rooms), *lines, *(Content.styled(f" {line}", DIM) for line in below)]
+    lines = [line.truncate(width, ellipsis=True) for line in (*_lines(heads, rooms), *lines)]
+    return [*lines, *(Content.styled(f" {line}", DIM) for line in below)]
 
 
 def _room(table: TextTable, column: int) -> int:

@@ -162,13 +162,13 @@ class ComparisonScreen(Screen[None]):
         """Read in a thread what is new; the first time also what reproductions kept, and units once they are wanted."""
         try:
             is_first = not self._reader.runs
-            has_news = self._reader.look()
+            if self._reader.look():
+                self.post_message(self.Read())
             if self._wants_units and not self._has_units:
                 from claf_engine.training.spent import epoch_units
 
                 self._reader.count_units(epoch_units)
-                self._has_units = has_news = True
-            if has_news:
+                self._has_units = True
                 self.post_message(self.Read())
             if is_first:
                 from claf_tui.state.paired import paired_differences

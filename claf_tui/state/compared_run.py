@@ -209,9 +209,9 @@ def with_labels(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
 
 
 def _timed(run: ComparedRun) -> str:
-    """What a run was called, and the time of day in the name of its folder."""
+    """What a run was called, after the time of day in the name of its folder, which no cut takes away."""
     parts = run.name.split("-", 2)
-    return f"{parts[2]} {parts[1]}" if len(parts) == 3 and parts[1].isdigit() else run.name
+    return f"{parts[1]} {parts[2]}" if len(parts) == 3 and parts[1].isdigit() else run.name
 
 
 def _settings(directory: Path) -> tuple[Mapping[str, Any] | None, str]:

@@ -114,9 +114,11 @@ def _curves(runs: Sequence[ComparedRun], plan: Plan, axis: CompareAxis) -> list[
     for number, run in enumerate(runs):
         for place, (name, pick) in enumerate(plan.picks):
             title = name if is_alone else f"{run.key} {run.label}"
+            curves = placed_series(run, pick(run.state), axis)
+            tags = ["" if is_alone or curve is not curves[-1] else run.key for curve in curves]
             found += [
-                SvgCurve(title, place % 8 if is_alone else number, placed.arrays, "" if is_alone else run.key)
-                for placed in placed_series(run, pick(run.state), axis)
+                SvgCurve(title, place % 8 if is_alone else number, curve.arrays, tag)
+                for curve, tag in zip(curves, tags, strict=True)
             ]
     return found
 

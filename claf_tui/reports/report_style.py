@@ -24,7 +24,7 @@ code { font: 13px/1.4 ui-monospace, monospace; overflow-wrap: anywhere; }
 table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; margin: .3rem 0 .6rem; }
 th { text-align: left; font-weight: 600; color: var(--dim); border-bottom: 1px solid var(--edge); }
 th, td { padding: .25rem .9rem .25rem 0; vertical-align: top; } td { border-bottom: 1px solid var(--edge); }
-td { overflow-wrap: anywhere; max-width: 26rem; }
+td { overflow-wrap: break-word; max-width: 26rem; }
 tr:last-child td { border-bottom: 0; }
 .facts th { border: 0; padding-right: 1.2rem; white-space: nowrap; font-weight: 400; }
 .facts td { border: 0; max-width: none; }

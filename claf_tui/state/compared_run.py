@@ -93,7 +93,7 @@ class ComparedRun:
         epoch_units: the same for an epoch of each phase; empty where that is not known.
         standing: what the figures rest on, such as "audit passes".
         card: the card of the measured classifier, as JSON.
-        test_images: SHA-256 of the test images, `num_test` how many they are; empty and 0 where that is not told.
+        images: SHA-256 of the images of each split, as far as it is told.
         begun_with: what run.json says of how it was begun.
         notices: sentences on what of it could not be read.
     """
@@ -117,8 +117,7 @@ class ComparedRun:
     epoch_units: tuple[float, ...] = ()
     standing: str = UNAUDITED
     card: Mapping[str, Any] | None = field(default=None, repr=False)
-    test_images: str = ""
-    num_test: int = 0
+    images: Mapping[str, str] = field(default_factory=dict, repr=False)
     begun_with: Mapping[str, Any] = field(default_factory=dict, repr=False)
     notices: tuple[str, ...] = ()
 
@@ -145,7 +144,6 @@ def read_compared(key: str, directory: Path, state: RunState, epoch_units: tuple
     selected = selected_result(results)
     measured = _of_result(selected) if selected is not None else _of_probe(record, state)
     card = _card(measured, selected, entries)
-    test_images, num_test = _test_images(begun_with)
     return with_state(
         ComparedRun(
             key=key,
@@ -162,8 +160,7 @@ def read_compared(key: str, directory: Path, state: RunState, epoch_units: tuple
             best=best_epoch(entries),
             standing=UNAUDITED if card is None else _standing(card),
             card=card,
-            test_images=test_images,
-            num_test=num_test,
+            images=_images_of(begun_with),
             epoch_units=epoch_units,
             begun_with=begun_with,
             notices=tuple(safe(text, 400) for text in (summary.notice, unread, unlisted) if text),
@@ -302,13 +299,12 @@ def _standing(card: Mapping[str, Any]) -> str:
     return standing(card)
 
 
-def _test_images(begun_with: Mapping[str, Any]) -> tuple[str, int]:
+def _images_of(begun_with: Mapping[str, Any]) -> dict[str, str]:
+    """The hash of each split that run.json tells."""
     data = begun_with.get("data")
     splits = data.get("splits") if isinstance(data, Mapping) else None
-    test = splits.get("test") if isinstance(splits, Mapping) else None
-    if not isinstance(test, Mapping):
-        return "", 0
-    return safe(test.get("sha256", ""), 64), _count(test.get("num_images"))
+    found = splits.items() if isinstance(splits, Mapping) else ()
+    return {name: safe(part.get("sha256", ""), 64) for name, part in found if isinstance(part, Mapping)}
 
 
 def _told(settings: Mapping[str, Any] | None, name: str, otherwise: object) -> str:

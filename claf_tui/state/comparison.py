@@ -189,7 +189,9 @@ def _difference(first: ComparedRun, second: ComparedRun, column: str) -> Differe
 
 def _doubts(first: ComparedRun, second: ComparedRun, column: str) -> tuple[str, ...]:
     found = []
-    if first.test_images and second.test_images and first.test_images != second.test_images:
+    split = first.measured.split if first.measured is not None else "test"
+    images = {run.images.get(split, "") for run in (first, second)}
+    if len(images) > 1 and "" not in images:
         found.append("other images")
     one, other = figure_at(first, column), figure_at(second, column)
     if one is not None and other is not None:

@@ -39,12 +39,12 @@ def paired_differences(runs: Sequence[ComparedRun]) -> tuple[Difference, ...]:
 
     None where no reproduction has measured them, or it is not known that their test images are the same.
     """
-    folders = {run.directory.parent.joinpath(*KEPT_IN) for run in runs if run.test_images}
+    folders = {run.directory.parent.joinpath(*KEPT_IN) for run in runs if run.images.get("test")}
     records = [record for folder in sorted(folders) for record in _measurements(folder)]
     kept = {run.key: _kept(run, records) for run in runs}
     found: list[Difference | None] = []
     for first, second in combinations(runs, 2):
-        if not first.test_images or first.test_images != second.test_images:
+        if not first.images.get("test") or first.images["test"] != second.images.get("test"):
             continue
         theirs = {each.recipe: each for each in kept[second.key]}
         shared = [(one, theirs[one.recipe]) for one in kept[first.key] if one.recipe in theirs]

@@ -49,7 +49,7 @@ def test_another_attack_is_not_compared(tmp_path: Path, changes: dict[str, objec
 
 def test_images_that_are_not_known_to_be_the_same_are_not_compared(tmp_path: Path) -> None:
     runs = [read_folder("A", measured(tmp_path, "a")), read_folder("B", measured(tmp_path, "b"))]
-    assert paired_differences([runs[0], replace(runs[1], test_images="")]) == ()
+    assert paired_differences([runs[0], replace(runs[1], images={})]) == ()
 
 
 @pytest.mark.parametrize("damage", ["{", '{"robust": 3}', '{"subject": {"checkpoint": 1}}'])

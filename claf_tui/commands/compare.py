@@ -21,7 +21,7 @@ Markdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown inste
 Curves = Annotated[bool, typer.Option("--curves", help="With --json: the curves as well, on every axis there is.")]
 CompareUi = Annotated[
     Literal["plain", "tui"],
-    typer.Option("--ui", help="tui opens the screen that space and c open in the list of runs; plain prints."),
+    typer.Option("--ui", help="tui opens a screen with the curves, which follows runs that go on; plain prints."),
 ]
 
 

@@ -79,7 +79,8 @@ def _sections(report: Report) -> Iterator[Markup]:
     yield sections.section("Curves" if is_alone else f"Curves of {run.label}", curves)
     if is_alone:
         yield sections.section("Final figures", sections.table(figures_table(comparison)))
-    cards = sections.table(cards_table(comparison))
+    has_cards = any(each.card is not None for each in comparison.runs)
+    cards = sections.table(cards_table(comparison)) if has_cards else None
     more = None if is_alone else sections.table(diagnostics_table(comparison))
     yield sections.section("Robustness card", cards, more, sections.diagnostics(run))
     yield sections.section("Examples", _examples(report.examples))

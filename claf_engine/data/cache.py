@@ -19,7 +19,7 @@ from torch import Tensor
 
 from claf_engine.config import DataConfig
 from claf_engine.data.items import Catalogue
-from claf_engine.data.places import CACHE_VARIABLE, cache_dir
+from claf_engine.terms.places import CACHE_VARIABLE, cache_dir
 
 _FORMAT = "3"
 """Changes with what decoding does to an image, so that pixels of another way are not taken for today's."""

@@ -16,7 +16,7 @@ from torchvision.datasets.utils import check_integrity
 
 from claf_engine.config import DataConfig
 from claf_engine.data.dataset import Source, Split
-from claf_engine.data.places import data_dir
+from claf_engine.terms.places import data_dir
 from claf_engine.events.ticks import Pulse
 from claf_engine.terms.errors import DataError
 

@@ -7,6 +7,7 @@ metrics.jsonl     what is plotted            (see `journal`)
 events.jsonl      everything else that happened
 *.before-restart-1.jsonl  the same of before the run was begun anew
 status.json       where the run is now, with a heartbeat
+labels.json       what a person wrote about it: note, tags, whether it is put away (see `labels`)
 console.log       what libraries printed while the console was up
 run.lock          held by the process that trains
 holder.json       which process that is

@@ -28,6 +28,7 @@ from claf_engine.runs.durable import TEMPORARY_PREFIX, remove_leftovers, write_a
 from claf_engine.runs.foreign import STATUS_CAP, read_object, read_toml
 from claf_engine.runs.inbox import Inbox
 from claf_engine.runs.journal import EVENTS, METRICS, count_records
+from claf_engine.runs.labels import LABELS
 from claf_engine.runs.listing import holder, list_checkpoints, summarise
 from claf_engine.runs.plugins import PLUGINS, missing_plugin, plugin_changes, plugin_records, recorded_plugins
 from claf_engine.runs.requests import CONTROL
@@ -39,7 +40,7 @@ ENDED = ("finished", IMPORTED)
 """Statuses of runs in which there is nothing to go on with."""
 MEASURED = "channel_statistics"
 """Key of run.json: means and deviations that the settings left to the images."""
-PARTS = ("config.toml", "run.json", "status.json", "holder.json", "run.lock", "console.log", METRICS, EVENTS)
+PARTS = ("config.toml", "run.json", "status.json", "holder.json", "run.lock", "console.log", LABELS, METRICS, EVENTS)
 """Files of a run's folder that are ours; what else lies there is somebody's."""
 WRITABLE = f"{TEMPORARY_PREFIX}writable"
 """Name of a file that is written and removed to learn whether a folder can be written."""

@@ -22,6 +22,7 @@ EARLY = (1 / 3, 2 / 3)
 """Of a run's planned steps: the first checkpoint in between is kept, a second network to attack the last one from."""
 
 Which = Literal["best", "last"]
+Lock = Literal["held", "free", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,12 @@ def summarise(path: Path) -> RunSummary:
 
 
 def is_live(path: Path) -> bool:
-    """Whether a process holds the run's lock; where nobody lets us look, it may.
+    """Whether a process holds the run's lock; where nobody lets us look, it may."""
+    return lock_of(path) != "free"
+
+
+def lock_of(path: Path) -> Lock:
+    """Whether a process holds the run's lock, as far as this user may look.
 
     The file is opened for reading, and the lock is shared for a moment: so looking makes no file, needs no right to
     write, and two who look do not take each other for the run.
@@ -224,16 +230,16 @@ def is_live(path: Path) -> bool:
     try:
         descriptor = os.open(path / "run.lock", os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except (FileNotFoundError, NotADirectoryError):
-        return False
+        return "free"
     except OSError:
-        return True
+        return "unknown"
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
-        return True
+        return "held"
     finally:
         os.close(descriptor)
-    return False
+    return "free"
 
 
 @dataclass(frozen=True)

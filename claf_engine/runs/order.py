@@ -56,6 +56,11 @@ def newest_first(runs: Iterable[Path], status_of: Callable[[Path], Mapping[str, 
     return [Dated(run, ages[run].begun) for run in sorted(ages, key=lambda run: ages[run], reverse=True)]
 
 
+def begun_at(run: Path) -> float:
+    """When a run was begun, in seconds since the epoch; 0 where nothing tells."""
+    return _age_of(run).begun
+
+
 def _age_of(run: Path) -> Age:
     begun, name = _read(os.path.join(run, "run.json")), run.name
     since = _moment(begun.get("created_at")) or _stamped(begun.get("created")) or _stamped(name[:15])

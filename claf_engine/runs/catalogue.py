@@ -1,0 +1,235 @@
+"""All runs of a folder, kept up to date by looking at what changed. No torch.
+
+Ten thousand folders take seconds to read, so a catalogue begins with what it remembers (see `catalogue_index`), compares
+that with the folders, the newest first, and gives what it finds out in portions. Later it looks at live runs and at those
+that somebody sees every time, and at a few of the others in turn.
+"""
+
+import itertools
+import os
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from claf_engine.runs.catalogue_index import index_of, remember, remembered
+from claf_engine.runs.overview import Digest, Overview, digest_of, journal_stamp, overview_of, stamp_of, stamps_of
+from claf_engine.runs.probe_history import read_on
+from claf_engine.terms.errors import RunError
+
+LOOK_SECONDS = 0.05
+"""How long one look takes, about."""
+IN_TURN = 100
+"""Runs that one look compares besides the live and the seen ones, once all were compared."""
+JOURNAL_BYTES = 2**24
+"""Of journals that are read at once."""
+TICK_SECONDS = 2.0
+"""The coarsest clock of a file system."""
+MAX_UNSURE = 50
+"""Folders that are no runs and may become some, looked at each time."""
+
+
+@dataclass(frozen=True)
+class News:
+    """What one look found out.
+
+    Attributes:
+        changed: runs that are new or stand otherwise than before.
+        gone: names of those that are not there any more.
+        num_waiting: how many have not been compared with their folder, or whose journal was not read yet.
+    """
+
+    changed: tuple[Overview, ...] = ()
+    gone: tuple[str, ...] = ()
+    num_waiting: int = 0
+
+
+@dataclass
+class _Queues:
+    """Names of runs that are to be looked at."""
+
+    waiting: deque[str] = field(default_factory=deque)
+    unread: dict[str, None] = field(default_factory=dict)
+    turn: Iterator[str] = iter(())
+
+
+class Catalogue:
+    """The runs of one folder. Used by one thread at a time.
+
+    Args:
+        root: the folder.
+        index: the file of what is remembered; by default in the user's cache folder, None remembers nothing.
+    """
+
+    def __init__(self, root: Path, index: Path | None) -> None:
+        self.root = root
+        self._index = index
+        self._listed: object = None
+        self._names: dict[str, None] = {}
+        self._unsure: dict[str, None] = {}
+        self._queues = _Queues()
+        self._unkept: dict[str, None] = {}
+        self._unkept_gone: set[str] = set()
+        self._digests = {} if index is None else remembered(index)
+        self._shown: dict[str, Overview] = {}
+
+    @classmethod
+    def of(cls, root: Path) -> "Catalogue":
+        """The catalogue of a folder, with its memory in the user's cache folder."""
+        return cls(root, index_of(root))
+
+    def known(self) -> tuple[Overview, ...]:
+        """All runs as far as they are known now; at first as they are remembered, of those whose folder is there.
+
+        Raises:
+            RunError: the folder cannot be looked into.
+        """
+        self._list()
+        for name in self._names:
+            if name in self._digests and name not in self._shown:
+                self._shown[name] = overview_of(self.root / name, self._digests[name])
+        return tuple(self._shown.values())
+
+    def look(self, seen: Iterable[str] = (), seconds: float = LOOK_SECONDS) -> News:
+        """Compare what is known with the folders, for about so long.
+
+        Args:
+            seen: names of runs that are looked at first, because somebody sees them.
+            seconds: the time for runs that nobody sees; 0 compares those that are seen, and the live ones.
+
+        Raises:
+            RunError: the folder cannot be looked into.
+        """
+        until = time.monotonic() + seconds
+        gone = self._list()
+        live = [name for name, shown in self._shown.items() if shown.is_live]
+        first = dict.fromkeys([*self._unsure_now(), *live, *(name for name in seen if name in self._names)])
+        changed: dict[str, Overview] = {}
+        for name in itertools.chain(first, self._others(until)):
+            if (overview := self._compare(name)) is not None:
+                changed[name] = overview
+        changed |= self._read_journals(first, until)
+        return News(tuple(changed.values()), tuple(gone), len(self._queues.waiting) + len(self._queues.unread))
+
+    def look_at_all(self) -> tuple[Overview, ...]:
+        """Compare everything, and keep it; takes as long as it takes.
+
+        Raises:
+            RunError: the folder cannot be looked into.
+        """
+        self.known()
+        while self.look(seconds=60.0).num_waiting:
+            pass
+        self.keep()
+        return self.known()
+
+    def keep(self) -> str:
+        """Remember what was found out for the next program.
+
+        Returns:
+            Why that cannot be done, or an empty string.
+        """
+        if self._index is None or not (self._unkept or self._unkept_gone):
+            return ""
+        changed = {name: self._digests[name] for name in self._unkept if name in self._digests}
+        problem = remember(self._index, changed, self._unkept_gone)
+        self._unkept, self._unkept_gone = {}, set()
+        return problem
+
+    def _list(self) -> list[str]:
+        """List the folder where it changed; gives the names of runs that are gone."""
+        stamp = stamp_of(str(self.root))
+        if stamp == self._listed:
+            return []
+        names = dict.fromkeys(_names_in(self.root))
+        # What was made within the same tick of the file system's clock as the listing may be missing from it.
+        self._listed = stamp if abs(time.time() - stamp[0] / 1e9) > TICK_SECONDS else None
+        gone = [name for name in self._shown if name not in names]
+        self._unkept_gone |= {name for name in self._digests if name not in names}
+        for name in self._unkept_gone:
+            self._digests.pop(name, None)
+            self._shown.pop(name, None)
+        self._queues.waiting.extendleft(reversed([name for name in names if name not in self._names]))
+        self._names = names
+        self._unsure = {name: None for name in self._unsure if name in names}
+        self._unkept_gone -= names.keys()
+        return gone
+
+    def _unsure_now(self) -> list[str]:
+        return list(self._unsure)[:MAX_UNSURE]
+
+    def _others(self, until: float) -> Iterator[str]:
+        """Names that nobody sees: all of those that were never compared, then a few in turn."""
+        waiting, num_in_turn = self._queues.waiting, 0
+        while time.monotonic() < until:
+            if waiting:
+                yield waiting.popleft()
+            elif num_in_turn < IN_TURN and self._names:
+                num_in_turn += 1
+                name = next(self._queues.turn, None)
+                if name is None:
+                    self._queues.turn = iter(tuple(self._names))
+                elif name in self._names:
+                    yield name
+            else:
+                return
+
+    def _compare(self, name: str) -> Overview | None:
+        """Read a run again whose files changed; None where it stands as before, or is no run."""
+        run, path = self.root / name, f"{self.root}/{name}"
+        digest = self._digests.get(name)
+        if digest is None or stamps_of(path) != digest.stamps:
+            if not os.path.exists(f"{path}/config.toml"):
+                self._unsure[name] = None
+                return None
+            self._unsure.pop(name, None)
+            digest = digest_of(run, digest)
+            self._take(name, digest)
+        if journal_stamp(path) != digest.journal:
+            self._queues.unread[name] = None
+        return self._shown_anew(name)
+
+    def _read_journals(self, first: Iterable[str], until: float) -> dict[str, Overview]:
+        """Read what was added to journals: of what somebody sees, then while there is time of the others."""
+        changed: dict[str, Overview] = {}
+        unread = self._queues.unread
+        wanted = [name for name in first if name in unread]
+        for number, name in enumerate([*wanted, *(name for name in tuple(unread) if name not in wanted)]):
+            if time.monotonic() >= until and number:
+                break
+            digest = self._digests.get(name)
+            if digest is None:
+                unread.pop(name)
+                continue
+            stamp = journal_stamp(f"{self.root}/{name}")
+            probes, has_ended = read_on(self.root / name, digest.probes, JOURNAL_BYTES)
+            self._take(name, replace(digest, probes=probes, journal=stamp if has_ended else digest.journal))
+            if has_ended:
+                unread.pop(name)
+            if (overview := self._shown_anew(name)) is not None:
+                changed[name] = overview
+        return changed
+
+    def _take(self, name: str, digest: Digest) -> None:
+        self._digests[name] = digest
+        self._unkept[name] = None
+
+    def _shown_anew(self, name: str) -> Overview | None:
+        """How a run stands, where that is not what was told before."""
+        overview = overview_of(self.root / name, self._digests[name])
+        if overview == self._shown.get(name):
+            return None
+        self._shown[name] = overview
+        return overview
+
+
+def _names_in(root: Path) -> list[str]:
+    """Names of the folders that may be runs, the newest dates first."""
+    try:
+        names = os.listdir(root)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise RunError(f"cannot look into {root}: {error.strerror}") from error
+    return sorted((name for name in names if not name.startswith(".")), reverse=True)

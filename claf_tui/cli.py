@@ -49,10 +49,10 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("audit")(audit.audit)
-app.command("runs")(runs.runs)
 app.command("compare")(compare.compare)
 app.command("export")(export.export)
 app.command("report")(report.report)
+app.add_typer(runs.app, name="runs")
 app.command("watch")(watch.watch)
 app.command("steer")(steer.steer)
 app.command("reproduce")(reproduce.reproduce)
@@ -82,9 +82,15 @@ def _root(
     _is_version_asked: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and leave.")
     ] = False,
-) -> None:
-    if context.invoked_subcommand is None:
-        context.get_help()
+) -> int | None:
+    if context.invoked_subcommand is not None:
+        return None
+    from claf_tui.runners.ui_mode import choose_ui
+
+    if choose_ui("auto") == "tui":
+        return runs.browse()
+    context.get_help()
+    return None
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from claf_engine.data.decoding import Raw
-from claf_engine.terms.places import CACHE_VARIABLE, cache_dir
 from claf_engine.events.ticks import Pulse
 from claf_engine.terms.errors import DataError, first_line
 from claf_engine.terms.installation import install_line
+from claf_engine.terms.places import CACHE_VARIABLE, cache_dir
 
 
 class Table:

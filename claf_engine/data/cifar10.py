@@ -16,9 +16,9 @@ from torchvision.datasets.utils import check_integrity
 
 from claf_engine.config import DataConfig
 from claf_engine.data.dataset import Source, Split
-from claf_engine.terms.places import data_dir
 from claf_engine.events.ticks import Pulse
 from claf_engine.terms.errors import DataError
+from claf_engine.terms.places import data_dir
 
 _CHUNK_BYTES = 1 << 20
 _TIMEOUT_SECONDS = 30

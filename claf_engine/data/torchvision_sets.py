@@ -11,10 +11,10 @@ from claf_engine.config.sources import TORCHVISION
 from claf_engine.data.items import Catalogue
 from claf_engine.data.listing import images_of
 from claf_engine.data.map_style import MapStyle, catalogue_of, labels_steps, names_of
-from claf_engine.terms.places import data_dir
 from claf_engine.events.ticks import Pulse
 from claf_engine.terms.errors import DataError
 from claf_engine.terms.installation import install_line
+from claf_engine.terms.places import data_dir
 
 
 @dataclass(frozen=True)

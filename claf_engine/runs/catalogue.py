@@ -1,8 +1,8 @@
 """All runs of a folder, kept up to date by looking at what changed. No torch.
 
-Ten thousand folders take seconds to read, so a catalogue begins with what it remembers (see `catalogue_index`), compares
-that with the folders, the newest first, and gives what it finds out in portions. Later it looks at live runs and at those
-that somebody sees every time, and at a few of the others in turn.
+Ten thousand folders take seconds to read, so a catalogue begins with what it remembers (see `catalogue_index`),
+compares that with the folders, the newest first, and gives what it finds out in portions. Later it looks at live runs
+and at those that somebody sees every time, and at a few of the others in turn.
 """
 
 import itertools
@@ -110,7 +110,12 @@ class Catalogue:
             if (overview := self._compare(name)) is not None:
                 changed[name] = overview
         changed |= self._read_journals(first, until)
-        return News(tuple(changed.values()), tuple(gone), len(self._queues.waiting) + len(self._queues.unread))
+        return News(tuple(changed.values()), tuple(gone), self.num_waiting)
+
+    @property
+    def num_waiting(self) -> int:
+        """How many runs have not been compared with their folder yet, or have a journal that was not read yet."""
+        return len(self._queues.waiting) + len(self._queues.unread)
 
     def look_at_all(self) -> tuple[Overview, ...]:
         """Compare everything, and keep it; takes as long as it takes.

@@ -45,7 +45,9 @@ def contents_of(run: Path) -> Contents:
                 num_bytes += os.lstat(os.path.join(folder, name)).st_size
             except OSError:
                 continue
-            num_checkpoints += name.startswith("step-") and name.endswith(".safetensors") and folder.endswith("/checkpoints")
+            num_checkpoints += (
+                name.startswith("step-") and name.endswith(".safetensors") and folder.endswith("/checkpoints")
+            )
     known = {*PARTS, *FOLDERS}
     names = sorted(os.listdir(run)) if run.is_dir() else []
     strange = [name for name in names if name not in known and ".before-restart-" not in name]
@@ -61,7 +63,9 @@ def refusal_to_delete(run: Path) -> str:
     except OSError as error:
         return f"cannot look into {run}: {error.strerror}"
     if owner != os.geteuid():
-        return f"run {run.name} belongs to {user_name(owner)}, who alone may delete it; you are {user_name(os.geteuid())}"
+        return (
+            f"run {run.name} belongs to {user_name(owner)}, who alone may delete it; you are {user_name(os.geteuid())}"
+        )
     if not os.path.isfile(run / "config.toml"):
         return f"{run} is no run: it has no config.toml"
     if is_served(run):
@@ -87,7 +91,8 @@ def delete_run(run: Path) -> None:
             run.rmdir()
     except OSError as error:
         raise RunError(
-            f"cannot delete all of {run.name}: {error.strerror or error} ({error.filename or run}); remove the rest by hand"
+            f"cannot delete all of {run.name}: {error.strerror or error} ({error.filename or run}); "
+            "remove the rest by hand"
         ) from error
 
 

@@ -145,12 +145,12 @@ def digest_of(run: Path, before: Digest | None = None) -> Digest:
     stamps = stamps_of(str(run))
     record, notice = read_status(f"{run}/status.json")
     labels, unread = read_labels(run)
-    texts = {name: str(record.get(name, ""))[:TEXT] for name in ("method", "data", "reason")}
-    if not texts["method"]:
-        texts |= _planned(run)
+    method, data = _planned(run) if "method" not in record else (record["method"], record.get("data", ""))
     digest = Digest(
         stamps,
         said=str(record.get("status", "starting"))[:TEXT],
+        method=str(method)[:TEXT],
+        data=str(data)[:TEXT],
         phase=str(record.get("phase_title", ""))[:TEXT],
         epoch=_count(record.get("epoch")),
         step=_count(record.get("step")),
@@ -158,10 +158,10 @@ def digest_of(run: Path, before: Digest | None = None) -> Digest:
         remaining=record.get("run_remaining"),
         begun=begun_at(run),
         heartbeat=float(record.get("heartbeat", 0)),
+        reason=str(record.get("reason", ""))[:TEXT],
         result=_result_of(record),
         labels=labels,
         notice=(notice or unread)[: 2 * TEXT],
-        **texts,
     )
     return digest if before is None else replace(digest, journal=before.journal, probes=before.probes)
 
@@ -193,15 +193,14 @@ def newest_step(run: Path) -> int | None:
     return max((step for step in steps if step is not None), default=None)
 
 
-def _planned(run: Path) -> dict[str, str]:
+def _planned(run: Path) -> tuple[Any, Any]:
     """Method and data of a run that has not written them into its status yet."""
     try:
         settings = read_toml(run / "config.toml", STATUS_CAP)
     except ForeignFileError:
-        return {}
+        return "", ""
     data = settings.get("data")
-    source = data.get("source", "") if isinstance(data, Mapping) else ""
-    return {"method": str(settings.get("method", ""))[:TEXT], "data": str(source)[:TEXT]}
+    return settings.get("method", ""), data.get("source", "") if isinstance(data, Mapping) else ""
 
 
 def _result_of(record: Mapping[str, Any]) -> Result | None:

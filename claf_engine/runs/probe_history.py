@@ -1,4 +1,4 @@
-"""What a list tells of a run's probes: the best one and how they went. Read from the journal, each byte once. No torch."""
+"""What a list tells of a run's probes: the best one, and how they went. No torch."""
 
 import os
 from collections.abc import Mapping
@@ -19,6 +19,8 @@ MAX_SERIES = 8
 """Classifiers with their attacks; ours have two or three."""
 PIECE = 2**22
 """Bytes that are read at once."""
+USUAL = {"norm": "linf", "space": "pixel", "decides": "last"}
+"""What a figure is of that does not say."""
 _PROBE = b'"type": "ProbeFinished"'
 
 
@@ -167,12 +169,9 @@ def first_figure(measured: Mapping[str, Any] | None) -> ListedFigure | None:
     if not robust or robust[0]["accuracy"] is None:
         return None
     item = robust[0]
-    words = (str(item.get(name, default))[:40] for name, default in _WORDS.items())
+    norm, space, decides = (str(item.get(name, usual))[:40] for name, usual in USUAL.items())
     if "notice" in item:
         notice = str(item["notice"])
     else:
         notice = written_reach(*(item.get(name) for name in ("attack", "epsilon", "steps", "step_size")))
-    return ListedFigure(float(item["accuracy"]), str(item["epsilon"])[:40], *words, notice=notice[:400])
-
-
-_WORDS = {"norm": "linf", "space": "pixel", "decides": "last"}
+    return ListedFigure(float(item["accuracy"]), str(item["epsilon"])[:40], norm, space, decides, notice[:400])

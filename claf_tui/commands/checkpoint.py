@@ -109,7 +109,9 @@ def browse(run: options.Run = "latest", plugin: options.Plugins = None) -> int:
     from claf_tui.console.browser_app import BrowserApp
 
     request = BrowserApp(directory, is_live=lambda: is_live(directory)).run()
-    if request is None:
+    from claf_tui.screens.checkpoints.actions import ResumeRequest
+
+    if not isinstance(request, ResumeRequest):
         return exit_codes.OK
     from claf_tui.runners import train
 

@@ -20,6 +20,7 @@ from claf_tui.console.terminal import captured_output
 from claf_tui.reports import output
 from claf_tui.reports.printers import PlainPrinter
 from claf_tui.screens.checkpoints.actions import ResumeRequest
+from claf_tui.screens.runs.requests import OpenRequest
 from claf_tui.words import exit_codes
 from claf_tui.words.safe_text import safe, safe_lines
 
@@ -41,12 +42,14 @@ class ConsoleResult:
         resume: what the person asked to go on from, or None.
         goes_on: whether the person asked that the work go on in a process of its own.
         reason: why the work failed, or an empty string.
+        opened: the run that the person asked to see, or None.
     """
 
     return_code: int
     resume: ResumeRequest | None = None
     reason: str = ""
     goes_on: bool = False
+    opened: OpenRequest | None = None
 
 
 def run_console(
@@ -93,7 +96,8 @@ def run_console(
         leave(return_code)
     return ConsoleResult(
         return_code=return_code,
-        resume=request,
+        resume=request if isinstance(request, ResumeRequest) else None,
+        opened=request if isinstance(request, OpenRequest) else None,
         reason=app.reason if app.broken_by is None else f"the console broke: {describe(app.broken_by)}",
         goes_on=app.goes_on and return_code in (exit_codes.OK, exit_codes.of_signal(signal.SIGHUP)),
     )

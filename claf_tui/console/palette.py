@@ -10,6 +10,7 @@ from textual.screen import Screen
 from claf_tui.console.screenshot import places, save_picture
 from claf_tui.screens.checkpoints.actions import ResumeRequest
 from claf_tui.screens.help import HelpScreen
+from claf_tui.screens.runs.requests import OpenRequest
 from claf_tui.words.safe_text import safe
 
 REPLACED = {"Keys", "Screenshot"}
@@ -18,7 +19,7 @@ CLOSING_SECONDS = 0.1
 """After which the palette is off the screen that is taken a picture of."""
 
 
-class PaletteApp(App[ResumeRequest]):
+class PaletteApp(App[ResumeRequest | OpenRequest]):
     """An app whose palette offers only what works at the moment."""
 
     @property

@@ -18,6 +18,7 @@ from claf_tui.console.run_console import RunConsole
 from claf_tui.screens.abandon_dialog import AbandonScreen, unsaved_run
 from claf_tui.screens.confirm_dialog import CANCEL, Answer, ConfirmScreen
 from claf_tui.screens.dashboard import Dashboard
+from claf_tui.screens.steering import Steering
 from claf_tui.state import reduce, status_word
 from claf_tui.state.moment import Moment
 from claf_tui.words import exit_codes
@@ -53,7 +54,15 @@ class TrainingApp(RunConsole):
         self._remote = remote
         self._why_not = why_not
         self._steering = remote if read_only else control
-        self._dashboard = Dashboard(self._steering, read_only=read_only, why_not=why_not)
+        self._dashboard = self.make_board(self._steering)
+
+    def make_board(self, steering: Steering | None) -> Dashboard:
+        """Make the dashboard.
+
+        Args:
+            steering: what takes a person's wishes; None where one may only look on.
+        """
+        return Dashboard(steering, read_only=self.read_only, why_not=self._why_not)
 
     @property
     def home(self) -> Screen[None]:

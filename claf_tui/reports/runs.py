@@ -15,12 +15,14 @@ from rich.text import Text
 from claf_engine.events import RobustFigure, RunFinished, TestResult
 from claf_engine.runs import RunSummary, runs_root
 from claf_engine.runs.header import CheckpointInfo
+from claf_engine.runs.overview import VALIDATION, Overview
+from claf_engine.runs.probe_history import ListedFigure
 from claf_tui.reports.audit import standing_text
 from claf_tui.reports.evaluation import cells_of, evaluation_tables, new_table, no_ball_sentences, radius_of
 from claf_tui.reports.fitted_table import FittedTable, Fold
 from claf_tui.state.outcome import probed_notice
 from claf_tui.words import figures
-from claf_tui.words.attack_words import DOUBTED, NO_BALL, PIXEL, notice_of, notices, radius
+from claf_tui.words.attack_words import DOUBTED, NO_BALL, PIXEL, notice_of, notices, radius, radius_text
 from claf_tui.words.next_command import next_command, saved_text
 from claf_tui.words.safe_text import safe
 
@@ -39,6 +41,7 @@ AS_TRAINED = "as trained"
 """Weights of which no average was taken."""
 UNAUDITED = "unaudited"
 NO_STANDINGS: Mapping[str, str] = {}
+NO_OVERVIEWS: Mapping[str, Overview] = {}
 RUN_HEADINGS = ("name", "status", "begun", "method", "data", "phase", "epoch", "natural", "robust", "measured on")
 RUN_FOLDS = {"robust": Fold(16), "measured on": Fold(11), "name": Fold(16, whole=32)}
 ROOMS = (100, 12, 10, 24, 36, 6)
@@ -90,14 +93,18 @@ def results_table(results: Sequence[TestResult]) -> Table:
 
 
 def runs_table(
-    runs: Iterable[RunSummary], standings: Mapping[str, str] = NO_STANDINGS, now: float | None = None
+    runs: Iterable[RunSummary],
+    standings: Mapping[str, str] = NO_STANDINGS,
+    now: float | None = None,
+    overviews: Mapping[str, Overview] = NO_OVERVIEWS,
 ) -> FittedTable:
-    """One line per run, newest first.
+    """One line per run, in their order.
 
     Args:
         runs: the runs.
         standings: what a run's figures rest on, by its name; without a word for it they are unaudited.
         now: seconds since the epoch; None is this moment.
+        overviews: by the name of a run, the figures that are shown in place of those of its status.
     """
     now = time.time() if now is None else now
     rows = []
@@ -105,7 +112,8 @@ def runs_table(
         keys = ("method", "data", "phase_title", "epoch")
         cells = (run.name, run.status, *(run.record.get(key, "") for key in keys))
         name, status, *rest = [safe(cell, room) for cell, room in zip(cells, ROOMS, strict=True)]
-        *accuracies, images = _figures_of(run.record)
+        overview = overviews.get(run.name)
+        *accuracies, images = _figures_of(run.record) if overview is None else _listed_figures(overview)
         row = [_text(cell) for cell in (name, status, figures.age(run.begun, now), *rest, *accuracies)]
         row[1] = _text(status, STATUS_STYLES.get(run.status, ""))
         rows.append((*row, _measured_on(images, standings.get(run.name, UNAUDITED))))
@@ -123,7 +131,11 @@ def runs_table(
     )
 
 
-def run_records(runs: Iterable[RunSummary], standings: Mapping[str, str] = NO_STANDINGS) -> list[dict[str, Any]]:
+def run_records(
+    runs: Iterable[RunSummary],
+    standings: Mapping[str, str] = NO_STANDINGS,
+    overviews: Mapping[str, Overview] = NO_OVERVIEWS,
+) -> list[dict[str, Any]]:
     """The same as JSON objects, with everything that a run's status says; figures say whether they are of a ball."""
     return [
         {
@@ -133,6 +145,7 @@ def run_records(runs: Iterable[RunSummary], standings: Mapping[str, str] = NO_ST
             "status": run.status,
             "audit": standings.get(run.name, UNAUDITED),
             **({"notice": run.notice} if run.notice else {}),
+            **({"listed": _listed_record(overviews[run.name])} if run.name in overviews else {}),
         }
         for run in runs
     ]
@@ -218,6 +231,33 @@ def _figures_of(record: Mapping[str, Any]) -> list[str]:
     except (AttributeError, KeyError, TypeError):
         return [figures.UNKNOWN, figures.UNKNOWN, ""]
     return [figures.UNKNOWN, figures.UNKNOWN, ""]
+
+
+def _listed_figures(run: Overview) -> list[str]:
+    """The same of a run whose best probe is known."""
+    measured = run.measured
+    robust = figures.UNKNOWN if measured.robust is None else _listed_robust(measured.robust)
+    return [figures.percent(measured.natural), robust, measured.images]
+
+
+def _listed_robust(figure: ListedFigure) -> str:
+    radius = radius_text(figure.epsilon, figure.norm, figure.space, figure.decides, figure.notice)
+    return f"{figures.percent(figure.accuracy)} at {radius}"
+
+
+def _listed_record(run: Overview) -> dict[str, Any]:
+    """What a filter and an order look at, besides the status."""
+    measured, labels, latest = run.measured, run.digest.labels, run.digest.probes.latest
+    return {
+        "natural": measured.natural,
+        "robust": None if measured.robust is None else asdict(measured.robust),
+        "images": measured.images,
+        "best_step": latest.step if latest is not None and measured.images == VALIDATION else None,
+        "newest_checkpoint": run.newest,
+        "note": labels.note,
+        "tags": list(labels.tags),
+        "archived": labels.is_archived,
+    }
 
 
 def _robust_text(robust: Sequence[Mapping[str, Any]]) -> str:

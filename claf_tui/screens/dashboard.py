@@ -392,7 +392,7 @@ class Dashboard(Screen[None]):
         if not offered:
             self._tell(f"there is no other run in {safe(directory.parent, 100)}")
             return
-        self.app.push_screen(CompareScreen(offered, list(self._others)), self._compare)
+        self.app.push_screen(CompareScreen(offered, list(self._others)), self.lay_over)
 
     def action_log_scale(self) -> None:
         """Switch the value axis of the chosen chart between linear and logarithmic."""
@@ -506,7 +506,8 @@ class Dashboard(Screen[None]):
             self._full = full
             self._show_charts()
 
-    def _compare(self, chosen: tuple[Path, ...] | None) -> None:
+    def lay_over(self, chosen: tuple[Path, ...] | None) -> None:
+        """Lay the curves of these runs over this one's, and of no others; None changes nothing."""
         if chosen is None:
             return
         self._others = {path: run for path, run in self._others.items() if path in chosen}

@@ -1,9 +1,9 @@
 """The small language that chooses runs in a list: `method:claf robust>40 !tag:old`. Pure, no Textual.
 
-    filter  = choice*                       all of them must hold
-    choice  = ["!" | "-"] part ("|" part)*  one of them must; a part without a field has the field of the one before
-    part    = [field] value                 field is "method:", "robust>=" and so on; a value alone is looked for
-    value   = word | "quoted words"
+filter  = choice*                       all of them must hold
+choice  = ["!" | "-"] part ("|" part)*  one of them must; a part without a field has the field of the one before
+part    = [field] value                 field is "method:", "robust>=" and so on; a value alone is looked for
+value   = word | "quoted words"
 """
 
 import math
@@ -170,20 +170,16 @@ def _text_test(name: str, word: str) -> Test:
 def _number_test(field: _Field, word: str) -> Test:
     """Compare a figure; a run without it does not fit."""
     figure_of, wanted, close = _figure(field.name, word)
-    if field.sign in COMPARISONS:
-        compare = COMPARISONS[field.sign]
-    elif field.sign == "!=":
+    compare = COMPARISONS.get(field.sign)
 
-        def compare(value: float, other: float) -> bool:
-            return abs(value - other) > close
-    else:
-
-        def compare(value: float, other: float) -> bool:
-            return abs(value - other) <= close
+    def fits(value: float) -> bool:
+        if compare is not None:
+            return bool(compare(value, wanted))
+        return (abs(value - wanted) <= close) is not (field.sign == "!=")
 
     def holds(run: Overview, now: float) -> bool:
         value = figure_of(run, now)
-        return value is not None and compare(value, wanted)
+        return value is not None and fits(value)
 
     return holds
 

@@ -1,0 +1,55 @@
+"""The list of runs, and what is opened from it: one console after the other, until the person leaves."""
+
+import os
+from functools import partial
+from pathlib import Path
+
+from claf_engine.events.control import Control
+from claf_engine.runs.asking import is_served, why_not_asked
+from claf_engine.runs.catalogue import Catalogue
+from claf_tui.console.follower import Follower
+from claf_tui.console.launch import ConsoleResult, run_console, tell_failure
+from claf_tui.console.opened_run import OpenedRun
+from claf_tui.console.remote import Remote
+from claf_tui.console.runs_app import RunsApp
+from claf_tui.console.runs_feed import RunsFeed
+from claf_tui.runners import train
+from claf_tui.screens.runs.requests import OpenRequest, RunsView
+from claf_tui.words import exit_codes
+
+QUIET = Path(os.devnull)
+
+
+def browse_runs(root: Path) -> int:
+    """Show the list until it is left; what is opened leads back to it, and a run that is resumed does not.
+
+    Args:
+        root: the folder of the runs.
+    """
+    catalogue, view = Catalogue.of(root), RunsView()
+    while True:
+        result = _list(catalogue, view)
+        if result.resume is not None:
+            way, command = train.asked_way(result.resume)
+            return train.train_in(partial(train.reopen, way, command), "auto")
+        if result.opened is None:
+            tell_failure(result, None)
+            return result.return_code
+        view = result.opened.view
+        shown = _open(result.opened)
+        if shown.return_code not in (exit_codes.OK, exit_codes.UNEXPECTED):
+            return shown.return_code
+
+
+def _list(catalogue: Catalogue, view: RunsView) -> ConsoleResult:
+    app = partial(RunsApp, root=catalogue.root, view=view)
+    return run_console(app, RunsFeed(catalogue), Control(), log_path=QUIET, read_only=True)
+
+
+def _open(request: OpenRequest) -> ConsoleResult:
+    """Show one run, with control where it is live and this user's."""
+    is_live = is_served(request.run)
+    why_not = why_not_asked(request.run) if is_live else ""
+    remote = Remote(request.run) if is_live and not why_not else None
+    app = partial(OpenedRun, remote=remote, why_not=why_not, others=request.others)
+    return run_console(app, Follower(request.run), Control(), log_path=QUIET, read_only=True)

@@ -20,10 +20,16 @@ from claf_engine.terms.errors import RunError
 
 LOOK_SECONDS = 0.05
 """How long one look takes, about."""
-IN_TURN = 100
-"""Runs that one look compares besides the live and the seen ones, once all were compared."""
+AT_LEAST = 16
+"""Runs that one look reads, and journals, however slow the disk or busy the machine is."""
+IN_TURN = 20
+"""Runs that one look compares besides the live and the seen ones, once all were read."""
 JOURNAL_BYTES = 2**24
 """Of journals that are read at once."""
+SEEN_SECONDS = 2.0
+"""Between two looks at runs that somebody sees and that do not change by themselves."""
+LIVE_SECONDS = 0.5
+"""The same of live ones."""
 TICK_SECONDS = 2.0
 """The coarsest clock of a file system."""
 MAX_UNSURE = 50
@@ -47,11 +53,13 @@ class News:
 
 @dataclass
 class _Queues:
-    """Names of runs that are to be looked at."""
+    """Names of runs that are to be looked at, and from when on, by the monotonic clock, live and seen ones are."""
 
     waiting: deque[str] = field(default_factory=deque)
     unread: dict[str, None] = field(default_factory=dict)
     turn: Iterator[str] = iter(())
+    live_at: float = 0.0
+    seen_at: float = 0.0
 
 
 class Catalogue:
@@ -73,6 +81,7 @@ class Catalogue:
         self._unkept_gone: set[str] = set()
         self._digests = {} if index is None else remembered(index)
         self._shown: dict[str, Overview] = {}
+        self._live: dict[str, None] = {}
 
     @classmethod
     def of(cls, root: Path) -> "Catalogue":
@@ -88,7 +97,7 @@ class Catalogue:
         self._list()
         for name in self._names:
             if name in self._digests and name not in self._shown:
-                self._shown[name] = overview_of(self.root / name, self._digests[name])
+                self._show(overview_of(self.root / name, self._digests[name]))
         return tuple(self._shown.values())
 
     def look(self, seen: Iterable[str] = (), seconds: float = LOOK_SECONDS) -> News:
@@ -103,8 +112,7 @@ class Catalogue:
         """
         until = time.monotonic() + seconds
         gone = self._list()
-        live = [name for name, shown in self._shown.items() if shown.is_live]
-        first = dict.fromkeys([*self._unsure_now(), *live, *(name for name in seen if name in self._names)])
+        first = self._due(seen)
         changed: dict[str, Overview] = {}
         for name in itertools.chain(first, self._others(until)):
             if (overview := self._compare(name)) is not None:
@@ -155,30 +163,39 @@ class Catalogue:
         for name in self._unkept_gone:
             self._digests.pop(name, None)
             self._shown.pop(name, None)
+            self._live.pop(name, None)
         self._queues.waiting.extendleft(reversed([name for name in names if name not in self._names]))
         self._names = names
         self._unsure = {name: None for name in self._unsure if name in names}
         self._unkept_gone -= names.keys()
         return gone
 
-    def _unsure_now(self) -> list[str]:
-        return list(self._unsure)[:MAX_UNSURE]
+    def _due(self, seen: Iterable[str]) -> dict[str, None]:
+        """Names of runs that somebody waits for: live ones, those that are seen, and folders that may become runs."""
+        now, due = time.monotonic(), {}
+        if now >= self._queues.live_at:
+            self._queues.live_at = now + LIVE_SECONDS
+            due |= dict.fromkeys([*self._live, *list(self._unsure)[:MAX_UNSURE]])
+        if now >= self._queues.seen_at:
+            self._queues.seen_at = now + SEEN_SECONDS
+            due |= dict.fromkeys(name for name in seen if name in self._names)
+        return due
 
     def _others(self, until: float) -> Iterator[str]:
         """Names that nobody sees: all of those that were never compared, then a few in turn."""
-        waiting, num_in_turn = self._queues.waiting, 0
-        while time.monotonic() < until:
-            if waiting:
-                yield waiting.popleft()
-            elif num_in_turn < IN_TURN and self._names:
-                num_in_turn += 1
-                name = next(self._queues.turn, None)
-                if name is None:
-                    self._queues.turn = iter(tuple(self._names))
-                elif name in self._names:
-                    yield name
-            else:
+        waiting, num_given = self._queues.waiting, 0
+        while waiting and (num_given < AT_LEAST or time.monotonic() < until):
+            num_given += 1
+            yield waiting.popleft()
+        if self.num_waiting:
+            return
+        for _ in range(IN_TURN):
+            name = next(self._queues.turn, None)
+            if name is None:
+                self._queues.turn = iter(tuple(self._names))
                 return
+            if name in self._names:
+                yield name
 
     def _compare(self, name: str) -> Overview | None:
         """Read a run again whose files changed; None where it stands as before, or is no run."""
@@ -199,9 +216,11 @@ class Catalogue:
         """Read what was added to journals: of what somebody sees, then while there is time of the others."""
         changed: dict[str, Overview] = {}
         unread = self._queues.unread
-        wanted = [name for name in first if name in unread]
-        for number, name in enumerate([*wanted, *(name for name in tuple(unread) if name not in wanted)]):
-            if time.monotonic() >= until and number:
+        if self._queues.waiting:
+            return changed  # first all runs are listed, then their probes are read
+        wanted = dict.fromkeys(name for name in first if name in unread)
+        for number, name in enumerate(tuple(wanted | unread)):
+            if number >= AT_LEAST and time.monotonic() >= until:
                 break
             digest = self._digests.get(name)
             if digest is None:
@@ -225,8 +244,15 @@ class Catalogue:
         overview = overview_of(self.root / name, self._digests[name])
         if overview == self._shown.get(name):
             return None
-        self._shown[name] = overview
+        self._show(overview)
         return overview
+
+    def _show(self, overview: Overview) -> None:
+        self._shown[overview.name] = overview
+        if overview.is_live:
+            self._live[overview.name] = None
+        else:
+            self._live.pop(overview.name, None)
 
 
 def _names_in(root: Path) -> list[str]:

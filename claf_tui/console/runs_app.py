@@ -72,6 +72,11 @@ class RunsApp(ConsoleApp):
         """Always the same: the list itself does nothing."""
         return "RUNS"
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether all runs were read, and are shown."""
+        return self._board.is_at_rest
+
     def take(self, event: ev.Event) -> None:
         """Take no event: the list is fed otherwise."""
 

@@ -29,6 +29,8 @@ SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 COMPARISONS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 TENTH = 0.0005
 """Half of what the last digit of a shown percentage stands for."""
+DIGITS = 9
+"""After the point, by which a fraction is compared: 41.2 / 100 is not 0.412 to the last bit."""
 _FIELD = re.compile(r"([A-Za-z]+)(:|<=|>=|!=|<|>|=)")
 _VALUE = re.compile(r'"[^"]*"|[^\s|"]+')
 _OR = re.compile(r"\s*\|\s*")
@@ -174,7 +176,7 @@ def _number_test(field: _Field, word: str) -> Test:
 
     def fits(value: float) -> bool:
         if compare is not None:
-            return bool(compare(value, wanted))
+            return bool(compare(round(value, DIGITS), round(wanted, DIGITS)))
         return (abs(value - wanted) <= close) is not (field.sign == "!=")
 
     def holds(run: Overview, now: float) -> bool:

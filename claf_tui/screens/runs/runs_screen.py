@@ -121,6 +121,11 @@ class RunsScreen(Screen[None]):
         """Names of the runs on the screen."""
         return self.query_one(RunList).seen if self.is_mounted else ()
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether all that there is was found out."""
+        return self._num_waiting == 0
+
     def take(self, found: Sequence[News], problem: str = "") -> None:
         """Show what a catalogue found out since the last time."""
         for news in found:

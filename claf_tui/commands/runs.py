@@ -86,13 +86,13 @@ def runs(  # noqa: PLR0913 (Typer declares one parameter per option)
     if context.invoked_subcommand is not None:
         return None
     from claf_engine.evaluation.cards import standing_of_run
-    from claf_engine.runs import list_runs, runs_root
+    from claf_engine.runs import runs_root
     from claf_tui.reports import runs as reports
 
     with _collector_at_rest():
         chosen = None if wanted is None and sort is None else _chosen(wanted or "", sort, last, archived=archived)
         if chosen is None:
-            found = [run for run in list_runs(runs_root(), last) if archived or not _is_archived(run.directory)]
+            found = _newest(last, archived=archived)
         else:
             found = _summaries(chosen)
         overviews = {} if chosen is None else {run.name: run for run in chosen}
@@ -201,6 +201,19 @@ def _chosen(wanted: str, sort: str | None, last: int | None, *, archived: bool) 
     found = [run for run in Catalogue.of(runs_root()).look_at_all() if chosen.matches(run, now)]
     order = Order(next(name for name in COLUMNS if name == column), is_reversed)
     return ordered(found, order)[:last]
+
+
+def _newest(last: int | None, *, archived: bool) -> "list[RunSummary]":
+    """The newest runs, all by default; more of them are read where some of these were put away."""
+    from claf_engine.runs import list_runs, runs_root
+
+    number = last
+    while True:
+        listed = list_runs(runs_root(), number)
+        found = [run for run in listed if archived or not _is_archived(run.directory)]
+        if last is None or number is None or len(found) >= last or len(listed) < number:
+            return found[:last]
+        number *= 2
 
 
 def _summaries(chosen: "Sequence[Overview]") -> "list[RunSummary]":

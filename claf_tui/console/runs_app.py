@@ -83,7 +83,7 @@ class RunsApp(ConsoleApp):
     def poll(self) -> None:
         """Do what every console does, and show what was found out."""
         super().poll()
-        if not self._board.is_mounted:
+        if not self._board.is_mounted or not self._board.is_running:
             return
         self._feed.seen = self._board.seen
         found = self._feed.take()

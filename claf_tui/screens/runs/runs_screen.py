@@ -114,20 +114,26 @@ class RunsScreen(Screen[None]):
     @property
     def chosen(self) -> Overview | None:
         """The run under the cursor."""
-        return self.query_one(RunList).chosen if self.is_mounted else None
+        return self.query_one(RunList).chosen if self._is_up else None
 
     @property
     def seen(self) -> tuple[str, ...]:
         """Names of the runs on the screen."""
-        return self.query_one(RunList).seen if self.is_mounted else ()
+        return self.query_one(RunList).seen if self._is_up else ()
 
     @property
     def is_at_rest(self) -> bool:
         """Whether all that there is was found out."""
         return self._num_waiting == 0
 
+    @property
+    def _is_up(self) -> bool:
+        return self.is_mounted and self.is_running
+
     def take(self, found: Sequence[News], problem: str = "") -> None:
-        """Show what a catalogue found out since the last time."""
+        """Show what a catalogue found out since the last time; nothing while the screen is not up."""
+        if not self._is_up:
+            return
         for news in found:
             for name in news.gone:
                 self._runs.pop(name, None)
@@ -141,7 +147,7 @@ class RunsScreen(Screen[None]):
 
     def show(self, moment: Moment) -> None:
         """Let what moves move."""
-        if self.is_mounted and self.app.screen is self:
+        if self._is_up and self.app.screen is self:
             self.query_one(RunList).tick(moment.now, moment.frame)
 
     @on(Input.Changed, "#runs-filter")

@@ -172,7 +172,8 @@ class Catalogue:
 
     def _due(self, seen: Iterable[str]) -> dict[str, None]:
         """Names of runs that somebody waits for: live ones, those that are seen, and folders that may become runs."""
-        now, due = time.monotonic(), {}
+        now = time.monotonic()
+        due: dict[str, None] = {}
         if now >= self._queues.live_at:
             self._queues.live_at = now + LIVE_SECONDS
             due |= dict.fromkeys([*self._live, *list(self._unsure)[:MAX_UNSURE]])

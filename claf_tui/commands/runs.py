@@ -91,10 +91,7 @@ def runs(  # noqa: PLR0913 (Typer declares one parameter per option)
 
     with _collector_at_rest():
         chosen = None if wanted is None and sort is None else _chosen(wanted or "", sort, last, archived=archived)
-        if chosen is None:
-            found = _newest(last, archived=archived)
-        else:
-            found = _summaries(chosen)
+        found = _newest(last, archived=archived) if chosen is None else _summaries(chosen)
         overviews = {} if chosen is None else {run.name: run for run in chosen}
         standings = {run.name: standing_of_run(run.directory, run.record) for run in found}
         for notice in [run.notice for run in found if run.notice][:MAX_NOTICES]:

@@ -1,6 +1,8 @@
 """The console of all runs: `claf-tui` alone."""
 
+import importlib
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, TextIO
 
@@ -10,13 +12,15 @@ from textual.screen import Screen
 from claf_engine import events as ev
 from claf_engine.events.control import Control
 from claf_engine.runs import is_live
-from claf_tui.console.base import ConsoleApp, set_loaded_aside
+from claf_tui.console.base import PRELOAD_SECONDS, ConsoleApp, set_loaded_aside
 from claf_tui.console.runs_feed import RunsFeed
 from claf_tui.screens.help import HelpScreen
 from claf_tui.screens.runs.help import RunsHelp
 from claf_tui.screens.runs.requests import RunsView
 from claf_tui.screens.runs.runs_screen import RunsScreen
 from claf_tui.state.moment import Moment
+
+OPENED_RUN = "claf_tui.console.opened_run"
 
 
 class RunsApp(ConsoleApp):
@@ -49,6 +53,10 @@ class RunsApp(ConsoleApp):
         self._root = root
         self._board = RunsScreen(root, view)
         self._is_set_aside = False
+
+    def on_mount(self) -> None:
+        """Have loaded in a thread what opening a run needs, so that its key is answered at once."""
+        self.set_timer(PRELOAD_SECONDS, partial(self.run_worker, _load_opened_run, thread=True, exit_on_error=False))
 
     @property
     def home(self) -> Screen[None]:
@@ -118,3 +126,7 @@ class RunsApp(ConsoleApp):
         yield SystemCommand("Tags", "for the filter", board.action_tags)
         yield SystemCommand("Archive", "put the run away, or take it back", board.action_archive)
         yield SystemCommand("Delete", "asks first", board.action_delete)
+
+
+def _load_opened_run() -> None:
+    importlib.import_module(OPENED_RUN)

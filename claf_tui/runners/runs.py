@@ -5,15 +5,10 @@ from functools import partial
 from pathlib import Path
 
 from claf_engine.events.control import Control
-from claf_engine.runs.asking import is_served, why_not_asked
 from claf_engine.runs.catalogue import Catalogue
-from claf_tui.console.follower import Follower
 from claf_tui.console.launch import ConsoleResult, run_console, tell_failure
-from claf_tui.console.opened_run import OpenedRun
-from claf_tui.console.remote import Remote
 from claf_tui.console.runs_app import RunsApp
 from claf_tui.console.runs_feed import RunsFeed
-from claf_tui.runners import train
 from claf_tui.screens.runs.requests import OpenRequest, RunsView
 from claf_tui.words import exit_codes
 
@@ -30,6 +25,8 @@ def browse_runs(root: Path) -> int:
     while True:
         result = _list(catalogue, view)
         if result.resume is not None:
+            from claf_tui.runners import train
+
             way, command = train.asked_way(result.resume)
             return train.train_in(partial(train.reopen, way, command), "auto")
         if result.opened is None:
@@ -48,6 +45,12 @@ def _list(catalogue: Catalogue, view: RunsView) -> ConsoleResult:
 
 def _open(request: OpenRequest) -> ConsoleResult:
     """Show one run, with control where it is live and this user's."""
+    # Here, so that the list itself comes at once; it has them loaded in a thread meanwhile.
+    from claf_engine.runs.asking import is_served, why_not_asked
+    from claf_tui.console.follower import Follower
+    from claf_tui.console.opened_run import OpenedRun
+    from claf_tui.console.remote import Remote
+
     is_live = is_served(request.run)
     why_not = why_not_asked(request.run) if is_live else ""
     remote = Remote(request.run) if is_live and not why_not else None

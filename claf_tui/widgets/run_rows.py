@@ -55,7 +55,7 @@ BASE = (
     RowColumn("trend", 5),
 )
 """What fits into 80 cells."""
-GROWTH = (("robust", 13), ("name", 20), ("trend", 8), ("data", 9), ("method", 8), ("robust", 14), ("progress", 12))
+GROWTH = (("robust", 13), ("name", 20), ("trend", 8), ("data", 9), ("method", 8), ("robust", 15), ("progress", 12))
 MORE = (
     (RowColumn("natural", 7, is_number=True), 4),
     (RowColumn("where", 30), 4),

@@ -16,7 +16,7 @@ HOUR = 3600.0
 
 
 def listed(name: str = "20270101-000000-demo", status: str = "finished", **changes: object) -> Overview:
-    """A run of claf on CIFAR-10 that was begun two hours ago; `robust`, `natural`, `tags`, `note` and so on change it."""
+    """A run of claf on CIFAR-10 that was begun two hours ago; `robust`, `tags`, `note` and so on change it."""
     labels = Labels(
         str(changes.pop("note", "")),
         tuple(changes.pop("tags", ())),  # type: ignore[arg-type]

@@ -71,18 +71,18 @@ def test_values_and_series_stay_bounded_and_the_best_is_exact(tmp_path: Path) ->
     assert MAX_VALUES // 2 <= len(first.latest.values) <= MAX_VALUES
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        b'{"seq": 1, "type": "ProbeFinished"}',
-        b'{"type": "ProbeFinished", "step": 1}',
-        b'"type": "ProbeFinished"',
-        b"x" * (LINE_CAP + PIECE) + b'"type": "ProbeFinished"',
-        json.dumps({"seq": 1, "type": "ProbeFinished", **dict.fromkeys(("step", "classifier", "natural", "robust"), EVERYTHING)}).encode(),
-        b'{"seq": 1, "type": "ProbeFinished", "step": 1, "classifier": "a", "natural": 0.5, "robust": [{"accuracy": 7}]}',
-    ],
-    ids=range(6),
-)  # fmt: skip
+KEYS = ("step", "classifier", "natural", "robust")
+NO_PROBES = [
+    b'{"seq": 1, "type": "ProbeFinished"}',
+    b'{"type": "ProbeFinished", "step": 1}',
+    b'"type": "ProbeFinished"',
+    b"x" * (LINE_CAP + PIECE) + b'"type": "ProbeFinished"',
+    json.dumps({"seq": 1, "type": "ProbeFinished", **dict.fromkeys(KEYS, EVERYTHING)}).encode(),
+    b'{"seq": 1, "type": "ProbeFinished", "step": 1, "classifier": "a", "natural": 0.5, "robust": [{"accuracy": 7}]}',
+]
+
+
+@pytest.mark.parametrize("line", NO_PROBES, ids=range(len(NO_PROBES)))
 def test_a_line_that_is_no_probe_costs_itself(tmp_path: Path, line: bytes) -> None:
     run = probed_run(tmp_path, "1-a", 0.2)
     own = (run / METRICS).read_bytes()

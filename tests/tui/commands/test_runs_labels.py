@@ -40,7 +40,7 @@ def listed(capsys: Shown, *arguments: str) -> list[str]:
         (["--sort", "name", "--last", "2"], ["best", "old"]),
     ],
 )
-def test_runs_are_filtered_and_sorted_as_in_the_console(capsys: Shown, arguments: list[str], expected: list[str]) -> None:
+def test_runs_are_filtered_and_sorted_as_in_a_console(capsys: Shown, arguments: list[str], expected: list[str]) -> None:
     assert listed(capsys, *arguments) == expected
 
 

@@ -53,7 +53,9 @@ def _cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_an_opened_run_leads_back_to_the_list_as_it_was(tmp_path: Path, play: Play) -> None:
     run = old_run(tmp_path, "1-a", status="finished")
-    made = play(ConsoleResult(0, opened=OpenRequest(run, (tmp_path / "2-b",), VIEW)), ConsoleResult(0), ConsoleResult(0))
+    made = play(
+        ConsoleResult(0, opened=OpenRequest(run, (tmp_path / "2-b",), VIEW)), ConsoleResult(0), ConsoleResult(0)
+    )
     assert runner.browse_runs(tmp_path) == 0
     assert [each["app"] for each in made] == [RunsApp, OpenedRun, RunsApp]
     assert [made[0]["view"], made[2]["view"]] == [RunsView(), VIEW]
@@ -84,5 +86,7 @@ def test_a_signal_in_an_opened_run_ends_the_program(tmp_path: Path, play: Play) 
 
 def test_a_run_that_is_resumed_is_trained_on(tmp_path: Path, play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     play(ConsoleResult(0, resume=ResumeRequest(tmp_path / "step-1.safetensors")))
-    monkeypatch.setattr(runner.train, "train_in", lambda open_directory, ui: (open_directory.args[0].reference, ui))
+    monkeypatch.setattr(
+        "claf_tui.runners.train.train_in", lambda open_directory, ui: (open_directory.args[0].reference, ui)
+    )
     assert runner.browse_runs(tmp_path) == (str(tmp_path / "step-1.safetensors"), "auto")  # type: ignore[comparison-overlap]

@@ -9,16 +9,16 @@ import pytest
 from textual.widgets import Input, Static
 
 from claf_engine.runs.labels import Labels, read_labels
-from claf_tui.screens.checkpoints.browser import CheckpointBrowser
 from claf_tui.screens.checkpoints.actions import ResumeRequest
+from claf_tui.screens.checkpoints.browser import CheckpointBrowser
 from claf_tui.screens.confirm_dialog import ConfirmScreen
 from claf_tui.screens.runs.requests import OpenRequest, RunsView
 from claf_tui.state.run_order import Order
 from claf_tui.widgets.run_list import RunHead, RunList
 from tests.engine.runs.listed import probed_run
 from tests.tui.consoles import screen_text, until
-from tests.tui.scripted import write_checkpoint
 from tests.tui.screens.runs.browsing import listing, make_runs, rows
+from tests.tui.scripted import write_checkpoint
 
 pytestmark = pytest.mark.usefixtures("_clock")
 
@@ -40,7 +40,9 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def live(root: Path) -> Iterator[Path]:
     """A run whose lock is held."""
-    run = probed_run(root, "20260101-000000-live", 0.1, status="running", run_fraction=0.25, method="claf", data="shapes")
+    run = probed_run(
+        root, "20260101-000000-live", 0.1, status="running", run_fraction=0.25, method="claf", data="shapes"
+    )
     with open(run / "run.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield run

@@ -38,7 +38,9 @@ def shown_runs() -> tuple[Overview, ...]:
         listed("20270101-090000-a-name-longer-than-any-column-is-seed1", tags=("best",), note="for the paper", **ended),
         listed("20270101-080000-weak", result=doubted, data="folder:/data/animals", begun=NOW - 30 * HOUR, **ended),
         listed("20270101-070000-outside", result=outside, begun=NOW - 50 * HOUR, **ended),
-        listed("20270101-060000-blown", "diverged", reason="the loss is not finite", robust=None, fraction=0.1, step=73),
+        listed(
+            "20270101-060000-blown", "diverged", reason="the loss is not finite", robust=None, fraction=0.1, step=73
+        ),
         listed("20270101-050000-new", "starting", robust=None, natural=None, method="", data="", begun=NOW - 2),
     ]
     return tuple(runs)

@@ -2,9 +2,9 @@
 
 Folders of runs are made below the temporary folder, and the list is shown in the console without a terminal, as
 `claf-tui` alone shows it: once when nothing is remembered of them, and once more when it is. Timed are, by the clock
-and by the processor (which does not count what other programs take): from the making of the console to the first rows and to
-all rows, the keys of a filter from the press to the screen drawn, without what the terminal takes, the share of a core
-that the list takes when nobody does anything, and how soon a run of a million logged steps shows its dashboard.
+and by the processor (which does not count what other programs take): from the making of the console to the first rows
+and to all rows, the keys of a filter from the press to the screen drawn, without what the terminal takes, the share of
+a core that the list takes when nobody does anything, and how soon a run of a million logged steps shows its dashboard.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from claf_tui.console.follower import Follower
 from claf_tui.console.opened_run import OpenedRun
 from claf_tui.console.runs_app import RunsApp
 from claf_tui.console.runs_feed import RunsFeed
-from claf_tui.widgets.run_list import RunList
+from claf_tui.widgets.run_table import RunTable
 
 NUM_RUNS, NUM_STEPS = 10_000, 1_000_000
 SIZE = (140, 45)
@@ -111,7 +111,7 @@ async def listed(root: Path, index: Path, idle_seconds: float) -> Listed:
     watch = Watch()
     app = RunsApp(RunsFeed(Catalogue(root, index)), Control(), root=root)
     async with app.run_test(size=SIZE) as pilot:
-        rows = app.screen.query_one(RunList)
+        rows = app.screen.query_one(RunTable)
         await _until(pilot, lambda: bool(rows.seen))
         first = watch.took()
         await _until(pilot, lambda: app.is_at_rest)

@@ -48,7 +48,8 @@ class Digest:
         stamps: of `LOOKED_AT`.
         journal: stamp of the journal up to which `probes` were read.
         said: the status that the run says of itself.
-        begun: seconds since the epoch, like `heartbeat`; 0 where nothing tells.
+        begun: seconds since the epoch, like `heartbeat` and `heard`; 0 where nothing tells.
+        heard: when somebody here saw its status change, by this machine's clock; that of another may be wrong.
         fraction: of the run, in [0, 1], or None.
         remaining: seconds, or None.
         notice: what cannot be read.
@@ -65,6 +66,7 @@ class Digest:
     remaining: float | None = None
     begun: float = 0.0
     heartbeat: float = 0.0
+    heard: float = 0.0
     reason: str = ""
     result: Result | None = None
     labels: Labels = NO_LABELS
@@ -146,8 +148,10 @@ def digest_of(run: Path, before: Digest | None = None) -> Digest:
     record, notice = read_status(f"{run}/status.json")
     labels, unread = read_labels(run)
     method, data = _planned(run) if "method" not in record else (record["method"], record.get("data", ""))
+    is_news = before is not None and stamps[0] != before.stamps[0]
     digest = Digest(
         stamps,
+        heard=time.time() if is_news else 0.0 if before is None else before.heard,
         said=str(record.get("status", "starting"))[:TEXT],
         method=str(method)[:TEXT],
         data=str(data)[:TEXT],
@@ -178,7 +182,9 @@ def has_process(run: Path, digest: Digest) -> bool:
     lock = lock_of(run)
     if lock == "held":
         return True
-    is_fresh = time.time() - digest.heartbeat < SILENT_SECONDS
+    now = time.time()
+    told = digest.heartbeat if digest.heartbeat < now + SILENT_SECONDS else 0.0
+    is_fresh = now - max(told, digest.heard) < SILENT_SECONDS
     # The lock of another machine is not seen through every file system, and not everybody may look at it.
     return is_fresh and (lock == "unknown" or holder(run).host not in (None, socket.gethostname()))
 

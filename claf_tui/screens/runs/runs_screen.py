@@ -28,7 +28,7 @@ from claf_tui.state.run_order import COLUMNS, Column, Order, ordered
 from claf_tui.widgets.key_bar import Hint, KeyBar
 from claf_tui.widgets.lines import Lines
 from claf_tui.widgets.run_detail import detail_lines
-from claf_tui.widgets.run_list import RunHead, RunList
+from claf_tui.widgets.run_table import RunHead, RunTable
 from claf_tui.widgets.runs_title import RunsCount, runs_title
 from claf_tui.words.safe_text import safe
 
@@ -92,7 +92,7 @@ class RunsScreen(Screen[None]):
         yield Input(self._view.filter_text, placeholder="method:claf robust>40", id="runs-filter", compact=True)
         yield Static(Content(""), id="runs-error")
         yield RunHead(id="runs-head")
-        yield RunList(id="runs-list")
+        yield RunTable(id="runs-list")
         yield Static(Content(""), id="runs-empty")
         yield Lines(id="runs-detail")
         yield KeyBar(HINTS, id="runs-keys")
@@ -102,7 +102,7 @@ class RunsScreen(Screen[None]):
         self.query_one("#runs-filter").display = bool(self._view.filter_text)
         self.query_one("#runs-error").display = self.query_one("#runs-empty").display = False
         self.query_one(RunHead).show(self._view.order)
-        self.query_one(RunList).focus()
+        self.query_one(RunTable).focus()
         self._read_filter(self._view.filter_text)
 
     @property
@@ -114,12 +114,12 @@ class RunsScreen(Screen[None]):
     @property
     def chosen(self) -> Overview | None:
         """The run under the cursor."""
-        return self.query_one(RunList).chosen if self._is_up else None
+        return self.query_one(RunTable).chosen if self._is_up else None
 
     @property
     def seen(self) -> tuple[str, ...]:
         """Names of the runs on the screen."""
-        return self.query_one(RunList).seen if self._is_up else ()
+        return self.query_one(RunTable).seen if self._is_up else ()
 
     @property
     def is_at_rest(self) -> bool:
@@ -148,7 +148,7 @@ class RunsScreen(Screen[None]):
     def show(self, moment: Moment) -> None:
         """Let what moves move."""
         if self._is_up and self.app.screen is self:
-            self.query_one(RunList).tick(moment.now, moment.frame)
+            self.query_one(RunTable).tick(moment.now, moment.frame)
 
     @on(Input.Changed, "#runs-filter")
     def filter_changed(self, event: Input.Changed) -> None:
@@ -159,7 +159,7 @@ class RunsScreen(Screen[None]):
     @on(Input.Submitted, "#runs-filter")
     def filter_submitted(self) -> None:
         """Go on in the list."""
-        self.query_one(RunList).focus()
+        self.query_one(RunTable).focus()
         self.query_one("#runs-filter").display = bool(self._view.filter_text)
 
     @on(RunHead.Clicked)
@@ -169,12 +169,12 @@ class RunsScreen(Screen[None]):
         is_same = column == self._view.order.column
         self._sort(Order(column, is_same and not self._view.order.is_reversed))
 
-    @on(RunList.Chosen)
+    @on(RunTable.Chosen)
     def another_chosen(self) -> None:
         """Tell about the run under the cursor."""
         self._show_detail()
 
-    @on(RunList.Opened)
+    @on(RunTable.Opened)
     def opened(self) -> None:
         """Open the run under the cursor."""
         self.action_open()
@@ -196,7 +196,7 @@ class RunsScreen(Screen[None]):
         if field.display:
             field.value = ""
             field.display = False
-            self.query_one(RunList).focus()
+            self.query_one(RunTable).focus()
         elif self._view.marked:
             self._mark(())
 
@@ -216,7 +216,7 @@ class RunsScreen(Screen[None]):
         marked = self._view.marked
         others = tuple(name for name in marked if name != run.name)
         self._mark(others if run.name in marked else (*marked, run.name))
-        self.query_one(RunList).action_move(1)
+        self.query_one(RunTable).action_move(1)
 
     def action_compare(self) -> None:
         """Compare the marked runs."""
@@ -357,7 +357,7 @@ class RunsScreen(Screen[None]):
             error.display = True
             return
         error.display = False
-        self._arrange()
+        self._arrange(is_anew=True)
 
     def _sort(self, order: Order) -> None:
         self._view = replace(self._view, order=order)
@@ -370,13 +370,13 @@ class RunsScreen(Screen[None]):
         hints = (COMPARE_HINT, *HINTS) if len(names) > 1 else HINTS
         self.query_one(KeyBar).show(hints)
 
-    def _arrange(self) -> None:
-        """Choose and sort what is shown."""
+    def _arrange(self, *, is_anew: bool = False) -> None:
+        """Choose and sort what is shown; `is_anew` where a person chose otherwise."""
         now = time.time()
         chosen = (run for run in self._runs.values() if self._filter.matches(run, now))
         self._shown = ordered(chosen, self._view.order)
         wanted, self._view = self._view.chosen, replace(self._view, chosen=None)
-        self.query_one(RunList).show(self._shown, frozenset(self._view.marked), wanted)
+        self.query_one(RunTable).show(self._shown, frozenset(self._view.marked), wanted, is_anew=is_anew)
         if wanted is not None and wanted not in self._runs:
             self._view = replace(self._view, chosen=wanted)  # its folder was not looked at yet
         self._show_title()
@@ -394,7 +394,7 @@ class RunsScreen(Screen[None]):
         self.query_one("#runs-title", Static).update(runs_title(count, self._root, self.size.width, self._problem))
         empty = self.query_one("#runs-empty", Static)
         empty.display = not self._shown
-        self.query_one(RunList).display = self.query_one("#runs-detail").display = bool(self._shown)
+        self.query_one(RunTable).display = self.query_one("#runs-detail").display = bool(self._shown)
         if not self._shown:
             empty.update(Content.styled(count.empty_text(self._root), "$foreground 60%"))
 

@@ -116,6 +116,12 @@ def damaged(index: Path) -> None:
     index.write_bytes(b"no database" * 1000)
 
 
+def damaged_within(index: Path) -> None:
+    data = bytearray(index.read_bytes())
+    data[100:] = b"\x07" * (len(data) - 100)
+    index.write_bytes(data)
+
+
 def of_another_version(index: Path) -> None:
     with sqlite3.connect(index) as connection:
         connection.execute("PRAGMA user_version = 99")
@@ -129,7 +135,7 @@ def with_foreign_rows(index: Path) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize("damage", [damaged, of_another_version, with_foreign_rows])
+@pytest.mark.parametrize("damage", [damaged, damaged_within, of_another_version, with_foreign_rows])
 def test_a_memory_that_cannot_be_believed_costs_time_alone(root: Path, index: Path, damage: object) -> None:
     Catalogue(root, index).look_at_all()
     assert callable(damage)

@@ -51,6 +51,19 @@ def test_where_the_lock_may_not_be_looked_at_it_decides_too(
     assert seen(run)[0] == status
 
 
+@pytest.mark.parametrize("skew", [-3600.0, 3600.0])
+def test_a_run_on_a_machine_whose_clock_is_wrong_is_alive_once_its_status_was_seen_to_change(
+    tmp_path: Path, skew: float
+) -> None:
+    run = old_run(tmp_path, "1-a", status="running", heartbeat=time.time() + skew)
+    (run / "run.lock").touch()
+    (run / "holder.json").write_text(json.dumps({"pid": 1, "host": "elsewhere"}))
+    first = digest_of(run)
+    assert overview_of(run, first).status == "interrupted"
+    (run / "status.json").write_text(json.dumps({"status": "running", "heartbeat": time.time() + skew, "step": 1}))
+    assert overview_of(run, digest_of(run, first)).status == "running"
+
+
 def test_the_test_result_counts_before_the_best_probe_and_that_before_the_latest(tmp_path: Path) -> None:
     results = [{"natural": 0.9, "robust": [FIGURE], "selected": True}]
     latest = {"natural": 0.7, "robust": [{**FIGURE, "accuracy": 0.2}]}

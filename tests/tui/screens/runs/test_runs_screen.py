@@ -14,7 +14,7 @@ from claf_tui.screens.checkpoints.browser import CheckpointBrowser
 from claf_tui.screens.confirm_dialog import ConfirmScreen
 from claf_tui.screens.runs.requests import OpenRequest, RunsView
 from claf_tui.state.run_order import Order
-from claf_tui.widgets.run_list import RunHead, RunList
+from claf_tui.widgets.run_table import RunHead, RunTable
 from tests.engine.runs.listed import probed_run
 from tests.tui.consoles import screen_text, until
 from tests.tui.screens.runs.browsing import listing, make_runs, rows
@@ -114,7 +114,7 @@ async def test_enter_and_a_double_click_open_a_run_and_the_list_is_found_again(r
         view = RunsView("method:claf", Order("robust"), "20270104-000000-cut")
         assert app.return_value == OpenRequest(root / "20270104-000000-cut", (), view)
     async with listing(root) as (app, pilot):
-        await pilot.click(RunList, offset=(10, 1), times=2)
+        await pilot.click(RunTable, offset=(10, 1), times=2)
         assert isinstance(app.return_value, OpenRequest)
         assert app.return_value.run == root / "20270103-000000-other"
 
@@ -207,12 +207,37 @@ async def test_only_what_is_seen_is_drawn(tmp_path: Path, monkeypatch: pytest.Mo
     for number in range(60):
         probed_run(tmp_path, f"20270101-{number:06d}-old", status="stopped")
     async with listing(tmp_path, (80, 24)) as (app, pilot):
-        runs = app.screen.query_one(RunList)
+        runs = app.screen.query_one(RunTable)
         assert len(runs.seen) == runs.size.height < 20
         await pilot.press("end")
         await pilot.pause()
         assert app.run_directory == tmp_path / "20270101-000000-old"
         assert len(runs._drawn) <= 60
+
+
+async def test_a_filter_typed_far_below_begins_with_its_first_run(tmp_path: Path) -> None:
+    for number in range(40):
+        name = "best" if number in (20, 30) else "old"
+        probed_run(tmp_path, f"20270101-{number:06d}-{name}", status="stopped")
+    async with listing(tmp_path, (80, 24)) as (app, pilot):
+        await pilot.press("end", "slash", *"best")
+        await pilot.pause()
+        assert rows(app) == ["best", "best"]
+        assert app.run_directory == tmp_path / "20270101-000030-best"
+
+
+async def test_another_size_keeps_the_cursor_where_it_is(tmp_path: Path) -> None:
+    for number in range(60):
+        probed_run(tmp_path, f"20270101-{number:06d}-old", status="stopped")
+    async with listing(tmp_path, (80, 40)) as (app, pilot):
+        await pilot.press("end", "up", "up")
+        chosen = app.run_directory
+        for size in ((80, 24), (140, 45), (200, 60)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+            assert app.run_directory == chosen
+            assert chosen is not None
+            assert chosen.name in app.screen.query_one(RunTable).seen
 
 
 async def test_without_runs_it_says_so(tmp_path: Path) -> None:

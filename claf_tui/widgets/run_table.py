@@ -62,10 +62,10 @@ class RunHead(Widget):
             self.post_message(self.Clicked(column))
 
 
-class RunList(ScrollView, can_focus=True):
+class RunTable(ScrollView, can_focus=True):
     """Rows with a cursor that stays with its run, whatever the order."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"run-list--chosen"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"run-table--chosen"}
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", show=False),
@@ -103,19 +103,23 @@ class RunList(ScrollView, can_focus=True):
         top = self.scroll_offset.y
         return tuple(run.name for run in self._runs[top : top + self.size.height])
 
-    def show(self, runs: Sequence[Overview], marked: frozenset[str], chosen: str | None = None) -> None:
+    def show(
+        self, runs: Sequence[Overview], marked: frozenset[str], chosen: str | None = None, *, is_anew: bool = False
+    ) -> None:
         """Show these runs from now on.
 
         Args:
             runs: in their order.
             marked: names of those with a mark.
             chosen: name of the one under the cursor; None keeps the one that is there.
+            is_anew: whether the cursor goes to the first where its run is not among them, else it keeps its place.
         """
         before = self.chosen
         name = chosen if chosen is not None else before.name if before is not None else None
         self._runs, self._marked = runs, marked
         self._places = {run.name: place for place, run in enumerate(runs)}
-        self._place = self._places.get(name, min(self._place, max(0, len(runs) - 1))) if name is not None else 0
+        place = 0 if is_anew or name is None else min(self._place, max(0, len(runs) - 1))
+        self._place = place if name is None else self._places.get(name, place)
         self.virtual_size = Size(self.size.width, len(runs))
         self.refresh()
         self._follow()
@@ -197,7 +201,7 @@ class RunList(ScrollView, can_focus=True):
         width = self.size.width
         look = RowLook(self._look.now, self._look.frame, is_marked)
         content = row(run, row_columns(width), look)
-        style = self.get_visual_style("run-list--chosen") if is_chosen else self.visual_style
+        style = self.get_visual_style("run-table--chosen") if is_chosen else self.visual_style
         rendered = content.render(style, end="", parse_style=self.app.stylesheet.parse_style)
         strip = Strip([Segment(text, part.rich_style) for text, part in rendered])
         return strip.adjust_cell_length(width, style.rich_style)

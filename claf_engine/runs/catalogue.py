@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from claf_engine.runs.catalogue_index import index_of, remember, remembered
+from claf_engine.runs.collector import collector_at_rest
 from claf_engine.runs.overview import Digest, Overview, digest_of, journal_stamp, overview_of, stamp_of, stamps_of
 from claf_engine.runs.probe_history import read_on
 from claf_engine.terms.errors import RunError
@@ -79,7 +80,8 @@ class Catalogue:
         self._queues = _Queues()
         self._unkept: dict[str, None] = {}
         self._unkept_gone: set[str] = set()
-        self._digests = {} if index is None else remembered(index)
+        self._digests: dict[str, Digest] = {}
+        self._has_recalled = index is None
         self._shown: dict[str, Overview] = {}
         self._live: dict[str, None] = {}
 
@@ -88,17 +90,29 @@ class Catalogue:
         """The catalogue of a folder, with its memory in the user's cache folder."""
         return cls(root, index_of(root))
 
-    def known(self) -> tuple[Overview, ...]:
+    def known(self, num_newest: int | None = None) -> tuple[Overview, ...]:
         """All runs as far as they are known now; at first as they are remembered, of those whose folder is there.
+
+        Args:
+            num_newest: only so many of those that are remembered, the newest by their names, which is quicker; call it
+                without before the first look.
 
         Raises:
             RunError: the folder cannot be looked into.
         """
         self._list()
-        for name in self._names:
-            if name in self._digests and name not in self._shown:
-                self._show(overview_of(self.root / name, self._digests[name]))
+        with collector_at_rest():
+            self._recall(num_newest)
+            for name in itertools.islice(self._names, num_newest):
+                if name in self._digests and name not in self._shown:
+                    self._show(overview_of(self.root / name, self._digests[name]))
         return tuple(self._shown.values())
+
+    def _recall(self, num_newest: int | None) -> None:
+        """Take over what is remembered, unless that was done."""
+        if self._index is not None and not self._has_recalled:
+            self._has_recalled = num_newest is None
+            self._digests = remembered(self._index, num_newest) | self._digests
 
     def look(self, seen: Iterable[str] = (), seconds: float = LOOK_SECONDS) -> News:
         """Compare what is known with the folders, for about so long.
@@ -111,6 +125,8 @@ class Catalogue:
             RunError: the folder cannot be looked into.
         """
         until = time.monotonic() + seconds
+        if not self._has_recalled:
+            self.known()
         gone = self._list()
         first = self._due(seen)
         changed: dict[str, Overview] = {}

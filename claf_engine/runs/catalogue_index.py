@@ -28,8 +28,13 @@ def index_of(root: Path) -> Path:
     return cache_dir() / "runs" / f"{name}.sqlite"
 
 
-def remembered(index: Path) -> dict[str, Digest]:
-    """What is remembered of each run, by its folder's name; nothing where there is no such file, or it is damaged."""
+def remembered(index: Path, num_last: int | None = None) -> dict[str, Digest]:
+    """What is remembered of each run, by its folder's name; nothing where there is no such file, or it is damaged.
+
+    Args:
+        index: the file.
+        num_last: of only so many, the last ones in the order of their names; None is all.
+    """
     if not index.is_file():
         return {}
     found = {}
@@ -37,7 +42,9 @@ def remembered(index: Path) -> dict[str, Digest]:
         with closing(_opened(index)) as connection:
             if connection.execute("PRAGMA user_version").fetchone() != (FORMAT,):
                 return {}
-            for name, text in connection.execute("SELECT name, digest FROM runs"):
+            number = -1 if num_last is None else num_last
+            rows = connection.execute("SELECT name, digest FROM runs ORDER BY name DESC LIMIT ?", (number,))
+            for name, text in rows:
                 if (digest := _digest_in(text)) is not None and isinstance(name, str):
                     found[name] = digest
     except sqlite3.Error:

@@ -1,10 +1,8 @@
 """`claf-tui runs`, with `note`, `tag`, `archive` and `delete`; and `claf-tui` alone, which opens the list."""
 
-import contextlib
-import gc
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -87,9 +85,10 @@ def runs(  # noqa: PLR0913 (Typer declares one parameter per option)
         return None
     from claf_engine.evaluation.cards import standing_of_run
     from claf_engine.runs import runs_root
+    from claf_engine.runs.collector import collector_at_rest
     from claf_tui.reports import runs as reports
 
-    with _collector_at_rest():
+    with collector_at_rest():
         chosen = None if wanted is None and sort is None else _chosen(wanted or "", sort, last, archived=archived)
         found = _newest(last, archived=archived) if chosen is None else _summaries(chosen)
         overviews = {} if chosen is None else {run.name: run for run in chosen}
@@ -224,15 +223,3 @@ def _is_archived(directory: Path) -> bool:
     from claf_engine.runs.labels import read_labels
 
     return read_labels(directory)[0].is_archived
-
-
-@contextlib.contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """Spare the garbage collector the records of thousands of runs: plain values hold no circles for it to find."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

@@ -11,6 +11,8 @@ from claf_engine.runs.catalogue import Catalogue, News
 from claf_engine.runs.overview import Overview
 from claf_engine.terms.errors import RunError
 
+FIRST = 200
+"""Runs that are shown before the others: more than a screen has rows."""
 BREATH = 0.01
 """Seconds between two looks while runs are still to be read, in which the screen can answer keys."""
 LOOK_EVERY = 1.0
@@ -41,7 +43,8 @@ class RunsFeed:
 
     def __call__(self, control: Control) -> Iterator[ev.Event]:
         """Look until it is asked to leave."""
-        self._found.append(News(self._known(), num_waiting=self._catalogue.num_waiting))
+        for number in (FIRST, None):
+            self._found.append(News(self._known(number), num_waiting=self._catalogue.num_waiting))
         keep_at = time.monotonic()
         try:
             while not control.stop_requested:
@@ -66,9 +69,9 @@ class RunsFeed:
         """Look again at once, because something was changed here."""
         self._wake.set()
 
-    def _known(self) -> tuple[Overview, ...]:
+    def _known(self, num_newest: int | None) -> tuple[Overview, ...]:
         try:
-            return self._catalogue.known()
+            return self._catalogue.known(num_newest)
         except RunError as error:
             self.problem = str(error)
             return ()

@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, TextIO
+from typing import TextIO
 
 from textual.app import SystemCommand
 from textual.screen import Screen
@@ -35,7 +35,6 @@ class RunsApp(ConsoleApp):
     """
 
     TITLE = "claf-tui runs"
-    CSS_PATH: ClassVar[list[str]] = ["console.tcss", "runs.tcss"]  # type: ignore[assignment]
     LEAVE_TEXT = ""
 
     def __init__(

@@ -15,7 +15,7 @@ SIZES = ((80, 24), (100, 28), (140, 45), (200, 60))
 class Stage(App[None]):
     """Shows one screen in the colours and styles of a console."""
 
-    CSS_PATH = ["../../claf_tui/console/console.tcss", "../../claf_tui/console/runs.tcss"]
+    CSS_PATH = "../../claf_tui/console/console.tcss"
 
     def __init__(self, screen: Screen[None]) -> None:
         super().__init__()

@@ -60,6 +60,7 @@ class RunsScreen(Screen[None]):
         view: how the list is looked at in the beginning.
     """
 
+    CSS_PATH = "../../console/runs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "open the run"),
         Binding("slash", "filter", "filter"),

@@ -11,6 +11,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.events import Key
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
@@ -19,9 +20,9 @@ from claf_engine.runs.deleting import Contents, contents_of, delete_run, refusal
 from claf_engine.runs.labels import Labels, write_labels
 from claf_engine.runs.overview import Overview
 from claf_engine.terms.errors import ClafError, ConfigError
-from claf_tui.screens.checkpoints.actions import ResumeRequest, list_entries, refusal_to_resume
 from claf_tui.screens.runs.dialogs import NoteScreen, TagsScreen, deletion_question
 from claf_tui.screens.runs.requests import OpenRequest, RunsView
+from claf_tui.screens.runs.resuming import way_on
 from claf_tui.state.moment import Moment
 from claf_tui.state.run_filter import RunFilter, parse_filter
 from claf_tui.state.run_order import COLUMNS, Column, Order, ordered
@@ -63,7 +64,8 @@ class RunsScreen(Screen[None]):
     CSS_PATH = "../../console/runs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "open the run"),
-        Binding("slash", "filter", "filter"),
+        # With priority, so that what is typed right after it does not reach the list, where d deletes.
+        Binding("slash", "filter", "filter", priority=True),
         Binding("s", "sort", "sort by the next column"),
         Binding("S", "reverse", "reverse the order"),
         Binding("r", "resume", "resume an interrupted run"),
@@ -163,6 +165,16 @@ class RunsScreen(Screen[None]):
         self.query_one(RunTable).focus()
         self.query_one("#runs-filter").display = bool(self._view.filter_text)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Let a filter be typed that holds the key which begins one."""
+        return not (action == "filter" and isinstance(self.focused, Input))
+
+    def on_key(self, event: Key) -> None:
+        """Go down from the filter into the list."""
+        if event.key == "down" and isinstance(self.focused, Input):
+            event.stop()
+            self.query_one(RunTable).focus()
+
     @on(RunHead.Clicked)
     def heading_clicked(self, event: RunHead.Clicked) -> None:
         """Sort by the column that was clicked, or the other way round."""
@@ -189,7 +201,7 @@ class RunsScreen(Screen[None]):
         """Type a filter."""
         field = self.query_one("#runs-filter", Input)
         field.display = True
-        field.focus()
+        self.set_focus(field)
 
     def action_back(self) -> None:
         """Take back one thing: the filter, or else the marks."""
@@ -247,21 +259,9 @@ class RunsScreen(Screen[None]):
         """Leave the list to go on with the run under the cursor, or say why that cannot be."""
         if (run := self._need()) is None:
             return
-        if run.is_live:
-            self._tell("this run is live: enter opens it")
-            return
         try:
-            newest = next((entry.path for entry in list_entries(run.directory) if entry.info is not None), None)
-        except (ClafError, OSError) as error:
-            self._warn(f"not resumed: {error}")
-            return
-        if newest is None:
-            self._warn(
-                f"not resumed: it has no checkpoint; claf-tui train --resume {run.name} --restart begins it anew"
-            )
-            return
-        request = ResumeRequest(newest)
-        if refusal := refusal_to_resume(request):
+            request = way_on(run)
+        except ClafError as refusal:
             self._warn(f"not resumed: {refusal}")
         else:
             self.app.exit(request)

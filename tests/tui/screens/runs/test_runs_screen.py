@@ -73,11 +73,17 @@ async def test_typing_filters_at_once_and_escape_takes_it_back(root: Path) -> No
         await pilot.pause()
         assert rows(app) == ["cut", "best"]
         assert "2 of 4 runs" in screen_text(app)
-        await pilot.press("enter", "down")
+        await pilot.press("down", "down")
         assert app.run_directory == root / "20270102-000000-best"
         await pilot.press("escape")
         await pilot.pause()
         assert len(rows(app)) == 4
+
+
+async def test_the_key_that_begins_a_filter_can_be_typed_in_one(root: Path) -> None:
+    async with listing(root) as (app, pilot):
+        await pilot.press("slash", *"a/b")
+        assert app.screen.query_one(Input).value == "a/b"
 
 
 async def test_a_wrong_filter_says_why_and_keeps_the_last_list(root: Path) -> None:

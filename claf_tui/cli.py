@@ -29,6 +29,7 @@ from claf_tui.commands import (
     train,
     watch,
 )
+from claf_tui.commands.completion import words_whole
 from claf_tui.reports import output
 from claf_tui.reports.streams import prepare_streams
 from claf_tui.runners.signals import leaving_signals
@@ -106,7 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def run(arguments: Sequence[str]) -> int:
     """Run the command line and give its exit code."""
     try:
-        result = get_command(app).main(list(arguments), prog_name="claf-tui", standalone_mode=False)
+        with words_whole():
+            result = get_command(app).main(list(arguments), prog_name="claf-tui", standalone_mode=False)
     except typer.TyperException as error:
         if not error.format_message():  # help has been shown in place of a missing command
             return exit_codes.OK

@@ -10,7 +10,7 @@ import typer
 from claf_engine.terms.errors import ConfigError
 from claf_engine.terms.names import BudgetName, SpaceName
 from claf_engine.terms.pixels import parse_distance
-from claf_tui.commands import options
+from claf_tui.commands import completion, options
 
 Budget = Annotated[
     BudgetName,
@@ -35,7 +35,7 @@ Surrogate = Annotated[
     typer.Option(
         metavar="RUN|CHECKPOINT",
         help="A second model for transfer attacks; by default an earlier checkpoint of the run, or one trained here.",
-        autocompletion=options.complete_runs,
+        autocompletion=completion.complete_checkpoints,
         rich_help_panel="How",
     ),
 ]

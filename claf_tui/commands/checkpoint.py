@@ -8,7 +8,7 @@ import typer
 
 from claf_engine.terms.errors import ConfigError
 from claf_engine.terms.names import NamingName
-from claf_tui.commands import options
+from claf_tui.commands import completion, options
 from claf_tui.reports import output
 from claf_tui.words import exit_codes
 from claf_tui.words.safe_text import safe
@@ -48,7 +48,7 @@ Data = Annotated[
         metavar="SOURCE",
         help="What it was trained on: shapes, cifar10, folder:PATH or any other source of images; cifar10 unless "
         "config.json says otherwise.",
-        autocompletion=options.complete_sources,
+        autocompletion=completion.complete_sources,
         show_default=False,
     ),
 ]

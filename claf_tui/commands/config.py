@@ -1,12 +1,16 @@
-"""`claf-tui config show` and `claf-tui config presets`."""
+"""`claf-tui config`: settings, presets, and a person's own keys and theme."""
+
+from typing import Annotated
 
 import typer
 
-from claf_tui.commands import options
+from claf_engine.config.suggestion import suggestion
+from claf_engine.terms.errors import ConfigError
+from claf_tui.commands import completion, options
 from claf_tui.reports import output
 from claf_tui.words import exit_codes
 
-app = typer.Typer(help="Settings: what they are, and what presets make of them.", no_args_is_help=True)
+app = typer.Typer(help="Settings and presets; keys and themes of the console.", no_args_is_help=True)
 
 
 @app.command()
@@ -31,4 +35,63 @@ def presets() -> int:
 
     width = max(map(len, preset_names()))
     output.text("\n".join(f"{name:{width}}  {preset_summary(name)}" for name in preset_names()))
+    return exit_codes.OK
+
+
+@app.command()
+def keys() -> int:
+    """List what keys do in the console, each with the id by which console.toml gives it another key.
+
+    Ends with 2 where a key of that file cannot be taken.
+    """
+    from claf_tui.console.keymap import all_actions, checked
+    from claf_tui.console.preferences import preferences_file, read_preferences
+    from claf_tui.reports.config import key_lines
+
+    wanted, actions = read_preferences(), all_actions()
+    keymap = checked(wanted.keys, actions, preferences_file().name)
+    output.text("\n".join(key_lines([(each.id, each.keys, each.text) for each in actions], keymap.keys)))
+    complaints = (*wanted.notices, *keymap.complaints)
+    for complaint in complaints:
+        output.error(complaint)
+    return exit_codes.USAGE if complaints else exit_codes.OK
+
+
+@app.command()
+def theme(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="The theme to begin with from now on.", autocompletion=completion.complete_themes),
+    ] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Forget the theme that was chosen.")] = False,
+) -> int:
+    """List the themes of the console, or choose one, as the palette (ctrl+p) does.
+
+    CLAF_THEME, or a line theme = "NAME" in console.toml, names one for every start.
+    """
+    from textual.theme import BUILTIN_THEMES
+
+    from claf_tui.console import preferences
+    from claf_tui.console.theme import SUMMARIES
+
+    known = [*SUMMARIES, *BUILTIN_THEMES]
+    if reset and name is not None:
+        raise ConfigError("--reset goes without a name: it forgets the theme that was chosen")
+    if reset:
+        preferences.forget_look()
+    elif name is not None:
+        if name not in known:
+            raise ConfigError(f"there is no theme {name!r}{suggestion(name, known)}; `claf-tui config theme` lists all")
+        preferences.keep_theme(name)
+    wanted = preferences.read_preferences()
+    for notice in wanted.notices:
+        output.error(notice)
+    if name is not None or reset:
+        if wanted.named_by:
+            output.note(f"{wanted.named_by} names {wanted.theme}, which wins")
+        return exit_codes.OK
+    width = max(map(len, known))
+    current = wanted.theme or next(iter(SUMMARIES))
+    lines = [f"{'*' if each == current else ' '} {each:{width}}  {SUMMARIES.get(each, '')}".rstrip() for each in known]
+    output.text("\n".join(lines))
     return exit_codes.OK

@@ -2,19 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from claf_engine.terms.errors import ConfigError
-from claf_engine.terms.names import EvaluationAttack, Method, PointName, SpaceName
 from claf_engine.terms.names import Norm as NormName
+from claf_engine.terms.names import PointName, SpaceName
 from claf_engine.terms.pixels import parse_distance, parse_radii
+from claf_tui.commands.completion import (
+    complete_attacks,
+    complete_checkpoints,
+    complete_presets,
+    complete_runs,
+    complete_settings,
+    complete_sources,
+    complete_steps,
+)
 from claf_tui.reports import output
 
 if TYPE_CHECKING:
     from claf_engine.config import RunConfig
     from claf_engine.evaluation.model_source import ModelSource
+    from claf_tui.state.draft import Draft
 
 LONGEST: NormName = "l2"
 """The norm whose distances may be longest."""
@@ -27,39 +37,6 @@ KEYS = {
     "--weights": "model.weights",
 }
 """Flags that stand for one key of the configuration."""
-
-
-def complete_runs(incomplete: str) -> list[str]:
-    """Names of the runs that begin like this, newest first."""
-    from claf_engine.runs import LATEST, run_names, runs_root
-
-    names = [LATEST, *run_names(runs_root())]
-    return [name for name in names if name.startswith(incomplete)]
-
-
-def complete_presets(incomplete: str) -> list[str]:
-    """Names of the presets that begin like this."""
-    from claf_engine.config.presets import preset_names
-
-    return [name for name in preset_names() if name.startswith(incomplete)]
-
-
-def complete_methods(incomplete: str) -> list[str]:
-    """Our own methods that begin like this."""
-    return [name for name in get_args(Method) if name.startswith(incomplete)]
-
-
-def complete_attacks(incomplete: str) -> list[str]:
-    """Our own attacks to measure with that begin like this."""
-    return [name for name in get_args(EvaluationAttack) if name.startswith(incomplete)]
-
-
-def complete_sources(incomplete: str) -> list[str]:
-    """Data sources that begin like this; of those on disk the beginning that a path follows."""
-    from claf_engine.config.sources import ON_DISK, TORCHVISION, TORCHVISION_NAMES
-
-    known = ["shapes", "cifar10", *ON_DISK, *(TORCHVISION + name for name in TORCHVISION_NAMES)]
-    return [name for name in known if name.startswith(incomplete)]
 
 
 def load_plugins(files: Sequence[Path] | None, source: str | None = None, values: Sequence[str] | None = None) -> None:
@@ -163,6 +140,26 @@ def resolve(
     return resolve_config(preset, config_file, overrides)
 
 
+def drafted(
+    preset: str | None,
+    values: Sequence[str] | None,
+    flags: Mapping[str, object],
+    name: str | None,
+    plugins: Sequence[Path] | None,
+) -> "Draft":
+    """The options of a command as the beginning of a form.
+
+    Raises:
+        ConfigError: a value is not KEY=VALUE, or a setting is wrong.
+    """
+    from claf_engine.config.presets import DEFAULT_PRESET, parse_override
+    from claf_tui.state.draft import Draft
+
+    typed = {parse_override(value).key: value.partition("=")[2].strip() for value in values or ()}
+    typed |= {KEYS[flag]: str(value) for flag, value in flags.items() if value is not None}
+    return Draft(preset or DEFAULT_PRESET, typed, name or "", tuple(plugins or ())).tidy()
+
+
 def distance(text: str) -> str:
     """Check a distance such as 8/255 and give it back as text, which Typer can show as a default.
 
@@ -241,7 +238,7 @@ Checkpoint = Annotated[
     typer.Argument(
         metavar="RUN|CHECKPOINT",
         help="A run (its folder, its name, or latest) or a .safetensors file of one.",
-        autocompletion=complete_runs,
+        autocompletion=complete_checkpoints,
     ),
 ]
 CheckpointOrModel = Annotated[
@@ -249,7 +246,7 @@ CheckpointOrModel = Annotated[
     typer.Argument(
         metavar="RUN|CHECKPOINT",
         help="A run (its folder, its name, or latest) or a .safetensors file of one; or none, with --model.",
-        autocompletion=complete_runs,
+        autocompletion=complete_checkpoints,
         show_default=False,
     ),
 ]
@@ -294,6 +291,7 @@ Values = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
+        autocompletion=complete_settings,
         help="One setting, such as attack.epsilon=4/255; repeat it for several.",
         rich_help_panel="Settings",
     ),
@@ -399,7 +397,13 @@ Classifier = Annotated[
 ]
 Which = Annotated[
     str,
-    typer.Option("--checkpoint", metavar="best|last|STEP", help="Which checkpoint of the run.", rich_help_panel="What"),
+    typer.Option(
+        "--checkpoint",
+        metavar="best|last|STEP",
+        help="Which checkpoint of the run.",
+        autocompletion=complete_steps,
+        rich_help_panel="What",
+    ),
 ]
 NumExamples = Annotated[int | None, typer.Option(min=1, help="Test images; all by default.", rich_help_panel="What")]
 TestData = Annotated[

@@ -6,7 +6,7 @@ import typer
 
 from claf_engine.terms.errors import ConfigError, RequestRefused
 from claf_engine.terms.names import RequestName
-from claf_tui.commands import options
+from claf_tui.commands import completion
 from claf_tui.reports import output
 from claf_tui.words import exit_codes
 from claf_tui.words.live_values import parse_change
@@ -27,7 +27,7 @@ Wait = Annotated[
 
 def steer(
     run: Annotated[
-        str, typer.Argument(help="A run: its folder, its name, or latest.", autocompletion=options.complete_runs)
+        str, typer.Argument(help="A run: its folder, its name, or latest.", autocompletion=completion.complete_runs)
     ],
     what: What,
     change: Change = None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from claf_engine.terms.errors import ConfigError
-from claf_tui.commands import options
+from claf_tui.commands import completion, options
 from claf_tui.reports import output
 from claf_tui.words import exit_codes
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from claf_engine.config import RunConfig
     from claf_engine.config.launch import Launch
     from claf_engine.runs import RunDirectory
+    from claf_tui.runners.trackers.choosing import TrackerName
     from claf_tui.runners.train import Manner
 
 Data = Annotated[
@@ -23,7 +24,7 @@ Data = Annotated[
         metavar="SOURCE",
         help="shapes, cifar10, folder:PATH, torchvision:NAME, hf:PATH, parquet:PATH, wds:PATH, FILE.py:FUNCTION, or a "
         "plugin's.",
-        autocompletion=options.complete_sources,
+        autocompletion=completion.complete_sources,
         rich_help_panel="Settings",
     ),
 ]
@@ -36,7 +37,7 @@ MethodName = Annotated[
         metavar="NAME",
         help="How to train: claf in three stages; at, fgsm, trades and alp against an attack; scl, rocl: contrastive "
         "features, then a classifier; natural: without an attack; or the name that a plugin registers.",
-        autocompletion=options.complete_methods,
+        autocompletion=completion.complete_methods,
         rich_help_panel="Settings",
     ),
 ]
@@ -45,7 +46,7 @@ Resume = Annotated[
     typer.Option(
         metavar="RUN|CHECKPOINT",
         help="Go on with a run that was stopped, or begin a new one at an older checkpoint.",
-        autocompletion=options.complete_runs,
+        autocompletion=completion.complete_checkpoints,
         rich_help_panel="Run",
     ),
 ]
@@ -56,6 +57,7 @@ From = Annotated[
         metavar="best|last|STEP",
         help="With --resume RUN: branch off from that checkpoint into a new run, which may --set other values; the way "
         "back for a run that diverged.",
+        autocompletion=completion.complete_steps,
         rich_help_panel="Run",
     ),
 ]
@@ -92,6 +94,34 @@ Hangup = Annotated[
     ),
 ]
 Begun = Annotated[int | None, typer.Option("--begun-fd", hidden=True)]
+TensorBoard = Annotated[
+    bool,
+    typer.Option(
+        "--tensorboard", help="Write event files for TensorBoard below the run's folder.", rich_help_panel="Trackers"
+    ),
+]
+WeightsAndBiases = Annotated[
+    bool,
+    typer.Option(
+        "--wandb",
+        help="Record the run with Weights & Biases too; offline where nobody is logged in.",
+        rich_help_panel="Trackers",
+    ),
+]
+MlFlow = Annotated[
+    bool,
+    typer.Option(
+        "--mlflow", help="Record the run with MLflow too, where its variables say.", rich_help_panel="Trackers"
+    ),
+]
+Form = Annotated[
+    bool,
+    typer.Option(
+        "--form",
+        help="Put the run together in a form first, from the options beside it; in the runs screen: N.",
+        rich_help_panel="Run",
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print the settings and the plan; write nothing.", rich_help_panel="Run")
 ]
@@ -117,6 +147,10 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
     detach: Detach = False,
     on_hangup: Hangup = None,
     begun: Begun = None,
+    form: Form = False,
+    tensorboard: TensorBoard = False,
+    wandb: WeightsAndBiases = False,
+    mlflow: MlFlow = False,
     dry_run: DryRun = False,
 ) -> int:
     """Train an image classifier with CLAF, or with a method that it is compared with, and show it live.
@@ -127,13 +161,14 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
 
     launch = Launch.from_environment()
     if detach and begun is None:
-        return _detached(ui, launch, is_dry=dry_run)
+        return _detached(ui, launch, is_dry=dry_run, has_form=form)
     options.load_plugins(plugin, data, values)
     architecture = options.load_model(model)
     from claf_engine.config.registry import library_of
     from claf_tui.runners import train as runner
 
-    manner = runner.Manner(ui, on_hangup or ("leave" if detach else "save"), begun)
+    trackers = chosen_trackers(tensorboard=tensorboard, wandb=wandb, mlflow=mlflow)
+    manner = runner.Manner(ui, on_hangup or ("leave" if detach else "save"), begun, trackers)
     typed = sys.argv if begun is None else sys.argv[:-2]
     flags = {
         "--data": data,
@@ -142,6 +177,11 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
         "--method": method,
         "--weights": None if weights is None else str(weights.expanduser().absolute()),
     }
+    if form:
+        others = {"--config": config_file, "--model": model, "--weights": weights, "--resume": resume, "--from": start}
+        refuse_beside_form({**others, "--dry-run": dry_run})
+        draft = options.drafted(preset, values, flags, name, plugin)
+        return runner.in_form(draft, lambda begin: _train_in(begin, manner, launch))
     if resume is not None:
         of_library = architecture if library_of(architecture or "") else None
         refuse_changes(
@@ -150,12 +190,7 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
         at = None if start is None else options.which_checkpoint(start, "--from")
         way = runner.WayOn(resume, at, tuple(values or ()), name, accept_changed_data, restart)
         return _train_in(lambda: runner.reopen(way, typed), manner, launch)
-    if start is not None:
-        raise ConfigError("--from goes with --resume RUN: it branches off from a checkpoint of that run")
-    if accept_changed_data:
-        raise ConfigError("--accept-changed-data goes with --resume: a new run takes the images that are there")
-    if restart:
-        raise ConfigError("--restart is for --resume RUN: it begins a run anew whose checkpoints are lost")
+    refuse_without_resume(start, accepts_changed_data=accept_changed_data, restarts=restart)
     flags["--model"] = architecture
     config = options.resolve(preset, config_file, values, flags)
     if architecture is not None and (usual := usual_settings(config, values)):
@@ -170,11 +205,25 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
     return _train_in(lambda: runner.begin(config, run_name, typed), manner, launch)
 
 
-def _detached(ui: str, launch: "Launch", *, is_dry: bool) -> int:
+def refuse_without_resume(start: str | None, *, accepts_changed_data: bool, restarts: bool) -> None:
+    """Refuse what says how a run is gone on with, where none is.
+
+    Raises:
+        ConfigError: one of them was given.
+    """
+    if start is not None:
+        raise ConfigError("--from goes with --resume RUN: it branches off from a checkpoint of that run")
+    if accepts_changed_data:
+        raise ConfigError("--accept-changed-data goes with --resume: a new run takes the images that are there")
+    if restarts:
+        raise ConfigError("--restart is for --resume RUN: it begins a run anew whose checkpoints are lost")
+
+
+def _detached(ui: str, launch: "Launch", *, is_dry: bool, has_form: bool) -> int:
     """Have a process of its own do what was asked."""
     from claf_tui.runners.detach import require_detachable, start_detached
 
-    require_detachable(ui, is_dry=is_dry, has_others=launch.size > 1 or bool(launch.agent))
+    require_detachable(ui, is_dry=is_dry, has_form=has_form, has_others=launch.size > 1 or bool(launch.agent))
     return start_detached(sys.argv[1:], as_json=ui == "jsonl")
 
 
@@ -187,10 +236,23 @@ def _train_in(open_directory: "Callable[[], RunDirectory]", manner: "Manner", la
             raise ConfigError(
                 "torchrun ends its processes when it loses its terminal; leave --on-hangup out: setsid torchrun"
             )
-        return train_together(open_directory, manner.ui, launch)
+        return train_together(open_directory, manner.ui, launch, manner.trackers)
     from claf_tui.runners.train import train_in
 
     return train_in(open_directory, manner)
+
+
+def chosen_trackers(**chosen: bool) -> "tuple[TrackerName, ...]":
+    """The trackers whose flags were given, by their names.
+
+    Raises:
+        DeviceError: what one needs is not installed.
+    """
+    from claf_tui.runners.trackers.choosing import LIBRARIES, require_installed
+
+    names = tuple(name for name in LIBRARIES if chosen[name])
+    require_installed(names)
+    return names
 
 
 def usual_settings(config: "RunConfig", values: Sequence[str] | None) -> list[str]:
@@ -214,6 +276,19 @@ def usual_settings(config: "RunConfig", values: Sequence[str] | None) -> list[st
         is_chosen = config.model.is_normalisation_chosen
         usual = {} if is_chosen else {"model.mean": str(list(mean)), "model.std": str(list(std))}
     return [f"{key}={value}" for key, value in usual.items() if key not in chosen]
+
+
+def refuse_beside_form(options_given: Mapping[str, object]) -> None:
+    """Refuse options that the form has no line for.
+
+    Raises:
+        ConfigError: one was given.
+    """
+    given = [flag for flag, value in options_given.items() if value is not None and value is not False]
+    if given:
+        raise ConfigError(
+            f"--form cannot be combined with {', '.join(given)}: it puts together a new run from a preset"
+        )
 
 
 def refuse_changes(options_given: Mapping[str, object]) -> None:

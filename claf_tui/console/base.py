@@ -22,11 +22,11 @@ from claf_tui.console.driver import ConsoleDriver, KeyboardLost
 from claf_tui.console.handlers import OnHangup
 from claf_tui.console.pace import SHARE, Drawn, is_due
 from claf_tui.console.palette import PaletteApp
-from claf_tui.console.theme import THEME
 from claf_tui.console.toasts import toast_of
 from claf_tui.screens.abandon_dialog import ABANDON, AbandonScreen
 from claf_tui.screens.confirm_dialog import CANCEL, Answer, ConfirmScreen
 from claf_tui.state.moment import Moment
+from claf_tui.widgets.keys import named
 from claf_tui.words import exit_codes
 
 POLLS_PER_SECOND = 6
@@ -83,6 +83,7 @@ class ConsoleApp(PaletteApp):
         Binding("question_mark,f1", "help", "help"),
         Binding("b", "checkpoints", "checkpoint browser"),
     ]
+    BINDINGS = named("app", BINDINGS)
 
     def __init__(
         self,
@@ -201,8 +202,6 @@ class ConsoleApp(PaletteApp):
 
     def on_mount(self) -> None:
         """Start the engine and begin to poll it."""
-        self.register_theme(THEME)
-        self.theme = THEME.name
         self.push_screen(self.home)
         self.begin_capture_print(self)
         self._switch_interval = sys.getswitchinterval()

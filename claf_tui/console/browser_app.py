@@ -7,10 +7,10 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from claf_tui.console.palette import PaletteApp
-from claf_tui.console.theme import THEME
 from claf_tui.screens.checkpoints.actions import ListEntries, list_entries
 from claf_tui.screens.checkpoints.browser import CheckpointBrowser
 from claf_tui.screens.checkpoints.measuring import OWN_COMMANDS, Commands
+from claf_tui.widgets.keys import named
 
 
 class BrowserApp(PaletteApp):
@@ -30,6 +30,7 @@ class BrowserApp(PaletteApp):
         Binding("ctrl+c", "quit", "quit", show=False, priority=True),
         Binding("question_mark,f1", "help", "help"),
     ]
+    BINDINGS = named("app", BINDINGS)
 
     def __init__(
         self,
@@ -50,6 +51,4 @@ class BrowserApp(PaletteApp):
 
     def on_mount(self) -> None:
         """Open the browser."""
-        self.register_theme(THEME)
-        self.theme = THEME.name
         self.push_screen(self._browser)

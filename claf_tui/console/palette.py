@@ -1,16 +1,23 @@
 """What the command palette offers in every console, and where its picture of the screen goes."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from textual.app import App, SystemCommand
 from textual.screen import Screen
+from textual.theme import Theme
 
+from claf_engine.config.suggestion import suggestion
+from claf_engine.terms.errors import ConfigError
+from claf_tui.console.preferences import keep_theme, preferences_file, read_preferences
 from claf_tui.console.screenshot import places, save_picture
+from claf_tui.console.theme import THEME, THEMES
 from claf_tui.screens.checkpoints.actions import ResumeRequest
 from claf_tui.screens.help import HelpScreen
 from claf_tui.screens.runs.requests import OpenRequest
+from claf_tui.widgets.keys import OwnKey
 from claf_tui.words.safe_text import safe
 
 REPLACED = {"Keys", "Screenshot"}
@@ -19,8 +26,61 @@ CLOSING_SECONDS = 0.1
 """After which the palette is off the screen that is taken a picture of."""
 
 
+NOTICE_SECONDS = 8
+
+
 class PaletteApp(App[ResumeRequest | OpenRequest]):
-    """An app whose palette offers only what works at the moment."""
+    """An app in a person's own colours and keys, whose palette offers only what works at the moment.
+
+    Attributes:
+        changed_keys: new keys by the id of what they do, as far as they could be taken.
+        own_keys: the same for a help page.
+    """
+
+    changed_keys: Mapping[str, str] = {}
+    own_keys: tuple[OwnKey, ...] = ()
+
+    def on_mount(self) -> None:
+        """Take the theme and the keys that a person wants, and say what of them cannot be had."""
+        self._wanted = read_preferences()
+        for theme in THEMES:
+            self.register_theme(theme)
+        notices = list(self._wanted.notices)
+        name = self._wanted.theme or THEME.name
+        if name not in self.available_themes:
+            where = self._wanted.named_by or "the last choice"
+            near = suggestion(name, self.available_themes)
+            notices.append(f"{where}: there is no theme {safe(name, 40)}{near}; `claf-tui config theme` lists all")
+            name = THEME.name
+        self._wanted = replace(self._wanted, theme=name)
+        self.theme = name
+        self.theme_changed_signal.subscribe(self, self._keep_theme, immediate=True)
+        notices += self._take_keys(self._wanted.keys)
+        for text in notices:
+            self.notify(safe(text, 400), severity="warning", markup=False, timeout=NOTICE_SECONDS)
+
+    def _take_keys(self, wanted: Mapping[str, str]) -> tuple[str, ...]:
+        if not wanted:
+            return ()
+        from claf_tui.console.keymap import all_actions, checked, own_keys  # loads every screen
+
+        actions = all_actions()
+        keymap = checked(wanted, actions, preferences_file().name)
+        self.changed_keys, self.own_keys = keymap.keys, own_keys(keymap.keys, actions)
+        self.set_keymap(dict(keymap.keys))
+        return keymap.complaints
+
+    def _keep_theme(self, theme: Theme) -> None:
+        if theme.name == self._wanted.theme:
+            return
+        if self._wanted.named_by:
+            self.notify(f"until you leave: {self._wanted.named_by} names another theme", markup=False)
+            return
+        self._wanted = replace(self._wanted, theme=theme.name)
+        try:
+            keep_theme(theme.name)
+        except ConfigError as error:
+            self.notify(safe(error, 400), severity="warning", markup=False)
 
     @property
     def run_directory(self) -> Path | None:

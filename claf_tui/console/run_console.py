@@ -19,12 +19,14 @@ from claf_tui.console.bridge import Engine
 from claf_tui.screens.settings import SettingsScreen
 from claf_tui.state import RunState
 from claf_tui.state.machine import SAMPLE_SECONDS, MachineState, whereabouts
+from claf_tui.widgets.keys import named
 
 
 class RunConsole(ConsoleApp):
     """Shows the settings of the run that events last told of, and looks at the machine now and then."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("i", "settings", "settings and machine")]
+    BINDINGS = named("app", BINDINGS)
 
     def __init__(
         self,

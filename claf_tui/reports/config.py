@@ -1,6 +1,6 @@
 """A configuration as TOML with a comment for each setting; the file can be edited and used again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import tomli_w
@@ -17,6 +17,18 @@ def annotated_toml(config: RunConfig) -> str:
 def printable_toml(text: str) -> str:
     """The same TOML with escapes for what a terminal would obey; such characters only stand inside quotes."""
     return "".join(char if char.isprintable() or char == "\n" else _escape(char) for char in text)
+
+
+def key_lines(actions: Sequence[tuple[str, str, str]], changed: Mapping[str, str]) -> list[str]:
+    """Write a table of keys; a star marks those that a person has changed.
+
+    Args:
+        actions: id, keys and what they do.
+        changed: new keys by id.
+    """
+    rows = [(name, changed.get(name, keys).replace(",", ", "), text, name in changed) for name, keys, text in actions]
+    width, room = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
+    return [f"{'*' if row[3] else ' '} {row[0]:{width}}  {row[1]:{room}}  {row[2]}".rstrip() for row in rows]
 
 
 def _escape(char: str) -> str:

@@ -25,7 +25,7 @@ BEGUN = "--begun-fd"
 """Option of the detached process that names the descriptor of the pipe; no person gives it."""
 
 
-def require_detachable(ui: str, *, is_dry: bool, has_others: bool) -> None:
+def require_detachable(ui: str, *, is_dry: bool = False, has_form: bool = False, has_others: bool = False) -> None:
     """Refuse to detach what could not go on alone.
 
     Raises:
@@ -35,6 +35,8 @@ def require_detachable(ui: str, *, is_dry: bool, has_others: bool) -> None:
         raise ConfigError("--detach leaves no console; leave --ui out and `claf-tui watch` the run")
     if is_dry:
         raise ConfigError("--dry-run trains nothing that could be detached; leave --detach out")
+    if has_form:
+        raise ConfigError("--form needs the terminal; leave --detach out, and leave the run going with q, then l")
     if has_others:
         raise ConfigError(
             "--detach is for one process, and torchrun started this one; detach torchrun itself: setsid torchrun"

@@ -28,7 +28,7 @@ def browse_runs(root: Path) -> int:
             from claf_tui.runners import train
 
             way, command = train.asked_way(result.resume)
-            return train.train_in(partial(train.reopen, way, command), "auto")
+            return train.train_in(partial(train.reopen, way, command))
         if result.opened is None:
             tell_failure(result, None)
             return result.return_code

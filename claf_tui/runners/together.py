@@ -4,7 +4,7 @@ There is no console then, for a terminal has room for one process; `claf-tui wat
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import gettempdir
@@ -20,6 +20,7 @@ from claf_engine.terms.errors import ConfigError, ProcessLost, RunEnded, RunLock
 from claf_tui.reports import output
 from claf_tui.runners import train
 from claf_tui.runners.lines import play_in_lines
+from claf_tui.runners.trackers.choosing import TrackerName
 from claf_tui.runners.ui_mode import Ui, choose_ui
 from claf_tui.words import exit_codes
 
@@ -32,13 +33,16 @@ LOCK_TRIES = 20
 """Half seconds that the lock of a process that was killed may take to be let go."""
 
 
-def train_together(open_directory: OpenDirectory, asked_ui: str, launch: Launch) -> int:
+def train_together(
+    open_directory: OpenDirectory, asked_ui: str, launch: Launch, trackers: Sequence[TrackerName] = ()
+) -> int:
     """Train in this process and those that torchrun started with it.
 
     Args:
         open_directory: makes or opens the run's folder; called in the first process alone.
         asked_ui: auto, plain or jsonl.
         launch: of this process.
+        trackers: of other people, which the first process tells what happens.
 
     Returns:
         The exit code.
@@ -54,10 +58,12 @@ def train_together(open_directory: OpenDirectory, asked_ui: str, launch: Launch)
         # A machine that took the place of another one counts from 0, and may be the first.
         (num_restarts,) = world.largest([launch.num_restarts])
         launch = replace(launch, num_restarts=num_restarts)
-        return follow(world) if launch.is_follower else lead(open_directory, ui, launch, world)
+        return follow(world) if launch.is_follower else lead(open_directory, ui, launch, world, trackers)
 
 
-def lead(open_directory: OpenDirectory, ui: Ui, launch: Launch, world: "World") -> int:
+def lead(
+    open_directory: OpenDirectory, ui: Ui, launch: Launch, world: "World", trackers: Sequence[TrackerName] = ()
+) -> int:
     """Own the run, and tell the other processes which one it is."""
     try:
         directory = goes_on(launch, open_directory)
@@ -67,7 +73,7 @@ def lead(open_directory: OpenDirectory, ui: Ui, launch: Launch, world: "World") 
         output.note(error.ending)
         world.tell(None)
         return exit_codes.OK
-    engine = train.RunEngine(directory, world)
+    engine = train.RunEngine(directory, world, trackers)
     try:
         accepts = directory.accepts_changed_data
         world.tell({"path": str(directory.path), "config": runs.to_plain(directory.config), "accepts": accepts})

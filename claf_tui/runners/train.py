@@ -26,12 +26,16 @@ from claf_tui.console.handlers import OnHangup, handled
 from claf_tui.reports import output, printers
 from claf_tui.reports import runs as reports
 from claf_tui.reports.config import printable_toml
+from claf_tui.reports.plan import plan_lines
 from claf_tui.reports.preview import preview_lines
 from claf_tui.reports.streams import OutputLost
 from claf_tui.runners.detach import start_detached, telling_begun
 from claf_tui.runners.lines import LOG, play_in_lines
+from claf_tui.runners.trackers.choosing import TrackerName, make_trackers
+from claf_tui.runners.trackers.tracking import tracked
 from claf_tui.runners.ui_mode import Ui, choose_ui
-from claf_tui.words import exit_codes, figures
+from claf_tui.state.draft import Draft
+from claf_tui.words import exit_codes
 from claf_tui.words.plugin_options import plugin_options
 
 if TYPE_CHECKING:
@@ -59,11 +63,13 @@ class Manner:
         ui: auto, tui, plain or jsonl.
         on_hangup: what it does when its terminal goes away.
         begun: descriptor to tell on that the run has begun, in a process that is detached (see `detach`).
+        trackers: of other people, which are told what happens.
     """
 
     ui: str = "auto"
     on_hangup: OnHangup = "save"
     begun: int | None = None
+    trackers: tuple[TrackerName, ...] = ()
 
 
 class RunEngine:
@@ -72,11 +78,15 @@ class RunEngine:
     Args:
         directory: of the run.
         world: the processes that train together; by default this one alone.
+        trackers: of other people, which are told what happens.
     """
 
-    def __init__(self, directory: runs.RunDirectory, world: "World | None" = None) -> None:
+    def __init__(
+        self, directory: runs.RunDirectory, world: "World | None" = None, trackers: Sequence[TrackerName] = ()
+    ) -> None:
         self.directory = directory
         self._world = world
+        self._trackers = trackers
         self.has_started = False
         self.finished: ev.RunFinished | None = None
 
@@ -87,7 +97,7 @@ class RunEngine:
 
         own_process(self.directory.config.runtime)
         together = () if self._world is None else (self._world,)
-        for event in run(self.directory, control, *together):
+        for event in tracked(run(self.directory, control, *together), make_trackers(self._trackers)):
             if isinstance(event, ev.RunStarted):
                 self.has_started = True
             if isinstance(event, ev.RunFinished):
@@ -108,6 +118,30 @@ class RunEngine:
 def begin(config: RunConfig, name: str | None, command: Sequence[str]) -> runs.RunDirectory:
     """Make the directory of a new run."""
     return runs.create_run(runs.runs_root(), name if name is not None else DEFAULT_PRESET, config, list(command))
+
+
+def in_form(draft: Draft, train: Callable[[Callable[[], runs.RunDirectory]], int]) -> int:
+    """Let a person put a run together in a form, and train it.
+
+    Args:
+        draft: to begin with.
+        train: trains in the folder that it opens, and gives the exit code.
+
+    Raises:
+        ConfigError: there is no terminal for it.
+    """
+    if choose_ui("auto") != "tui":
+        raise ConfigError("--form needs a terminal; without one, --set KEY=VALUE says the same")
+    from claf_tui.console.new_run_app import NewRunApp
+
+    app = NewRunApp(draft)
+    app.run()
+    return exit_codes.OK if app.chosen is None else train(partial(begin_drafted, app.chosen))
+
+
+def begin_drafted(draft: Draft) -> runs.RunDirectory:
+    """Make the directory of a run that was put together in a form; its record names the command that says the same."""
+    return begin(draft.config(), draft.name or draft.preset, draft.command())
 
 
 @dataclass(frozen=True)
@@ -182,15 +216,10 @@ def dry_run(config: RunConfig, name: str | None) -> int:
         DataError: the images are not there, or fewer than the settings ask for.
     """
     from claf_engine.data.preview import preview_steps
-    from claf_engine.training.averaging import averaging_notices
-    from claf_engine.training.methods import phases_of
 
     output.text(printable_toml(settings_text(config)))
-    for number, phase in enumerate(phases_of(config), 1):
-        units = f"{phase.units_per_epoch:.4g} forward-units an image"
-        output.note(f"phase {number}: {phase.title}, {figures.count(phase.epochs)} epochs of {units}")
-    for sentence in averaging_notices(config):
-        output.note(sentence)
+    for line in plan_lines(config):
+        output.note(line)
     preview = exhaust(preview_steps(config.images))
     for line in preview_lines(config.data.source, preview):
         output.note(line)
@@ -203,7 +232,7 @@ def train_in(open_directory: Callable[[], runs.RunDirectory], manner: Manner = M
     ui = choose_ui(manner.ui) if manner.begun is None else "plain"
     while True:
         directory = open_directory()
-        engine = RunEngine(directory)
+        engine = RunEngine(directory, trackers=manner.trackers)
         try:
             outcome = in_console(engine, manner.on_hangup) if ui == "tui" else in_lines(engine, ui, manner)
         except (KeyboardInterrupt, SystemExit):
@@ -212,18 +241,19 @@ def train_in(open_directory: Callable[[], runs.RunDirectory], manner: Manner = M
         finally:
             directory.close()
         if outcome.goes_on:
-            return go_on_detached(directory.path)
+            return go_on_detached(directory.path, manner.trackers)
         if outcome.resume is None:
             return outcome.code
         open_directory = partial(reopen, *asked_way(outcome.resume))
 
 
-def go_on_detached(run: Path) -> int:
+def go_on_detached(run: Path, trackers: Sequence[TrackerName] = ()) -> int:
     """Have a saved run go on in a process of its own, though the terminal be closed meanwhile."""
     with handled([signal.SIGHUP], _stay):
         with suppress(OutputLost):
             output.note("the run is saved, and goes on in a process of its own, which starts now")
-        return start_detached(["train", "--resume", str(run), *plugin_options(), "--detach"])
+        told = (f"--{name}" for name in trackers)
+        return start_detached(["train", "--resume", str(run), *plugin_options(), *told, "--detach"])
 
 
 def _stay(_number: int, _frame: FrameType | None) -> None:

@@ -15,6 +15,7 @@ from claf_tui.state.audit import AuditScene, rows, running_index, telling_index
 from claf_tui.widgets.audit_bar import AuditBar
 from claf_tui.widgets.diagnostics import DiagnosticDetail, DiagnosticList
 from claf_tui.widgets.key_bar import Hint, KeyBar
+from claf_tui.widgets.keys import named
 
 WIDE = 110
 """Cells from which on the chosen diagnostic may stand beside the list instead of below it."""
@@ -30,16 +31,17 @@ class AuditScreen(Screen[None]):
     CSS_PATH = "../console/audit.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "toggle_pause", "pause / go on"),
-        Binding("up,k", "move(-1)", show=False),
-        Binding("down,j", "move(1)", show=False),
-        Binding("home,g", "move(-1000)", show=False),
-        Binding("end,G", "move(1000)", show=False),
+        Binding("up,k", "move(-1)", show=False, id="up"),
+        Binding("down,j", "move(1)", show=False, id="down"),
+        Binding("home,g", "move(-1000)", show=False, id="first"),
+        Binding("end,G", "move(1000)", show=False, id="last"),
         Binding("n", "next_alarm", "next one that does not pass"),
         Binding("f,escape", "follow", "follow the running one"),
-        Binding("pageup", "scroll_detail(-1)", show=False),
-        Binding("pagedown", "scroll_detail(1)", show=False),
+        Binding("pageup", "scroll_detail(-1)", show=False, id="page-up"),
+        Binding("pagedown", "scroll_detail(1)", show=False, id="page-down"),
         Binding("c,enter", "app.card", "card"),
     ]
+    BINDINGS = named("audit", BINDINGS)
 
     def __init__(self, control: Control) -> None:
         super().__init__()

@@ -14,6 +14,7 @@ from claf_tui.screens.help import AuditHelp
 from claf_tui.screens.scroll_keys import SCROLL_KEYS
 from claf_tui.widgets.card_sections import CardHead, CardSection, attack_lines, diagnostic_lines, provenance_lines
 from claf_tui.widgets.key_bar import Hint, KeyBar
+from claf_tui.widgets.keys import named
 from claf_tui.widgets.robustness_curve import RobustnessCurve, curve_of
 from claf_tui.widgets.verdicts import glyph, word
 
@@ -39,6 +40,7 @@ class CardScreen(Screen[None]):
         Binding("question_mark,f1", "explain", "help"),
         *SCROLL_KEYS,
     ]
+    BINDINGS = named("card", BINDINGS)
 
     def __init__(self, card: Mapping[str, Any]) -> None:
         super().__init__()

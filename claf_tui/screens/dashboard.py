@@ -63,6 +63,7 @@ from claf_tui.widgets.curves import (
 )
 from claf_tui.widgets.key_bar import Hint, KeyBar
 from claf_tui.widgets.key_figures import KeyFigures
+from claf_tui.widgets.keys import named
 from claf_tui.widgets.log_panel import LogPanel
 from claf_tui.widgets.method_panel import method_panel
 from claf_tui.widgets.outcome import OutcomePanel
@@ -95,25 +96,28 @@ class Dashboard(Screen[None]):
         Binding("c", "checkpoint", "checkpoint now"),
         Binding("e", "edit", "edit live values"),
         Binding("s", "stop", "stop after this step"),
-        *(Binding(str(number), f"panel('{name}')", f"panel {name}") for number, name in enumerate(PANELS, 1)),
-        Binding("left", "cursor(-1)", "cursor left"),
-        Binding("right", "cursor(1)", "cursor right"),
-        Binding("shift+left", f"cursor(-{FAST})", show=False),
-        Binding("shift+right", f"cursor({FAST})", show=False),
-        Binding("up", "zoom(1)", "zoom in"),
-        Binding("down", "zoom(-1)", "zoom out"),
-        Binding("left_square_bracket", "pan(-1)", "earlier"),
-        Binding("right_square_bracket", "pan(1)", "later"),
+        *(
+            Binding(str(number), f"panel('{name}')", f"panel {name}", id=f"panel-{name}")
+            for number, name in enumerate(PANELS, 1)
+        ),
+        Binding("left", "cursor(-1)", "cursor left", id="cursor-left"),
+        Binding("right", "cursor(1)", "cursor right", id="cursor-right"),
+        Binding("shift+left", f"cursor(-{FAST})", show=False, id="cursor-left-fast"),
+        Binding("shift+right", f"cursor({FAST})", show=False, id="cursor-right-fast"),
+        Binding("up", "zoom(1)", "zoom in", id="zoom-in"),
+        Binding("down", "zoom(-1)", "zoom out", id="zoom-out"),
+        Binding("left_square_bracket", "pan(-1)", "earlier", id="earlier"),
+        Binding("right_square_bracket", "pan(1)", "later", id="later"),
         Binding("0", "reset_view", "all of the run"),
         Binding("end", "follow", "follow the newest step"),
         Binding("x", "x_axis", "step, epoch or clock"),
         Binding("L", "x_log", "logarithmic horizontal axis"),
-        Binding("plus,equals_sign", "smooth(1)", "smooth more"),
-        Binding("minus", "smooth(-1)", "smooth less"),
+        Binding("plus,equals_sign", "smooth(1)", "smooth more", id="smooth-more"),
+        Binding("minus", "smooth(-1)", "smooth less", id="smooth-less"),
         Binding("w", "compare", "compare with other runs"),
         Binding("f", "maximise", "full screen"),
         Binding("tab", "next_panel", "next panel"),
-        Binding("shift+tab", "next_panel(-1)", "panel before"),
+        Binding("shift+tab", "next_panel(-1)", "panel before", id="panel-before"),
         Binding("l", "log_scale", "logarithmic value axis"),
         Binding("o", "other_loss", "another loss"),
         Binding("a", "acknowledge", "acknowledge an alert"),
@@ -121,10 +125,11 @@ class Dashboard(Screen[None]):
         Binding("v", "examples", "adversarial examples"),
         Binding("A", "audit", "audit the result of an ended run"),
         Binding("V", "card", "the card of an audited result"),
-        Binding("pageup", "scroll_log(-1)", show=False),
-        Binding("pagedown", "scroll_log(1)", show=False),
+        Binding("pageup", "scroll_log(-1)", show=False, id="log-up"),
+        Binding("pagedown", "scroll_log(1)", show=False, id="log-down"),
         Binding("escape", "restore", show=False),
     ]
+    BINDINGS = named("dashboard", BINDINGS)
 
     def __init__(self, steering: Steering | None, *, read_only: bool = False, why_not: str = "") -> None:
         super().__init__()

@@ -17,6 +17,7 @@ from claf_tui.widgets.embedding_panel import EmbeddingPanel
 from claf_tui.widgets.examples_bar import ExamplesBar
 from claf_tui.widgets.examples_panel import ExamplesPanel, best_width
 from claf_tui.widgets.key_bar import Hint, KeyBar
+from claf_tui.widgets.keys import named
 
 WIDE = 120
 """Cells from which on both panels stand side by side."""
@@ -51,16 +52,17 @@ class ExamplesScreen(Screen[None]):
         Binding("escape,v", "back", "back"),
         Binding("comma,left", "turn_back", "probe before"),
         Binding("full_stop,right", "turn(1)", "probe after"),
-        Binding("home", f"turn(-{FAR})", "first probe"),
-        Binding("end", f"turn({FAR})", "newest probe"),
-        Binding("up,k", "scroll_images(-1)", show=False),
-        Binding("down,j", "scroll_images(1)", show=False),
-        Binding("pageup", "scroll_pages(-1)", show=False),
-        Binding("pagedown", "scroll_pages(1)", show=False),
-        Binding("plus,equals_sign", "amplify(1)", "change twice as strong"),
-        Binding("minus", "amplify(-1)", "change half as strong"),
+        Binding("home", f"turn(-{FAR})", "first probe", id="first"),
+        Binding("end", f"turn({FAR})", "newest probe", id="newest"),
+        Binding("up,k", "scroll_images(-1)", show=False, id="up"),
+        Binding("down,j", "scroll_images(1)", show=False, id="down"),
+        Binding("pageup", "scroll_pages(-1)", show=False, id="page-up"),
+        Binding("pagedown", "scroll_pages(1)", show=False, id="page-down"),
+        Binding("plus,equals_sign", "amplify(1)", "change twice as strong", id="stronger"),
+        Binding("minus", "amplify(-1)", "change half as strong", id="weaker"),
         Binding("tab,shift+tab", "other_panel", "features"),
     ]
+    BINDINGS = named("examples", BINDINGS)
 
     def __init__(self, run: Path, class_names: Sequence[str]) -> None:
         super().__init__()

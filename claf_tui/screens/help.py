@@ -1,14 +1,19 @@
 """The help screens of a run, an audit and a reproduction: every key, and what each figure means."""
 
+import re
 import textwrap
+from collections.abc import Sequence
 from functools import cache
+from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widget import Widget
+
+from claf_tui.widgets.keys import OwnKey, named, shown_key
 
 KeyTopics = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 FigureTexts = tuple[tuple[str, str], ...]
@@ -172,6 +177,20 @@ FIGURES: FigureTexts = (
 )
 
 
+GROUPS = {
+    "Steer the run": "dashboard",
+    "Look": "dashboard",
+    "When a run has ended": "dashboard",
+    "Adversarial examples": "examples",
+    "Checkpoint browser": "browser",
+    "Audit": "audit",
+    "Card": "card",
+    "Steer": "reproduction",
+    "The table": "reproduction",
+}
+"""Whose keys a topic tells, as their ids begin; of others only keys that work everywhere are shown as changed."""
+
+
 class HelpScreen(ModalScreen[None]):
     """All keys and figures on one page.
 
@@ -180,26 +199,51 @@ class HelpScreen(ModalScreen[None]):
 
     KEYS = KEYS
     FIGURES = FIGURES
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,f1,q", "dismiss(None)", "close"),
-        Binding("down,j", "scroll(1)", show=False),
-        Binding("up,k", "scroll(-1)", show=False),
-        Binding("pagedown", "scroll(12)", show=False),
-        Binding("pageup", "scroll(-12)", show=False),
-        Binding("end", "scroll(9999)", show=False),
-        Binding("home", "scroll(-9999)", show=False),
+        Binding("down,j", "scroll(1)", show=False, id="down"),
+        Binding("up,k", "scroll(-1)", show=False, id="up"),
+        Binding("pagedown", "scroll(12)", show=False, id="page-down"),
+        Binding("pageup", "scroll(-12)", show=False, id="page-up"),
+        Binding("end", "scroll(9999)", show=False, id="end"),
+        Binding("home", "scroll(-9999)", show=False, id="home"),
     ]
+    BINDINGS = named("help", BINDINGS)
 
     def compose(self) -> ComposeResult:
         """Lay out the page."""
         with VerticalScroll(classes="page") as page:
             page.border_title = Content("help")
             page.border_subtitle = Content("escape closes · arrows scroll")
-            yield HelpText(self.KEYS, self.FIGURES)
+            yield HelpText(with_own_keys(self.KEYS, getattr(self.app, "own_keys", ())), self.FIGURES)
 
     def action_scroll(self, lines: int) -> None:
         """Scroll the page."""
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+
+
+def with_own_keys(topics: KeyTopics, own: Sequence[OwnKey]) -> KeyTopics:
+    """The topics with the keys that a person has changed, which also come first by themselves."""
+    if not own:
+        return topics
+    first = tuple((_keys_text(key.now), f"{key.text} (before: {_keys_text(key.before)})") for key in own)
+    changed = []
+    for title, rows in topics:
+        of_topic = [key for key in own if key.group in (GROUPS.get(title), "app")]
+        changed.append((title, tuple((_with_new_keys(text, of_topic), meaning) for text, meaning in rows)))
+    return (("Your own keys", first), *changed)
+
+
+def _with_new_keys(text: str, own: Sequence[OwnKey]) -> str:
+    words = re.split(r"(,? )", text)
+    for key in own:
+        old = {shown for name in key.before for shown in (name, shown_key(name))}
+        words = [_keys_text(key.now) if word in old else word for word in words]
+    return "".join(words)
+
+
+def _keys_text(keys: Sequence[str]) -> str:
+    return ", ".join(map(shown_key, keys))
 
 
 class HelpText(Widget):
@@ -294,7 +338,7 @@ REPRODUCTION_KEYS: KeyTopics = (
         ),
     ),
     (
-        "Look",
+        "The table",
         (
             ("d, enter", "dashboard of the current run; escape leads back"),
             ("tab", "bar chart, and back, where not everything fits"),

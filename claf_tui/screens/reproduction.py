@@ -20,6 +20,7 @@ from claf_tui.widgets.chart import Chart
 from claf_tui.widgets.current_run import CurrentRun, current_title, owns_run, titled_loss
 from claf_tui.widgets.key_bar import Hint, KeyBar
 from claf_tui.widgets.key_figures import KeyFigures
+from claf_tui.widgets.keys import named
 from claf_tui.widgets.log_panel import LogPanel
 from claf_tui.widgets.paper_bars import PaperBars, bars_height
 from claf_tui.widgets.paper_table import TableBody, TableHead, num_lines
@@ -45,9 +46,10 @@ class ReproductionScreen(Screen[None]):
         Binding("d,enter", "app.run_board", "dashboard of the current run"),
         Binding("tab", "toggle_bars", "bar chart or current run"),
         Binding("a", "acknowledge", "acknowledge an alert"),
-        Binding("up,k", "scroll_table(-1)", show=False),
-        Binding("down,j", "scroll_table(1)", show=False),
+        Binding("up,k", "scroll_table(-1)", show=False, id="up"),
+        Binding("down,j", "scroll_table(1)", show=False, id="down"),
     ]
+    BINDINGS = named("reproduction", BINDINGS)
 
     def __init__(self, control: Control) -> None:
         super().__init__()

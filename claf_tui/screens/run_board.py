@@ -6,12 +6,14 @@ from textual.binding import Binding, BindingType
 
 from claf_tui.screens.dashboard import Dashboard
 from claf_tui.widgets.key_bar import Hint
+from claf_tui.widgets.keys import named
 
 
 class RunBoard(Dashboard):
     """The dashboard of the current run of a reproduction; to stop it is to stop the whole."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("d", "app.pop_screen", "back to the table")]
+    BINDINGS = named("run-board", BINDINGS)
 
     def hints(self) -> list[Hint]:
         """Name the way back first."""

@@ -3,10 +3,10 @@
 from textual.binding import Binding
 
 SCROLL_KEYS = (
-    Binding("down,j", "scroll(1)", show=False),
-    Binding("up,k", "scroll(-1)", show=False),
-    Binding("pagedown,space", "scroll(15)", show=False),
-    Binding("pageup", "scroll(-15)", show=False),
-    Binding("home", "scroll(-10000)", show=False),
-    Binding("end", "scroll(10000)", show=False),
+    Binding("down,j", "scroll(1)", show=False, id="down"),
+    Binding("up,k", "scroll(-1)", show=False, id="up"),
+    Binding("pagedown,space", "scroll(15)", show=False, id="page-down"),
+    Binding("pageup", "scroll(-15)", show=False, id="page-up"),
+    Binding("home", "scroll(-10000)", show=False, id="home"),
+    Binding("end", "scroll(10000)", show=False, id="end"),
 )

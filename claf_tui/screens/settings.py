@@ -14,6 +14,7 @@ from claf_engine.runs.settings import Settings
 from claf_tui.screens.scroll_keys import SCROLL_KEYS
 from claf_tui.state.machine import MachineState
 from claf_tui.widgets.key_bar import Hint, KeyBar
+from claf_tui.widgets.keys import named
 from claf_tui.widgets.machine_panel import MachinePanel, history_title
 from claf_tui.widgets.settings_panel import SettingsPanel
 
@@ -36,6 +37,7 @@ class SettingsScreen(Screen[None]):
         Binding("a", "all_settings", "all settings"),
         *SCROLL_KEYS,
     ]
+    BINDINGS = named("settings", BINDINGS)
 
     def __init__(self, settings: Settings, edits: Mapping[str, float], machine: MachineState) -> None:
         super().__init__()

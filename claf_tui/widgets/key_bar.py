@@ -1,9 +1,14 @@
 """The last line: the keys that do something here, as many as fit, whole."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 
+from textual.binding import Binding
 from textual.content import Content
+from textual.dom import DOMNode
 from textual.widget import Widget
+
+from claf_tui.widgets.keys import shown_keys
 
 Hint = tuple[str, str, str]
 """Key as shown, what it does, and the action that a click runs."""
@@ -23,8 +28,18 @@ class KeyBar(Widget):
             self.refresh()
 
     def render(self) -> Content:
-        """Draw the line."""
-        return key_line(self._hints, self.size.width)
+        """Draw the line, with the keys that a person has changed."""
+        changed: Mapping[str, str] = getattr(self.app, "changed_keys", {})
+        hints = self._hints
+        if changed:
+            bindings = [*_bindings_of(self.screen), *_bindings_of(self.app)]
+            hints = tuple((shown_keys(key, action, bindings, changed), text, action) for key, text, action in hints)
+        return key_line(hints, self.size.width)
+
+
+def _bindings_of(node: DOMNode) -> list[Binding]:
+    declared = chain.from_iterable(base.__dict__.get("BINDINGS", ()) for base in type(node).__mro__)
+    return [binding for binding in declared if isinstance(binding, Binding)]
 
 
 def key_line(hints: Sequence[Hint], width: int) -> Content:

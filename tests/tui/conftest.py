@@ -16,6 +16,15 @@ def _waits_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _nobody_has_preferences(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the keys and the theme of whoever runs the tests out of them, and what tests choose out of theirs."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+    monkeypatch.delenv("CLAF_THEME", raising=False)
+
+
+@pytest.fixture(autouse=True)
 def _no_engine_thread_survives() -> Iterator[None]:
     yield
     alive = [thread for thread in threading.enumerate() if thread.name == "engine"]

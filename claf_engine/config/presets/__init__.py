@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from claf_engine.config import RunConfig
+from claf_engine.config.fields import setting_fields
 from claf_engine.config.messages import Layer, describe
 from claf_engine.config.sources import absolute_source
 from claf_engine.config.suggestion import suggestion
@@ -29,7 +30,7 @@ MAX_FILE_BYTES = 2**20
 KNOWN_IMAGES = ("shapes", "cifar10")
 """Sources whose channel means and deviations are the defaults of the model; those of others are measured."""
 UNSET = "none"
-"""The value that `--set KEY=none` writes for "not limited", since TOML has no null."""
+"""The value that `--set KEY=none` writes for "not limited", since TOML has no null; a word where a setting has it."""
 
 _KEY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
@@ -76,6 +77,8 @@ def parse_override(text: str) -> Override:
     key, equals, value = (part.strip() for part in text.partition("="))
     if not equals or not _KEY.fullmatch(key):
         raise ConfigError(f"--set {text!r} is not KEY=VALUE, such as attack.epsilon=4/255")
+    if value == UNSET and any(each.key == key and UNSET in each.choices for each in setting_fields()):
+        return Override(key, value)
     try:
         return Override(key, _parse_value(value))
     except RecursionError as error:

@@ -38,6 +38,7 @@ from claf_tui.screens.checkpoints.table import CheckpointTable
 from claf_tui.screens.checkpoints.tensor_tree import TensorTree
 from claf_tui.state.standings import standing_of
 from claf_tui.widgets.key_bar import Hint, KeyBar
+from claf_tui.widgets.keys import named
 from claf_tui.widgets.tensor_view import module_lines, statistics_lines
 from claf_tui.words.safe_text import safe
 
@@ -83,6 +84,7 @@ class CheckpointBrowser(Screen[None]):
         Binding("slash", "filter", "filter tensors"),
         Binding("f5", "reload", "read the folder again"),
     ]
+    BINDINGS = named("browser", BINDINGS)
 
     def __init__(
         self,

@@ -27,6 +27,7 @@ from claf_tui.screens.checkpoints.steps_thread import play_steps
 from claf_tui.screens.checkpoints.table import aligned
 from claf_tui.widgets.glyphs import bar
 from claf_tui.widgets.key_bar import Hint, KeyBar
+from claf_tui.widgets.keys import named
 from claf_tui.words import figures
 from claf_tui.words.safe_text import safe
 
@@ -57,11 +58,12 @@ class DifferenceScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,D", "back", "back"),
-        Binding("n", "sort('norm')", "by relative norm"),
-        Binding("c", "sort('cosine')", "by cosine"),
-        Binding("t", "sort('name')", "by name"),
+        Binding("n", "sort('norm')", "by relative norm", id="sort-norm"),
+        Binding("c", "sort('cosine')", "by cosine", id="sort-cosine"),
+        Binding("t", "sort('name')", "by name", id="sort-name"),
         Binding("o", "toggle_all", "the network alone, or everything"),
     ]
+    BINDINGS = named("difference", BINDINGS)
 
     class Compared(Message):
         """The comparison is done, or a sentence says why it could not be."""

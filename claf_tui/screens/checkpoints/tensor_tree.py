@@ -13,6 +13,7 @@ from claf_engine.runs.header import TensorInfo
 from claf_tui.screens.checkpoints.columns import Column, tree_cells, tree_columns
 from claf_tui.screens.checkpoints.modules import TreeRow, first_opened, tree_rows
 from claf_tui.screens.checkpoints.table import aligned
+from claf_tui.widgets.keys import named
 
 
 class TensorTree(DataTable[Text]):
@@ -22,6 +23,7 @@ class TensorTree(DataTable[Text]):
         Binding("right", "open", "open a module", show=False),
         Binding("left", "close", "close a module", show=False),
     ]
+    BINDINGS = named("tensors", BINDINGS)
 
     class Chosen(Message):
         """Another line is under the cursor; None where there is none."""

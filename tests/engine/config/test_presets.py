@@ -474,3 +474,7 @@ def test_what_two_groups_contradict_each_other_in_is_said_of_the_place_that_wrot
     assert complaint("objective.margin=0.2") == f"--set: {sentence}"
     file = toml_file(tmp_path, "[objective]\nmargin = 0.2\n")
     assert complaint("seed=1", file=file) == f"{file}: {sentence}"
+
+
+def test_none_is_a_word_where_a_setting_has_that_word() -> None:
+    assert resolve_config("demo", None, ["trades.weighting=none", "data.num_train=none"]).trades.weighting == "none"

@@ -10,7 +10,6 @@ import pytest
 
 from claf_engine.runs import list_runs
 from claf_tui import cli
-from claf_tui.commands import options
 from tests.plugins import plugin_file, registries_restored
 from tests.tui.hostile import EVERYTHING
 
@@ -127,8 +126,3 @@ def test_an_unknown_method_is_refused_with_the_nearest(root: Path, capsys: Shown
     assert shown.startswith("error: --method: method: unknown method 'trade'; use claf, natural, scl, at, fgsm, ")
     assert shown.endswith("or give a --plugin that registers it; did you mean trades?\n")
     assert not root.exists()
-
-
-def test_methods_and_attacks_of_ours_are_completed() -> None:
-    assert options.complete_methods("a") == ["at", "alp"]
-    assert options.complete_attacks("") == ["pgd", "fgsm", "mi-fgsm", "autoattack"]

@@ -154,22 +154,23 @@ def test_a_hang_up_of_who_waits_leaves_the_run_going(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ui", "is_dry", "has_others", "pid", "reason"),
+    ("ui", "beside", "pid", "reason"),
     [
-        ("tui", False, False, 7, "leave --ui out"),
-        ("auto", True, False, 7, "leave --detach out"),
-        ("auto", False, True, 7, "setsid torchrun"),
-        ("auto", False, False, 1, "a container ends with its first process"),
+        ("tui", {}, 7, "leave --ui out"),
+        ("auto", {"is_dry": True}, 7, "leave --detach out"),
+        ("auto", {"has_form": True}, 7, "--form needs the terminal"),
+        ("auto", {"has_others": True}, 7, "setsid torchrun"),
+        ("auto", {}, 1, "a container ends with its first process"),
     ],
 )
 def test_what_cannot_go_on_alone_is_refused(
-    monkeypatch: pytest.MonkeyPatch, ui: str, is_dry: bool, has_others: bool, pid: int, reason: str
+    monkeypatch: pytest.MonkeyPatch, ui: str, beside: dict[str, bool], pid: int, reason: str
 ) -> None:
     monkeypatch.setattr(detach.os, "getpid", lambda: pid)
     with pytest.raises(ConfigError, match=reason):
-        require_detachable(ui, is_dry=is_dry, has_others=has_others)
+        require_detachable(ui, **beside)
 
 
 @pytest.mark.parametrize("ui", ["auto", "plain", "jsonl"])
 def test_everything_else_may_be_detached(ui: str) -> None:
-    require_detachable(ui, is_dry=False, has_others=False)
+    require_detachable(ui)

@@ -86,7 +86,5 @@ def test_a_signal_in_an_opened_run_ends_the_program(tmp_path: Path, play: Play) 
 
 def test_a_run_that_is_resumed_is_trained_on(tmp_path: Path, play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     play(ConsoleResult(0, resume=ResumeRequest(tmp_path / "step-1.safetensors")))
-    monkeypatch.setattr(
-        "claf_tui.runners.train.train_in", lambda open_directory, ui: (open_directory.args[0].reference, ui)
-    )
-    assert runner.browse_runs(tmp_path) == (str(tmp_path / "step-1.safetensors"), "auto")  # type: ignore[comparison-overlap]
+    monkeypatch.setattr("claf_tui.runners.train.train_in", lambda open_directory: open_directory.args[0].reference)
+    assert runner.browse_runs(tmp_path) == str(tmp_path / "step-1.safetensors")  # type: ignore[comparison-overlap]

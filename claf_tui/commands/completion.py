@@ -191,6 +191,6 @@ def _rejoined(words: list[str], current: int) -> tuple[list[str], str]:
         else:
             joined.append(word)
         ends_open = is_break
-    last = joined[-1]
-    cut = max(last.rfind(sign) for sign in WORD_BREAKS) + 1
-    return joined, last[:cut] if len(joined) > 1 else ""
+    # Whoever took a sign out of bash's word breaks gets whole words, and nothing may be cut off them.
+    kept = 0 if ends_open else len(typed[-1])
+    return joined, joined[-1][: len(joined[-1]) - kept]

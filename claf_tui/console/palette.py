@@ -1,17 +1,20 @@
 """What the command palette offers in every console, and where its picture of the screen goes."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from textual.app import App, SystemCommand
-from textual.screen import Screen
+from textual.events import Click
+from textual.filter import LineFilter
+from textual.screen import ModalScreen, Screen
 from textual.theme import Theme
 
 from claf_engine.config.suggestion import suggestion
 from claf_engine.terms.errors import ConfigError
 from claf_tui.console.preferences import keep_theme, preferences_file, read_preferences
+from claf_tui.console.readable import Readable
 from claf_tui.console.screenshot import places, save_picture
 from claf_tui.console.theme import THEME, THEMES
 from claf_tui.screens.checkpoints.actions import ResumeRequest
@@ -27,6 +30,7 @@ CLOSING_SECONDS = 0.1
 
 
 NOTICE_SECONDS = 8
+READABLE = Readable()
 
 
 class PaletteApp(App[ResumeRequest | OpenRequest]):
@@ -58,6 +62,16 @@ class PaletteApp(App[ResumeRequest | OpenRequest]):
         notices += self._take_keys(self._wanted.keys)
         for text in notices:
             self.notify(safe(text, 400), severity="warning", markup=False, timeout=NOTICE_SECONDS)
+
+    async def on_click(self, event: Click) -> None:
+        """Close a dialog by a click beside it, as escape does."""
+        if isinstance(self.screen, ModalScreen) and event.widget is self.screen:
+            await self.simulate_key("escape")
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Let curves be read on a light background."""
+        filters = super().get_line_filters()
+        return filters if self.current_theme.dark else (READABLE, *filters)
 
     def _take_keys(self, wanted: Mapping[str, str]) -> tuple[str, ...]:
         if not wanted:

@@ -115,6 +115,14 @@ class ExamplesScreen(Screen[None]):
         """Scroll the pictures by as many images as are seen."""
         self.action_scroll_images(pages * self._examples.seen_at_once)
 
+    def on_mouse_scroll_down(self) -> None:
+        """Scroll the pictures."""
+        self.action_scroll_images(1)
+
+    def on_mouse_scroll_up(self) -> None:
+        """Scroll the pictures back."""
+        self.action_scroll_images(-1)
+
     def action_amplify(self, doublings: int) -> None:
         """Show the change stronger or weaker."""
         self._examples.amplify(doublings)

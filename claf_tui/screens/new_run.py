@@ -193,6 +193,7 @@ class NewRunScreen(Screen[Draft | None]):
         self._draft, self._problem = draft, problem_of(draft)
         if not self._problem:
             self._draft, self._config = draft.tidy(), draft.config()
+            self._show_plan(["the plan is being made ..."], "$foreground 60%")
             self.set_timer(PLAN_DELAY, self._make_plan)
         command = Content.styled(safe(shlex.join(self._draft.command()), 4000), "bold")
         self.query_one("#new-run-command", Static).update(command)

@@ -23,6 +23,17 @@ FLAGS = {DATA: "--data", METHOD: "--method", "seed": "--seed", "runtime.device":
 """Settings with a flag of their own."""
 FIRST = (PRESET, DATA, METHOD, NAME)
 """What is chosen before anything else, in this order."""
+METHOD_TEXTS = {
+    "claf": "contrastive features, then classifier and encoder against each other, then a linear classifier",
+    "natural": "cross-entropy on natural images, without an attack",
+    "scl": "supervised contrastive features, then a linear classifier",
+    "at": "adversarial training against PGD",
+    "fgsm": "adversarial training against one step, watched for overfitting to it",
+    "trades": "natural accuracy against how much an attack changes the prediction",
+    "alp": "natural and attacked logits are pulled together",
+    "rocl": "contrastive features without labels, then a classifier",
+}
+"""What a method does, in a line; of a plugin's its name says it."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +150,10 @@ def choices_of(key: str) -> tuple[tuple[str, str], ...]:
     if key == PRESET:
         return tuple((name, preset_summary(name)) for name in preset_names())
     found = field_of(key)
-    return tuple((choice, "") for choice in found.choices) if found is not None and found.is_closed else ()
+    texts = METHOD_TEXTS if key == METHOD else {}
+    if found is None or not found.is_closed:
+        return ()
+    return tuple((choice, texts.get(choice, "")) for choice in found.choices)
 
 
 def field_of(key: str) -> SettingField | None:

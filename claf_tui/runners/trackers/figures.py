@@ -3,6 +3,7 @@
 Names hold letters, digits, dashes, underscores, dots and slashes alone, which every tracker takes.
 """
 
+import math
 import re
 from dataclasses import dataclass, field
 
@@ -18,11 +19,14 @@ class Figures:
 
 
 def figures_of(event: ev.Event) -> Figures | None:
-    """What an event measured; None where it measured nothing that is plotted."""
-    values = _values(event)
-    if not values:
+    """What an event measured; None where it measured nothing that is plotted.
+
+    What is not finite is left out: servers refuse it, or fail to show the whole run.
+    """
+    found = {name: value for name, value in _values(event).items() if value is not None and math.isfinite(value)}
+    if not found:
         return None
-    return Figures(event.step, {_plain(name): float(value) for name, value in values.items() if value is not None})  # type: ignore[union-attr]
+    return Figures(event.step, {_plain(name): float(value) for name, value in found.items()})  # type: ignore[union-attr]
 
 
 def _values(event: ev.Event) -> dict[str, float | None]:

@@ -127,6 +127,11 @@ def test_bash_is_offered_the_part_after_its_break_alone(ask_bash) -> None:
     assert ask_bash("train", "--set", "attack.nor") == ["attack.norm="]
 
 
+def test_bash_that_breaks_no_words_is_offered_whole_ones(ask_bash) -> None:
+    assert ask_bash("train", "--set", "attack.norm=l") == ["attack.norm=linf", "attack.norm=l2"]
+    assert ask_bash("train", "--data", "torchvision:SV") == ["torchvision:SVHN"]
+
+
 def test_a_folder_that_is_not_there_offers_nothing(ask, tmp_path: Path) -> None:
     assert ask(f"eval {tmp_path}/nowhere/x") == []
     assert ask(f"train --data folder:{tmp_path}/nowhere/x") == []

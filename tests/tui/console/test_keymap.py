@@ -73,3 +73,8 @@ def test_what_every_screen_does_by_default_clashes_nowhere() -> None:
 def test_a_help_page_hears_of_changed_keys() -> None:
     (own,) = own_keys({"board.stop": "S"}, ACTIONS)
     assert (own.group, own.before, own.now) == ("board", ("s",), ("S",))
+
+
+def test_a_default_that_is_written_with_signs_and_spaces_stays_what_it_is() -> None:
+    actions = (Action("app.help", "question_mark,f1", "help"),)
+    assert checked({"app.help": "? , f1"}, actions, "").keys == {"app.help": "question_mark,f1"}

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from textual.color import Color
 
+from claf_tui.console.palette import READABLE
 from claf_tui.console.preferences import keep_theme, look_file, preferences_file, read_preferences
 from claf_tui.console.theme import THEME
+from claf_tui.screens.help import HelpScreen
 from tests.tui.consoles import Held, console, screen_text, text_in, until
 from tests.tui.scripted import run_started
 
@@ -79,3 +81,20 @@ async def test_without_colours_a_console_is_drawn_in_shades_of_gray(
         shades = {tuple(colour.triplet) for colour in found if colour.triplet}
         assert len(shades) > 2
         assert all(red == green == blue for red, green, blue in shades)
+
+
+async def test_a_click_beside_a_dialog_closes_it_and_one_on_it_does_not(held: Held) -> None:
+    async with console(held) as (app, pilot):
+        await pilot.press("question_mark")
+        await until(lambda: isinstance(app.screen, HelpScreen))
+        await pilot.click(offset=(70, 20))
+        assert isinstance(app.screen, HelpScreen)
+        await pilot.click(offset=(1, 1))
+        await until(lambda: not isinstance(app.screen, HelpScreen))
+
+
+async def test_curves_are_darkened_on_a_light_background_alone(held: Held) -> None:
+    async with console(held) as (app, _):
+        assert READABLE not in app.get_line_filters()
+        app.theme = "claf-light"
+        assert READABLE in app.get_line_filters()

@@ -6,6 +6,7 @@ import pytest
 from textual.color import Color
 from textual.theme import Theme
 
+from claf_tui.console.readable import contrast
 from claf_tui.console.theme import COLOUR_BLIND, COLOUR_BLIND_LIGHT, CONTRAST, SUMMARIES, THEME, THEMES
 from claf_tui.widgets.glyphs import PHASE_GLYPHS
 
@@ -38,12 +39,6 @@ def lab(colour: Color, eye: str) -> tuple[float, float, float]:
     )
     x, y, z = (part ** (1 / 3) if part > 0.008856 else 7.787 * part + 16 / 116 for part in xyz)
     return 116 * y - 16, 500 * (x - y), 200 * (y - z)
-
-
-def contrast(one: Color, other: Color) -> float:
-    """The ratio of luminances that WCAG asks to be at least 4.5, or 7 for high contrast."""
-    light = [sum(w * p for w, p in zip((0.2126, 0.7152, 0.0722), linear(each), strict=True)) for each in (one, other)]
-    return (max(light) + 0.05) / (min(light) + 0.05)
 
 
 def smallest_distance(theme: Theme, eye: str) -> float:

@@ -43,3 +43,9 @@ def test_names_hold_what_every_tracker_takes() -> None:
 def test_what_is_no_measurement_is_not_told() -> None:
     assert figures_of(ev.Notice("info", "x")) is None
     assert figures_of(ev.RunFinished("stopped", 9, 1.0)) is None
+
+
+def test_what_is_not_finite_is_left_out() -> None:
+    told = figures_of(ev.StepLogged(7, 0, 1, "x", "supcon", float("nan"), 0.1, float("inf"), 2.0))
+    assert told is not None
+    assert told.values == {"learning_rate": 0.1}

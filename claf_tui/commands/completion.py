@@ -16,6 +16,7 @@ import typer
 
 from claf_engine.terms.errors import ClafError
 from claf_engine.terms.names import EvaluationAttack, Method
+from claf_tui.words import theme_names
 
 if TYPE_CHECKING:
     from claf_engine.config.plugin_names import Kind
@@ -113,13 +114,8 @@ def complete_sources(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def complete_themes(incomplete: str) -> list[Offer]:
-    """Themes of the console that begin like this."""
-    from textual.theme import BUILTIN_THEMES
-
-    from claf_tui.console.theme import SUMMARIES
-
-    known = {**SUMMARIES, **dict.fromkeys(BUILTIN_THEMES, "")}
-    return [(name, text) for name, text in known.items() if name.startswith(incomplete)]
+    """Our themes of the console that begin like this; those of Textual would take as long as Textual to load."""
+    return [(name, text) for name, text in theme_names.SUMMARIES.items() if name.startswith(incomplete)]
 
 
 def _of_plugins(context: typer.Context, *kinds: "Kind") -> list[str]:

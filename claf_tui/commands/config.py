@@ -4,11 +4,10 @@ from typing import Annotated
 
 import typer
 
-from claf_engine.config.suggestion import suggestion
 from claf_engine.terms.errors import ConfigError
 from claf_tui.commands import completion, options
 from claf_tui.reports import output
-from claf_tui.words import exit_codes
+from claf_tui.words import exit_codes, theme_names
 
 app = typer.Typer(help="Settings and presets; keys and themes of the console.", no_args_is_help=True)
 
@@ -71,10 +70,10 @@ def theme(
     """
     from textual.theme import BUILTIN_THEMES
 
+    from claf_engine.config.suggestion import suggestion
     from claf_tui.console import preferences
-    from claf_tui.console.theme import SUMMARIES
 
-    known = [*SUMMARIES, *BUILTIN_THEMES]
+    known = [*theme_names.SUMMARIES, *BUILTIN_THEMES]
     if reset and name is not None:
         raise ConfigError("--reset goes without a name: it forgets the theme that was chosen")
     if reset:
@@ -91,7 +90,10 @@ def theme(
             output.note(f"{wanted.named_by} names {wanted.theme}, which wins")
         return exit_codes.OK
     width = max(map(len, known))
-    current = wanted.theme or next(iter(SUMMARIES))
-    lines = [f"{'*' if each == current else ' '} {each:{width}}  {SUMMARIES.get(each, '')}".rstrip() for each in known]
+    current = wanted.theme or next(iter(theme_names.SUMMARIES))
+    lines = [
+        f"{'*' if each == current else ' '} {each:{width}}  {theme_names.SUMMARIES.get(each, '')}".rstrip()
+        for each in known
+    ]
     output.text("\n".join(lines))
     return exit_codes.OK

@@ -63,10 +63,10 @@ class PaletteApp(App[ResumeRequest | OpenRequest]):
         for text in notices:
             self.notify(safe(text, 400), severity="warning", markup=False, timeout=NOTICE_SECONDS)
 
-    async def on_click(self, event: Click) -> None:
+    def on_click(self, event: Click) -> None:
         """Close a dialog by a click beside it, as escape does."""
         if isinstance(self.screen, ModalScreen) and event.widget is self.screen:
-            await self.simulate_key("escape")
+            self.simulate_key("escape")
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Let curves be read on a light background."""

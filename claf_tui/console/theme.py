@@ -76,10 +76,3 @@ CONTRAST = Theme(
     dark=True,
 )
 THEMES = (THEME, LIGHT, COLOUR_BLIND, COLOUR_BLIND_LIGHT, CONTRAST)
-SUMMARIES = {
-    "claf": "dark; the default",
-    "claf-light": "light",
-    "claf-colour-blind": "dark; told apart with protanopia, deuteranopia and tritanopia",
-    "claf-colour-blind-light": "light; the same",
-    "claf-contrast": "white and bright colours on black",
-}

@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.events import Resize
+from textual.events import Click, Resize
 from textual.screen import ModalScreen, Screen
 
 from claf_engine.events import TestResult
@@ -382,6 +382,17 @@ class Dashboard(Screen[None]):
     def drag(self, event: Chart.Dragged) -> None:
         """Show what was dragged into view."""
         self._look(panned(self._view, self._extent, event.share))
+
+    def on_click(self, event: Click) -> None:
+        """Choose the panel that was clicked, twice shows it alone; a click takes an alert away."""
+        clicked = {each.id for each in event.widget.ancestors_with_self} if event.widget is not None else set()
+        if "alerts" in clicked:
+            self.action_acknowledge()
+        for name in PANELS:
+            if f"panel-{name}" in clicked:
+                self._select(name)
+                if event.chain == 2:
+                    self.action_maximise()
 
     def action_compare(self) -> None:
         """Ask which other runs to lay over this one."""

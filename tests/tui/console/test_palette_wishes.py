@@ -86,8 +86,9 @@ async def test_without_colours_a_console_is_drawn_in_shades_of_gray(
 async def test_a_click_beside_a_dialog_closes_it_and_one_on_it_does_not(held: Held) -> None:
     async with console(held) as (app, pilot):
         await pilot.press("question_mark")
-        await until(lambda: isinstance(app.screen, HelpScreen))
+        await until(lambda: "Steer the run" in screen_text(app))
         await pilot.click(offset=(70, 20))
+        await pilot.pause()
         assert isinstance(app.screen, HelpScreen)
         await pilot.click(offset=(1, 1))
         await until(lambda: not isinstance(app.screen, HelpScreen))

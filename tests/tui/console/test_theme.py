@@ -7,8 +7,9 @@ from textual.color import Color
 from textual.theme import Theme
 
 from claf_tui.console.readable import contrast
-from claf_tui.console.theme import COLOUR_BLIND, COLOUR_BLIND_LIGHT, CONTRAST, SUMMARIES, THEME, THEMES
+from claf_tui.console.theme import COLOUR_BLIND, COLOUR_BLIND_LIGHT, CONTRAST, THEME, THEMES
 from claf_tui.widgets.glyphs import PHASE_GLYPHS
+from claf_tui.words.theme_names import SUMMARIES
 
 EYES = {  # Machado, Oliveira, Fernandes 2009, severity 1, in linear RGB
     "all colours": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),

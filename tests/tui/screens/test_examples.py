@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 from textual.app import App
+from textual.events import MouseScrollDown
 from textual.pilot import Pilot
 
 from claf_engine import events as ev
 from claf_tui.console.theme import THEME
 from claf_tui.screens.dashboard import Dashboard
 from claf_tui.screens.examples import ExamplesScreen
+from claf_tui.widgets.examples_panel import ExamplesPanel
 from tests.tui.consoles import Held, console, screen_lines, screen_text, text_in, until
 from tests.tui.scripted import run_started
 from tests.tui.scripted_examples import clean_examples, write_probes
@@ -186,3 +188,12 @@ async def test_the_palette_opens_the_examples(run: Path) -> None:
 def test_clean_examples_are_the_same_every_time() -> None:
     """What the recorded screens rest on."""
     assert clean_examples().key == clean_examples().key
+
+
+async def test_the_wheel_scrolls_the_pictures(run: Path) -> None:
+    async with opened(run) as (app, pilot):
+        before = app.screen.query_one(ExamplesPanel).seen
+        app.screen.query_one(ExamplesPanel).post_message(
+            MouseScrollDown(None, 5, 5, 0, 1, 0, False, False, False, 5, 5)
+        )
+        await until(lambda: app.screen.query_one(ExamplesPanel).seen != before)

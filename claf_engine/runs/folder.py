@@ -195,6 +195,16 @@ class RunDirectory:
             ) from error
 
 
+def require_run_name(name: str) -> None:
+    """Refuse what is no name of a run's folder.
+
+    Raises:
+        RunError: it is not a plain file name.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", name):
+        raise RunError(f"{name!r} is no run name; use up to 64 letters, digits, dots, dashes and underscores")
+
+
 def create_run(root: Path, name: str, config: RunConfig, command: list[str]) -> RunDirectory:
     """Make a new run directory and take its lock; relative paths of its images and weights become absolute.
 
@@ -202,8 +212,7 @@ def create_run(root: Path, name: str, config: RunConfig, command: list[str]) -> 
         RunError: the name is not a plain file name, or the folder cannot be written.
         ConfigError: see `settings_text`.
     """
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", name):
-        raise RunError(f"{name!r} is no run name; use up to 64 letters, digits, dots, dashes and underscores")
+    require_run_name(name)
     config = _with_absolute_paths(config)
     stamp = time.strftime("%Y%m%d-%H%M%S")
     settings = settings_text(config).encode()

@@ -16,7 +16,8 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from claf_engine.config import RunConfig
-from claf_engine.terms.errors import ClafError, ConfigError
+from claf_engine.runs.folder import require_run_name
+from claf_engine.terms.errors import ClafError
 from claf_tui.reports.plan import plan_lines
 from claf_tui.screens.choice_dialog import ChoiceScreen
 from claf_tui.state.draft import Draft, Heading, Row, choices_of, field_of, form_lines, meaning
@@ -273,6 +274,8 @@ def problem_of(draft: Draft) -> str:
     """Why a run of this draft cannot begin, as the command line says it; empty where it can."""
     try:
         draft.config()
-    except ConfigError as error:
+        if draft.name:
+            require_run_name(draft.name)
+    except ClafError as error:
         return str(error)
     return ""

@@ -133,3 +133,10 @@ async def test_the_mouse_changes_a_line_and_the_command_is_copied() -> None:
         await pilot.press("escape")
         await pilot.press("y")
         assert app.clipboard == "claf-tui train --preset smoke"
+
+
+async def test_a_name_that_no_folder_can_have_is_told_before_anything_begins() -> None:
+    async with form() as (app, pilot):
+        await type_value(app, pilot, "name", "a/b")
+        assert "'a/b' is no run name" in text_in(app, "#new-run-meaning")
+        assert isinstance(app.focused, Input)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from textual.app import App, SystemCommand
-from textual.events import Click
+from textual.events import MouseDown
 from textual.filter import LineFilter
 from textual.screen import ModalScreen, Screen
 from textual.theme import Theme
@@ -63,9 +63,10 @@ class PaletteApp(App[ResumeRequest | OpenRequest]):
         for text in notices:
             self.notify(safe(text, 400), severity="warning", markup=False, timeout=NOTICE_SECONDS)
 
-    def on_click(self, event: Click) -> None:
-        """Close a dialog by a click beside it, as escape does."""
-        if isinstance(self.screen, ModalScreen) and event.widget is self.screen:
+    def on_mouse_down(self, event: MouseDown) -> None:
+        """Close a dialog by a click beside it, as escape does; that which opens one ends when it is up already."""
+        under, _ = self.get_widget_at(event.screen_x, event.screen_y)
+        if isinstance(self.screen, ModalScreen) and under is self.screen:
             self.simulate_key("escape")
 
     def get_line_filters(self) -> Sequence[LineFilter]:

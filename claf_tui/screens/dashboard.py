@@ -385,7 +385,8 @@ class Dashboard(Screen[None]):
 
     def on_click(self, event: Click) -> None:
         """Choose the panel that was clicked, twice shows it alone; a click takes an alert away."""
-        clicked = {each.id for each in event.widget.ancestors_with_self} if event.widget is not None else set()
+        under, _ = self.get_widget_at(event.screen_x, event.screen_y)
+        clicked = {each.id for each in under.ancestors_with_self}
         if "alerts" in clicked:
             self.action_acknowledge()
         for name in PANELS:

@@ -1,3 +1,4 @@
+import os
 import tomllib
 from pathlib import Path
 
@@ -57,3 +58,45 @@ def test_what_a_terminal_would_obey_is_escaped_and_reads_the_same_again(command:
     shown = capsys.readouterr().out
     assert shown.replace("\n", "").isprintable()
     assert tomllib.loads(shown)["data"]["source"] == source
+
+
+def test_keys_are_listed_with_their_ids_and_changed_ones_marked(capsys: Shown) -> None:
+    write_console_file('[keys]\n"dashboard.probe" = "P"\n')
+    assert cli.run(["config", "keys"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:3] for line in lines if line.startswith("*")] == [["*", "dashboard.probe", "P"]]
+    assert any(line.split()[:2] == ["app.quit", "q"] for line in lines)
+
+
+def test_a_key_that_cannot_be_taken_is_an_error_and_the_list_is_there_all_the_same(capsys: Shown) -> None:
+    write_console_file('[keys]\n"dashboard.probe" = "q"\n')
+    assert cli.run(["config", "keys"]) == 2
+    printed = capsys.readouterr()
+    assert "q is also app.quit (quit); choose another key" in printed.err
+    assert "dashboard.probe" in printed.out
+
+
+def test_a_theme_is_chosen_listed_and_forgotten(capsys: Shown) -> None:
+    assert cli.run(["config", "theme", "claf-light"]) == 0
+    cli.run(["config", "theme"])
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines() if line[0] == "*"] == ["claf-light"]
+    assert cli.run(["config", "theme", "--reset"]) == 0
+    cli.run(["config", "theme"])
+    assert "* claf " in capsys.readouterr().out
+
+
+def test_a_theme_that_is_not_there_is_refused(capsys: Shown) -> None:
+    assert cli.run(["config", "theme", "claf-lihgt"]) == 2
+    assert "did you mean claf-light?" in capsys.readouterr().err
+
+
+def test_a_variable_that_wins_over_the_chosen_theme_is_named(capsys: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLAF_THEME", "nord")
+    assert cli.run(["config", "theme", "claf-light"]) == 0
+    assert "CLAF_THEME names nord, which wins" in capsys.readouterr().err
+
+
+def write_console_file(text: str) -> None:
+    file = Path(os.environ["XDG_CONFIG_HOME"]) / "claf-tui" / "console.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(text)

@@ -74,19 +74,19 @@ def complete_presets(incomplete: str) -> list[Offer]:
 
 
 def complete_settings(context: typer.Context, incomplete: str) -> list[Offer]:
-    """Keys of settings that begin like this; after "=" the values that the setting may have."""
+    """Keys of settings that begin like this; after "=", or where one key is left, the values that it may have."""
     from claf_engine.config.fields import setting_fields
 
     key, equals, _ = incomplete.partition("=")
-    if not equals:
-        fields = [field for field in setting_fields() if field.key.startswith(key)]
-        return [(f"{field.key}=", field.description or field.kind) for field in fields]
-    field = next((field for field in setting_fields() if field.key == key), None)
-    if field is None:
-        return []
-    added = _of_plugins(context, "method", "loss") if key == "method" else []
-    values = [*field.choices, *added, *(["none"] if field.may_be_unset else [])]
-    return [offer for value in values if (offer := (f"{key}={value}", ""))[0].startswith(incomplete)]
+    fields = [each for each in setting_fields() if each.key == key or (not equals and each.key.startswith(key))]
+    if len(fields) == 1:
+        # A shell puts a space behind the only word that fits, which a key without its value cannot have.
+        added = _of_plugins(context, "method", "loss") if fields[0].key == "method" else []
+        values = [*fields[0].choices, *added, *(["none"] if fields[0].may_be_unset else [])]
+        offers = [(f"{fields[0].key}={value}", "") for value in values]
+        if equals or values:
+            return [offer for offer in offers if offer[0].startswith(incomplete)]
+    return [(f"{each.key}=", each.description or each.kind) for each in fields]
 
 
 def complete_methods(context: typer.Context, incomplete: str) -> list[str]:

@@ -90,6 +90,7 @@ def test_presets_and_methods_are_offered(ask) -> None:
 
 def test_keys_of_settings_are_offered(ask) -> None:
     assert ask("train --set attack.st") == ["attack.step_size=", "attack.steps=", "attack.start="]
+    assert ask("train --set attack.step_") == ["attack.step_size="]
     assert ask("config show --set attack.norm=") == ["attack.norm=linf", "attack.norm=l2"]
 
 
@@ -124,7 +125,7 @@ def test_bash_is_offered_the_part_after_its_break_alone(ask_bash) -> None:
     assert ask_bash("train", "--set", "attack.norm", "=") == ["linf", "l2"]
     assert ask_bash("train", "--data", "torchvision", ":", "SV") == ["SVHN"]
     assert ask_bash("train", "--set", "data.source", "=", "torchvision", ":", "SV") == ["SVHN"]
-    assert ask_bash("train", "--set", "attack.nor") == ["attack.norm="]
+    assert ask_bash("train", "--set", "attack.nor") == ["attack.norm=linf", "attack.norm=l2"]
 
 
 def test_bash_that_breaks_no_words_is_offered_whole_ones(ask_bash) -> None:

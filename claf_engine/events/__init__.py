@@ -263,12 +263,21 @@ class RequestServed:
 
 @dataclass(frozen=True)
 class ValueEdited:
-    """A live edit took effect from this step on."""
+    """A live edit took effect from this step on.
+
+    Attributes:
+        name: the setting, or "learning_rate" of the phase.
+        old, new: numbers, or texts such as "8/255, 16/255".
+        who: asked for it; empty in records of earlier code.
+        at: when, in seconds since the epoch.
+    """
 
     step: int
     name: str
-    old: float
-    new: float
+    old: float | str
+    new: float | str
+    who: str = ""
+    at: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -8,22 +8,77 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 ControlStatus = Literal["running", "pausing", "paused", "stopping"]
 WAITING: frozenset[str] = frozenset({"pausing", "paused"})
 """What a run does that is paused, or is about to be."""
-LEARNING_RATE, PROBE_EVERY = "learning_rate", "probe.every_epochs"
-"""Names of the values that may change while a run goes on."""
+LEARNING_RATE, TEMPERATURE, EPOCHS_LEFT = "learning_rate", "temperature", "epochs_left"
+"""Values of the phase that goes on, which each method keeps elsewhere in its settings, or nowhere."""
+LIVE_NAMES = (
+    LEARNING_RATE,
+    TEMPERATURE,
+    EPOCHS_LEFT,
+    "probe.every_epochs",
+    "probe.epsilons",
+    "checkpoint.every_epochs",
+    "checkpoint.every_steps",
+    "checkpoint.min_seconds",
+)
+"""What may change while a run goes on; those with a dot are settings."""
+PHASE_EPOCHS = {
+    "contrastive": "contrastive.epochs",
+    "adversarial": "adversarial.epochs",
+    "instance": "rocl.epochs",
+    "supervised": "supervised.epochs",
+    "linear_evaluation": "linear_evaluation.epochs",
+    "adversarial_linear_evaluation": "linear_evaluation.adversarial_epochs",
+}
+"""The setting that says how long each phase is, by the name of the phase."""
+PHASE_TEMPERATURES = {
+    "contrastive": "contrastive.temperature",
+    "adversarial": "contrastive.temperature",
+    "instance": "rocl.temperature",
+    "supervised": "objective.contrast_temperature",
+}
+"""The setting of the temperature of each phase that has one."""
+
+Value = float | str
+"""What a live value is set to: a number, or as a person writes it, such as "8/255, 16/255"."""
+Unit = Literal["steps", "epoch", "phase"]
 
 
 @dataclass(frozen=True)
 class LiveEdit:
-    """A value that a person changed while the run was going; `name` is one of the two above."""
+    """A value that a person changed while the run was going.
+
+    Attributes:
+        name: one of `LIVE_NAMES`.
+        value: what it is to become.
+        who: asked; empty where that was at the run's own console.
+        at: when, in seconds since the epoch.
+    """
 
     name: str
-    value: float
+    value: Value
+    who: str = ""
+    at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Later:
+    """When a run is to pause: after `count` more optimiser steps, or at the end of its epoch or phase."""
+
+    unit: Unit
+    count: int = 1
+
+    @property
+    def text(self) -> str:
+        """The same as the rest of a sentence: "after 12 more steps"."""
+        if self.unit != "steps":
+            return f"at the end of the {self.unit}"
+        return "after 1 more step" if self.count == 1 else f"after {self.count} more steps"
 
 
 @dataclass(frozen=True)
@@ -46,6 +101,7 @@ class Control:
         self._probe = False
         self._checkpoint = False
         self._edits: list[LiveEdit] = []
+        self._later: Later | None = None
 
     @property
     def status(self) -> ControlStatus:
@@ -63,20 +119,44 @@ class Control:
         with self._condition:
             return self._stop
 
+    @property
+    def later(self) -> Later | None:
+        """When the run is to pause, if it was asked to do so later."""
+        with self._condition:
+            return self._later
+
     def pause(self) -> None:
         """Ask the run to wait at its next pulse, which comes within one attack step or one batch."""
         with self._changed():
-            self._pause = True
+            self._pause, self._later = True, None
+
+    def pause_later(self, later: Later) -> None:
+        """Let the run go on until then, and have it wait there; a step counts once it is whole."""
+        with self._changed():
+            self._pause, self._later = False, later
+
+    def passed(self, *units: Unit) -> None:
+        """Count what is complete towards a later pause, which begins where it is reached. Called by the run only.
+
+        Args:
+            units: "steps" for one step; "epoch" and "phase" where those end.
+        """
+        with self._changed():
+            if self._later is None or self._later.unit not in units:
+                return
+            left = self._later.count - 1
+            self._later = replace(self._later, count=left) if left > 0 else None
+            self._pause = left <= 0
 
     def resume(self) -> None:
-        """Let a paused run go on."""
+        """Let a paused run go on, and forget a later pause."""
         with self._changed():
-            self._pause = False
+            self._pause, self._later = False, None
 
     def stop(self) -> None:
         """Ask the run to finish its step, save and leave; wakes a paused run."""
         with self._changed():
-            self._stop = True
+            self._stop, self._later = True, None
 
     def probe_now(self) -> None:
         """Ask for a robustness probe at the next step boundary."""
@@ -88,10 +168,10 @@ class Control:
         with self._changed():
             self._checkpoint = True
 
-    def edit(self, name: str, value: float) -> None:
-        """Ask for a live edit; the run validates it and answers with an event."""
+    def edit(self, name: str, value: Value, who: str = "", at: float = 0.0) -> None:
+        """Ask for a live edit (see `LiveEdit`); the run validates it and answers with an event."""
         with self._changed():
-            self._edits.append(LiveEdit(name, value))
+            self._edits.append(LiveEdit(name, value, who, at))
 
     def agree(self) -> None:
         """Come to what all processes of a run are to do; called by the run where all of them stand at the same point.

@@ -203,11 +203,15 @@ def run_name(request: ReproductionRequest, row: Row, seed: int) -> str:
     return "-".join([request.scale, row.recipe, *changes, *space, *compute, f"seed{seed}"])
 
 
+MEASURED_ONLY = ("probe.", "checkpoint.")
+"""Live edits that change nothing of what is trained."""
+
+
 def was_edited(directory: Path) -> bool:
-    """Whether a person changed a run's learning rate while it went on; its configuration does not tell."""
+    """Whether a person changed while a run went on what it trains; its configuration does not tell."""
     try:
         return any(
-            record.get("type") == "ValueEdited" and record.get("name") == "learning_rate"
+            record.get("type") == "ValueEdited" and not str(record.get("name")).startswith(MEASURED_ONLY)
             for record in read_records(directory / EVENTS)
         )
     except ForeignFileError:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from claf_engine import events as ev
+from claf_engine.events.control import Value
 from claf_engine.events.records import from_record
 from claf_engine.runs.durable import TEMPORARY_PREFIX
-from claf_engine.runs.inbox import user_name
 from claf_engine.runs.journal import EVENTS, record_of
 from claf_engine.runs.listing import GOING_ON, holder, is_live, summarise
-from claf_engine.runs.requests import CONTROL, Request
+from claf_engine.runs.requests import CONTROL, Request, user_name
 from claf_engine.runs.status import read_status
 from claf_engine.runs.tail import Tail
 from claf_engine.terms.errors import NotAnswered, RequestRefused, RunError
@@ -48,14 +48,14 @@ def why_not_asked(run: Path) -> str:
     return f"run {run.name} belongs to {user_name(owner)}, who alone may steer it; you are {user_name(os.geteuid())}"
 
 
-def ask(run: Path, name: RequestName, setting: str = "", value: float | None = None) -> Asked:
+def ask(run: Path, name: RequestName, setting: str = "", value: Value | None = None) -> Asked:
     """Ask the process that trains in a run for something; returns at once.
 
     Args:
         run: the run's folder.
         name: what is asked for.
-        setting: of "set", the dotted key, such as "learning_rate".
-        value: of "set", what it is to become.
+        setting: of "set", the dotted key, such as "learning_rate"; of "pause-later", see `Request`.
+        value: of "set", what it is to become; of "pause-later", how many steps.
 
     Raises:
         RequestRefused: the run belongs to another user.

@@ -7,13 +7,12 @@ served twice, be it by this process or by the next one. A request to a process t
 
 import heapq
 import os
-import pwd
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from claf_engine.runs.requests import CONTROL, REQUEST_CAP, Request
+from claf_engine.runs.requests import CONTROL, REQUEST_CAP, Request, user_name
 from claf_engine.terms.errors import ForeignFileError, RunError
 from claf_engine.terms.names import RequestName
 
@@ -107,6 +106,8 @@ class Inbox:
             return f"there is no such request; there are {', '.join(NAMES)}"
         if request.name == "set" and (not request.setting or request.value is None):
             return "it does not say what to set to which value"
+        if request.name == "pause-later" and request.later is None:
+            return "it does not say when to pause: after a number of steps, or at the end of the epoch or phase"
         return ""
 
 
@@ -141,11 +142,3 @@ def _stranger(name: str, status: os.stat_result) -> Request:
         pid=0,
         at=status.st_mtime,
     )
-
-
-def user_name(number: int) -> str:
-    """The name of a user, or the number where this machine knows none."""
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return f"user {number}"

@@ -5,11 +5,14 @@ it. Plain files, so that it works wherever the folder can be written: over NFS, 
 """
 
 import json
+import os
+import pwd
+import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, cast, get_args
 
-from claf_engine.events.control import LiveEdit
+from claf_engine.events.control import Later, LiveEdit, Unit, Value
 from claf_engine.events.records import build
 from claf_engine.runs.foreign import parse_object
 
@@ -17,6 +20,26 @@ CONTROL = "control"
 """Folder of a run that holds the requests which nobody has taken yet."""
 REQUEST_CAP = 4096
 """Largest file of a request, in bytes; ours are a tenth of that."""
+MAX_STEPS = 2**53
+"""No run takes so many."""
+
+
+def this_process() -> str:
+    """Who asks, where that is a person at this very process."""
+    return who_of(user_name(os.geteuid()), socket.gethostname(), os.getpid())
+
+
+def who_of(user: str, host: str, pid: int) -> str:
+    """Who asks, as a person reads it."""
+    return f"{user} on {host}, process {pid}"
+
+
+def user_name(number: int) -> str:
+    """The name of a user, or the number where this machine knows none."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"user {number}"
 
 
 @dataclass(frozen=True)
@@ -29,8 +52,8 @@ class Request:
         owner: token of the process that is asked (`claf_engine.runs.Holder`); no other one serves it.
         user, host, pid: who asks, by their own account.
         at: when, in seconds since the epoch, by the clock of whoever asks.
-        setting: of "set", the dotted key.
-        value: of "set", what it is to become.
+        setting: of "set", the dotted key; of "pause-later", the unit of `claf_engine.events.control.Later`.
+        value: of "set", what it is to become; of "pause-later", how many of them.
     """
 
     name: str
@@ -41,22 +64,34 @@ class Request:
     pid: int
     at: float
     setting: str = ""
-    value: float | None = None
+    value: Value | None = None
 
     @property
     def text(self) -> str:
-        """The request as a person types it: "pause", "set learning_rate=0.05"."""
-        return self.name if self.value is None else f"{self.name} {self.setting}={self.value:g}"
+        """The request as a person says it: "pause", "pause after 12 more steps", "set learning_rate=0.05"."""
+        if self.later is not None:
+            return f"pause {self.later.text}"
+        if self.value is None:
+            return self.name
+        return f"{self.name} {self.setting}={self.value if isinstance(self.value, str) else f'{self.value:g}'}"
 
     @property
     def who(self) -> str:
         """Who asks, as a person reads it."""
-        return f"{self.user} on {self.host}, process {self.pid}"
+        return who_of(self.user, self.host, self.pid)
 
     @property
     def edit(self) -> LiveEdit:
         """The live edit that "set" asks for."""
-        return LiveEdit(self.setting, float("nan") if self.value is None else self.value)
+        return LiveEdit(self.setting, float("nan") if self.value is None else self.value, self.who, self.at)
+
+    @property
+    def later(self) -> Later | None:
+        """What "pause-later" asks for; None where it does not say that, or another name asks for something else."""
+        count = 1 if self.value is None else self.value
+        if self.name != "pause-later" or self.setting not in get_args(Unit) or isinstance(count, str):
+            return None
+        return Later(cast("Unit", self.setting), int(count)) if 1 <= count < MAX_STEPS and count == int(count) else None
 
     @property
     def file_name(self) -> str:

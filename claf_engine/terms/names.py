@@ -30,7 +30,9 @@ RecipeName = Literal["natural", "scl", "at", "trades", "rocl-at", "claf", "robus
 
 
 Verdict = Literal["passes", "warns", "fails", "not-run"]
-RequestName = Literal["pause", "resume", "probe", "checkpoint", "stop", "set"]
+SteerName = Literal["pause", "resume", "probe", "checkpoint", "stop", "set"]
+"""What a person types."""
+RequestName = Literal[SteerName, "pause-later"]
 """What a run may be asked for from another process."""
 
 

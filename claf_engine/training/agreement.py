@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from claf_engine.compute.world import World
-from claf_engine.events.control import WAITING, Control, LiveEdit, Requests
+from claf_engine.events.control import WAITING, Control, Later, LiveEdit, Requests, Unit, Value
 
 SHORTEST = 1e-9
 """Seconds of a wait that was none, which the run must not take for the end of a pause."""
@@ -74,11 +74,24 @@ class Agreement(Control):
         """Ask this process."""
         self._asked.checkpoint_now()
 
-    def edit(self, name: str, value: float) -> None:
+    def edit(self, name: str, value: Value, who: str = "", at: float = 0.0) -> None:
         """Ask this process."""
-        self._asked.edit(name, value)
+        self._asked.edit(name, value, who, at)
+
+    @property
+    def later(self) -> Later | None:
+        """When this process was asked to pause, if later."""
+        return self._asked.later
+
+    def pause_later(self, later: Later) -> None:
+        """Ask this process."""
+        self._asked.pause_later(later)
+
+    def passed(self, *units: Unit) -> None:
+        """Count in this process; where the first comes to its pause, all agree on it next."""
+        self._asked.passed(*units)
 
 
 def _from_record(plain: dict[str, Any]) -> Requests:
-    edits = tuple(LiveEdit(str(edit["name"]), float(edit["value"])) for edit in plain["edits"])
+    edits = tuple(LiveEdit(**edit) for edit in plain["edits"])
     return Requests(bool(plain["probe"]), bool(plain["checkpoint"]), edits)

@@ -6,6 +6,7 @@ saved or left, because the state is consistent there.
 
 import time
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 from claf_engine import events as ev
@@ -18,10 +19,12 @@ from claf_engine.runs import RunDirectory
 from claf_engine.runs.examples import write_examples
 from claf_engine.runs.inbox import Received
 from claf_engine.runs.journal import Journal
-from claf_engine.terms.errors import CheckpointError, ClafError, NonFiniteLoss, ProcessLost
+from claf_engine.runs.requests import this_process
+from claf_engine.terms.errors import CheckpointError, ClafError, ConfigError, NonFiniteLoss, ProcessLost
 from claf_engine.training import saving
 from claf_engine.training.alarms import changes, reminders, watched_overfitting
-from claf_engine.training.methods import Phase
+from claf_engine.training.live_edits import Trained, change_of
+from claf_engine.training.methods import Phase, feature_epochs, phases_of
 from claf_engine.training.probe import Probed, probe_steps, tell
 from claf_engine.training.progress import (
     PROBE,
@@ -36,7 +39,7 @@ from claf_engine.training.progress import (
 from claf_engine.training.results import candidates, select
 from claf_engine.training.selection import selection_rule
 from claf_engine.training.session import Session
-from claf_engine.training.steering import INBOX_SECONDS, Standing, served, why_not_edited
+from claf_engine.training.steering import INBOX_SECONDS, Standing, served
 
 Measured = TypeVar("Measured")
 
@@ -68,6 +71,7 @@ class Conductor:
         self._waited = 0.0
         self._is_serving = False
         self._has_pulsed = False
+        self._is_edited = False
 
     def play(self) -> Iterator[ev.Event]:
         """Play all phases from wherever the cursor stands, then the test evaluation."""
@@ -79,8 +83,7 @@ class Conductor:
                 yield ev.PhaseStarted(cursor.phase, phase.name, cursor.epoch)
                 if ledger.is_probe_owed:
                     yield from self._end_epoch(phase)
-                for tick in phase.play(self._session):
-                    yield from self._serve(phase, tick)
+                yield from self._play_phase()
                 cursor.end_phase()
                 ledger.learning_rate_factor, ledger.best_probed, self._learning_rate = 1.0, None, None
             yield from self._test()
@@ -99,6 +102,21 @@ class Conductor:
                 "checkpoint with a lower learning rate",
                 tuple(self._session.state.optimizers),
             ) from error
+
+    def _play_phase(self) -> Iterator[ev.Event]:
+        """Play the phase that the cursor stands in; after an edit it goes on under the new settings, as resumed."""
+        index = self._session.state.cursor.phase
+        while True:
+            phase, self._is_edited = self._phases[index], False
+            ticks = phase.play(self._session)
+            for tick in ticks:
+                yield from self._serve(phase, tick)
+                if self._is_edited:
+                    break
+            else:
+                return
+            if isinstance(ticks, Generator):
+                ticks.close()
 
     def _serve(self, phase: Phase, tick: Tick) -> Iterator[ev.Event]:
         self._pace.account()
@@ -147,6 +165,7 @@ class Conductor:
         if every and state.cursor.step % every == 0:
             yield from self._save()
         yield from self._show()
+        self._control.passed("steps")
         yield from self._steer(phase)
 
     def _logged(self, tick: Boundary) -> ev.StepLogged:
@@ -173,10 +192,10 @@ class Conductor:
             yield ev.EpochFinished(state.cursor.step, state.cursor.phase, epoch, seconds, mean_loss)
         state.start_losses()
         if tick.epoch_ended:
-            every = state.ledger.probe_every
-            every = config.probe.every_epochs if every is None else every
-            state.ledger.is_probe_owed = tick.phase_ended or is_probe_due(phase, epoch, every)
+            is_last = tick.phase_ended or epoch == phase.epochs
+            state.ledger.is_probe_owed = tick.phase_ended or is_probe_due(phase, epoch, config.probe.every_epochs)
             yield from self._end_epoch(phase)
+            self._control.passed("epoch", *(("phase",) if is_last else ()))
         yield from self._steer(phase)
 
     def _end_epoch(self, phase: Phase) -> Iterator[ev.Event]:
@@ -206,6 +225,7 @@ class Conductor:
         requests = self._control.take_requests()
         for edit in requests.edits:
             yield self._edit(edit)
+            phase = self._phases[self._session.state.cursor.phase]
         if requests.probe:
             self._is_serving = True
             yield from self._probe(phase, requested=True)
@@ -216,15 +236,24 @@ class Conductor:
     def _edit(self, edit: LiveEdit) -> ev.Event:
         state, rate = self._session.state, self._learning_rate
         step, ledger = state.cursor.step, state.ledger
-        if refusal := why_not_edited(edit, has_rate=rate is not None):
-            return ev.Notice("warning", refusal, step)
-        if edit.name == LEARNING_RATE and rate is not None:
-            self._learning_rate = edit.value
-            ledger.learning_rate_factor *= edit.value / max(rate, 1e-12)
-            return ev.ValueEdited(step, edit.name, rate, edit.value)
-        before = self._session.config.probe.every_epochs if ledger.probe_every is None else ledger.probe_every
-        ledger.probe_every = int(edit.value)
-        return ev.ValueEdited(step, edit.name, before, ledger.probe_every)
+        try:
+            change = change_of(edit, self._trained)
+        except ConfigError as error:
+            return ev.Notice("warning", str(error), step)
+        if change.name == LEARNING_RATE and rate is not None:
+            self._learning_rate = change.plain
+            ledger.learning_rate_factor *= change.plain / max(rate, 1e-12)
+        else:
+            ledger.edits[change.name] = change.plain
+            self._phases, self._is_edited = phases_of(change.config), True
+            self._session = replace(self._session, config=change.config, feature_epochs=feature_epochs(self._phases))
+            self._pace.replan(self._session, self._phases)
+        who, at = edit.who or this_process(), edit.at or time.time()
+        return ev.ValueEdited(step, change.name, change.old, change.new, who, at)
+
+    @property
+    def _trained(self) -> Trained:
+        return Trained(self._session.config, self._phases, self._session.state.cursor, self._learning_rate)
 
     def _probe(self, phase: Phase, *, requested: bool = False) -> Iterator[ev.Event]:
         probed: Probed = yield from self._measure(probe_steps(self._session, phase))
@@ -320,12 +349,8 @@ class Conductor:
         with self._directory.chores.attempt("read what other processes ask"):
             received = self._directory.inbox.take(self._directory.path)
         cursor = self._session.state.cursor
-        standing = Standing(
-            cursor.step,
-            is_trained=cursor.phase == len(self._phases),
-            has_ended=has_ended,
-            has_rate=self._learning_rate is not None,
-        )
+        trained = None if cursor.phase == len(self._phases) else self._trained
+        standing = Standing(cursor.step, trained, has_ended=has_ended)
         for one in received:
             yield served(one, self._control, standing)
 

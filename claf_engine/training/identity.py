@@ -15,7 +15,7 @@ from claf_engine.runs.header import CheckpointInfo
 from claf_engine.runs.trained import setting_changes, settings_of
 from claf_engine.terms.errors import CheckpointError, DataError, RunError
 from claf_engine.training.methods import Phase
-from claf_engine.training.state import TrainState
+from claf_engine.training.state import Cursor, TrainState
 
 DRAWN = "shapes"
 """The source whose images are drawn and not read: its settings say which, but processors round them differently."""
@@ -147,30 +147,34 @@ def require_channels(config: RunConfig, data: Dataset) -> None:
         )
 
 
-def begin_branch(state: TrainState, phases: Sequence[Phase], branch: Branch) -> tuple[str, ...]:
+def begin_branch(state: TrainState, branch: Branch) -> tuple[str, ...]:
     """Let what a branch changes count from its first step on, and say what that undoes.
 
-    A live edit of the learning rate or of the interval of probes, made before the checkpoint, would change the value
-    that the branch names.
+    A live edit of the learning rate or of a setting, made before the checkpoint, would change the value that the branch
+    names.
 
     Args:
         state: of the checkpoint that the branch begins at; changed here.
-        phases: of the branch.
         branch: what it changes.
 
     Returns:
         Notices: where the branch comes from, and what became of what was there.
     """
     notices = [branch.describe()]
-    ledger, cursor = state.ledger, state.cursor
+    ledger = state.ledger
     if any(key.endswith("learning_rate") for key in branch.settings) and ledger.learning_rate_factor != 1:
         notices.append(f"the learning rate had been edited to {ledger.learning_rate_factor:.4g} times its own; no more")
         ledger.learning_rate_factor = 1.0
-    if "probe.every_epochs" in branch.settings:
-        ledger.probe_every = None
-    if cursor.phase < len(phases) and cursor.epoch > (phase := phases[cursor.phase]).epochs:
-        notices.append(f"{cursor.epoch} epochs of {phase.title} are done, more than its {phase.epochs}: it ends here")
+    undone = sorted(ledger.edits.keys() & branch.settings.keys())
+    notices += [f"{key} had been edited to {ledger.edits.pop(key)}; no more" for key in undone]
     return tuple(notices)
+
+
+def phase_is_over(cursor: Cursor, phases: Sequence[Phase]) -> tuple[str, ...]:
+    """Say that a branch has no epochs left of the phase that it begins in, where that is so."""
+    if cursor.phase < len(phases) and cursor.epoch > (phase := phases[cursor.phase]).epochs:
+        return (f"{cursor.epoch} epochs of {phase.title} are done, more than its {phase.epochs}: it ends here",)
+    return ()
 
 
 def fit_to_images(state: TrainState, num_train: int, info: CheckpointInfo, *, is_accepted: bool) -> None:

@@ -30,10 +30,12 @@ from claf_engine.training.identity import (
     begin_branch,
     compare_images,
     fit_to_images,
+    phase_is_over,
     placed_images,
     require_same_settings,
     settled,
 )
+from claf_engine.training.live_edits import with_edits
 from claf_engine.training.methods import Phase, feature_epochs, phases_of
 from claf_engine.training.progress import Pace, plan_work
 from claf_engine.training.saving import require_room
@@ -79,7 +81,13 @@ def opening_steps(directory: RunDirectory, journal: Journal, world: World) -> Ge
         told = (*placed, *_same_images(directory, start, data))
         config, measured = _settle(directory, data)
         state, begun = _state(directory, start, data, compute)
+    branched: tuple[str, ...] = ()
+    if branch is not None and start is not None and branch.begins_at(start):
+        branched = begin_branch(state, branch)
+    config = with_edits(config, state.ledger.edits)
     phases = phases_of(config)
+    if branched:
+        branched += phase_is_over(state.cursor, phases)
     require_encoder(state.network, phases)
     session = Session(config, compute, data, state, feature_epochs(phases))
     require_shares(session)
@@ -102,9 +110,8 @@ def opening_steps(directory: RunDirectory, journal: Journal, world: World) -> Ge
         yield ev.Notice("warning", text, state.cursor.step)
     for text in (*measured, *averaging_notices(config)):
         yield ev.Notice("info", text, state.cursor.step)
-    if branch is not None and start is not None and branch.begins_at(start):
-        for text in begin_branch(state, phases, branch):
-            yield ev.Notice("info", text, start.step)
+    for text in branched:
+        yield ev.Notice("info", text, state.cursor.step)
     yield from opened
     return Ready(session, phases, pace)
 

@@ -111,6 +111,10 @@ class Progress:
             replace(work, count=count) if (work.phase, work.kind) == (phase, kind) else work for work in self._works
         ]
 
+    def replan(self, works: list[Work]) -> None:
+        """Exchange the work of the run, which a person has changed; what is done and how long it takes stays known."""
+        self._works = works
+
     def enter(self, phase: int) -> None:
         """Go on to a phase: what the phases before it planned and have not done will not be done any more."""
         self._works = [
@@ -244,6 +248,12 @@ class Pace:
     def plan(self, kind: str, count: int) -> None:
         """Correct how many units of a kind the current phase has."""
         self._progress.plan(self._session.state.cursor.phase, kind, count)
+
+    def replan(self, session: Session, phases: tuple[Phase, ...]) -> None:
+        """Go on by other settings."""
+        self._session, self._phases = session, phases
+        data = session.data
+        self._progress.replan(plan_work(session.config, phases, len(data.train), len(data.test)))
 
     def is_due(self, what: str, interval: float) -> bool:
         """Whether something that happens every so many seconds is to happen now; then it is not for a while."""

@@ -45,7 +45,7 @@ def describe(
     figures = validation.get(classifier, {})
     return Description(
         run=directory.path.name,
-        config=to_plain(session.config),
+        config=to_plain(directory.config),
         phase=phase.title,
         metrics={f"validation_{name}": value for name, value in figures.items()},
         classifier=classifier,

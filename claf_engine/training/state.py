@@ -90,7 +90,7 @@ class Ledger:
         done: units of work done, by kind (see `progress`).
         is_probe_owed: a stop came into the probe at the end of the last epoch, before it was done.
         learning_rate_factor: live edit of the current phase's learning rate, relative to its schedule.
-        probe_every: live edit of the epochs between probes, or None.
+        edits: settings that were edited while the run went on, as plain values (see `live_edits`).
         accuracy_before_retraining: adversarial accuracy of the attack classifier when its current retraining began.
         accuracy_after_retraining: the same when its last retraining ended.
         accuracy_after_encoder: the same after the encoder's next epoch.
@@ -109,7 +109,7 @@ class Ledger:
     done: dict[str, int] = field(default_factory=dict)
     is_probe_owed: bool = False
     learning_rate_factor: float = 1.0
-    probe_every: int | None = None
+    edits: dict[str, Any] = field(default_factory=dict)
     accuracy_before_retraining: float | None = field(default=None, metadata={"key": "before"})
     accuracy_after_retraining: float | None = field(default=None, metadata={"key": "fitted"})
     accuracy_after_encoder: float | None = field(default=None, metadata={"key": "moved"})
@@ -136,6 +136,10 @@ class Ledger:
         """
         names = {_key(spec): spec.name for spec in fields(cls)}
         values = {names.get(key, key): value for key, value in _items(record).items()}
+        # Of earlier code, which let one setting be edited.
+        every = values.pop("probe_every", None)
+        if every is not None:
+            values["edits"] = {"probe.every_epochs": every, **_items(values.get("edits", {}))}
         hints = get_type_hints(cls)
         wrong = [name for name, value in values.items() if name in hints and not check_of(hints[name])(value)]
         if wrong or not all(map(_is_alert, values.get("alerts", {}).values())):

@@ -1,12 +1,13 @@
 """Serves what other processes ask of a run: each request ends as a call on `Control`, or as a reason why not."""
 
-import math
 from dataclasses import dataclass
 
 from claf_engine import events as ev
-from claf_engine.events.control import LEARNING_RATE, PROBE_EVERY, Control, LiveEdit
+from claf_engine.events.control import Control
 from claf_engine.runs.inbox import Received
 from claf_engine.runs.requests import Request
+from claf_engine.terms.errors import ConfigError
+from claf_engine.training.live_edits import Trained, change_of
 
 INBOX_SECONDS = 0.5
 """Between two looks at what other processes ask; also while the run is paused."""
@@ -17,15 +18,13 @@ class Standing:
     """How a run stands when a request comes.
 
     Attributes:
-        is_trained: there is nothing to edit, probe or save any more.
+        trained: what may be edited; None where there is nothing to edit, probe or save any more.
         has_ended: nor anything to pause.
-        has_rate: the phase has taken a step, and so has a learning rate.
     """
 
     step: int
-    is_trained: bool = False
+    trained: Trained | None
     has_ended: bool = False
-    has_rate: bool = True
 
 
 def served(received: Received, control: Control, standing: Standing) -> ev.RequestServed:
@@ -38,28 +37,19 @@ def served(received: Received, control: Control, standing: Standing) -> ev.Reque
     )
 
 
-def why_not_edited(edit: LiveEdit, *, has_rate: bool) -> str:
-    """The reason why a value cannot be changed while the run goes on, or nothing.
-
-    Args:
-        edit: the value, and what it is of.
-        has_rate: whether the phase has a learning rate by now.
-    """
-    if edit.name == LEARNING_RATE and 0 < edit.value < math.inf:
-        return "" if has_rate else "the learning rate can be edited once the phase has taken a step"
-    if edit.name == PROBE_EVERY and 0 <= edit.value < math.inf:
-        return ""
-    return f"{edit.name} cannot be set to {edit.value} while the run goes on"
-
-
 def _refusal(request: Request, control: Control, standing: Standing) -> str:
     if standing.has_ended:
         return "the run is over"
     if control.stop_requested and request.name != "stop":
         return "the run is stopping"
-    if standing.is_trained and request.name in ("probe", "checkpoint", "set"):
+    if standing.trained is None and request.name in ("probe", "checkpoint", "set", "pause-later"):
         return "training is over: there is nothing to edit, probe or save any more"
-    return why_not_edited(request.edit, has_rate=standing.has_rate) if request.name == "set" else ""
+    if request.name == "set" and standing.trained is not None:
+        try:
+            change_of(request.edit, standing.trained)
+        except ConfigError as error:
+            return str(error)
+    return ""
 
 
 def _do(request: Request, control: Control) -> str:
@@ -79,8 +69,12 @@ def _do(request: Request, control: Control) -> str:
             control.checkpoint_now()
             return "a checkpoint comes after this step"
         case "set":
-            control.edit(request.setting, request.value or 0.0)
+            edit = request.edit
+            control.edit(edit.name, edit.value, edit.who, edit.at)
             return "it takes effect after this step"
+        case "pause-later" if request.later is not None:
+            control.pause_later(request.later)
+            return f"the run waits {request.later.text}"
         case _:
             control.stop()
             return "the run is stopping already" if was == "stopping" else "the run finishes its step, saves and ends"

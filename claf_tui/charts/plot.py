@@ -29,6 +29,10 @@ SAMPLES = ("●", "╍", "┅", "╌")
 """What stands for each kind of dashes in a legend."""
 GAP = "╳"
 MARK_GLYPHS = {"phase": "┃", "edit": "✎", "best": "★", "alert": "⚠"}
+MIN_NAMED_ROWS = 4
+"""A lower plot has no room for what an edit changed."""
+MIN_NAME = 8
+"""Cells below which it tells nothing."""
 MARK_ORDER = ("phase", "edit", "best", "alert")
 """Of marks in one place the last of these is shown."""
 
@@ -202,6 +206,7 @@ def plot(
     canvas = _Canvas.blank(num_rows, num_columns)
     tick_names = _draw_grid(canvas, values, list(zip(marks, names, strict=True)))
     _draw_bands(canvas, horizontal, scene.bands)
+    _draw_edits(canvas, horizontal, scene.marks)
     _draw(canvas, shown, horizontal, values, options)
     _draw_cursor(canvas, horizontal, scene.view)
     rows = [head]
@@ -399,6 +404,25 @@ def _draw_bands(canvas: _Canvas, horizontal: Horizontal, bands: Sequence[tuple[f
                 canvas.write(row, start, "┊", "grid")
         text = name if cell_len(name) + 2 <= room else set_cell_size(name, max(0, room - 2))
         canvas.write(0, max(start, 0) + (start > 0), text, "axis")
+
+
+def _draw_edits(canvas: _Canvas, horizontal: Horizontal, marks: Sequence[Mark]) -> None:
+    """A vertical line below the curves where a person changed a value, and what changed as far as there is room.
+
+    Edits of one column share a line, which the last of them names; where names would meet, the later one is written.
+    """
+    num_rows, num_columns = canvas.codes.shape
+    texts = {_column(horizontal, mark.step): mark.text for mark in marks if mark.text}
+    free_until = num_columns
+    for column in sorted(texts, reverse=True):
+        if not 0 <= column < num_columns:
+            continue
+        for row in range(min(1, num_rows - 1), num_rows):
+            canvas.write(row, column, "╎", "edit")
+        text = set_cell_size(texts[column], min(cell_len(texts[column]), free_until - column - 2))
+        if num_rows > MIN_NAMED_ROWS and cell_len(text) > MIN_NAME:
+            canvas.write(1, column + 1, text, "edit")
+        free_until = column
 
 
 def _draw(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from claf_engine import events as ev
+from claf_engine.events.control import Later, Value
 from claf_engine.runs.asking import Asked, ask, unanswered, withdraw
 from claf_engine.terms.names import RequestName
 from claf_tui.screens.steering import ASKED
@@ -60,9 +61,13 @@ class Remote:
         """Ask for a checkpoint."""
         self._ask("checkpoint")
 
-    def edit(self, name: str, value: float) -> None:
+    def edit(self, name: str, value: Value) -> None:
         """Ask for another value of a setting."""
         self._ask("set", name, value)
+
+    def pause_later(self, later: Later) -> None:
+        """Ask the run to go on until then, and to wait there."""
+        self._ask("pause-later", later.unit, float(later.count))
 
     def hear(self, event: ev.Event) -> None:
         """Notice what the run answers, or that it has ended."""
@@ -79,6 +84,6 @@ class Remote:
         given_up = [self._awaited.pop(nonce).asked for nonce in late]
         return [unanswered(asked, PATIENCE, is_withdrawn=withdraw(asked)) for asked in given_up]
 
-    def _ask(self, name: RequestName, setting: str = "", value: float | None = None) -> None:
+    def _ask(self, name: RequestName, setting: str = "", value: Value | None = None) -> None:
         asked = ask(self._run, name, setting, value)
         self._awaited[asked.request.nonce] = _Awaited(asked, self._clock())

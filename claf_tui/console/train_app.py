@@ -168,7 +168,10 @@ class TrainingApp(RunConsole):
             yield self.pause_command("the run waits at its next step", board.action_toggle_pause)
             yield SystemCommand("Probe now", "natural and robust accuracy on validation images", board.action_probe)
             yield SystemCommand("Checkpoint now", "save after this step", board.action_checkpoint)
-            yield SystemCommand("Edit live values", "learning rate and probe interval", board.action_edit)
+            yield SystemCommand(
+                "Edit live values", "learning rate, temperature, epochs, probes, checkpoints", board.action_edit
+            )
+            yield SystemCommand("Go on, then pause", "after some steps, an epoch or phase", board.action_pause_later)
             yield SystemCommand("Stop", "finish the step, save and end the run", board.action_stop)
         yield SystemCommand("Logarithmic value axis", "switch it on or off", board.action_log_scale)
         yield SystemCommand("Compare with other runs", "their curves over this run's", board.action_compare)

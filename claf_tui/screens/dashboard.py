@@ -16,7 +16,7 @@ from textual.events import Click, Resize
 from textual.screen import ModalScreen, Screen
 
 from claf_engine.events import TestResult
-from claf_engine.events.control import PROBE_EVERY, WAITING
+from claf_engine.events.control import WAITING, Later
 from claf_engine.runs import list_runs
 from claf_engine.runs.header import step_in_name
 from claf_engine.terms.errors import ClafError, ForeignFileError, RunError
@@ -40,7 +40,7 @@ from claf_tui.screens.checkpoints.measuring import OWN_COMMANDS, Measuring
 from claf_tui.screens.compare_dialog import MAX_OFFERED, CompareScreen
 from claf_tui.screens.confirm_dialog import CANCEL, Answer, ConfirmScreen
 from claf_tui.screens.dashboard_keys import LIVE_HINTS, key_hints
-from claf_tui.screens.edit_dialog import EditScreen
+from claf_tui.screens.edit_dialog import EditScreen, LaterScreen
 from claf_tui.screens.space import LOSS, METHOD, PANELS, PROBE, TABLE_WIDE, space_of
 from claf_tui.screens.steering import ASKED, Steering
 from claf_tui.state import RunState, status_word
@@ -48,6 +48,7 @@ from claf_tui.state.full_curves import FullCurves, FullReader, is_gathered
 from claf_tui.state.moment import Moment
 from claf_tui.state.other_run import OtherRun, read_other_run
 from claf_tui.state.outcome import audited_epsilon, selected_result
+from claf_tui.state.run_state import live_values
 from claf_tui.widgets.alert_bar import AlertBar
 from claf_tui.widgets.chart import Chart
 from claf_tui.widgets.curves import (
@@ -95,6 +96,7 @@ class Dashboard(Screen[None]):
         Binding("p", "probe", "probe now"),
         Binding("c", "checkpoint", "checkpoint now"),
         Binding("e", "edit", "edit live values"),
+        Binding("n", "pause_later", "go on for some steps, then pause"),
         Binding("s", "stop", "stop after this step"),
         *(
             Binding(str(number), f"panel('{name}')", f"panel {name}", id=f"panel-{name}")
@@ -236,8 +238,12 @@ class Dashboard(Screen[None]):
     def action_edit(self) -> None:
         """Open the form for live values."""
         if self._taker():
-            form = EditScreen(self._state.learning_rate, self._state.values.get(PROBE_EVERY))
-            self.app.push_screen(form, self._apply_edits)
+            self.app.push_screen(EditScreen(live_values(self._state)), self._apply_edits)
+
+    def action_pause_later(self) -> None:
+        """Ask for how long the run is to go on before it pauses."""
+        if self._taker():
+            self.app.push_screen(LaterScreen(), self._on_later)
 
     def action_stop(self) -> None:
         """Ask whether to stop the run."""
@@ -634,6 +640,10 @@ class Dashboard(Screen[None]):
     def _on_stop_answer(self, answer: str | None) -> None:
         if answer == "stop" and (steering := self._taker()):
             self._wish(steering.stop)
+
+    def _on_later(self, later: Later | None) -> None:
+        if later is not None and (steering := self._taker()):
+            self._wish(partial(steering.pause_later, later), f"the run waits {later.text}")
 
     def _apply_edits(self, edits: object) -> None:
         if isinstance(edits, dict) and edits and (steering := self._taker()):

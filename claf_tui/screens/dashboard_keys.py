@@ -7,6 +7,7 @@ LIVE_HINTS: tuple[Hint, ...] = (
     ("p", "probe", "screen.probe"),
     ("c", "save", "screen.checkpoint"),
     ("e", "edit", "screen.edit"),
+    ("n", "run on", "screen.pause_later"),
     ("s", "stop", "screen.stop"),
     ("b", "browse", "app.checkpoints"),
     ("v", "examples", "screen.examples"),
@@ -21,7 +22,7 @@ LIVE_HINTS: tuple[Hint, ...] = (
     ("i", "settings", "app.settings"),
     ("?", "help", "app.help"),
 )
-STEERING_KEYS = {"space", "p", "c", "e", "s"}
+STEERING_KEYS = {"space", "p", "c", "e", "n", "s"}
 
 
 def key_hints(*, can_steer: bool, is_waiting: bool, can_go_back: bool = False, can_audit: bool = False) -> list[Hint]:

@@ -25,7 +25,8 @@ KEYS: KeyTopics = (
             ("space", "pause, and go on"),
             ("p", "probe natural and robust accuracy now"),
             ("c", "save a checkpoint now"),
-            ("e", "edit learning rate and probe interval"),
+            ("e", "edit learning rate, temperature, epochs left, probes and checkpoints"),
+            ("n", "go on for some steps, or to the end of the epoch or phase, then pause"),
             ("s", "stop after this step, saved"),
             ("r", "go back to a checkpoint with other settings, where the run has diverged"),
         ),
@@ -141,8 +142,8 @@ FIGURES: FigureTexts = (
     ),
     (
         "┃ ✎ ★ ⚠ ╳",
-        "On the axis: a phase begins, a live edit, the best checkpoint, an alert, values that are not finite "
-        "(or, with l, not above 0).",
+        "On the axis: a phase begins, a live edit (a line with what changed), the best checkpoint, an alert, values "
+        "that are not finite (or, with l, not above 0).",
     ),
     (
         "unaudited",

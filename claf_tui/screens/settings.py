@@ -39,7 +39,7 @@ class SettingsScreen(Screen[None]):
     ]
     BINDINGS = named("settings", BINDINGS)
 
-    def __init__(self, settings: Settings, edits: Mapping[str, float], machine: MachineState) -> None:
+    def __init__(self, settings: Settings, edits: Mapping[str, float | str], machine: MachineState) -> None:
         super().__init__()
         self._settings = SettingsPanel(settings, edits, id="settings")
         self._machine = MachinePanel(machine, id="machine")
@@ -62,7 +62,7 @@ class SettingsScreen(Screen[None]):
         """Put the machine beside the settings or above them."""
         self.set_class(event.size.width < WIDE, "-narrow")
 
-    def show(self, edits: Mapping[str, float], machine: MachineState) -> None:
+    def show(self, edits: Mapping[str, float | str], machine: MachineState) -> None:
         """Show these values and this machine from now on."""
         self._edits = edits
         self._settings.show(edits, is_whole=self._is_whole)

@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from claf_engine.events.control import Later, Value
+
 ASKED = "asked"
 """What a run is said to be doing while its process has not answered a wish yet."""
 
@@ -28,5 +30,8 @@ class Steering(Protocol):
     def checkpoint_now(self) -> None:
         """Ask for a checkpoint."""
 
-    def edit(self, name: str, value: float) -> None:
+    def edit(self, name: str, value: Value) -> None:
         """Ask for another value of a setting."""
+
+    def pause_later(self, later: Later) -> None:
+        """Ask the run to go on until then, and to wait there."""

@@ -1,11 +1,11 @@
 """How each event changes the state: one function for each kind."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import singledispatch
 from typing import Any
 
 from claf_engine import events as ev
+from claf_engine.events.control import LIVE_NAMES, PHASE_EPOCHS, PHASE_TEMPERATURES
 from claf_tui.state.run_state import (
     MAX_CHECKPOINTS,
     MAX_PROBES,
@@ -23,11 +23,16 @@ from claf_tui.state.run_state import (
 from claf_tui.state.series import Series
 from claf_tui.state.timeline import Timeline
 from claf_tui.words import attack_words, figures
+from claf_tui.words.live_values import edit_text, value_text, values_of
 from claf_tui.words.safe_text import safe
 
 RETRAINING = {"retrain", "replay"}
 """The parts of a stage-2 epoch whose learning rate is not the phase's own, which a live edit changes."""
 
+LIVE_SETTINGS = (*(name for name in LIVE_NAMES if "." in name), *dict.fromkeys(PHASE_TEMPERATURES.values()))
+"""Settings that may change while a run goes on."""
+MAX_EPOCHS = 10**9
+"""No phase has so many."""
 KEPT_BETWEEN_RUNS = ("log", "num_log_lines", "reproduction")
 
 
@@ -44,9 +49,7 @@ def _fold(event: Any, state: RunState) -> RunState:
 @_fold.register
 def _run_started(event: ev.RunStarted, state: RunState) -> RunState:
     phases = tuple(PhaseState(plan) for plan in event.phases)
-    probe = event.config.get("probe")
-    probe_every = probe.get("every_epochs") if isinstance(probe, Mapping) else None
-    values = {"probe.every_epochs": float(probe_every)} if isinstance(probe_every, int | float) else {}
+    values = values_of(event.config, LIVE_SETTINGS)
     if event.resumed_from_step is None or state.run is None or state.run.run != event.run:
         kept = {name: getattr(state, name) for name in KEPT_BETWEEN_RUNS}
         state = RunState(**kept, alerts=tuple(alert for alert in state.alerts if alert.run != safe(event.run, 60)))
@@ -212,8 +215,24 @@ def _request_served(event: ev.RequestServed, state: RunState) -> RunState:
 
 @_fold.register
 def _edited(event: ev.ValueEdited, state: RunState) -> RunState:
-    state = mark(replace(state, values={**state.values, event.name: event.new}), event.step, "edit")
-    return log(state, "info", f"{event.name}: {figures.figure(event.old)} → {figures.figure(event.new)}")
+    new = safe(event.new, 60) if isinstance(event.new, str) else event.new
+    changes = {**state.values, event.name: new}
+    state = replace(state, values=changes, phases=_with_epochs(state, event))
+    state = mark(state, event.step, "edit", edit_text(event.name, event.old, event.new))
+    who = f", by {safe(event.who, 80)}" if event.who else ""
+    return log(state, "info", f"{event.name}: {value_text(event.old)} → {value_text(event.new)}{who}")
+
+
+def _with_epochs(state: RunState, event: ev.ValueEdited) -> tuple[PhaseState, ...]:
+    """The phases, of which the active one may have another length from now on."""
+    active = state.active_phase
+    is_length = active is not None and PHASE_EPOCHS.get(active.plan.name) == event.name
+    if active is None or not is_length or isinstance(event.new, str) or not 0 < event.new < MAX_EPOCHS:
+        return state.phases
+    epochs = int(event.new)
+    steps = round(active.plan.steps * epochs / max(1, active.plan.epochs))
+    plan = replace(active.plan, epochs=epochs, steps=steps)
+    return tuple(replace(phase, plan=plan) if phase is active else phase for phase in state.phases)
 
 
 @_fold.register

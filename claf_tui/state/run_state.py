@@ -5,6 +5,15 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from claf_engine import events as ev
+from claf_engine.events.control import (
+    EPOCHS_LEFT,
+    LEARNING_RATE,
+    LIVE_NAMES,
+    PHASE_EPOCHS,
+    PHASE_TEMPERATURES,
+    TEMPERATURE,
+    Value,
+)
 from claf_tui.state.series import Series
 from claf_tui.state.timeline import Timeline
 from claf_tui.words import attack_words
@@ -59,10 +68,11 @@ class Alert(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """Something that happened at a step and that charts show below their axis."""
+    """Something that happened at a step and that charts show below their axis; with a text, by a line as well."""
 
     step: int
     kind: MarkKind
+    text: str = ""
 
 
 class Record(NamedTuple):
@@ -129,7 +139,7 @@ class RunState:
     retrain: ev.ClassifierRetrained | None = None
     overfitting: ev.OverfittingChecked | None = None
     checkpoints: tuple[ev.CheckpointSaved, ...] = ()
-    values: Mapping[str, float] = field(default_factory=dict)
+    values: Mapping[str, Value] = field(default_factory=dict)
     log: tuple[LogLine, ...] = ()
     num_log_lines: int = 0
     alerts: tuple[Alert, ...] = ()
@@ -172,9 +182,21 @@ def status_word(state: RunState, control: str | None = None) -> str:
     return "STARTING" if state.run is None else "RUNNING"
 
 
-def mark(state: RunState, step: int, kind: MarkKind) -> RunState:
+def mark(state: RunState, step: int, kind: MarkKind, text: str = "") -> RunState:
     """Note that something happened at a step."""
-    return replace(state, marks=(*state.marks, Mark(step, kind))[-MAX_MARKS:])
+    return replace(state, marks=(*state.marks, Mark(step, kind, text))[-MAX_MARKS:])
+
+
+def live_values(state: RunState) -> dict[str, Value | None]:
+    """The values that a person may edit now, as they stand, by the names that edits have."""
+    phase = state.active_phase
+    values: dict[str, Value | None] = {LEARNING_RATE: state.learning_rate}
+    if phase is not None and (temperature := state.values.get(PHASE_TEMPERATURES.get(phase.plan.name, ""))):
+        values[TEMPERATURE] = temperature
+    if phase is not None and phase.plan.name in PHASE_EPOCHS:
+        values[EPOCHS_LEFT] = float(phase.plan.epochs - phase.num_finished)
+    settings: dict[str, Value | None] = {name: state.values.get(name, "none") for name in LIVE_NAMES if "." in name}
+    return values | settings
 
 
 def log(state: RunState, level: ev.NoticeLevel, text: str) -> RunState:

@@ -39,13 +39,13 @@ class Rooms(NamedTuple):
 class SettingsPanel(Widget):
     """The settings that differ from the preset, or all of them."""
 
-    def __init__(self, settings: Settings, edits: Mapping[str, float], *, id: str | None = None) -> None:
+    def __init__(self, settings: Settings, edits: Mapping[str, float | str], *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._settings = settings
         self._edits = dict(edits)
         self._is_whole = False
 
-    def show(self, edits: Mapping[str, float], *, is_whole: bool) -> None:
+    def show(self, edits: Mapping[str, float | str], *, is_whole: bool) -> None:
         """Show these values as edited while the run went on, and all settings or only those that differ."""
         if (edits, is_whole) != (self._edits, self._is_whole):
             self._edits, self._is_whole = dict(edits), is_whole
@@ -63,18 +63,25 @@ class SettingsPanel(Widget):
         return settings_lines(self._settings, self._edits, width, is_whole=self._is_whole)
 
 
-def rows_of(settings: Settings, edits: Mapping[str, float]) -> list[Row]:
+def _edited_value(setting: Setting, edits: Mapping[str, float | str]) -> Any:
+    """The value of a setting as it stands; distances are edited as one text."""
+    new = edits.get(setting.name, setting.value)
+    is_same = isinstance(setting.value, list) and new == ", ".join(map(str, setting.value))
+    return setting.value if is_same else new
+
+
+def rows_of(settings: Settings, edits: Mapping[str, float | str]) -> list[Row]:
     """The settings as they stand: what was edited while the run went on has its new value."""
     known = {setting.name for setting in settings.all}
     rows = []
     for setting in settings.all:
-        new = edits.get(setting.name, setting.value)
+        new = _edited_value(setting, edits)
         rows.append(Row(setting._replace(value=new), is_edited=new != setting.value))
     return [*rows, *(Row(Setting(name, new, None), True) for name, new in edits.items() if name not in known)]
 
 
 def settings_lines(
-    settings: Settings, edits: Mapping[str, float], width: int, *, is_whole: bool = False
+    settings: Settings, edits: Mapping[str, float | str], width: int, *, is_whole: bool = False
 ) -> list[Content]:
     """Write each setting with its value and the preset's; a value that is long takes several lines.
 

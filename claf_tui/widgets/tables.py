@@ -64,7 +64,8 @@ def probe_title(probe: ProbeFinished | None) -> str:
 
 def probe_hint(state: RunState, *, can_ask: bool) -> str:
     """Say when the first probe comes, and how to have it sooner."""
-    every = state.values.get("probe.every_epochs")
+    known = state.values.get("probe.every_epochs")
+    every = known if isinstance(known, float | int) else None
     epochs = next((phase.plan.epochs for phase in state.phases if phase.plan.epochs), None)
     every = min(every, epochs) if every and epochs else every
     if every is None or state.finished is not None:

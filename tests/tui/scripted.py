@@ -152,7 +152,7 @@ class Script:
             yield ev.ControlChanged(self.step, "resumed", waited)
         requests = control.take_requests()
         for edit in requests.edits:
-            yield ev.ValueEdited(self.step, edit.name, 0.1, edit.value)
+            yield ev.ValueEdited(self.step, edit.name, 0.1, edit.value, edit.who, edit.at)
         if requests.probe:
             yield replace(self._probe(index, epoch), requested=True)
         if requests.checkpoint:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from claf_engine.events.control import Control, LiveEdit, Requests
+from claf_engine.events.control import Control, Later, LiveEdit, Requests
 
 SOON = 60.0
 REQUESTS: dict[str, Callable[[Control], None]] = {
@@ -233,3 +233,37 @@ def test_edits_from_many_threads_arrive_exactly_once() -> None:
         taken += [edit.value for edit in control.take_requests().edits]
     taken += [edit.value for edit in control.take_requests().edits]
     assert sorted(taken) == list(range(600))
+
+
+def test_a_pause_comes_after_the_steps_that_were_asked_for() -> None:
+    control = Control()
+    control.pause_later(Later("steps", 2))
+    control.passed("steps")
+    control.passed("epoch", "phase")
+    assert (control.status, control.later) == ("running", Later("steps", 1))
+    control.passed("steps")
+    assert (control.status, control.later) == ("pausing", None)
+
+
+def test_a_pause_at_the_end_of_a_phase_waits_for_that() -> None:
+    control = Control()
+    control.pause_later(Later("phase"))
+    control.passed("epoch")
+    assert control.status == "running"
+    control.passed("epoch", "phase")
+    assert control.status == "pausing"
+
+
+@pytest.mark.parametrize("ask", [Control.pause, Control.resume, Control.stop])
+def test_what_is_asked_for_next_cancels_a_later_pause(ask: Callable[[Control], None]) -> None:
+    control = Control()
+    control.pause_later(Later("steps", 2))
+    ask(control)
+    assert control.later is None
+
+
+def test_to_run_on_ends_a_pause() -> None:
+    control = Control()
+    control.pause()
+    control.pause_later(Later("steps"))
+    assert control.status == "running"

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,20 @@ def test_a_request_comes_back_from_its_file_as_it_was(request_: Request) -> None
 
 def test_a_request_reads_as_it_is_typed() -> None:
     assert (PAUSE.text, SET.text) == ("pause", "set learning_rate=0.05")
-    assert SET.edit == LiveEdit("learning_rate", 0.05)
+    assert SET.edit == LiveEdit("learning_rate", 0.05, SET.who, SET.at)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "text"),
+    [("steps", 1.0, "pause after 1 more step"), ("phase", None, "pause at the end of the phase")],
+)
+def test_a_pause_that_comes_later_reads_as_it_is_said(setting: str, value: float | None, text: str) -> None:
+    assert replace(PAUSE, name="pause-later", setting=setting, value=value).text == text
+
+
+@pytest.mark.parametrize(("setting", "value"), [("steps", 0.0), ("steps", 1.5), ("steps", "x"), ("day", 1.0)])
+def test_a_pause_at_no_time_is_none(setting: str, value: float | str) -> None:
+    assert replace(PAUSE, name="pause-later", setting=setting, value=value).later is None
 
 
 def test_file_names_sort_as_requests_were_asked() -> None:

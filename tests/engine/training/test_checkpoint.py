@@ -57,7 +57,8 @@ def busy_session() -> Session:
         session.step_optimizer(ATTACK_CLASSIFIER, loss, 0, 10)
     ledger = session.state.ledger
     ledger.elapsed, ledger.phase_elapsed, ledger.done = 0.1 + 0.2, {"0": 1 / 3}, {"0.contrastive.encoder": 4}
-    ledger.learning_rate_factor, ledger.probe_every, ledger.accuracy_before_retraining = 0.7, 3, 0.25
+    ledger.learning_rate_factor, ledger.accuracy_before_retraining = 0.7, 0.25
+    ledger.edits = {"probe.every_epochs": 3}
     ledger.validation = {"attack": {"natural": 0.1, "robust": 1 / 7}}
     return session
 

@@ -12,7 +12,7 @@ import pytest
 
 from claf_engine import events as ev
 from claf_engine.config import RunConfig
-from claf_engine.events.control import Control
+from claf_engine.events.control import Control, Later
 from claf_engine.runs import RunDirectory, create_run, list_checkpoints, open_run
 from claf_engine.terms.errors import CheckpointError
 from claf_engine.training.alarms import Finding
@@ -287,15 +287,19 @@ def rates(events: list[ev.Event]) -> dict[int, float]:
     return {event.step: event.learning_rate for event in of(events, ev.StepLogged)}
 
 
-def edit(name: str, value: float) -> Callable[[Control], None]:
+def edit(name: str, value: float | str) -> Callable[[Control], None]:
     return lambda control: control.edit(name, value)
+
+
+def edits(events: list[ev.Event]) -> list[tuple[int, str, object, object]]:
+    return [(event.step, event.name, event.old, event.new) for event in of(events, ev.ValueEdited)]
 
 
 def test_an_edited_learning_rate_scales_the_rest_of_the_phase(new_run: NewRun, calm: list[ev.Event]) -> None:
     before = rates(calm)
     events = play(new_run(), when(at_step(2), edit("learning_rate", before[2] / 4)))
     now = rates(events)
-    assert of(events, ev.ValueEdited) == [ev.ValueEdited(2, "learning_rate", before[2], before[2] / 4)]
+    assert edits(events) == [(2, "learning_rate", before[2], before[2] / 4)]
     assert now[2] == before[2]
     assert [now[step] for step in (3, 4)] == pytest.approx([before[step] / 4 for step in (3, 4)])
 
@@ -345,7 +349,7 @@ def test_probes_come_as_often_as_a_person_edits(new_run: NewRun) -> None:
     assert probed(play(new_run(**changed)))[:1] == [8]
     events = play(new_run(**changed), when(at_step(3), edit("probe.every_epochs", 1)))
     assert probed(events)[:3] == [4, 6, 8]
-    assert of(events, ev.ValueEdited) == [ev.ValueEdited(3, "probe.every_epochs", 0, 1)]
+    assert edits(events) == [(3, "probe.every_epochs", 0, 1)]
 
 
 def test_an_edit_of_the_probes_survives_a_resume(new_run: NewRun) -> None:
@@ -360,26 +364,29 @@ NAN, INF = float("nan"), float("inf")
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("name", "value", "reason"),
     [
-        ("learning_rate", NAN),
-        ("learning_rate", INF),
-        ("learning_rate", 0.0),
-        ("learning_rate", -0.1),
-        ("probe.every_epochs", -1),
-        ("probe.every_epochs", NAN),
-        ("probe.every_epochs", INF),
-        ("seed", 3),
-        ("", 1),
+        ("learning_rate", NAN, "learning_rate must be a finite number, not nan"),
+        ("learning_rate", INF, "learning_rate must be a finite number, not inf"),
+        ("learning_rate", 0.0, "learning_rate must be greater than 0, not 0.0"),
+        ("probe.every_epochs", -1, "probe.every_epochs must be at least 0, not -1"),
+        ("probe.every_epochs", INF, "probe.every_epochs must be a finite number, not inf"),
+        ("probe.epsilons", "16/255", "probe.epsilons must begin with 8/255, which the best checkpoint is chosen by"),
+        ("probe.epsilons", "8/255, no", "'no' is not a distance"),
+        ("temperature", 0.0, "contrastive.temperature must be greater than 0, not 0.0"),
+        ("epochs_left", 0, "epochs_left must be a whole number of at least 1"),
+        ("checkpoint.every_steps", 0, "checkpoint.every_steps must be at least 1, not 0"),
+        ("seed", 3, "seed cannot be set while the run goes on; learning_rate"),
+        ("", 1, " cannot be set while the run goes on"),
     ],
 )
-def test_an_edit_that_makes_no_sense_is_refused_with_a_warning(
-    new_run: NewRun, calm: list[ev.Event], name: str, value: float
+def test_an_edit_that_makes_no_sense_is_refused_with_the_reason(
+    new_run: NewRun, calm: list[ev.Event], name: str, value: float | str, reason: str
 ) -> None:
     events = play(new_run(), when(at_step(2), edit(name, value)))
-    assert of(events, ev.Notice) == [
-        ev.Notice("warning", f"{name} cannot be set to {value} while the run goes on", 2),
-    ]
+    (notice,) = of(events, ev.Notice)
+    assert (notice.level, notice.step) == ("warning", 2)
+    assert reason in notice.text
     assert of(events, ev.ValueEdited) == []
     assert metrics(events) == metrics(calm)
 
@@ -597,3 +604,18 @@ def test_the_best_probe_that_a_collapse_is_measured_from_is_one_of_the_same_phas
     infos = [entry.info for entry in reversed(list_checkpoints(directory.path)) if entry.info is not None]
     best = {info.step: info.metadata["claf.ledger"].get("best_probed") for info in infos}
     assert [step for step, accuracy in best.items() if accuracy is not None] == [8, 12], "the ends of stage 2's epochs"
+
+
+@pytest.mark.parametrize(
+    ("later", "step"), [(Later("steps", 2), 3), (Later("epoch"), 2), (Later("phase"), 4), (Later("steps", 99), None)]
+)
+def test_a_run_goes_on_for_as_long_as_was_asked_and_pauses(
+    new_run: NewRun, calm: list[ev.Event], later: Later, step: int | None
+) -> None:
+    events = play(
+        new_run(),
+        all_of(when(at_step(1), lambda control: control.pause_later(later)), when(is_paused, Control.resume)),
+    )
+    paused = [event.step for event in of(events, ev.ControlChanged) if event.status == "paused"]
+    assert paused == ([] if step is None else [step])
+    assert metrics(events) == metrics(calm)

@@ -76,7 +76,7 @@ def test_a_position_that_is_no_counts_is_refused(record: dict[str, object]) -> N
         {"elapsed": "long"},
         {"phase_elapsed": {"0": "long"}},
         {"done": [1]},
-        {"probe_every": 1.5},
+        {"edits": 1.5},
         {"before": "0.5"},
         {"validation": {"natural": 0.5}},
         {"alerts": {"epsilon-zero": {"step": 1}}},

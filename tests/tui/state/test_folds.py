@@ -373,7 +373,8 @@ def test_what_happened_is_marked_where_it_did(started: RunState) -> None:
     saved = ev.CheckpointSaved(4, 0, "step-4", 10, ("last", "best"), 0.1)
     edited, alert = ev.ValueEdited(5, "learning_rate", 0.1, 0.05), ev.Alert(6, "x", "text")
     state = fold(step(3), ev.PhaseStarted(1, "adversarial", 0), saved, edited, alert, state=started)
-    assert state.marks == ((3, "phase"), (4, "best"), (5, "edit"), (6, "alert"))
+    assert [mark[:2] for mark in state.marks] == [(3, "phase"), (4, "best"), (5, "edit"), (6, "alert")]
+    assert state.marks[2].text == "learning_rate 0.1→0.05"
 
 
 def test_steps_are_placed_on_the_clock_and_among_the_epochs_of_all_phases(started: RunState) -> None:
@@ -385,3 +386,12 @@ def test_steps_are_placed_on_the_clock_and_among_the_epochs_of_all_phases(starte
     state = fold(replace(step(10), elapsed=5.0), *finished, state=started)
     assert state.timeline.clock.values(np.array([5.0, 10.0])).tolist() == pytest.approx([5.0, 5.0])
     assert state.timeline.epochs.values(np.array([20.0, 35.0, 50.0])).tolist() == pytest.approx([20, 20.5, 21])
+
+
+def test_an_edited_length_of_the_phase_is_the_plan_from_then_on(started: RunState) -> None:
+    plan = started.phases[0].plan
+    edited = ev.ValueEdited(5, "contrastive.epochs", plan.epochs, 2 * plan.epochs, "ann on node1, process 3")
+    state = fold(edited, state=started)
+    assert (state.phases[0].plan.epochs, state.phases[0].plan.steps) == (2 * plan.epochs, 2 * plan.steps)
+    assert state.phases[1:] == started.phases[1:]
+    assert "by ann on node1" in state.log[-1].text

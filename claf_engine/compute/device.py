@@ -82,6 +82,13 @@ class Compute:
             return int(torch.cuda.memory_allocated(self.device))
         return int(psutil.Process().memory_info().rss)
 
+    def memory_share(self) -> float | None:
+        """The share of the accelerator's memory that is in use, by anybody, in [0, 1]; None without one."""
+        if self.device.type != "cuda":
+            return None
+        free, total = torch.cuda.mem_get_info(self.device)
+        return 1 - free / total
+
     def describe(self) -> str:
         """Name of the device for a person, such as "cpu"."""
         name = self.device.type

@@ -10,10 +10,11 @@ from typing import Any, Literal, Self
 from claf_engine.events.audit import AuditFinished, AuditStarted, DiagnosticFound, PlannedCheck, Verdict
 from claf_engine.events.figures import PhasePlan, RobustFigure, TestResult
 from claf_engine.events.reproduction import ReproductionChanged, ReproductionRow, RowStatus
-from claf_engine.events.sentinels import Alert, SentinelsChecked
+from claf_engine.events.sentinels import Alert, AlertEnded, SentinelsChecked
 
 __all__ = [
     "Alert",
+    "AlertEnded",
     "AuditFinished",
     "AuditStarted",
     "CheckpointSaved",
@@ -326,6 +327,7 @@ Event = (
     | ProbeFinished
     | SentinelsChecked
     | Alert
+    | AlertEnded
     | CheckpointSaved
     | ControlChanged
     | RequestServed

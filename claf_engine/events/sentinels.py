@@ -1,6 +1,9 @@
 """What the checks beside every probe say, and the alert that follows when one of them fails."""
 
 from dataclasses import dataclass
+from typing import Literal
+
+Level = Literal["info", "warning", "error"]
 
 
 @dataclass(frozen=True)
@@ -40,16 +43,26 @@ class SentinelsChecked:
 
 @dataclass(frozen=True)
 class Alert:
-    """A figure stopped deserving trust, or training collapsed; sent when it begins, not at every look.
+    """A figure stopped deserving trust, training collapsed, or a rule of the user's holds; sent when it begins.
 
-    A resumed run sends those that still stand once more, unchanged. A `Notice` says when one is over.
+    A resumed run sends those that still stand once more, unchanged. `AlertEnded` says when one is over.
 
     Attributes:
         step: when it began.
         name: for programs: "epsilon-zero", "one-step-attack", "saturated-gradients", "catastrophic-overfitting" or
-            "robustness-lost".
+            "robustness-lost", or one of `claf_engine.runs.alerting`.
         text: the reason, for a person.
     """
+
+    step: int
+    name: str
+    text: str
+    level: Level = "error"
+
+
+@dataclass(frozen=True)
+class AlertEnded:
+    """What an alert told of is over; `name` is that of the alert."""
 
     step: int
     name: str

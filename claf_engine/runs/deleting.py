@@ -11,9 +11,8 @@ from filelock import FileLock, Timeout
 
 from claf_engine.runs.asking import is_served
 from claf_engine.runs.folder import LOCK_PATIENCE, PARTS
-from claf_engine.runs.inbox import user_name
 from claf_engine.runs.listing import holder
-from claf_engine.runs.requests import CONTROL
+from claf_engine.runs.requests import CONTROL, user_name
 from claf_engine.terms.errors import RunError, RunLocked
 
 FOLDERS = ("checkpoints", "examples", "screenshots", "audit", CONTROL)

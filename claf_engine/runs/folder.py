@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from claf_engine.config import RunConfig
+from claf_engine.config.alerts import AlertSettings
 from claf_engine.config.messages import Layer, describe
 from claf_engine.config.sources import absolute_source
 from claf_engine.runs.chores import Chores
@@ -58,9 +59,11 @@ class RunDirectory:
         chores: what may fail without ending the run.
         inbox: what other processes ask of this one.
         is_owned: whether this process writes in it; of several that train together only the first one does.
+        alerts: what the person who trains in it is told of; nothing of it is written there.
     """
 
     is_owned = True
+    alerts = AlertSettings()
 
     def __init__(self, path: Path, config: RunConfig, notices: tuple[str, ...] = (), *, is_new: bool = False) -> None:
         self.path = path

@@ -23,15 +23,14 @@ An alert ends when its figure is back where it belongs, not when it dips below t
 """
 
 import math
-from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
 from claf_engine.attacks.loop import ROUNDING
 from claf_engine.config import RunConfig
-from claf_engine.events import Alert, Notice, OverfittingChecked
+from claf_engine.events import OverfittingChecked
+from claf_engine.runs.alerting import Finding
 from claf_engine.terms.pixels import format_levels
 from claf_engine.training.sentinels import Compared, Sentinels
 
@@ -40,13 +39,6 @@ ONE_STEP_ATTACK = "one-step-attack"
 SATURATED_GRADIENTS = "saturated-gradients"
 CATASTROPHIC_OVERFITTING = "catastrophic-overfitting"
 ROBUSTNESS_LOST = "robustness-lost"
-TITLES = {
-    EPSILON_ZERO: "an attack of radius 0 has an effect",
-    ONE_STEP_ATTACK: "gradient masking",
-    SATURATED_GRADIENTS: "gradient masking by saturated logits",
-    CATASTROPHIC_OVERFITTING: "catastrophic overfitting",
-    ROBUSTNESS_LOST: "a fall of robust accuracy",
-}
 
 DEVIATIONS = 3.7
 """Standard deviations by which one attack must be worse than another on the same images."""
@@ -58,16 +50,6 @@ COLLAPSE_DROP = 0.2
 """How far accuracy under PGD falls when overfitting is catastrophic (Wong et al. 2020, released code)."""
 FEW_CLASSES = 10
 """Up to as many the drop of a collapse is that one, which is of CIFAR-10."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one sentinel says: whether its alert begins, or is over where it stands, and the reason."""
-
-    name: str
-    begins: bool
-    ends: bool
-    text: str
 
 
 @dataclass(frozen=True)
@@ -192,30 +174,6 @@ def loss_margin(fall: Fall) -> float:
     share = (fall.best + fall.accuracy) / 2
     deviation = math.sqrt(2 * share * (1 - share) / fall.num_examples)
     return max(BEST_DEVIATIONS * deviation, 3 / fall.num_examples)
-
-
-def changes(
-    judged: Sequence[Finding], standing: MutableMapping[str, dict[str, Any]], step: int
-) -> Iterator[Alert | Notice]:
-    """Tell which alerts begin and which are over, and keep book of those that stand.
-
-    Args:
-        judged: what was looked at; alerts of other names stand on.
-        standing: by name, {"step": when it began, "text": its reason}; changed here.
-        step: of the run.
-    """
-    for finding in judged:
-        if finding.begins and finding.name not in standing:
-            standing[finding.name] = {"step": step, "text": finding.text}
-            yield Alert(step, finding.name, finding.text)
-        elif finding.ends and finding.name in standing:
-            began = standing.pop(finding.name)["step"]
-            yield Notice("info", f"{TITLES[finding.name]}, told at step {began:,}, has ended", step)
-
-
-def reminders(standing: MutableMapping[str, dict[str, Any]]) -> list[Alert]:
-    """The alerts that stand, for whoever goes on with a run."""
-    return [Alert(alert["step"], name, alert["text"]) for name, alert in standing.items()]
 
 
 def _percent(share: float) -> str:

@@ -7,7 +7,7 @@ saved or left, because the state is consistent there.
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from claf_engine import events as ev
 from claf_engine.accuracy.crossing import both_steps
@@ -16,13 +16,14 @@ from claf_engine.accuracy.suite import suite_of
 from claf_engine.events.control import LEARNING_RATE, WAITING, Control, LiveEdit, Requests
 from claf_engine.events.ticks import Boundary, PartEnd, Pulse, Tick, pump
 from claf_engine.runs import RunDirectory
+from claf_engine.runs.alerting import changes, reminders
 from claf_engine.runs.examples import write_examples
 from claf_engine.runs.inbox import Received
 from claf_engine.runs.journal import Journal
 from claf_engine.runs.requests import this_process
 from claf_engine.terms.errors import CheckpointError, ClafError, ConfigError, NonFiniteLoss, ProcessLost
 from claf_engine.training import saving
-from claf_engine.training.alarms import changes, reminders, watched_overfitting
+from claf_engine.training.alarms import watched_overfitting
 from claf_engine.training.live_edits import Trained, change_of
 from claf_engine.training.methods import Phase, feature_epochs, phases_of
 from claf_engine.training.probe import Probed, probe_steps, tell
@@ -40,6 +41,7 @@ from claf_engine.training.results import candidates, select
 from claf_engine.training.selection import selection_rule
 from claf_engine.training.session import Session
 from claf_engine.training.steering import INBOX_SECONDS, Standing, served
+from claf_engine.training.watching import WATCH_SECONDS, machine_findings, probe_findings
 
 Measured = TypeVar("Measured")
 
@@ -72,6 +74,7 @@ class Conductor:
         self._is_serving = False
         self._has_pulsed = False
         self._is_edited = False
+        self._standing: dict[str, dict[str, Any]] = {}
 
     def play(self) -> Iterator[ev.Event]:
         """Play all phases from wherever the cursor stands, then the test evaluation."""
@@ -149,6 +152,7 @@ class Conductor:
 
     def _boundary(self, phase: Phase, tick: Boundary) -> Iterator[ev.Event]:
         state = self._session.state
+        self._control.passed("steps")
         self._pace.finish(kind_of(phase.name, tick.part), tick.num_images)
         if phase.is_frozen and phase.classifier is not None:
             state.ledger.validation.pop(phase.classifier, None)
@@ -165,7 +169,6 @@ class Conductor:
         if every and state.cursor.step % every == 0:
             yield from self._save()
         yield from self._show()
-        self._control.passed("steps")
         yield from self._steer(phase)
 
     def _logged(self, tick: Boundary) -> ev.StepLogged:
@@ -260,7 +263,11 @@ class Conductor:
         if probed.examples is not None and self._directory.find_again():
             with self._directory.chores.attempt("keep the probe's adversarial examples"):
                 write_examples(self._directory.path, probed.examples.clean, probed.examples.probed)
-        yield from tell(self._session, phase, probed, self._pace.finish(PROBE), requested=requested)
+        for event in tell(self._session, phase, probed, self._pace.finish(PROBE), requested=requested):
+            yield event
+            if isinstance(event, ev.ProbeFinished):
+                found = probe_findings(self._directory.alerts, event, self._session.state.ledger)
+                yield from changes(found, self._session.state.ledger.alerts, event.step)
 
     def _measure(self, steps: Generator[Pulse, None, Measured]) -> Generator[ev.Event, None, Measured]:
         measured = yield from pump(steps, self._measuring)
@@ -340,6 +347,9 @@ class Conductor:
             self._write_status("running")
         if self._pace.is_due("inbox", INBOX_SECONDS):
             yield from self._answer()
+        if self._directory.is_owned and self._pace.is_due("alerts", WATCH_SECONDS):
+            found = machine_findings(self._directory, self._session.compute)
+            yield from changes(found, self._standing, self._session.state.cursor.step)
 
     def _answer(self, *, has_ended: bool = False) -> Iterator[ev.Event]:
         """Take what other processes ask, and tell what comes of it."""

@@ -17,8 +17,9 @@ from claf_engine.accuracy.suite import suite_of
 from claf_engine.compute.seeding import measurement_generator
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.network import NATURAL, Pipeline
+from claf_engine.runs.alerting import changes
 from claf_engine.runs.examples import About
-from claf_engine.training.alarms import Fall, changes, findings
+from claf_engine.training.alarms import Fall, findings
 from claf_engine.training.examples import KeptExamples, example_steps, num_kept, watched
 from claf_engine.training.methods import Phase
 from claf_engine.training.phases.linear import feature_steps

@@ -12,10 +12,12 @@ from claf_engine import events as ev
 from claf_engine.compute.device import is_out_of_memory, settings_restored
 from claf_engine.compute.world import World
 from claf_engine.config import RunConfig
+from claf_engine.config.alerts import AlertSettings
 from claf_engine.events import records
 from claf_engine.events.control import Control
 from claf_engine.runs import RunDirectory, create_run, runs_root
 from claf_engine.runs.journal import Journal
+from claf_engine.runs.notifying import Notifier
 from claf_engine.runs.onlooker import NoJournal
 from claf_engine.terms.errors import ClafError, ConfigError, DeviceError, NonFiniteLoss, ProcessLost
 from claf_engine.training.agreement import Agreement
@@ -42,13 +44,17 @@ def run(directory: RunDirectory, control: Control, world: World = World()) -> It
         ClafError: after a `RunFinished` of status "failed" or "diverged" that says the same.
     """
     journal = Journal(directory.path) if directory.is_owned else NoJournal()
-    recorder = _Recorder(directory, journal)
+    notifier = Notifier(directory.alerts if directory.is_owned else AlertSettings(), directory.path.name)
+    notifier.start()
+    recorder = _Recorder(directory, journal, notifier)
     try:
         with settings_restored():
             for event in _train(directory, control, journal, world):
                 recorder.record(event)
                 if not isinstance(event, ev.RunFinished):
                     yield event
+                else:
+                    notifier.close()
                 yield from recorder.chores_untold(event)
                 if isinstance(event, ev.RunFinished):
                     yield event
@@ -64,6 +70,7 @@ def run(directory: RunDirectory, control: Control, world: World = World()) -> It
         yield failed
         raise cause from (None if cause is error else error)
     finally:
+        notifier.close()
         journal.close()
 
 
@@ -103,14 +110,16 @@ def train(
 class _Recorder:
     """Writes every event to the journal, and how the run stands to the status file."""
 
-    def __init__(self, directory: RunDirectory, journal: Journal) -> None:
+    def __init__(self, directory: RunDirectory, journal: Journal, notifier: Notifier) -> None:
         self.step, self.elapsed = 0, 0.0
         self._directory = directory
         self._journal = journal
+        self._notifier = notifier
 
     def record(self, event: ev.Event) -> None:
         if isinstance(event, ev.Progressed | ev.StepLogged):
             self.step, self.elapsed = event.step, event.elapsed
+        self._notifier.see(event)
         if isinstance(event, ev.Progressed):
             return
         self._journal.append(event)
@@ -138,7 +147,7 @@ class _Recorder:
 
     def chores_untold(self, event: ev.Event) -> Iterator[ev.Event]:
         """A notice for each chore that failed since the last event; nothing is recorded after the end of a run."""
-        for text in self._directory.chores.take_untold():
+        for text in (*self._directory.chores.take_untold(), *self._notifier.take_failures()):
             notice = ev.Notice("warning", text, self.step)
             if not isinstance(event, ev.RunFinished):
                 self.record(notice)

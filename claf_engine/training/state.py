@@ -98,6 +98,7 @@ class Ledger:
         has_collapsed: fast adversarial training overfitted, and its phase ends early.
         best_probed: highest PGD accuracy of any probe of this phase, where it trains on attacked images.
         alerts: those that stand, by name: when each began and its reason, {"step": 120, "text": "..."}.
+        best_robust: highest robust accuracy of any probe, by classifier, norm and radius.
         validation: the latest probe of each classifier in this state: {"natural": {"natural": .9, "robust": .5}}.
         probe: the latest probe of any state, for the list of runs: step, classifier, natural and robust accuracies.
         averaged: steps that the running average of what each optimiser steps has seen, by the optimiser's name.
@@ -117,6 +118,7 @@ class Ledger:
     has_collapsed: bool = False
     best_probed: float | None = None
     alerts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    best_robust: dict[str, float] = field(default_factory=dict)
     validation: dict[str, dict[str, float]] = field(default_factory=dict)
     probe: dict[str, Any] = field(default_factory=dict)
     averaged: dict[str, int] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -70,6 +71,14 @@ Restart = Annotated[
     ),
 ]
 Name = Annotated[str | None, typer.Option(help="Name of the run's folder, after its date.", rich_help_panel="Run")]
+Alerts = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="What to be told of, and how: a TOML file (docs/alerts.md); by default alerts.toml in your own settings.",
+        rich_help_panel="Run",
+    ),
+]
 Ui = Annotated[
     Literal["auto", "tui", "plain", "jsonl"],
     typer.Option(help="Live console, lines, or JSON lines; auto: the console in a terminal.", rich_help_panel="Run"),
@@ -143,6 +152,7 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
     accept_changed_data: options.AcceptChangedData = False,
     restart: Restart = False,
     name: Name = None,
+    alerts: Alerts = None,
     ui: Ui = "auto",
     detach: Detach = False,
     on_hangup: Hangup = None,
@@ -168,7 +178,7 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
     from claf_tui.runners import train as runner
 
     trackers = chosen_trackers(tensorboard=tensorboard, wandb=wandb, mlflow=mlflow)
-    manner = runner.Manner(ui, on_hangup or ("leave" if detach else "save"), begun, trackers)
+    manner = runner.Manner(ui, on_hangup or ("leave" if detach else "save"), begun, trackers, alerts)
     typed = sys.argv if begun is None else sys.argv[:-2]
     flags = {
         "--data": data,
@@ -230,13 +240,16 @@ def _detached(ui: str, launch: "Launch", *, is_dry: bool, has_form: bool) -> int
 def _train_in(open_directory: "Callable[[], RunDirectory]", manner: "Manner", launch: "Launch") -> int:
     """Train in this process, or together with those that torchrun started with it."""
     if launch.size > 1 or launch.agent:
+        from claf_engine.config.alerts import read_alerts
         from claf_tui.runners.together import train_together
+        from claf_tui.runners.train import with_alerts
 
         if manner.on_hangup != "save":
             raise ConfigError(
                 "torchrun ends its processes when it loses its terminal; leave --on-hangup out: setsid torchrun"
             )
-        return train_together(open_directory, manner.ui, launch, manner.trackers)
+        told = read_alerts(manner.alerts)
+        return train_together(lambda: with_alerts(open_directory(), told), manner.ui, launch, manner.trackers)
     from claf_tui.runners.train import train_in
 
     return train_in(open_directory, manner)
@@ -301,5 +314,5 @@ def refuse_changes(options_given: Mapping[str, object]) -> None:
     if given:
         raise ConfigError(
             f"--resume cannot be combined with {', '.join(given)}: a resumed run keeps its configuration; --from STEP "
-            "with --set branches off from it, and learning rate and probe interval can be edited in the console (key e)"
+            "with --set branches off from it, and some values can be edited while it goes on (key e, claf-tui steer)"
         )

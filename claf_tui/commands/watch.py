@@ -36,6 +36,7 @@ def watch(run: options.Run = "latest", read_only: ReadOnly = False) -> int:
 
 
 def _in_console(directory: Path, *, read_only: bool) -> int:
+    from claf_engine.config.alerts import read_alerts
     from claf_engine.runs.asking import why_not_asked
     from claf_tui.console.follower import Follower
     from claf_tui.console.launch import run_console, tell_failure
@@ -44,7 +45,7 @@ def _in_console(directory: Path, *, read_only: bool) -> int:
 
     why_not = "" if read_only else why_not_asked(directory)
     remote = None if read_only or why_not else Remote(directory)
-    app = partial(TrainingApp, remote=remote, why_not=why_not)
+    app = partial(TrainingApp, remote=remote, why_not=why_not, alerts=read_alerts())
     result = run_console(app, Follower(directory), Control(), log_path=Path(os.devnull), read_only=True)
     tell_failure(result, None)
     return result.return_code

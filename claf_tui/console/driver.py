@@ -6,6 +6,8 @@ import signal
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
+from claf_tui.console.attention import PUSH_TITLE, Shown, sequences, taken_back
+
 
 class KeyboardLost(Message):
     """The terminal can be read no more."""
@@ -20,7 +22,26 @@ class ConsoleDriver(LinuxDriver):
 
     A terminal that gives an error to a reader, as it does to a process whose shell has gone, ends the keys and not the
     console.
+
+    What the terminal shows around the console is taken back whenever the console leaves it.
     """
+
+    _shown = Shown()
+
+    def attend(self, now: Shown, message: str = "") -> None:
+        """Let the terminal show this around the console from now on, and pass a message on once."""
+        before, self._shown = self._shown, now
+        push = PUSH_TITLE if now.title and not before.title else ""
+        if written := f"{push}{sequences(before, now)}{message}":
+            self.write(written)
+            self.flush()
+
+    def stop_application_mode(self) -> None:
+        """Leave the terminal as it was, its title and progress too."""
+        if text := taken_back(self._shown, os.environ):
+            self.write(text)
+        self._shown = Shown()
+        super().stop_application_mode()
 
     def run_input_thread(self) -> None:
         """Read keys until the mode is left, or the terminal."""

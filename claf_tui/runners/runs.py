@@ -46,6 +46,7 @@ def _list(catalogue: Catalogue, view: RunsView) -> ConsoleResult:
 def _open(request: OpenRequest) -> ConsoleResult:
     """Show one run, with control where it is live and this user's."""
     # Here, so that the list itself comes at once; it has them loaded in a thread meanwhile.
+    from claf_engine.config.alerts import read_alerts
     from claf_engine.runs.asking import is_served, why_not_asked
     from claf_tui.console.follower import Follower
     from claf_tui.console.opened_run import OpenedRun
@@ -54,5 +55,5 @@ def _open(request: OpenRequest) -> ConsoleResult:
     is_live = is_served(request.run)
     why_not = why_not_asked(request.run) if is_live else ""
     remote = Remote(request.run) if is_live and not why_not else None
-    app = partial(OpenedRun, remote=remote, why_not=why_not, others=request.others)
+    app = partial(OpenedRun, remote=remote, why_not=why_not, others=request.others, alerts=read_alerts())
     return run_console(app, Follower(request.run), Control(), log_path=QUIET, read_only=True)

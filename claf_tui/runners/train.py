@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from claf_engine import events as ev
 from claf_engine import runs
 from claf_engine.config import RunConfig
+from claf_engine.config.alerts import AlertSettings, read_alerts
 from claf_engine.config.presets import DEFAULT_PRESET, parse_override
 from claf_engine.events.control import Control
 from claf_engine.events.ticks import exhaust
@@ -64,12 +65,14 @@ class Manner:
         on_hangup: what it does when its terminal goes away.
         begun: descriptor to tell on that the run has begun, in a process that is detached (see `detach`).
         trackers: of other people, which are told what happens.
+        alerts: file of what a person is told of; None is that in his own folder of settings.
     """
 
     ui: str = "auto"
     on_hangup: OnHangup = "save"
     begun: int | None = None
     trackers: tuple[TrackerName, ...] = ()
+    alerts: Path | None = None
 
 
 class RunEngine:
@@ -144,6 +147,12 @@ def begin_drafted(draft: Draft) -> runs.RunDirectory:
     return begin(draft.config(), draft.name or draft.preset, draft.command())
 
 
+def with_alerts(directory: runs.RunDirectory, settings: AlertSettings) -> runs.RunDirectory:
+    """A run's directory with what a person is told of while it trains."""
+    directory.alerts = settings
+    return directory
+
+
 @dataclass(frozen=True)
 class WayOn:
     """How a run is gone on with.
@@ -201,8 +210,8 @@ def _reopened(way: WayOn, command: Sequence[str]) -> runs.RunDirectory:
         path = runs.find_checkpoint(way.reference, root, way.at)
     elif way.is_branch:
         raise ConfigError(
-            "a run keeps its settings and its name: add --from last, or --from STEP, to branch off from it; learning "
-            "rate and probe interval can be edited in the console (key e)"
+            "a run keeps its settings and its name: add --from last, or --from STEP, to branch off from it; some "
+            "values can be edited while it goes on (key e, claf-tui steer)"
         )
     else:
         return runs.open_run(runs.find_run(way.reference, root), restart=way.restart)
@@ -230,8 +239,9 @@ def dry_run(config: RunConfig, name: str | None) -> int:
 def train_in(open_directory: Callable[[], runs.RunDirectory], manner: Manner = Manner()) -> int:  # noqa: B008 (frozen)
     """Train until the person leaves; a checkpoint chosen in the browser starts over from there."""
     ui = choose_ui(manner.ui) if manner.begun is None else "plain"
+    alerts = read_alerts(manner.alerts)
     while True:
-        directory = open_directory()
+        directory = with_alerts(open_directory(), alerts)
         engine = RunEngine(directory, trackers=manner.trackers)
         try:
             outcome = in_console(engine, manner.on_hangup) if ui == "tui" else in_lines(engine, ui, manner)
@@ -241,18 +251,19 @@ def train_in(open_directory: Callable[[], runs.RunDirectory], manner: Manner = M
         finally:
             directory.close()
         if outcome.goes_on:
-            return go_on_detached(directory.path, manner.trackers)
+            return go_on_detached(directory.path, manner)
         if outcome.resume is None:
             return outcome.code
         open_directory = partial(reopen, *asked_way(outcome.resume))
 
 
-def go_on_detached(run: Path, trackers: Sequence[TrackerName] = ()) -> int:
+def go_on_detached(run: Path, manner: Manner = Manner()) -> int:  # noqa: B008 (frozen)
     """Have a saved run go on in a process of its own, though the terminal be closed meanwhile."""
     with handled([signal.SIGHUP], _stay):
         with suppress(OutputLost):
             output.note("the run is saved, and goes on in a process of its own, which starts now")
-        told = (f"--{name}" for name in trackers)
+        told = [f"--{name}" for name in manner.trackers]
+        told += [] if manner.alerts is None else ["--alerts", str(manner.alerts)]
         return start_detached(["train", "--resume", str(run), *plugin_options(), *told, "--detach"])
 
 
@@ -277,7 +288,7 @@ def in_console(engine: RunEngine, on_hangup: OnHangup = "save") -> RunOutcome:
     log_path = directory.path / LOG
 
     def make_app(*arguments: Any, **keywords: Any) -> TrainingApp:
-        app = TrainingApp(*arguments, **keywords)
+        app = TrainingApp(*arguments, alerts=directory.alerts, **keywords)
         app.on_hangup = on_hangup
         return app
 

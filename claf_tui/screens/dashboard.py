@@ -89,6 +89,7 @@ class Dashboard(Screen[None]):
         steering: what takes them; None for who may only look on.
         read_only: the run is another process's.
         why_not: why one may only look on.
+        is_loud: whether an alert rings the bell.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -125,7 +126,8 @@ class Dashboard(Screen[None]):
         Binding("a", "acknowledge", "acknowledge an alert"),
         Binding("r", "go_back", "go back from a divergence"),
         Binding("v", "examples", "adversarial examples"),
-        Binding("A", "audit", "audit the result of an ended run"),
+        Binding("A", "history", "alerts and edits"),
+        Binding("u", "audit", "audit the result of an ended run"),
         Binding("V", "card", "the card of an audited result"),
         Binding("pageup", "scroll_log(-1)", show=False, id="log-up"),
         Binding("pagedown", "scroll_log(1)", show=False, id="log-down"),
@@ -133,11 +135,14 @@ class Dashboard(Screen[None]):
     ]
     BINDINGS = named("dashboard", BINDINGS)
 
-    def __init__(self, steering: Steering | None, *, read_only: bool = False, why_not: str = "") -> None:
+    def __init__(
+        self, steering: Steering | None, *, read_only: bool = False, why_not: str = "", is_loud: bool = True
+    ) -> None:
         super().__init__()
         self._steering = steering
         self._read_only = read_only
         self._why_not = why_not or "this console only watches: the run belongs to another process"
+        self._is_loud = is_loud
         self._state = RunState()
         self._panel = PANELS[0]
         self._loss_name: str | None = None
@@ -283,11 +288,17 @@ class Dashboard(Screen[None]):
         if request is not None:
             self.app.exit(request)
 
+    def action_history(self) -> None:
+        """List alerts, and who changed what."""
+        from claf_tui.screens.history import HistoryScreen
+
+        self.app.push_screen(HistoryScreen(self._state))
+
     def action_audit(self) -> None:
         """Audit the checkpoint that the result of an ended run stands for; its verdict appears in the panel."""
         chosen, measured = self._result, self.query_one(OutcomePanel).outcome.checkpoint
         if chosen is None:
-            self._tell("A audits the result of a run that has finished")
+            self._tell("u audits the result of a run that has finished")
         elif measured is None:
             self._tell("the checkpoint of this result is not there any more")
         else:
@@ -299,7 +310,7 @@ class Dashboard(Screen[None]):
         if chosen is None or measured is None:
             self._tell("V shows the card of the result of a run that has finished")
         else:
-            self._measuring.view(measured, chosen.classifier, "A")
+            self._measuring.view(measured, chosen.classifier, "u")
 
     @property
     def _result(self) -> TestResult | None:
@@ -555,7 +566,7 @@ class Dashboard(Screen[None]):
 
     def _show_alerts(self) -> None:
         added = self.query_one(AlertBar).show(self._state)
-        if added:
+        if added and self._is_loud:
             self.app.bell()
         if self.app.screen is not self:
             for alert in added[-1:]:

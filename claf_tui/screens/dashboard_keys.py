@@ -18,6 +18,7 @@ LIVE_HINTS: tuple[Hint, ...] = (
     ("w", "compare", "screen.compare"),
     ("+-", "smooth", "screen.smooth"),
     ("l", "log", "screen.log_scale"),
+    ("A", "alerts", "screen.history"),
     ("q", "quit", "app.quit"),
     ("i", "settings", "app.settings"),
     ("?", "help", "app.help"),
@@ -32,5 +33,5 @@ def key_hints(*, can_steer: bool, is_waiting: bool, can_go_back: bool = False, c
     if is_waiting and can_steer:
         hints[0] = ("space", "go on", "screen.toggle_pause")
     if can_audit:
-        hints = [("A", "audit", "screen.audit"), ("V", "card", "screen.card"), *hints]
+        hints = [("u", "audit", "screen.audit"), ("V", "card", "screen.card"), *hints]
     return [("r", "go back", "screen.go_back"), *hints] if can_go_back else hints

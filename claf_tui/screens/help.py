@@ -88,7 +88,7 @@ KEYS: KeyTopics = (
     (
         "When a run has ended",
         (
-            ("A", "audit its result right there; escape stops and keeps results"),
+            ("u", "audit its result right there; escape stops and keeps results"),
             ("V", "view the robustness card of its result"),
         ),
     ),

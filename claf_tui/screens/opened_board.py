@@ -12,14 +12,20 @@ class OpenedBoard(Dashboard):
     """Leads back to the list with escape, and begins with the curves of other runs over its own.
 
     Args:
-        steering, read_only, why_not: see `Dashboard`.
+        steering, read_only, why_not, is_loud: see `Dashboard`.
         others: folders of those runs.
     """
 
     def __init__(
-        self, steering: Steering | None, others: Sequence[Path] = (), *, read_only: bool = True, why_not: str = ""
+        self,
+        steering: Steering | None,
+        others: Sequence[Path] = (),
+        *,
+        read_only: bool = True,
+        why_not: str = "",
+        is_loud: bool = True,
     ) -> None:
-        super().__init__(steering, read_only=read_only, why_not=why_not)
+        super().__init__(steering, read_only=read_only, why_not=why_not, is_loud=is_loud)
         self._laid_over = tuple(others)
 
     def on_mount(self) -> None:

@@ -10,12 +10,15 @@ from claf_tui.state.run_state import (
     MAX_CHECKPOINTS,
     MAX_PROBES,
     MAX_RECORDS,
+    Happening,
     LossKey,
     PhaseState,
     PhaseStatus,
     ProbeKey,
     Record,
     RunState,
+    end_alert,
+    happened,
     log,
     mark,
     raise_alert,
@@ -208,6 +211,9 @@ def _request_served(event: ev.RequestServed, state: RunState) -> RunState:
         state = replace(state, control="pausing" if event.request == "pause" else "stopping")
     elif event.is_accepted and event.request == "resume" and state.control == "pausing":
         state = replace(state, control="running")
+    if event.request.startswith(("pause", "resume", "stop")):
+        text = safe(event.request, 60) if event.is_accepted else f"{safe(event.request, 60)}: refused"
+        state = happened(state, Happening(event.step, state.elapsed, "request", text, safe(event.who, 80), event.at))
     verdict = "accepted" if event.is_accepted else "refused"
     asked = f"{safe(event.request, 60)}, asked by {safe(event.who, 80)}{figures.moment(event.at, ' at ')}"
     return log(state, "info" if event.is_accepted else "warning", f"{asked}: {verdict}, {safe(event.answer, 200)}")
@@ -218,6 +224,10 @@ def _edited(event: ev.ValueEdited, state: RunState) -> RunState:
     new = safe(event.new, 60) if isinstance(event.new, str) else event.new
     changes = {**state.values, event.name: new}
     state = replace(state, values=changes, phases=_with_epochs(state, event))
+    note = Happening(
+        event.step, state.elapsed, "edit", edit_text(event.name, event.old, event.new), who=safe(event.who, 80)
+    )
+    state = happened(state, replace(note, at=event.at))
     state = mark(state, event.step, "edit", edit_text(event.name, event.old, event.new))
     who = f", by {safe(event.who, 80)}" if event.who else ""
     return log(state, "info", f"{event.name}: {value_text(event.old)} → {value_text(event.new)}{who}")
@@ -267,8 +277,14 @@ def _sentinels_checked(event: ev.SentinelsChecked, state: RunState) -> RunState:
 @_fold.register
 def _alerted(event: ev.Alert, state: RunState) -> RunState:
     """Alert, unless the same alert is there already: a resumed run sends those that stand once more."""
-    alerted = raise_alert(state, "error", event.text, event.step)
+    alerted = raise_alert(state, event.level, event.text, event.step, event.name)
     return state if alerted.alerts[-1] in state.alerts else alerted
+
+
+@_fold.register
+def _alert_ended(event: ev.AlertEnded, state: RunState) -> RunState:
+    """Take the alert off the screen; the history keeps it."""
+    return log(end_alert(state, safe(event.name, 40), event.step), "info", event.text)
 
 
 @_fold.register
@@ -301,7 +317,10 @@ def _finished(event: ev.RunFinished, state: RunState) -> RunState:
     )
     state = replace(state, phases=phases, finished=event, elapsed=max(state.elapsed, event.elapsed))
     reason = f": {event.reason}" if event.reason else ""
-    return log(state, "error" if event.has_failed else "info", f"run {event.status}{reason}")
+    level: ev.NoticeLevel = "error" if event.has_failed else "info"
+    text = f"run {event.status}{reason}"
+    end = Happening(event.step, state.elapsed, safe(event.status, 20), safe(text, 400), level=level, ended=event.step)
+    return log(happened(state, end), level, text)
 
 
 def _until(state: RunState, step: int) -> RunState:
@@ -327,6 +346,7 @@ def _until(state: RunState, step: int) -> RunState:
         multi_step=state.multi_step.until(step),
         overfitting=state.overfitting if state.overfitting and state.overfitting.step <= step else None,
         alerts=tuple(alert for alert in state.alerts if alert.run != run or alert.step <= step),
+        history=tuple(one for one in state.history if one.step <= step),
     )
 
 

@@ -25,6 +25,7 @@ MAX_ALERTS = 50
 MAX_MARKS = 500
 MAX_RECORDS = 200
 MAX_PROBES = 50
+MAX_HISTORY = 200
 
 PhaseStatus = Literal["waiting", "active", "done", "stopped", "failed"]
 MarkKind = Literal["phase", "edit", "best", "alert"]
@@ -65,6 +66,35 @@ class Alert(NamedTuple):
     text: str
     run: str
     step: int
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Happening:
+    """One line of the history of alerts and edits.
+
+    Attributes:
+        elapsed: the run's clock.
+        kind: "edit", "request", or the name of an alert.
+        who: asked for it, where a person did.
+        at: when, in seconds since the epoch; 0 where the record does not say.
+        level: of an alert.
+        ended: the step at which an alert was over; None while it stands.
+    """
+
+    step: int
+    elapsed: float
+    kind: str
+    text: str
+    who: str = ""
+    at: float = 0.0
+    level: ev.NoticeLevel = "info"
+    ended: int | None = None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it is an alert that stands."""
+        return self.kind not in ("edit", "request") and self.ended is None
 
 
 class Mark(NamedTuple):
@@ -113,7 +143,8 @@ class RunState:
         marks: what happened when, newest last.
         num_log_lines: lines logged in all; `log` holds the newest of them.
         values: live-editable values as they stand, by dotted name.
-        alerts: oldest first; whoever shows them remembers which were acknowledged.
+        alerts: those that stand, oldest first; whoever shows them remembers which were acknowledged.
+        history: alerts and what people asked for, oldest first; `num_happened` counts all that there ever were.
     """
 
     run: ev.RunStarted | None = None
@@ -143,6 +174,8 @@ class RunState:
     log: tuple[LogLine, ...] = ()
     num_log_lines: int = 0
     alerts: tuple[Alert, ...] = ()
+    history: tuple[Happening, ...] = ()
+    num_happened: int = 0
     finished: ev.RunFinished | None = None
     reproduction: ev.ReproductionChanged | None = None
 
@@ -205,9 +238,22 @@ def log(state: RunState, level: ev.NoticeLevel, text: str) -> RunState:
     return replace(state, log=lines, num_log_lines=state.num_log_lines + 1)
 
 
-def raise_alert(state: RunState, level: ev.NoticeLevel, text: str, step: int) -> RunState:
-    """Log something and keep it on the screen until it is acknowledged."""
+def happened(state: RunState, what: Happening) -> RunState:
+    """Add one line to the history."""
+    return replace(state, history=(*state.history, what)[-MAX_HISTORY:], num_happened=state.num_happened + 1)
+
+
+def end_alert(state: RunState, name: str, step: int) -> RunState:
+    """Take an alert off the screen that is over, and note in the history when that was."""
+    history = tuple(replace(one, ended=step) if one.kind == name and one.is_active else one for one in state.history)
+    return replace(state, history=history, alerts=tuple(one for one in state.alerts if one.name != name))
+
+
+def raise_alert(state: RunState, level: ev.NoticeLevel, text: str, step: int, name: str = "") -> RunState:
+    """Log something and keep it on the screen until it is acknowledged, or over."""
     run = safe(state.run.run, 60) if state.run is not None else ""
-    alert = Alert(level, safe(text, 400), run, step)
+    alert = Alert(level, safe(text, 400), run, step, safe(name, 40))
+    if name:
+        state = happened(state, Happening(step, state.elapsed, alert.name, alert.text, level=level))
     state = mark(state, step, "alert") if step else state
     return replace(log(state, level, text), alerts=(*state.alerts, alert)[-MAX_ALERTS:])

@@ -93,7 +93,7 @@ def level_of(name: str) -> Level:
 
 def drop_finding(rule: DropRule, accuracy: float, best: float, radius: str) -> Finding:
     """Robust accuracy in [0, 1] against its best; half the points made up for end it."""
-    fell = 100 * (best - accuracy)
+    fell = round(100 * (best - accuracy), 6)
     text = f"robust accuracy at {radius} is {100 * accuracy:.1f} %, {fell:.1f} points under its best"
     return Finding(ROBUST_DROP, fell >= rule.points, fell <= rule.points / 2, text)
 

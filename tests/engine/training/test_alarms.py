@@ -7,14 +7,13 @@ import torch
 from torch import Tensor
 
 from claf_engine import events as ev
+from claf_engine.runs.alerting import Finding, changes, reminders
 from claf_engine.training.alarms import (
     BEST_DEVIATIONS,
     COLLAPSE_DROP,
     DEVIATIONS,
     MARGIN_ALLOWANCE,
     Fall,
-    Finding,
-    changes,
     collapse_margin,
     epsilon_zero,
     exceeds_noise,
@@ -23,7 +22,6 @@ from claf_engine.training.alarms import (
     loss_margin,
     one_step_attack,
     overfitting,
-    reminders,
     robustness_lost,
     saturated_gradients,
     watched_overfitting,
@@ -209,7 +207,7 @@ def test_an_alert_is_raised_once_when_it_begins_and_its_end_is_told() -> None:
         [ev.Alert(1, "one-step-attack", "the reason")],
         [],
         [],
-        [ev.Notice("info", "gradient masking, told at step 1, has ended", 4)],
+        [ev.AlertEnded(4, "one-step-attack", "gradient masking, told at step 1, has ended")],
         [],
     ]
     assert standing == {}

@@ -14,8 +14,8 @@ from claf_engine import events as ev
 from claf_engine.config import RunConfig
 from claf_engine.events.control import Control, Later
 from claf_engine.runs import RunDirectory, create_run, list_checkpoints, open_run
+from claf_engine.runs.alerting import Finding
 from claf_engine.terms.errors import CheckpointError
-from claf_engine.training.alarms import Finding
 from tests.engine.tiny import React, all_of, play, tiny_config, use_tiny_data, without_clock
 
 METRICS = (
@@ -594,7 +594,7 @@ def test_an_alert_that_is_over_does_not_come_back_with_a_resume(
     over = when(at_step(3), lambda _: monkeypatch.setattr("claf_engine.training.alarms.epsilon_zero", epsilon_zero))
     before = play(directory, all_of(over, when(at_step(5), Control.stop)))
     text = "an attack of radius 0 has an effect, told at step 2, has ended"
-    assert ev.Notice("info", text, 4) in before
+    assert ev.AlertEnded(4, "epsilon-zero", text) in before
     assert of(play(open_run(directory.path)), ev.Alert) == []
 
 

@@ -212,7 +212,7 @@ def test_a_network_with_saturated_logits_raises_the_masking_alert_until_they_are
     assert alerts(saturated) == ["saturated-gradients"]
     assert alerts(again) == []
     assert saturated[0].robust == honest[0].robust  # type: ignore[union-attr]
-    over = [event.text for event in told(trained) if isinstance(event, ev.Notice)]
+    over = [event.text for event in told(trained) if isinstance(event, ev.AlertEnded)]
     assert over == ["gradient masking by saturated logits, told at step 75, has ended"]
 
 

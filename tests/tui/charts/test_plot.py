@@ -345,3 +345,13 @@ def test_a_run_that_is_laid_over_lies_below_the_one_that_is_shown_and_has_no_mar
 
 def count_cells(rows: list[Row], style: str) -> int:
     return sum(len(text) for row in rows[1:-2] for text, name in row if name == style)
+
+
+def test_an_edit_is_a_vertical_line_with_what_changed() -> None:
+    marks = (Mark(40, "edit", "temperature 0.07→0.1"), Mark(45, "edit", "learning_rate 0.1→0.05"))
+    line = ChartLine("loss", "#56b4e9", series([1.0] * 10))
+    rows = plot([line], 80, 12, ChartOptions(), Scene(marks=marks)).rows
+    texts = ["".join(text for text, _ in row) for row in rows]
+    assert sum(text.count("╎") for text in texts) >= 2 * 6
+    assert any("learning_rate 0.1→0.05" in text for text in texts)
+    assert all(cell_len(text) == cell_len(texts[1]) for text in texts[1:9])

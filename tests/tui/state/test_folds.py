@@ -395,3 +395,21 @@ def test_an_edited_length_of_the_phase_is_the_plan_from_then_on(started: RunStat
     assert (state.phases[0].plan.epochs, state.phases[0].plan.steps) == (2 * plan.epochs, 2 * plan.steps)
     assert state.phases[1:] == started.phases[1:]
     assert "by ann on node1" in state.log[-1].text
+
+
+def test_an_alert_that_is_over_leaves_the_screen_and_stays_in_the_history(started: RunState) -> None:
+    stands = fold(ev.Alert(5, "disk", "the disk is full", "warning"), state=started)
+    over = fold(ev.AlertEnded(9, "disk", "a full disk has ended"), state=stands)
+    assert ([alert.name for alert in stands.alerts], over.alerts) == (["disk"], ())
+    assert stands.history[-1].is_active
+    assert (over.history[-1].ended, over.history[-1].is_active) == (9, False)
+    again = fold(ev.Alert(12, "disk", "the disk is full", "warning"), state=over)
+    assert [one.ended for one in again.history] == [9, None]
+
+
+def test_the_history_knows_who_changed_what_and_when(started: RunState) -> None:
+    edited = ev.ValueEdited(5, "probe.every_epochs", 5, 2, "ann on node1, process 3", 12.5)
+    asked = ev.RequestServed(6, "pause", "ab", "bob on node2, process 4", 13.5, True, "the run waits from here on")
+    edit, request = fold(edited, asked, state=started).history
+    assert (edit.kind, edit.text, edit.who, edit.at) == ("edit", "every_epochs 5→2", "ann on node1, process 3", 12.5)
+    assert (request.kind, request.text, request.who) == ("request", "pause", "bob on node2, process 4")

@@ -176,9 +176,9 @@ def test_a_collapse_is_an_alert_once_and_its_end_is_told(new_run: NewRun) -> Non
     assert (alert.step, alert.name) == (9, "catastrophic-overfitting")
     reason = "catastrophic overfitting in epoch 3: PGD accuracy fell from 60.0% to 30.0%, one-step attack 90.0%"
     assert alert.text == reason
-    notice = ev.Notice("info", "catastrophic overfitting, told at step 9, has ended", 12)
+    over = ev.AlertEnded(12, "catastrophic-overfitting", "catastrophic overfitting, told at step 9, has ended")
     assert isinstance(events[events.index(alert) - 1], ev.OverfittingChecked)
-    assert [event for event in events if isinstance(event, ev.Notice)] == [notice]
+    assert [event for event in events if isinstance(event, ev.AlertEnded)] == [over]
 
 
 @pytest.mark.usefixtures("_measured")

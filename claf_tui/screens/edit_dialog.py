@@ -27,11 +27,13 @@ class EditScreen(FormScreen[Mapping[str, Value]]):
 
     def fields(self) -> Iterator[Widget]:
         """Lay out a field for each live value."""
-        with VerticalScroll(id="live-values"):
+        yield Static(Content("What is left empty stays as it is."))
+        with VerticalScroll(id="live-values", can_focus=False):
             for value in self._shown:
-                hint = f"; {value.hint}" if value.hint else ""
-                yield Label(f"{value.label} (now {value_text(self._values[value.name])}{hint})", markup=False)
-                yield Input(placeholder="empty: leave as it is", id=field_id(value.name), compact=True)
+                hint = f" · {value.hint}" if value.hint else ""
+                yield Label(value.label, markup=False)
+                now = f"now {value_text(self._values[value.name])}{hint}"
+                yield Input(placeholder=now, id=field_id(value.name), compact=True)
 
     def read(self) -> Mapping[str, Value]:
         """The values that are to change.

@@ -228,7 +228,8 @@ def live_values(state: RunState) -> dict[str, Value | None]:
         values[TEMPERATURE] = temperature
     if phase is not None and phase.plan.name in PHASE_EPOCHS:
         values[EPOCHS_LEFT] = float(phase.plan.epochs - phase.num_finished)
-    settings: dict[str, Value | None] = {name: state.values.get(name, "none") for name in LIVE_NAMES if "." in name}
+    settings: dict[str, Value | None] = {name: state.values.get(name) for name in LIVE_NAMES if "." in name}
+    settings["checkpoint.every_steps"] = state.values.get("checkpoint.every_steps", "none")
     return values | settings
 
 

@@ -23,6 +23,10 @@ def history_lines(history: Sequence[Happening], width: int) -> list[Content]:
         history: oldest first.
         width: of the lines.
     """
+    return [line.truncate(width, ellipsis=True) for line in _all_lines(history, width)]
+
+
+def _all_lines(history: Sequence[Happening], width: int) -> list[Content]:
     active = [one for one in reversed(history) if one.is_active]
     lines = [Content.styled(f"active: {len(active)}" if active else "no alert is active", "bold $accent")]
     lines += [line for one in active for line in _lines(one, width)]
@@ -42,7 +46,7 @@ def _lines(one: Happening, width: int) -> list[Content]:
     style = LEVEL_STYLES.get(one.level, "$foreground") if one.is_active else "$foreground"
     head = Content.assemble((lead, DIM), (texts[0], style))
     rest = [Content.assemble((" " * len(lead), DIM), (text, style)) for text in texts[1:]]
-    return [line.truncate(width, ellipsis=True) for line in (head, *rest)]
+    return [head, *rest]
 
 
 def _aside(one: Happening) -> str:

@@ -216,7 +216,7 @@ def _standing(standing: str) -> Content:
     if not standing:
         return Content("")
     if standing == UNAUDITED:
-        return Content.assemble((" · ", DIM), (UNAUDITED, "bold $warning"), (": A audits it", DIM))
+        return Content.assemble((" · ", DIM), (UNAUDITED, "bold $warning"), (": u audits it", DIM))
     verdict = standing.removeprefix("audit ")
     return Content.assemble(
         (" · ", DIM), (standing, glyph(verdict)[1] if verdict in GLYPHS else DIM), (": V shows its card", DIM)

@@ -33,7 +33,7 @@ LIVE_VALUES: tuple[LiveValue, ...] = (
     LiveValue(EPSILONS, "radii of the probes", "8/255, 16/255; the first one stays"),
     LiveValue("checkpoint.every_epochs", "epochs between checkpoints"),
     LiveValue("checkpoint.every_steps", "steps between checkpoints", "none: only after epochs"),
-    LiveValue("checkpoint.min_seconds", "shortest time between those of epochs, in seconds"),
+    LiveValue("checkpoint.min_seconds", "least seconds between checkpoints of epochs"),
 )
 NO_NUMBERS = (EPSILONS,)
 UNSET = "none"

@@ -75,9 +75,9 @@ async def test_a_audits_the_result_right_there_and_the_verdict_appears(
     asked = audits(monkeypatch, printing(ev.AuditFinished(card()), then="sys.exit(8)"))
     async with console(ended, (80, 24)) as (app, pilot):
         await until(lambda: "step-000000200.safetensors" in screen_text(app))
-        assert "unaudited: A audits it" in screen_text(app)
+        assert "unaudited: u audits it" in screen_text(app)
         write_card(card(), folder / "audit" / "step-000000200-attack-8-255-pixel-quick")
-        await pilot.press("A")
+        await pilot.press("u")
         await until(lambda: "audit fails: V shows its card" in screen_text(app))
         await pilot.press("V")
         await until(lambda: isinstance(app.screen, CardScreen))
@@ -91,13 +91,13 @@ async def test_an_audit_that_goes_on_shows_its_progress_and_can_be_left(
     audits(monkeypatch, printing(ev.AuditStarted(checks()), progress, then="time.sleep(60)"))
     async with console(ended, (80, 24)) as (app, pilot):
         await until(lambda: "step-000000200.safetensors" in screen_text(app))
-        await pilot.press("A")
+        await pilot.press("u")
         await until(lambda: isinstance(app.screen, AuditDialog) and "0 of 18" in text_in(app, "#figures-shown"))
         await pilot.press("escape")
-        await until(lambda: "unaudited: A audits it" in screen_text(app))
+        await until(lambda: "unaudited: u audits it" in screen_text(app))
 
 
-@pytest.mark.parametrize("key", ["A", "V"])
+@pytest.mark.parametrize("key", ["u", "V"])
 async def test_while_a_run_goes_on_there_is_no_result_to_audit(tmp_path: Path, key: str) -> None:
     async with console(Held(run_started(tmp_path / "run")), (80, 24)) as (app, pilot):
         await until(lambda: app.state.run)
@@ -110,8 +110,8 @@ async def test_a_result_whose_checkpoint_is_gone_says_so(ended: Held, tmp_path: 
     for path in (tmp_path / "runs" / "20261124-150400-claf" / "checkpoints").iterdir():
         path.unlink()
     async with console(ended, (80, 24)) as (app, pilot):
-        await until(lambda: "unaudited: A audits it" in screen_text(app))
-        await pilot.press("A")
+        await until(lambda: "unaudited: u audits it" in screen_text(app))
+        await pilot.press("u")
         await until(lambda: any("is not there any more" in note.message for note in app._notifications))
 
 
@@ -119,7 +119,7 @@ async def test_an_unaudited_result_has_no_card_to_view(ended: Held) -> None:
     async with console(ended, (80, 24)) as (app, pilot):
         await until(lambda: "step-000000200.safetensors" in screen_text(app))
         await pilot.press("V")
-        await until(lambda: any("A audits them" in note.message for note in app._notifications))
+        await until(lambda: any("u audits them" in note.message for note in app._notifications))
 
 
 async def test_a_stopped_run_names_its_best_epoch(tmp_path: Path) -> None:

@@ -409,20 +409,23 @@ def _draw_bands(canvas: _Canvas, horizontal: Horizontal, bands: Sequence[tuple[f
 def _draw_edits(canvas: _Canvas, horizontal: Horizontal, marks: Sequence[Mark]) -> None:
     """A vertical line below the curves where a person changed a value, and what changed as far as there is room.
 
-    Edits of one column share a line, which the last of them names; where names would meet, the later one is written.
+    Edits of one column share a line, which the last of them names. A name stands right of its line, or else left of it,
+    and the later one is written where two would meet.
     """
     num_rows, num_columns = canvas.codes.shape
     texts = {_column(horizontal, mark.step): mark.text for mark in marks if mark.text}
+    places = sorted(column for column in texts if 0 <= column < num_columns)
     free_until = num_columns
-    for column in sorted(texts, reverse=True):
-        if not 0 <= column < num_columns:
-            continue
+    for column, before in zip(reversed(places), [*reversed(places[:-1]), -1], strict=True):
         for row in range(min(1, num_rows - 1), num_rows):
             canvas.write(row, column, "╎", "edit")
-        text = set_cell_size(texts[column], min(cell_len(texts[column]), free_until - column - 2))
+        text, room = texts[column], free_until - column - 1
+        is_left = cell_len(text) > room and cell_len(text) <= column - before - 1
+        text = text if is_left or cell_len(text) <= room else set_cell_size(text, max(0, room))
+        start = column - cell_len(text) if is_left else column + 1
         if num_rows > MIN_NAMED_ROWS and cell_len(text) > MIN_NAME:
-            canvas.write(1, column + 1, text, "edit")
-        free_until = column
+            canvas.write(1, start, text, "edit")
+        free_until = min(start, column)
 
 
 def _draw(

@@ -1,5 +1,6 @@
-"""`claf-tui config`: settings, presets, and a person's own keys and theme."""
+"""`claf-tui config`: settings, presets, alerts, and a person's own keys and theme."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -96,4 +97,33 @@ def theme(
         for each in known
     ]
     output.text("\n".join(lines))
+    return exit_codes.OK
+
+
+@app.command("alerts")
+def alerts(
+    file: Annotated[
+        Path | None,
+        typer.Option("--alerts", metavar="FILE", help="The file; by default alerts.toml in your own settings."),
+    ] = None,
+    test: Annotated[bool, typer.Option("--test", help="Tell the command or address of an alert that is none.")] = False,
+) -> int:
+    """Print what you are told of and how (docs/alerts.md), with what may be a secret left out."""
+    import time
+
+    from claf_engine.config.alerts import masked, own_file, read_alerts
+    from claf_engine.runs.notifying import Message, deliver
+    from claf_tui.reports.config import annotated_toml
+
+    settings = read_alerts(file)
+    output.note(f"from {file or own_file()}" if file or own_file().exists() else f"there is no {own_file()}")
+    output.text(annotated_toml(settings.model_copy(update={"notify": masked(settings.notify)})))
+    if not test:
+        return exit_codes.OK
+    if not settings.notify:
+        raise ConfigError("there is nobody to tell: set notify to a command or an https address")
+    message = Message("test", "info", "a test, and no alert", 0, time.time())
+    if failure := deliver(settings, message.to_json("test", 0)):
+        raise ConfigError(f"it could not be told: {failure}")
+    output.note(f"told {masked(settings.notify)}")
     return exit_codes.OK

@@ -6,10 +6,8 @@ from typing import Any
 import tomli_w
 from pydantic import BaseModel
 
-from claf_engine.config import RunConfig
 
-
-def annotated_toml(config: RunConfig) -> str:
+def annotated_toml(config: BaseModel) -> str:
     """Write a configuration as TOML; each setting's description stands above it."""
     return "\n".join(_lines(config, ())).strip() + "\n"
 

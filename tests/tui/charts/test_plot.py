@@ -355,3 +355,10 @@ def test_an_edit_is_a_vertical_line_with_what_changed() -> None:
     assert sum(text.count("╎") for text in texts) >= 2 * 6
     assert any("learning_rate 0.1→0.05" in text for text in texts)
     assert all(cell_len(text) == cell_len(texts[1]) for text in texts[1:9])
+
+
+def test_what_an_edit_near_the_right_edge_changed_stands_left_of_it() -> None:
+    line = ChartLine("loss", "#56b4e9", series([1.0] * 10))
+    scene = Scene(marks=(Mark(85, "edit", "temperature 0.07→0.1"),))
+    texts = ["".join(text for text, _ in row) for row in plot([line], 60, 12, ChartOptions(), scene).rows]
+    assert any("temperature 0.07→0.1╎" in text for text in texts)

@@ -7,6 +7,7 @@ import pytest
 from claf_engine.config import RunConfig
 from claf_engine.config.presets import preset_names, resolve_config
 from claf_tui import cli
+from claf_tui.words import exit_codes
 
 Shown = pytest.CaptureFixture[str]
 
@@ -100,3 +101,22 @@ def write_console_file(text: str) -> None:
     file = Path(os.environ["XDG_CONFIG_HOME"]) / "claf-tui" / "console.toml"
     file.parent.mkdir(parents=True)
     file.write_text(text)
+
+
+def test_alerts_are_shown_without_what_may_be_secret(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "alerts.toml").write_text('notify = ["/bin/tell", "--token", "secret"]')
+    assert cli.run(["config", "alerts", "--alerts", str(tmp_path / "alerts.toml")]) == exit_codes.OK
+    shown = capsys.readouterr()
+    assert 'notify = "tell (and 2 more words)"' in shown.out
+    assert "[robust_drop]" in shown.out
+    assert "secret" not in shown.out + shown.err
+
+
+@pytest.mark.parametrize(("command", "code"), [("true", exit_codes.OK), ("false", exit_codes.USAGE)])
+def test_the_command_of_alerts_can_be_tried(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, code: int
+) -> None:
+    (tmp_path / "alerts.toml").write_text(f'notify = ["/bin/{command}"]')
+    assert cli.run(["config", "alerts", "--test", "--alerts", str(tmp_path / "alerts.toml")]) == code
+    said = capsys.readouterr().err
+    assert ("told true" if code == exit_codes.OK else "it could not be told: false ended with 1") in said

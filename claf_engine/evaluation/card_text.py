@@ -23,6 +23,7 @@ SETTINGS = (
     ("weights are", "weights"),
     ("weights (SHA-256)", "weights_sha256"),
     ("configuration (SHA-256)", "config_sha256"),
+    ("edited while it trained", "edited"),
     ("date", "date"),
     ("command", "command"),
 )

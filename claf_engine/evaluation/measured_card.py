@@ -126,6 +126,7 @@ def facts(info: CheckpointInfo, config: RunConfig, classifier: str) -> dict[str,
         "weights_sha256": info.weights_sha256,
         "config_sha256": config_sha256(config),
         **({} if info.weights is None else {"weights": info.weights}),
+        **({"edited": info.edited} if info.edited else {}),
     }
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,25 @@ class CheckpointInfo:
     def chosen_by(self) -> float | None:
         """The figure that the best checkpoint of a run is chosen by; None where it was not measured."""
         return self.metrics.get("validation_selection", self.metrics.get("validation_robust"))
+
+    @property
+    def edited(self) -> str:
+        """What a person changed while its run went on, in words; empty where it says nothing of that."""
+        ledger = self.metadata.get("claf.ledger")
+        trail = ledger.get("trail") if isinstance(ledger, Mapping) else None
+        if not isinstance(trail, Mapping):
+            return ""
+        steps = (key.partition(" ")[::2] for key in trail)
+        return "; ".join(
+            f"{name} {told} at step {step}" for (step, name), told in zip(steps, trail.values(), strict=True)
+        )
+
+    @property
+    def edits(self) -> Mapping[str, Any]:
+        """The settings that were edited so, as they stand, by their names."""
+        ledger = self.metadata.get("claf.ledger")
+        edits = ledger.get("edits") if isinstance(ledger, Mapping) else None
+        return edits if isinstance(edits, Mapping) else {}
 
     @property
     def image_size(self) -> tuple[int, int] | None:

@@ -44,6 +44,8 @@ from claf_engine.training.steering import INBOX_SECONDS, Standing, served
 from claf_engine.training.watching import WATCH_SECONDS, machine_findings, probe_findings
 
 Measured = TypeVar("Measured")
+MAX_TRAIL = 100
+"""Live edits that a checkpoint tells of; the journal has them all."""
 
 
 class Stopped(Exception):
@@ -251,6 +253,8 @@ class Conductor:
             self._phases, self._is_edited = phases_of(change.config), True
             self._session = replace(self._session, config=change.config, feature_epochs=feature_epochs(self._phases))
             self._pace.replan(self._session, self._phases)
+        told = f"{step} {change.name}", f"{change.old} to {change.new}"
+        ledger.trail = dict([*ledger.trail.items(), told][-MAX_TRAIL:])
         who, at = edit.who or this_process(), edit.at or time.time()
         return ev.ValueEdited(step, change.name, change.old, change.new, who, at)
 

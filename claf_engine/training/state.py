@@ -91,6 +91,7 @@ class Ledger:
         is_probe_owed: a stop came into the probe at the end of the last epoch, before it was done.
         learning_rate_factor: live edit of the current phase's learning rate, relative to its schedule.
         edits: settings that were edited while the run went on, as plain values (see `live_edits`).
+        trail: every live edit in words, by its step and name: {"120 learning_rate": "0.1 to 0.05"}.
         accuracy_before_retraining: adversarial accuracy of the attack classifier when its current retraining began.
         accuracy_after_retraining: the same when its last retraining ended.
         accuracy_after_encoder: the same after the encoder's next epoch.
@@ -111,6 +112,7 @@ class Ledger:
     is_probe_owed: bool = False
     learning_rate_factor: float = 1.0
     edits: dict[str, Any] = field(default_factory=dict)
+    trail: dict[str, str] = field(default_factory=dict)
     accuracy_before_retraining: float | None = field(default=None, metadata={"key": "before"})
     accuracy_after_retraining: float | None = field(default=None, metadata={"key": "fitted"})
     accuracy_after_encoder: float | None = field(default=None, metadata={"key": "moved"})

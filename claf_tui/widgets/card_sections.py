@@ -28,6 +28,7 @@ PROVENANCE = (
     ("weights are", "weights"),
     ("weights", "weights_sha256"),
     ("settings", "config_sha256"),
+    ("edited", "edited"),
     ("data", "data"),
     ("split", "split"),
     ("seed", "seed"),

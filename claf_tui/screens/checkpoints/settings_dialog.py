@@ -36,16 +36,27 @@ class SettingsDialog(ModalScreen[None]):
         with VerticalScroll(classes="page", can_focus=False) as page:
             page.border_title = Content(f"settings of step {figures.count(self._info.step)}")
             page.border_subtitle = Content("a all settings · escape closes · arrows scroll")
-            yield SettingsPanel(compared_settings(self._info), {})
+            yield SettingsPanel(compared_settings(self._info), edits_of(self._info))
 
     def action_all_settings(self) -> None:
         """Show all settings, or again only those that differ."""
         self._is_whole = not self._is_whole
-        self.query_one(SettingsPanel).show({}, is_whole=self._is_whole)
+        self.query_one(SettingsPanel).show(edits_of(self._info), is_whole=self._is_whole)
 
     def action_scroll(self, lines: int) -> None:
         """Scroll the page."""
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+
+
+def edits_of(info: CheckpointInfo) -> dict[str, float | str]:
+    """What was edited while the run went on, as values of settings; lists of distances as one text."""
+    found: dict[str, float | str] = {}
+    for name, value in info.edits.items():
+        if isinstance(value, list):
+            found[name] = ", ".join(map(str, value))
+        elif isinstance(value, float | int | str):
+            found[name] = value
+    return found
 
 
 def compared_settings(info: CheckpointInfo) -> Settings:

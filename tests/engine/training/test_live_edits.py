@@ -10,6 +10,7 @@ import pytest
 
 from claf_engine import events as ev
 from claf_engine.config import RunConfig
+from claf_engine.evaluation.measured_card import facts
 from claf_engine.events.control import Control, LiveEdit
 from claf_engine.runs import create_run, open_run
 from claf_engine.runs.header import read_info
@@ -127,6 +128,8 @@ def test_a_checkpoint_keeps_the_edits_beside_the_settings_that_the_run_began_wit
     info = read_info(max(directory.checkpoints.iterdir()))
     assert info.metadata["claf.ledger"]["edits"] == {"checkpoint.every_epochs": 7}
     assert info.metadata["claf.config"]["checkpoint"]["every_epochs"] == 1
+    assert (info.edits, info.edited) == ({"checkpoint.every_epochs": 7}, "checkpoint.every_epochs 1 to 7 at step 1")
+    assert facts(info, config, "natural")["edited"] == info.edited
 
 
 def test_who_edited_and_when_is_on_record(tmp_path: Path) -> None:

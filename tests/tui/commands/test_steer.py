@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from claf_engine.events.control import Control
+from claf_engine.events.control import Control, Later
 from claf_engine.runs import RunDirectory
 from claf_engine.runs.inbox import Received
 from claf_engine.runs.journal import Journal
@@ -84,7 +84,18 @@ def test_a_finished_run_is_not_offered_to_be_resumed(run: RunDirectory, capsys: 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["set"], ["pause", "learning_rate=0.1"], ["set", "seed=3"], ["dance"], [], ["pause", "--wait", "-1"]],
+    [
+        ["set"],
+        ["pause", "learning_rate=0.1"],
+        ["set", "seed=3"],
+        ["dance"],
+        [],
+        ["pause", "--wait", "-1"],
+        ["pause", "--at", "day"],
+        ["resume", "--at", "epoch"],
+        ["pause", "--after-steps", "0"],
+        ["pause", "--after-steps", "2", "--at", "phase"],
+    ],
 )
 def test_what_cannot_be_asked_is_refused_before_anything_is_written(
     run: RunDirectory, capsys: Shown, arguments: list[str]
@@ -92,3 +103,23 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_written(
     assert cli.run(["steer", "demo", *arguments]) == exit_codes.USAGE
     assert capsys.readouterr().err.count("\n") == 1
     assert not (run.path / "control").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "later"),
+    [
+        (["--after-steps", "12"], Later("steps", 12)),
+        (["--at", "epoch"], Later("epoch")),
+        (["--at", "phase"], Later("phase")),
+    ],
+)
+def test_a_pause_may_be_asked_for_later(control: Control, options: list[str], later: Later, capsys: Shown) -> None:
+    assert cli.run(["steer", "latest", "pause", *options]) == 0
+    assert (control.later, control.status) == (later, "running")
+    assert f"the run waits {later.text}" in capsys.readouterr().out
+
+
+def test_radii_are_set_as_a_person_writes_them(control: Control) -> None:
+    assert cli.run(["steer", "latest", "set", "probe.epsilons=8/255, 4/255"]) == 0
+    ((edit,),) = [control.take_requests().edits]
+    assert (edit.name, edit.value) == ("probe.epsilons", "8/255, 4/255")

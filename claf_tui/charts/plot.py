@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -416,7 +417,7 @@ def _draw_edits(canvas: _Canvas, horizontal: Horizontal, marks: Sequence[Mark]) 
     texts = {_column(horizontal, mark.step): mark.text for mark in marks if mark.text}
     places = sorted(column for column in texts if 0 <= column < num_columns)
     free_until = num_columns
-    for column, before in zip(reversed(places), [*reversed(places[:-1]), -1], strict=True):
+    for column, before in pairwise([*reversed(places), -1]):
         for row in range(min(1, num_rows - 1), num_rows):
             canvas.write(row, column, "╎", "edit")
         text, room = texts[column], free_until - column - 1

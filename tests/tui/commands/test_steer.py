@@ -9,11 +9,17 @@ from claf_engine.runs import RunDirectory
 from claf_engine.runs.inbox import Received
 from claf_engine.runs.journal import Journal
 from claf_engine.terms.errors import NotAnswered, RequestRefused
+from claf_engine.training.live_edits import Trained
+from claf_engine.training.methods import phases_of
+from claf_engine.training.state import Cursor
 from claf_engine.training.steering import Standing, served
 from claf_tui import cli
 from claf_tui.words import exit_codes
+from tests.engine.tiny import tiny_config
 
 Shown = pytest.CaptureFixture[str]
+CONFIG = tiny_config()
+TRAINED = Trained(CONFIG, phases_of(CONFIG), Cursor(), rate=0.1)
 
 
 @pytest.fixture
@@ -26,7 +32,7 @@ def control(run: RunDirectory) -> Iterator[Control]:
         while not is_over.is_set():
             received: list[Received] = run.inbox.take(run.path)
             for one in received:
-                journal.append(served(one, control, Standing(7)))
+                journal.append(served(one, control, Standing(7, TRAINED)))
             time.sleep(0.02)
 
     thread = threading.Thread(target=serve)

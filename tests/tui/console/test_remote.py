@@ -11,11 +11,17 @@ from claf_engine.events.control import Control
 from claf_engine.runs import RunDirectory, create_run
 from claf_engine.runs.journal import Journal
 from claf_engine.terms.errors import NotAnswered
+from claf_engine.training.live_edits import Trained
+from claf_engine.training.methods import phases_of
+from claf_engine.training.state import Cursor
 from claf_engine.training.steering import Standing, served
 from claf_tui.console.follower import Follower
 from claf_tui.console.remote import PATIENCE, Remote
 from tests.tui.consoles import console, screen_lines, screen_text, until
 from tests.tui.scripted import run_started
+
+CONFIG = RunConfig()
+TRAINED = Trained(CONFIG, phases_of(CONFIG), Cursor(), rate=0.1)
 
 
 class Owner:
@@ -30,7 +36,7 @@ class Owner:
         self.journal.append(run_started(directory.path))
 
     def serve(self) -> list[ev.RequestServed]:
-        answers = [served(one, self.control, Standing(7)) for one in self.directory.inbox.take(self.path)]
+        answers = [served(one, self.control, Standing(7, TRAINED)) for one in self.directory.inbox.take(self.path)]
         for answer in answers:
             self.journal.append(answer)
         return answers

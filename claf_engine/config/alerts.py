@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-import platformdirs
 from pydantic import AfterValidator, Field, ValidationError
 
 from claf_engine.config.base import Settings
 from claf_engine.config.messages import Layer, describe
 from claf_engine.terms.errors import ConfigError
+from claf_engine.terms.places import config_dir
 
 ALERTS_FILE = "alerts.toml"
-CONFIG_VARIABLE = "CLAF_CONFIG_DIR"
 MAX_BYTES = 2**16
 MAX_SECONDS = 30 * 86_400.0
 
@@ -151,8 +150,7 @@ def read_alerts(path: Path | None = None) -> AlertSettings:
 
 def own_file() -> Path:
     """Where the alerts of this person are described."""
-    folder = os.environ.get(CONFIG_VARIABLE) or platformdirs.user_config_dir("claf-tui")
-    return Path(folder).expanduser() / ALERTS_FILE
+    return config_dir() / ALERTS_FILE
 
 
 def masked(target: str | tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Where data lives on this machine; each place can be moved by an environment variable."""
+"""Where data and a person's own settings live on this machine; each place can be moved by an environment variable."""
 
 import os
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import platformdirs
 
 CACHE_VARIABLE = "CLAF_CACHE_DIR"
+CONFIG_VARIABLE = "CLAF_CONFIG_DIR"
 DATA_VARIABLE = "CLAF_DATA_DIR"
 
 
@@ -17,3 +18,8 @@ def cache_dir() -> Path:
 def data_dir() -> Path:
     """What was downloaded: CLAF_DATA_DIR, or the user's data folder."""
     return Path(os.environ.get(DATA_VARIABLE) or platformdirs.user_data_dir("claf-tui")).expanduser()
+
+
+def config_dir() -> Path:
+    """What a person writes for every run and console: CLAF_CONFIG_DIR, or the user's configuration folder."""
+    return Path(os.environ.get(CONFIG_VARIABLE) or platformdirs.user_config_dir("claf-tui")).expanduser()

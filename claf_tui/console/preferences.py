@@ -11,6 +11,7 @@ import platformdirs
 from claf_engine.runs.durable import write_atomically
 from claf_engine.runs.foreign import STATUS_CAP, read_object, read_toml
 from claf_engine.terms.errors import ConfigError, ForeignFileError, MissingFile
+from claf_engine.terms.places import config_dir
 from claf_tui.words.safe_text import safe
 
 THEME_VARIABLE = "CLAF_THEME"
@@ -37,7 +38,7 @@ class Preferences:
 
 def preferences_file() -> Path:
     """The file that a person writes: console.toml in the user's configuration folder."""
-    return Path(platformdirs.user_config_dir("claf-tui")) / "console.toml"
+    return config_dir() / "console.toml"
 
 
 def look_file() -> Path:

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from claf_engine.config.alerts import ALERTS_FILE, CONFIG_VARIABLE, AlertSettings, masked, read_alerts
+from claf_engine.config.alerts import ALERTS_FILE, AlertSettings, masked, read_alerts
 from claf_engine.terms.errors import ConfigError
+from claf_engine.terms.places import CONFIG_VARIABLE
 
 
 @pytest.fixture

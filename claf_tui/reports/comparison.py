@@ -25,7 +25,14 @@ STYLES = {
     "live": "cyan",
     **{f"run{number}": f"bold {color}" for number, color in enumerate(RUN_COLORS)},
 }
-FOLDS = {"run": Fold(8, whole=16), "setting": Fold(16), "diagnostic": Fold(24), "at": Fold(8), "but": Fold(10)}
+FOLDS = {
+    "best checkpoint": Fold(16),
+    "run": Fold(8, whole=16),
+    "setting": Fold(16),
+    "diagnostic": Fold(24),
+    "at": Fold(8),
+    "but": Fold(10),
+}
 
 
 def comparison_report(comparison: Comparison) -> list[RenderableType]:

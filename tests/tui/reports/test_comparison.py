@@ -6,7 +6,7 @@ from rich.console import Console
 
 from claf_tui.reports.comparison import comparison_markdown, comparison_record, comparison_report
 from claf_tui.state.comparison import Comparison, compare
-from tests.tui.compared import compared_folder, figure, read_folder, result
+from tests.tui.compared import compared_folder, figure, read_folder, result, with_best
 
 
 @pytest.fixture
@@ -31,6 +31,13 @@ def test_no_line_is_wider_than_the_terminal_and_figures_stay_whole(comparison: C
     text = printed(comparison, width)
     assert max(map(len, text.splitlines())) <= width
     assert "60.0% [56.9, 63.0]" in text
+
+
+def test_a_long_best_checkpoint_folds_and_cuts_no_other_column(tmp_path: Path) -> None:
+    folders = [with_best(compared_folder(tmp_path, f"20261124-080000-quite-a-long-name-{key}")) for key in "ab"]
+    text = printed(compare([read_folder(key, folder) for key, folder in zip("AB", folders, strict=True)]), 60)
+    assert "1:20" in text
+    assert max(map(len, text.splitlines())) <= 60
 
 
 def test_markdown_holds_every_table(comparison: Comparison) -> None:

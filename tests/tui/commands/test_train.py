@@ -208,7 +208,7 @@ def test_resuming_under_other_settings_is_refused(root: Path, capsys: Shown, opt
     assert cli.run(["train", "--resume", "latest", *option]) == 2
     sentence = capsys.readouterr().err
     assert sentence.startswith(f"error: --resume cannot be combined with {option[0]}: a resumed run keeps its config")
-    assert "can be edited in the console" in sentence
+    assert "can be edited while it goes on (key e, claf-tui steer)" in sentence
 
 
 def test_a_run_in_use_is_refused_with_who_holds_it(root: Path, capsys: Shown) -> None:

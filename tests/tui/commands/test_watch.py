@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from claf_engine.config.alerts import AlertSettings
 from claf_tui import cli
 from claf_tui.commands import watch as command
 from claf_tui.console.launch import ConsoleResult
@@ -33,7 +34,7 @@ def test_the_owner_of_a_run_may_steer_it(launched: list[dict[str, Any]]) -> None
 @pytest.mark.usefixtures("run")
 def test_with_read_only_nobody_may(launched: list[dict[str, Any]]) -> None:
     assert cli.run(["watch", "demo", "--read-only"]) == 0
-    assert launched == [{"read_only": True, "remote": None, "why_not": ""}]
+    assert launched == [{"read_only": True, "remote": None, "why_not": "", "alerts": AlertSettings()}]
 
 
 @pytest.mark.usefixtures("run")

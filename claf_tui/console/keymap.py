@@ -70,10 +70,20 @@ def all_actions() -> list[Action]:
     from claf_tui.screens.new_run import NewRunScreen
     from claf_tui.screens.reproduction import ReproductionScreen
     from claf_tui.screens.run_board import RunBoard
+    from claf_tui.screens.runs.runs_screen import RunsScreen
     from claf_tui.screens.settings import SettingsScreen
 
     classes = [ConsoleApp, RunConsole, Dashboard, ExamplesScreen, SettingsScreen, CheckpointBrowser, TensorTree]
-    classes += [DifferenceScreen, AuditScreen, CardScreen, ReproductionScreen, RunBoard, NewRunScreen, HelpScreen]
+    classes += [
+        DifferenceScreen,
+        AuditScreen,
+        CardScreen,
+        ReproductionScreen,
+        RunBoard,
+        RunsScreen,
+        NewRunScreen,
+        HelpScreen,
+    ]
     return list(actions_of(classes))
 
 

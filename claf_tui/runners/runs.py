@@ -55,5 +55,5 @@ def _open(request: OpenRequest) -> ConsoleResult:
     is_live = is_served(request.run)
     why_not = why_not_asked(request.run) if is_live else ""
     remote = Remote(request.run) if is_live and not why_not else None
-    app = partial(OpenedRun, remote=remote, why_not=why_not, others=request.others, alerts=read_alerts())
+    app = partial(OpenedRun, remote=remote, why_not=why_not, alerts=read_alerts())
     return run_console(app, Follower(request.run), Control(), log_path=QUIET, read_only=True)

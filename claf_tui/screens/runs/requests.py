@@ -28,10 +28,8 @@ class OpenRequest:
 
     Attributes:
         run: its folder.
-        others: folders of runs whose curves are laid over its own.
         view: how the list was looked at.
     """
 
     run: Path
-    others: tuple[Path, ...] = ()
     view: RunsView = field(default_factory=RunsView)

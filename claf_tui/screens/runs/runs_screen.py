@@ -23,10 +23,12 @@ from claf_engine.terms.errors import ClafError, ConfigError
 from claf_tui.screens.runs.dialogs import NoteScreen, TagsScreen, deletion_question
 from claf_tui.screens.runs.requests import OpenRequest, RunsView
 from claf_tui.screens.runs.resuming import way_on
+from claf_tui.state.comparison import require_comparable
 from claf_tui.state.moment import Moment
 from claf_tui.state.run_filter import RunFilter, parse_filter
 from claf_tui.state.run_order import COLUMNS, Column, Order, ordered
 from claf_tui.widgets.key_bar import Hint, KeyBar
+from claf_tui.widgets.keys import named
 from claf_tui.widgets.lines import Lines
 from claf_tui.widgets.run_detail import detail_lines
 from claf_tui.widgets.run_table import RunHead, RunTable
@@ -49,8 +51,6 @@ HINTS: tuple[Hint, ...] = (
     ("?", "help", "app.help"),
 )
 COMPARE_HINT: Hint = ("c", "compare", "screen.compare")
-MAX_OTHERS = 3
-"""Runs whose curves are laid over those of another: as many as there are kinds of dashes."""
 
 
 class RunsScreen(Screen[None]):
@@ -78,6 +78,7 @@ class RunsScreen(Screen[None]):
         Binding("N", "new_run", "new run"),
         Binding("escape", "back", show=False),
     ]
+    BINDINGS = named("runs", BINDINGS)
 
     def __init__(self, root: Path, view: RunsView | None = None) -> None:
         super().__init__()
@@ -195,7 +196,7 @@ class RunsScreen(Screen[None]):
     def action_open(self) -> None:
         """Leave the list for the run under the cursor."""
         if (run := self._need()) is not None:
-            self.app.exit(OpenRequest(run.directory, view=self.view))
+            self.app.exit(OpenRequest(run.directory, self.view))
 
     def action_filter(self) -> None:
         """Type a filter."""
@@ -240,16 +241,20 @@ class RunsScreen(Screen[None]):
             self.compare(folders)
 
     def compare(self, folders: Sequence[Path]) -> None:
-        """Show runs beside each other: the first with the curves of the others over its own.
+        """Show runs beside each other.
 
         Args:
             folders: of two or more runs.
         """
-        first, *others = folders
-        if len(others) > MAX_OTHERS:
-            self._tell(f"mark at most {MAX_OTHERS + 1} runs: more curves cannot be told apart")
+        try:
+            require_comparable(folders)
+        except ConfigError as refusal:
+            self._tell(str(refusal))
             return
-        self.app.exit(OpenRequest(first, tuple(others), self.view))
+        # Here, so that the list itself comes at once.
+        from claf_tui.screens.comparison import ComparisonScreen
+
+        self.app.push_screen(ComparisonScreen(folders))
 
     def action_new_run(self) -> None:
         """Say how a new run is begun."""

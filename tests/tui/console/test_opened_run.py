@@ -7,13 +7,12 @@ from textual.pilot import Pilot
 
 from claf_engine.events.control import Control
 from claf_tui.console.opened_run import OpenedRun
-from tests.engine.runs.listed import probed_run
 from tests.tui.consoles import HANG, finished_run, screen_text, until
 
 
 @asynccontextmanager
-async def opened(folder: Path, *others: Path) -> AsyncIterator[tuple[OpenedRun, Pilot[object]]]:
-    app = OpenedRun(finished_run(folder), Control(), read_only=True, others=others)
+async def opened(folder: Path) -> AsyncIterator[tuple[OpenedRun, Pilot[object]]]:
+    app = OpenedRun(finished_run(folder), Control(), read_only=True)
     try:
         async with app.run_test(size=(140, 45), notifications=True) as pilot:
             await until(lambda: app.state.run is not None)
@@ -30,9 +29,3 @@ async def test_escape_takes_the_zoom_back_and_then_leads_back_to_the_list(tmp_pa
         assert app.return_code is None
         await pilot.press("escape")
         await until(lambda: app.return_code == 0)
-
-
-async def test_the_curves_of_marked_runs_are_laid_over(tmp_path: Path) -> None:
-    other = probed_run(tmp_path, "20270101-000000-other", 0.2, 0.3)
-    async with opened(tmp_path, other) as (app, _):
-        await until(lambda: "╍ other" in screen_text(app))

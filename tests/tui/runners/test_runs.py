@@ -53,13 +53,11 @@ def _cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_an_opened_run_leads_back_to_the_list_as_it_was(tmp_path: Path, play: Play) -> None:
     run = old_run(tmp_path, "1-a", status="finished")
-    made = play(
-        ConsoleResult(0, opened=OpenRequest(run, (tmp_path / "2-b",), VIEW)), ConsoleResult(0), ConsoleResult(0)
-    )
+    made = play(ConsoleResult(0, opened=OpenRequest(run, VIEW)), ConsoleResult(0), ConsoleResult(0))
     assert runner.browse_runs(tmp_path) == 0
     assert [each["app"] for each in made] == [RunsApp, OpenedRun, RunsApp]
     assert [made[0]["view"], made[2]["view"]] == [RunsView(), VIEW]
-    assert (made[1]["remote"], made[1]["why_not"], made[1]["others"]) == (None, "", (tmp_path / "2-b",))
+    assert (made[1]["remote"], made[1]["why_not"]) == (None, "")
 
 
 def test_a_live_run_of_ones_own_is_opened_with_control(play: Play, run: RunDirectory) -> None:

@@ -11,6 +11,7 @@ from textual.widgets import Input, Static
 from claf_engine.runs.labels import Labels, read_labels
 from claf_tui.screens.checkpoints.actions import ResumeRequest
 from claf_tui.screens.checkpoints.browser import CheckpointBrowser
+from claf_tui.screens.comparison import ComparisonScreen
 from claf_tui.screens.confirm_dialog import ConfirmScreen
 from claf_tui.screens.runs.requests import OpenRequest, RunsView
 from claf_tui.state.run_order import Order
@@ -118,7 +119,7 @@ async def test_enter_and_a_double_click_open_a_run_and_the_list_is_found_again(r
         assert app.run_directory == root / "20270104-000000-cut"
         await pilot.press("enter")
         view = RunsView("method:claf", Order("robust"), "20270104-000000-cut")
-        assert app.return_value == OpenRequest(root / "20270104-000000-cut", (), view)
+        assert app.return_value == OpenRequest(root / "20270104-000000-cut", view)
     async with listing(root) as (app, pilot):
         await pilot.click(RunTable, offset=(10, 1), times=2)
         assert isinstance(app.return_value, OpenRequest)
@@ -133,9 +134,10 @@ async def test_marked_runs_are_compared(root: Path) -> None:
         await pilot.pause()
         assert "2 marked" in screen_text(app)
         await pilot.press("c")
-        assert isinstance(app.return_value, OpenRequest)
-        assert app.return_value.run == root / "20270104-000000-cut"
-        assert app.return_value.others == (root / "20270103-000000-other",)
+        await until(lambda: isinstance(app.screen, ComparisonScreen))
+        await until(lambda: "cut" in screen_text(app) and "other" in screen_text(app))
+        await pilot.press("escape")
+        await until(lambda: len(rows(app)) == 4)
 
 
 async def test_a_note_and_tags_are_written_and_shown(root: Path) -> None:

@@ -66,6 +66,16 @@ def complete_steps(context: typer.Context, incomplete: str) -> list[Offer]:
     return [word for word in words if word[0].startswith(incomplete)]
 
 
+def complete_tags(incomplete: str) -> list[str]:
+    """Tags of runs that begin like this."""
+    from claf_engine.runs import run_names, runs_root
+    from claf_engine.runs.labels import read_labels
+
+    root = runs_root()
+    tags = {tag for name in run_names(root)[:MAX_OFFERED] for tag in read_labels(root / name)[0].tags}
+    return sorted(tag for tag in tags if tag.startswith(incomplete))
+
+
 def complete_presets(incomplete: str) -> list[Offer]:
     """The presets that begin like this, each with what it is for."""
     from claf_engine.config.presets import preset_names, preset_summary

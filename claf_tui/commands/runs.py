@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from claf_engine.terms.errors import ConfigError, RunError
-from claf_tui.commands import options
+from claf_tui.commands import completion, options
 from claf_tui.reports import output
 from claf_tui.words import exit_codes
 from claf_tui.words.safe_text import safe
@@ -52,7 +52,12 @@ Text = Annotated[
     str | None, typer.Argument(metavar="[TEXT]", help="The note; '' removes it, without it it is printed.")
 ]
 Tags = Annotated[
-    list[str] | None, typer.Argument(metavar="[TAG]...", help="Tags to add; without any they are printed.")
+    list[str] | None,
+    typer.Argument(
+        metavar="[TAG]...",
+        help="Tags to add; without any they are printed.",
+        autocompletion=completion.complete_tags,
+    ),
 ]
 Remove = Annotated[bool, typer.Option("--remove", help="Take these tags away instead.")]
 Undo = Annotated[bool, typer.Option("--undo", help="Take it back into the list.")]

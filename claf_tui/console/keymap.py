@@ -67,6 +67,7 @@ def all_actions() -> list[Action]:
     from claf_tui.screens.dashboard import Dashboard
     from claf_tui.screens.examples import ExamplesScreen
     from claf_tui.screens.help import HelpScreen
+    from claf_tui.screens.history import HistoryScreen
     from claf_tui.screens.new_run import NewRunScreen
     from claf_tui.screens.reproduction import ReproductionScreen
     from claf_tui.screens.run_board import RunBoard
@@ -74,16 +75,8 @@ def all_actions() -> list[Action]:
     from claf_tui.screens.settings import SettingsScreen
 
     classes = [ConsoleApp, RunConsole, Dashboard, ExamplesScreen, SettingsScreen, CheckpointBrowser, TensorTree]
-    classes += [
-        DifferenceScreen,
-        AuditScreen,
-        CardScreen,
-        ReproductionScreen,
-        RunBoard,
-        RunsScreen,
-        NewRunScreen,
-        HelpScreen,
-    ]
+    classes += [DifferenceScreen, AuditScreen, CardScreen, ReproductionScreen, RunBoard, NewRunScreen, HelpScreen]
+    classes += [RunsScreen, HistoryScreen]
     return list(actions_of(classes))
 
 

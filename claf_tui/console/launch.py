@@ -20,7 +20,7 @@ from claf_tui.console.terminal import captured_output
 from claf_tui.reports import output
 from claf_tui.reports.printers import PlainPrinter
 from claf_tui.screens.checkpoints.actions import ResumeRequest
-from claf_tui.screens.runs.requests import OpenRequest
+from claf_tui.screens.runs.requests import NewRunRequest, OpenRequest
 from claf_tui.words import exit_codes
 from claf_tui.words.safe_text import safe, safe_lines
 
@@ -43,6 +43,7 @@ class ConsoleResult:
         goes_on: whether the person asked that the work go on in a process of its own.
         reason: why the work failed, or an empty string.
         opened: the run that the person asked to see, or None.
+        new: the run that the person put together to be trained, or None.
     """
 
     return_code: int
@@ -50,6 +51,7 @@ class ConsoleResult:
     reason: str = ""
     goes_on: bool = False
     opened: OpenRequest | None = None
+    new: NewRunRequest | None = None
 
 
 def run_console(
@@ -98,6 +100,7 @@ def run_console(
         return_code=return_code,
         resume=request if isinstance(request, ResumeRequest) else None,
         opened=request if isinstance(request, OpenRequest) else None,
+        new=request if isinstance(request, NewRunRequest) else None,
         reason=app.reason if app.broken_by is None else f"the console broke: {describe(app.broken_by)}",
         goes_on=app.goes_on and return_code in (exit_codes.OK, exit_codes.of_signal(signal.SIGHUP)),
     )

@@ -19,7 +19,7 @@ from claf_tui.console.screenshot import places, save_picture
 from claf_tui.console.theme import THEME, THEMES
 from claf_tui.screens.checkpoints.actions import ResumeRequest
 from claf_tui.screens.help import HelpScreen
-from claf_tui.screens.runs.requests import OpenRequest
+from claf_tui.screens.runs.requests import NewRunRequest, OpenRequest
 from claf_tui.widgets.keys import OwnKey
 from claf_tui.words.safe_text import safe
 
@@ -33,7 +33,7 @@ NOTICE_SECONDS = 8
 READABLE = Readable()
 
 
-class PaletteApp(App[ResumeRequest | OpenRequest]):
+class PaletteApp(App[ResumeRequest | OpenRequest | NewRunRequest]):
     """An app in a person's own colours and keys, whose palette offers only what works at the moment.
 
     Attributes:

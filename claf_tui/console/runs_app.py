@@ -115,7 +115,7 @@ class RunsApp(ConsoleApp):
             return
         yield SystemCommand("Filter", "words, method:claf, robust>40, state:live, age<2d", board.action_filter)
         yield SystemCommand("Sort", "by the next column", board.action_sort)
-        yield SystemCommand("New run", "how one is begun", board.action_new_run)
+        yield SystemCommand("New run", "put together in a form", board.action_new_run)
         if board.chosen is None:
             return
         yield SystemCommand("Open", "the dashboard of the run", board.action_open)

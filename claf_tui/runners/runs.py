@@ -29,6 +29,10 @@ def browse_runs(root: Path) -> int:
 
             way, command = train.asked_way(result.resume)
             return train.train_in(partial(train.reopen, way, command))
+        if result.new is not None:
+            from claf_tui.runners import train
+
+            return train.train_in(partial(train.begin_drafted, result.new.draft))
         if result.opened is None:
             tell_failure(result, None)
             return result.return_code

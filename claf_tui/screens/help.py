@@ -188,6 +188,8 @@ GROUPS = {
     "Card": "card",
     "Steer": "reproduction",
     "The table": "reproduction",
+    "A run": "runs",
+    "The list": "runs",
 }
 """Whose keys a topic tells, as their ids begin; of others only keys that work everywhere are shown as changed."""
 

@@ -14,6 +14,7 @@ from claf_tui.screens.scroll_keys import SCROLL_KEYS
 from claf_tui.state import RunState
 from claf_tui.widgets.history_lines import history_lines
 from claf_tui.widgets.key_bar import Hint, KeyBar
+from claf_tui.widgets.keys import named
 
 HINTS: tuple[Hint, ...] = (
     ("↑↓", "scroll", "screen.scroll(3)"),
@@ -25,7 +26,8 @@ HINTS: tuple[Hint, ...] = (
 class HistoryScreen(Screen[None]):
     """Draws the history of a run; whoever opened it shows it every new state."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,A", "app.pop_screen", "back"), *SCROLL_KEYS]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,A", "app.pop_screen", "back", id="back"), *SCROLL_KEYS]
+    BINDINGS = named("history", BINDINGS)
 
     def __init__(self, state: RunState) -> None:
         super().__init__()

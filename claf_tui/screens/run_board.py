@@ -12,7 +12,7 @@ from claf_tui.widgets.keys import named
 class RunBoard(Dashboard):
     """The dashboard of the current run of a reproduction; to stop it is to stop the whole."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("d", "app.pop_screen", "back to the table")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("d", "app.pop_screen", "back to the table", id="back")]
     BINDINGS = named("run-board", BINDINGS)
 
     def hints(self) -> list[Hint]:

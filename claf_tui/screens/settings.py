@@ -33,7 +33,7 @@ class SettingsScreen(Screen[None]):
 
     CSS_PATH = "../console/settings.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,i", "app.pop_screen", "back"),
+        Binding("escape,i", "app.pop_screen", "back", id="back"),
         Binding("a", "all_settings", "all settings"),
         *SCROLL_KEYS,
     ]

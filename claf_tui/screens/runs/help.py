@@ -12,7 +12,7 @@ RUNS_KEYS: KeyTopics = (
             ("n, t", "write a note, tag it; as claf-tui runs note and claf-tui runs tag do"),
             ("a", "put it away, or take it back: all that are marked, or this one (claf-tui runs archive)"),
             ("d, delete", "delete it for good; asks first (claf-tui runs delete)"),
-            ("N", "how a new run is begun"),
+            ("N", "put a new run together in a form, and train it"),
         ),
     ),
     (

@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from claf_tui.state.run_order import Order
+
+if TYPE_CHECKING:
+    from claf_tui.state.draft import Draft
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,13 @@ class RunsView:
     order: Order = Order()
     chosen: str | None = None
     marked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NewRunRequest:
+    """The person wants to train the run that was put together in the form."""
+
+    draft: "Draft"
 
 
 @dataclass(frozen=True)

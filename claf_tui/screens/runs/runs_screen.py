@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -21,7 +21,7 @@ from claf_engine.runs.labels import Labels, write_labels
 from claf_engine.runs.overview import Overview
 from claf_engine.terms.errors import ClafError, ConfigError
 from claf_tui.screens.runs.dialogs import NoteScreen, TagsScreen, deletion_question
-from claf_tui.screens.runs.requests import OpenRequest, RunsView
+from claf_tui.screens.runs.requests import NewRunRequest, OpenRequest, RunsView
 from claf_tui.screens.runs.resuming import way_on
 from claf_tui.state.comparison import require_comparable
 from claf_tui.state.moment import Moment
@@ -34,6 +34,9 @@ from claf_tui.widgets.run_detail import detail_lines
 from claf_tui.widgets.run_table import RunHead, RunTable
 from claf_tui.widgets.runs_title import RunsCount, runs_title
 from claf_tui.words.safe_text import safe
+
+if TYPE_CHECKING:
+    from claf_tui.state.draft import Draft
 
 HINTS: tuple[Hint, ...] = (
     ("enter", "open", "screen.open"),
@@ -257,8 +260,14 @@ class RunsScreen(Screen[None]):
         self.app.push_screen(ComparisonScreen(folders))
 
     def action_new_run(self) -> None:
-        """Say how a new run is begun."""
-        self._tell("claf-tui train begins a new run; claf-tui config presets lists what it can begin with")
+        """Put a new run together in a form, and leave the list to train it."""
+        from claf_tui.screens.new_run import NewRunScreen  # loads all settings, for which the list does not wait
+
+        self.app.push_screen(NewRunScreen(), self._begin)
+
+    def _begin(self, draft: "Draft | None") -> None:
+        if draft is not None:
+            self.app.exit(NewRunRequest(draft))
 
     def action_resume(self) -> None:
         """Leave the list to go on with the run under the cursor, or say why that cannot be."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from claf_engine.runs.labels import Labels, write_labels
 from claf_tui import cli
 from tests.tui.scripted import write_checkpoint
 
@@ -80,6 +81,12 @@ def test_checkpoint_files_of_a_run_are_offered(ask, runs: Path) -> None:
 @pytest.mark.parametrize("line", ["eval 20260102-000000-new --checkpoint ", "train --resume latest --from "])
 def test_the_steps_of_the_named_run_are_offered(ask, runs: Path, line: str) -> None:
     assert ask(line) == ["best", "last", "300"]
+
+
+def test_tags_of_runs_are_offered(ask, runs: Path) -> None:
+    write_labels(runs / "20260101-000000-old", Labels(tags=("night", "paper")))
+    assert ask("runs tag latest ") == ["night", "paper"]
+    assert ask("runs tag latest p") == ["paper"]
 
 
 def test_presets_and_methods_are_offered(ask) -> None:

@@ -13,7 +13,8 @@ from claf_tui.console.remote import Remote
 from claf_tui.console.runs_app import RunsApp
 from claf_tui.runners import runs as runner
 from claf_tui.screens.checkpoints.actions import ResumeRequest
-from claf_tui.screens.runs.requests import OpenRequest, RunsView
+from claf_tui.screens.runs.requests import NewRunRequest, OpenRequest, RunsView
+from claf_tui.state.draft import Draft
 from tests.engine.runs.folders import old_run
 
 VIEW = RunsView("robust>40", chosen="1-a")
@@ -86,3 +87,9 @@ def test_a_run_that_is_resumed_is_trained_on(tmp_path: Path, play: Play, monkeyp
     play(ConsoleResult(0, resume=ResumeRequest(tmp_path / "step-1.safetensors")))
     monkeypatch.setattr("claf_tui.runners.train.train_in", lambda open_directory: open_directory.args[0].reference)
     assert runner.browse_runs(tmp_path) == str(tmp_path / "step-1.safetensors")  # type: ignore[comparison-overlap]
+
+
+def test_a_run_that_was_put_together_is_trained(play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    play(ConsoleResult(0, new=NewRunRequest(Draft("smoke", {"seed": "3"}))))
+    monkeypatch.setattr("claf_tui.runners.train.train_in", lambda begin: begin.args)
+    assert runner.browse_runs(tmp_path) == (Draft("smoke", {"seed": "3"}),)

@@ -13,7 +13,9 @@ from claf_tui.screens.checkpoints.actions import ResumeRequest
 from claf_tui.screens.checkpoints.browser import CheckpointBrowser
 from claf_tui.screens.comparison import ComparisonScreen
 from claf_tui.screens.confirm_dialog import ConfirmScreen
-from claf_tui.screens.runs.requests import OpenRequest, RunsView
+from claf_tui.screens.new_run import NewRunScreen
+from claf_tui.screens.runs.requests import NewRunRequest, OpenRequest, RunsView
+from claf_tui.state.draft import Draft
 from claf_tui.state.run_order import Order
 from claf_tui.widgets.run_table import RunHead, RunTable
 from tests.engine.runs.listed import probed_run
@@ -254,8 +256,19 @@ async def test_without_runs_it_says_so(tmp_path: Path) -> None:
         assert "there are no runs in" in screen_text(app)
         await pilot.press("enter", "space", "d", "a", "r", "n", "t", "b")
         assert "no run is chosen" in told(app)
+
+
+async def test_a_new_run_is_put_together_in_a_form_and_trained(tmp_path: Path) -> None:
+    async with listing(tmp_path / "none") as (app, pilot):
         await pilot.press("N")
-        assert "claf-tui train begins a new run" in told(app)
+        await until(lambda: isinstance(app.screen, NewRunScreen))
+        await pilot.press("escape")
+        await until(lambda: not isinstance(app.screen, NewRunScreen))
+        await pilot.press("N")
+        await until(lambda: "claf-tui train --preset demo" in screen_text(app))
+        await pilot.press("s")
+        await until(lambda: app.return_value is not None)
+        assert app.return_value == NewRunRequest(Draft("demo"))
 
 
 async def test_a_folder_that_cannot_be_looked_into_is_said(

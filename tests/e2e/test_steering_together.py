@@ -18,9 +18,14 @@ from claf_engine.config.presets import resolve_config
 from claf_engine.events.control import Control
 from claf_engine.runs import RunDirectory, create_run
 from claf_engine.runs.journal import Journal
+from claf_engine.training.live_edits import Trained
+from claf_engine.training.methods import phases_of
+from claf_engine.training.state import Cursor
 from claf_engine.training.steering import Standing, served
 from tests.tui.consoles import HANG
 
+CONFIG = resolve_config("smoke", None)
+NOW = Standing(1, Trained(CONFIG, phases_of(CONFIG), Cursor()))
 NUM_EACH = 25
 STRANGER = 65534
 WATCHER = """
@@ -89,7 +94,7 @@ class Served:
     def _serve(self) -> None:
         while not self.control.stop_requested:
             for received in self.directory.inbox.take(self.directory.path):
-                answer = served(received, self.control, Standing(1))
+                answer = served(received, self.control, NOW)
                 self._journal.append(answer)
                 self.answers.append(answer)
             self.edits += [edit.value for edit in self.control.take_requests().edits]
@@ -101,7 +106,7 @@ def served_run() -> Iterator[Served]:
     """A run in a folder that every user may look into, as that of a test may not be."""
     with TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
-        with Served(create_run(Path(folder), "together", resolve_config("smoke", None), [])) as run:
+        with Served(create_run(Path(folder), "together", CONFIG, [])) as run:
             (run.directory.path / "control").mkdir(mode=0o700)
             yield run
 

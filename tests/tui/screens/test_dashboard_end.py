@@ -43,7 +43,7 @@ def ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Held:
 async def test_the_end_of_a_run_looks_as_it_should_at_every_size(ended: Held, size: tuple[int, int]) -> None:
     async with console(ended, size) as (app, _):
         await until(lambda: "step-000000200.safetensors" in screen_text(app))
-        await until(lambda: "A audit" in screen_lines(app)[-1])
+        await until(lambda: "u audit" in screen_lines(app)[-1])
         panel = app.screen.query_one("#outcome")
         assert app.screen.region.contains_region(panel.region)
         lines = screen_lines(app)[panel.region.y : panel.region.bottom]

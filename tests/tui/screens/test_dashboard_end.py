@@ -103,7 +103,7 @@ async def test_while_a_run_goes_on_there_is_no_result_to_audit(tmp_path: Path, k
         await until(lambda: app.state.run)
         await pilot.press(key)
         await until(lambda: any("of a run that has finished" in note.message for note in app._notifications))
-        assert "A audit" not in screen_lines(app)[-1]
+        assert "u audit" not in screen_lines(app)[-1]
 
 
 async def test_a_result_whose_checkpoint_is_gone_says_so(ended: Held, tmp_path: Path) -> None:

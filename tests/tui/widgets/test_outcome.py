@@ -74,7 +74,7 @@ def test_the_next_command_names_the_run_where_it_need_not_be_the_latest(tmp_path
 def test_the_outcome_says_what_its_accuracies_rest_on(tmp_path: Path, width: int) -> None:
     state = fold(played(tmp_path, "at"))
     caption = plain(outcome_lines(state, width, outcome=Outcome("unaudited")))[0]
-    assert "accuracy on test images · unaudited: A audits it" in caption
+    assert "accuracy on test images · unaudited: u audits it" in caption
     assert "· audit fails: V shows its card" in plain(outcome_lines(state, width, outcome=Outcome("audit fails")))[0]
 
 

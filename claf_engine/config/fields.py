@@ -122,7 +122,7 @@ def _fields(model: type[BaseModel], prefix: str) -> Iterator[SettingField]:
 
 def _field(key: str, field: FieldInfo) -> SettingField:
     annotation, may_be_unset = _without_none(field.annotation)
-    choices, is_closed = _choices(key, annotation)
+    choices, is_closed = _choices(key, annotation, field.description or "")
     metadata = [*field.metadata, *getattr(annotation, "__metadata__", ())]
     kind = ", ".join(filter(None, (_kind(annotation), *_limits(metadata))))
     return SettingField(key, kind, choices, is_closed, field.description or "", may_be_unset)
@@ -135,7 +135,7 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
     return annotation, False
 
 
-def _choices(key: str, annotation: Any) -> tuple[tuple[str, ...], bool]:
+def _choices(key: str, annotation: Any, description: str) -> tuple[tuple[str, ...], bool]:
     if get_origin(annotation) is Literal:
         return tuple(map(str, get_args(annotation))), True
     if annotation is bool:
@@ -145,7 +145,7 @@ def _choices(key: str, annotation: Any) -> tuple[tuple[str, ...], bool]:
     known = {
         "model.architecture": OWN_ARCHITECTURES,
         "data.source": ("shapes", "cifar10", *(TORCHVISION + name for name in TORCHVISION_NAMES)),
-        "runtime.device": ("auto", "cpu", "cuda"),
+        "runtime.device": tuple(description.partition(" or ")[0].split(", ")),  # which only its own words may name
     }
     return known.get(key, ()), False
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from textual.containers import VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Label, Static
@@ -31,9 +31,10 @@ class EditScreen(FormScreen[Mapping[str, Value]]):
         with VerticalScroll(id="live-values", can_focus=False):
             for value in self._shown:
                 hint = f" · {value.hint}" if value.hint else ""
-                yield Label(value.label, markup=False)
                 now = f"now {value_text(self._values[value.name])}{hint}"
-                yield Input(placeholder=now, id=field_id(value.name), compact=True)
+                with Horizontal(classes="live-value"):  # side by side, so that none is seen without its name
+                    yield Label(value.label, markup=False)
+                    yield Input(placeholder=now, id=field_id(value.name), compact=True)
 
     def read(self) -> Mapping[str, Value]:
         """The values that are to change.

@@ -30,7 +30,7 @@ LIVE_VALUES: tuple[LiveValue, ...] = (
     LiveValue(TEMPERATURE, "contrastive temperature of this phase"),
     LiveValue(EPOCHS_LEFT, "epochs left of this phase, this one included"),
     LiveValue("probe.every_epochs", "epochs between probes", "0 never probes"),
-    LiveValue(EPSILONS, "radii of the probes", "8/255, 16/255; the first one stays"),
+    LiveValue(EPSILONS, "radii of the probes", "the first one stays"),
     LiveValue("checkpoint.every_epochs", "epochs between checkpoints"),
     LiveValue("checkpoint.every_steps", "steps between checkpoints", "none: only after epochs"),
     LiveValue("checkpoint.min_seconds", "least seconds between checkpoints of epochs"),

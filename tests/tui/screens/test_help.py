@@ -21,12 +21,10 @@ async def test_keys_scroll_to_the_end_and_back() -> None:
     async with staged(HelpScreen(), (80, 24)) as (app, pilot):
         assert "Steer the run" in screen_text(app)
         await pilot.press("end")
-        await pilot.pause()
-        assert "Steer the run" not in screen_text(app)
         await until(lambda: app.screen.query_one(VerticalScroll).is_vertical_scroll_end)
+        await until(lambda: "Steer the run" not in screen_text(app))
         await pilot.press("home")
-        await pilot.pause()
-        assert "Steer the run" in screen_text(app)
+        await until(lambda: "Steer the run" in screen_text(app))
 
 
 def test_what_goes_on_in_the_next_line_hangs_under_its_text() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from claf_engine.runs import find_checkpoint, summarise
+from claf_engine.runs import find_checkpoint, is_live, summarise
 from claf_engine.runs.header import read_info
 from tests.e2e.processes import SETTINGS, claf, environment, metrics
 from tests.tui.consoles import HANG
@@ -64,10 +64,11 @@ def console_in_tmux(folder: Path, *arguments: str) -> Iterator[Tmux]:
 
 
 def ended(run: Path) -> str:
-    """How a run has ended, once it has."""
+    """How a run has ended, once it has, and no process holds it: one that goes on has read how the one before ended."""
     deadline = time.monotonic() + PATIENCE
-    while (status := summarise(run).status) in ("starting", "running", "paused", "stopping", "interrupted"):
-        assert time.monotonic() < deadline, status
+    going_on = ("starting", "running", "paused", "stopping", "interrupted")
+    while is_live(run) or (status := summarise(run).status) in going_on:
+        assert time.monotonic() < deadline, summarise(run).status
         time.sleep(0.1)
     return status
 

@@ -2,6 +2,7 @@
 
 from claf_engine.config.presets import resolve_config
 from claf_engine.reproduce.markdown import percent
+from claf_engine.reproduce.tables import WITH_CONTRAST, WITHOUT_CONTRAST
 from results.evidence import (
     RECIPE,
     RELEASED,
@@ -20,8 +21,6 @@ from results.markdown import listed
 from results.rows import ABLATIONS, SINGLE, effects
 
 BASELINES = ("AT", "TRADES")
-WITH, WITHOUT = "Robust, with contrast", "Robust, without contrast"
-"""Rows of our recipe; its preset is one of the two."""
 
 
 def answers(evidence: Evidence) -> list[str]:
@@ -94,11 +93,11 @@ def _signs(evidence: Evidence) -> str:
 
 def _recipe(found: Record | None) -> str:
     column = None if found is None else decisive(found)
-    recipe = WITH if resolve_config("robust", None).objective.contrast_weight else WITHOUT
+    recipe = WITH_CONTRAST if resolve_config("robust", None).objective.contrast_weight else WITHOUT_CONTRAST
     if found is None or column is None or row_of(found, recipe) is None:
         return "Whether our recipe beats AT and TRADES at equal compute is not measured yet."
     gaps = [gap for label in BASELINES if (gap := _gap(found, recipe, label, column))]
-    term = _gap(found, WITH, WITHOUT, column)
+    term = _gap(found, WITH_CONTRAST, WITHOUT_CONTRAST, column)
     tail = f"; with its contrastive term it is {term}" if term else ""
     against = listed(gaps) if gaps else "not compared with AT and TRADES yet"
     return f"Under {found['columns'][column]} our recipe ({recipe}) is {against}{tail}."

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 from claf_engine.reproduce.markdown import UNKNOWN, percent
+from claf_engine.reproduce.tables import WITH_CONTRAST, WITHOUT_CONTRAST
 from results import choose
-from results.answers import WITH, WITHOUT, answers
+from results.answers import answers
 from results.charts import frontier
 from results.evidence import ON_GPU, RECIPE, RELEASED, TABLE1, Evidence, Record, labels_of_runs, measured_rows, row_of
 from results.markdown import listed, pending, prose, table
@@ -185,7 +186,7 @@ def on_gpu(evidence: Evidence) -> list[str]:
 def _frozen(evidence: Evidence, found: Record) -> list[str]:
     """The settings in which our rows differ from AT's, as their runs keep them."""
     base, rows = _settings(evidence, row_of(found, "AT")), []
-    for label in (WITHOUT, WITH):
+    for label in (WITHOUT_CONTRAST, WITH_CONTRAST):
         own = _settings(evidence, row_of(found, label))
         changes = [f"`{key} = {own[key]}`" for key in own if base and own[key] != base.get(key) and _tells(key)]
         rows += [f"- {label}: {', '.join(changes)}"] if changes else []

@@ -176,6 +176,7 @@ TABLE6 = Table(
         ),
     ),
 )
+WITH_CONTRAST, WITHOUT_CONTRAST = "Robust, with contrast", "Robust, without contrast"
 ROBUST = Table(
     "robust",
     "The recipe of preset robust beside AT, TRADES and CLAF",
@@ -184,8 +185,8 @@ ROBUST = Table(
         Row("AT", "at", None, ()),
         Row("TRADES", "trades", None, ()),
         Row("CLAF", "claf", None, ()),
-        Row("Robust, without contrast", "robust", None, (), changes=(("objective.contrast_weight", 0.0),)),
-        Row("Robust, with contrast", "robust", None, (), changes=(("objective.contrast_weight", 0.15),)),
+        Row(WITHOUT_CONTRAST, "robust", None, (), changes=(("objective.contrast_weight", 0.0),)),
+        Row(WITH_CONTRAST, "robust", None, (), changes=(("objective.contrast_weight", 0.15),)),
     ),
 )
 """Whichever of the two the preset is, the other one stands beside it: so one sees what the contrastive term adds."""

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from claf_engine.runs.catalogue_index import index_of, remember, remembered
 from claf_engine.runs.collector import collector_at_rest
+from claf_engine.runs.listing import names_in
 from claf_engine.runs.overview import Digest, Overview, digest_of, journal_stamp, overview_of, stamp_of, stamps_of
 from claf_engine.runs.probe_history import read_on
-from claf_engine.terms.errors import RunError
 
 LOOK_SECONDS = 0.05
 """How long one look takes, about."""
@@ -274,10 +274,4 @@ class Catalogue:
 
 def _names_in(root: Path) -> list[str]:
     """Names of the folders that may be runs, the newest dates first."""
-    try:
-        names = os.listdir(root)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise RunError(f"cannot look into {root}: {error.strerror}") from error
-    return sorted((name for name in names if not name.startswith(".")), reverse=True)
+    return sorted((name for name in names_in(root) if not name.startswith(".")), reverse=True)

@@ -180,14 +180,22 @@ def _read_checkpoints(folder: Path) -> list[CheckpointEntry]:
     return found
 
 
-def _checkpoint_paths(folder: Path) -> list[Path]:
+def names_in(folder: Path) -> list[str]:
+    """What lies in a folder, in no order; nothing where there is none.
+
+    Raises:
+        RunError: it cannot be looked into, which is not the same as an empty one.
+    """
     try:
-        names = os.listdir(folder)
+        return os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise RunError(f"cannot look into {folder}: {error.strerror}") from error
-    named = [name for name in names if name.startswith("step-") and name.endswith(".safetensors")]
+
+
+def _checkpoint_paths(folder: Path) -> list[Path]:
+    named = [name for name in names_in(folder) if name.startswith("step-") and name.endswith(".safetensors")]
     return [folder / name for name in sorted(named, reverse=True)]
 
 
@@ -273,10 +281,5 @@ def holder(path: Path) -> Holder:
 
 
 def _run_folders(root: Path) -> list[Path]:
-    try:
-        names = sorted(os.listdir(root), reverse=True)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise RunError(f"cannot look into {root}: {error.strerror}") from error
+    names = sorted(names_in(root), reverse=True)
     return [root / name for name in names if os.path.exists(os.path.join(root, name, "config.toml"))]

@@ -11,28 +11,33 @@ from claf_engine.runs.labels import Labels, checked_note, checked_tags
 from claf_engine.runs.overview import Overview
 from claf_engine.terms.errors import ConfigError
 from claf_tui.screens.confirm_dialog import CANCEL, Answer, ConfirmScreen
-from claf_tui.screens.form_dialog import FormScreen
+from claf_tui.screens.form_dialog import FormScreen, Typed
 from claf_tui.words.deletion import deletion_text
 from claf_tui.words.safe_text import safe
 
 DELETE = Answer("y", "delete for good", "delete", "error")
 
 
-class NoteScreen(FormScreen[str]):
-    """Ends with the note on a run, or with None where it stays.
+class LabelScreen(FormScreen[Typed]):
+    """Asks what is to be written about a run.
 
     Args:
         run: its name.
         labels: what is written about it now.
     """
 
-    HEADING = "note"
     APPLY = "keep"
 
     def __init__(self, run: str, labels: Labels) -> None:
         super().__init__()
         self._run = run
         self._labels = labels
+
+
+class NoteScreen(LabelScreen[str]):
+    """Ends with the note on a run, or with None where it stays."""
+
+    HEADING = "note"
 
     def fields(self) -> Iterator[Widget]:
         """Lay out the field."""
@@ -51,21 +56,10 @@ class NoteScreen(FormScreen[str]):
             raise ValueError(str(error)) from error
 
 
-class TagsScreen(FormScreen[tuple[str, ...]]):
-    """Ends with the tags of a run, or with None where they stay.
-
-    Args:
-        run: its name.
-        labels: what is written about it now.
-    """
+class TagsScreen(LabelScreen[tuple[str, ...]]):
+    """Ends with the tags of a run, or with None where they stay."""
 
     HEADING = "tags"
-    APPLY = "keep"
-
-    def __init__(self, run: str, labels: Labels) -> None:
-        super().__init__()
-        self._run = run
-        self._labels = labels
 
     def fields(self) -> Iterator[Widget]:
         """Lay out the field."""

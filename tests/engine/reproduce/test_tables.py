@@ -17,7 +17,6 @@ from claf_engine.reproduce.tables import (
     thorough_steps,
 )
 from claf_engine.terms.names import SpaceName, TableName
-from results.answers import WITH, WITHOUT
 
 
 def figures(name: TableName) -> dict[str, tuple[float | None, ...]]:
@@ -61,7 +60,10 @@ def test_every_row_has_a_figure_for_every_column_and_a_note_on_where_it_is_from(
 
 
 def test_our_recipe_stands_with_and_without_its_contrastive_term_and_claims_no_figure_of_the_paper() -> None:
-    assert [row.label for row in TABLES["robust"].rows if row.recipe == "robust"] == [WITHOUT, WITH]
+    assert [row.label for row in TABLES["robust"].rows if row.recipe == "robust"] == [
+        "Robust, without contrast",
+        "Robust, with contrast",
+    ]
     assert all(row.natural is None and not row.robust for row in TABLES["robust"].rows)
 
 

@@ -33,6 +33,20 @@ def wilson(successes: int, count: int, confidence: float = CONFIDENCE) -> tuple[
     return low, high
 
 
+def half_width(accuracy: float, count: int) -> float:
+    """Half of the width of `wilson`, in [0, 0.5]: what stands after the ± of an accuracy.
+
+    Args:
+        accuracy: in [0, 1].
+        count: images it was measured on, at least 1.
+
+    Raises:
+        ValueError: there are no images.
+    """
+    low, high = wilson(round(accuracy * count), count)
+    return (high - low) / 2
+
+
 def difference_interval(
     successes: int, count: int, other_successes: int, other_count: int, confidence: float = CONFIDENCE
 ) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from claf_engine.runs.overview import Digest
 from claf_engine.terms.places import cache_dir
 
-FORMAT = 1
+FORMAT = 2
 """Of what is kept; a file of another one is not read."""
 PATIENCE = 1.0
 """Seconds to wait for another console that writes."""

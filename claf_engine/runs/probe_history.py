@@ -26,7 +26,11 @@ _PROBE = b'"type": "ProbeFinished"'
 
 @dataclass(frozen=True)
 class ListedFigure:
-    """A robust accuracy, in [0, 1], with what its radius is written from; see `claf_engine.events.RobustFigure`."""
+    """A robust accuracy, in [0, 1], with what its radius is written from; see `claf_engine.events.RobustFigure`.
+
+    Attributes:
+        num_examples: on how many images; 0 where nothing tells.
+    """
 
     accuracy: float
     epsilon: str
@@ -34,6 +38,7 @@ class ListedFigure:
     space: str = "pixel"
     decides: str = "last"
     notice: str = ""
+    num_examples: int = 0
 
     @property
     def attacked(self) -> tuple[str, str, str, str]:
@@ -174,4 +179,5 @@ def first_figure(measured: Mapping[str, Any] | None) -> ListedFigure | None:
         notice = str(item["notice"])
     else:
         notice = written_reach(*(item.get(name) for name in ("attack", "epsilon", "steps", "step_size")))
-    return ListedFigure(float(item["accuracy"]), str(item["epsilon"])[:40], norm, space, decides, notice[:400])
+    accuracy, num_examples = float(item["accuracy"]), max(0, item.get("num_examples", 0))
+    return ListedFigure(accuracy, str(item["epsilon"])[:40], norm, space, decides, notice[:400], num_examples)

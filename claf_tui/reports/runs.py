@@ -242,7 +242,8 @@ def _listed_figures(run: Overview) -> list[str]:
 
 def _listed_robust(figure: ListedFigure) -> str:
     radius = radius_text(figure.epsilon, figure.norm, figure.space, figure.decides, figure.notice)
-    return f"{figures.percent(figure.accuracy)} at {radius}"
+    accuracy = f"{figures.percent(figure.accuracy)} {figures.plus_minus(figure.accuracy, figure.num_examples)}"
+    return f"{accuracy.strip()} at {radius}"
 
 
 def _listed_record(run: Overview) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from textual.content import Content
 
 from claf_engine.runs.overview import TEST, Overview
+from claf_engine.runs.probe_history import ListedFigure
 from claf_tui.widgets.chart import PALETTE
 from claf_tui.widgets.run_rows import DIM, one_line, robust_cell, state_cell
 from claf_tui.words import figures
@@ -45,7 +46,7 @@ def _ending(run: Overview) -> str:
 
 
 def _figures_line(run: Overview) -> Content:
-    measured, latest = run.measured, run.digest.probes.latest
+    measured = run.measured
     if measured.robust is None:
         text = (
             f" natural {figures.percent(measured.natural)}, nothing attacked yet"
@@ -53,24 +54,28 @@ def _figures_line(run: Overview) -> Content:
             else " not measured"
         )
         return Content.styled(text, DIM)
-    if measured.images == TEST:
-        source = "of test images"
-    elif latest is not None:
-        source = (
-            f"best of {latest.num_values} probes of {safe(latest.classifier, 20)}, step {figures.count(latest.step)}"
-        )
-    else:
-        source = "of validation images"
     parts = [
         Content.styled(" natural ", DIM),
         Content.styled(figures.percent(measured.natural), PALETTE[0]),
         Content.styled("  robust ", DIM),
         robust_cell(run, 40),
-        Content.styled(f"  {source}", DIM),
+        Content.styled(f"  {_source(run, measured.robust)}", DIM),
     ]
     if measured.robust.notice:
         parts.append(Content.styled(f"  {DOUBTED} {safe(measured.robust.notice, 300)}", "$warning"))
     return Content.assemble(*parts)
+
+
+def _source(run: Overview, figure: ListedFigure) -> str:
+    """Which images a figure is of, how many, and of how many probes it is the best."""
+    number = figures.count(figure.num_examples) if figure.num_examples else ""
+    if run.measured.images == TEST:
+        return " ".join(filter(None, ("of", number, "test images")))
+    latest = run.digest.probes.latest
+    if latest is None:
+        return " ".join(filter(None, ("of", number, "validation images")))
+    best = f"best of {latest.num_values} probes of {safe(latest.classifier, 20)}, step {figures.count(latest.step)}"
+    return f"{best}, {number} images each" if number else best
 
 
 def _clock(run: Overview, now: float) -> str:

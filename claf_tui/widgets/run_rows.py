@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from textual.content import Content
 
+from claf_engine.accuracy.intervals import half_width
 from claf_engine.runs.overview import Overview
 from claf_tui.state.run_order import COLUMNS, Order
 from claf_tui.widgets.chart import PALETTE, robust_color
@@ -32,6 +33,8 @@ STATES = {
 """The sign of each state and its colour; that of a running one turns."""
 UNKNOWN_STATE = ("?", DIM)
 LONGEST_STATE = 11
+VAGUE = 0.1
+"""Half a width of an interval beyond which an accuracy is not shown as if it were sure."""
 MIN_SPAN = 0.02
 """Of accuracies, below which a line of them is drawn flat."""
 
@@ -186,17 +189,23 @@ def _progress(run: Overview, width: int) -> Content:
 
 
 def robust_cell(run: Overview, width: int) -> Content:
-    """Robust accuracy with its radius and the marks of it; where room is short the radius goes before the marks."""
+    """Robust accuracy, how sure it is, its radius and its marks; where room is short the marks go last.
+
+    One that is sure to `VAGUE` or less is not bold, because few images are no figure to choose by.
+    """
     figure = run.measured.robust
     if figure is None:
         return Content.styled(figures.UNKNOWN, DIM)
     accuracy = figures.percent(figure.accuracy)
     marks = " ".join(filter(None, ("" if figure.space == PIXEL else NO_BALL, DOUBTED if figure.notice else "")))
     radius = radius_text(figure.epsilon, figure.norm, figure.space, figure.decides, figure.notice)
-    options = [radius, f"{safe(figure.epsilon, 12)} {marks}".strip(), marks]
+    sure = figures.plus_minus(figure.accuracy, figure.num_examples)
+    options = [f"{sure} {radius}".strip(), radius, f"{safe(figure.epsilon, 12)} {marks}".strip(), marks]
     told = next((option for option in options if len(accuracy) + 1 + len(option) <= width), DOUBTED if marks else "")
     style = "$warning" if marks else DIM
-    return Content.assemble((accuracy, f"bold {robust_color(0)}"), (f" {told}" if told else "", style))
+    is_vague = figure.num_examples > 0 and half_width(figure.accuracy, figure.num_examples) > VAGUE
+    weight = DIM if is_vague else f"bold {robust_color(0)}"
+    return Content.assemble((accuracy, weight), (f" {told}" if told else "", style))
 
 
 def sparkline(values: Sequence[float], width: int) -> str:

@@ -3,6 +3,7 @@
 import math
 from datetime import datetime, tzinfo
 
+from claf_engine.accuracy.intervals import half_width
 from claf_engine.compute.contention import BUSY
 from claf_engine.terms.pixels import format_levels
 
@@ -144,6 +145,16 @@ def percent(fraction: float | None, digits: int = 1) -> str:
     if fraction is None or not math.isfinite(fraction):
         return UNKNOWN
     return f"{100 * fraction:.{digits}f}%"
+
+
+def plus_minus(accuracy: float, num_examples: int) -> str:
+    """How sure an accuracy is, in points, as in "±6.4"; nothing where the number of images is unknown.
+
+    Args:
+        accuracy: in [0, 1].
+        num_examples: images it was measured on; 0 where nothing tells.
+    """
+    return f"±{100 * half_width(accuracy, num_examples):.1f}" if num_examples > 0 else ""
 
 
 def figure(value: float | None) -> str:

@@ -1,7 +1,7 @@
 import pytest
 from scipy.stats import binomtest
 
-from claf_engine.accuracy.intervals import difference_interval, wilson
+from claf_engine.accuracy.intervals import difference_interval, half_width, wilson
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,10 @@ def test_the_interval_of_a_difference_turns_with_its_sides() -> None:
 def test_no_difference_is_larger_than_one(successes: int, other: int) -> None:
     low, high = difference_interval(successes, 10, other, 10)
     assert -1 <= low <= (successes - other) / 10 <= high <= 1
+
+
+def test_half_a_width_is_that_of_the_score_interval() -> None:
+    low, high = wilson(310, 1000)
+    assert half_width(0.31, 1000) == (high - low) / 2
+    with pytest.raises(ValueError, match="no proportion"):
+        half_width(0.0, 0)

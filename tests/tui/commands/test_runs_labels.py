@@ -46,7 +46,7 @@ def test_runs_are_filtered_and_sorted_as_in_a_console(capsys: Shown, arguments: 
 
 def test_what_a_filter_looked_at_stands_in_the_table_and_in_json(capsys: Shown) -> None:
     assert cli.run(["runs", "--filter", "best"]) == 0
-    assert "50.0% at 8/255" in capsys.readouterr().out
+    assert "50.0% ±4.3" in capsys.readouterr().out
     assert cli.run(["runs", "--filter", "best", "--json"]) == 0
     (run,) = json.loads(capsys.readouterr().out)
     assert run["probe"]["robust"][0]["accuracy"] == 0.3

@@ -87,10 +87,29 @@ FIGURE = ListedFigure(0.123, "8/255")
         (replace(FIGURE, space="released-code"), 16, "12.3% (no ball)"),
         (replace(FIGURE, space="released-code"), 11, "12.3% !"),
         (replace(FIGURE, norm="l2", epsilon="0.5"), 14, "12.3% L2 0.5"),
+        (replace(FIGURE, num_examples=1000), 22, "12.3% ±2.0 8/255"),
+        (replace(FIGURE, num_examples=1000), 11, "12.3% 8/255"),
     ],
 )
 def test_a_mark_of_a_figure_is_never_left_out(figure: ListedFigure, width: int, expected: str) -> None:
     assert robust_cell(listed(result=Result(0.8, figure, "test")), width).plain == expected
+
+
+@pytest.mark.parametrize(("num_examples", "is_bold"), [(0, True), (1000, True), (100, True), (10, False)])
+def test_a_figure_of_few_images_is_not_shown_as_if_it_were_sure(num_examples: int, *, is_bold: bool) -> None:
+    run = listed(result=Result(0.8, replace(FIGURE, accuracy=0.3, num_examples=num_examples), "test"))
+    for width in (11, 22):
+        spans = robust_cell(run, width).spans
+        assert any("bold" in str(span.style) and span.end >= len("30.0%") for span in spans) == is_bold
+
+
+def test_the_detail_says_of_how_many_images_a_figure_is() -> None:
+    figure = replace(FIGURE, num_examples=1000)
+    assert "of 1,000 test images" in detail_lines(listed(result=Result(0.8, figure, "test")), 160, NOW)[1].plain
+    series = ProbeSeries("attack", figure, 0.5, 1, (0.1, 0.1), 1, 2)
+    probed = listed()
+    probed = replace(probed, digest=replace(probed.digest, result=None, probes=ProbeHistory(0, 0, (series,))))
+    assert "best of 2 probes of attack, step 1, 1,000 images each" in detail_lines(probed, 160, NOW)[1].plain
 
 
 def test_the_trend_rises_from_the_lowest_to_the_highest_and_keeps_the_newest() -> None:

@@ -242,8 +242,7 @@ def _listed_figures(run: Overview) -> list[str]:
 
 def _listed_robust(figure: ListedFigure) -> str:
     radius = radius_text(figure.epsilon, figure.norm, figure.space, figure.decides, figure.notice)
-    accuracy = f"{figures.percent(figure.accuracy)} {figures.plus_minus(figure.accuracy, figure.num_examples)}"
-    return f"{accuracy.strip()} at {radius}"
+    return f"{_sure(figure.accuracy, figure.num_examples)} at {radius}"
 
 
 def _listed_record(run: Overview) -> dict[str, Any]:
@@ -262,7 +261,12 @@ def _listed_record(run: Overview) -> dict[str, Any]:
 
 
 def _robust_text(robust: Sequence[Mapping[str, Any]]) -> str:
-    return ", ".join(f"{figures.percent(item['accuracy'])} at {radius_of(item)}" for item in robust)
+    return ", ".join(f"{_sure(item['accuracy'], item.get('num_examples', 0))} at {radius_of(item)}" for item in robust)
+
+
+def _sure(accuracy: float | None, num_examples: int) -> str:
+    """An accuracy, and how sure it is where that is known."""
+    return f"{figures.percent(accuracy)} {figures.plus_minus(accuracy, num_examples)}".strip()
 
 
 def _judged(value: Any) -> Any:

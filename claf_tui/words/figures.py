@@ -147,14 +147,16 @@ def percent(fraction: float | None, digits: int = 1) -> str:
     return f"{100 * fraction:.{digits}f}%"
 
 
-def plus_minus(accuracy: float, num_examples: int) -> str:
-    """How sure an accuracy is, in points, as in "±6.4"; nothing where the number of images is unknown.
+def plus_minus(accuracy: float | None, num_examples: int) -> str:
+    """How sure an accuracy is, in points, as in "±6.4"; nothing where it, or the number of images, is unknown.
 
     Args:
-        accuracy: in [0, 1].
+        accuracy: in [0, 1], or None.
         num_examples: images it was measured on; 0 where nothing tells.
     """
-    return f"±{100 * half_width(accuracy, num_examples):.1f}" if num_examples > 0 else ""
+    if accuracy is None or num_examples <= 0:
+        return ""
+    return f"±{100 * half_width(accuracy, num_examples):.1f}"
 
 
 def figure(value: float | None) -> str:

@@ -166,3 +166,10 @@ def test_an_age_is_told_in_one_unit(seconds: float, text: str) -> None:
 @pytest.mark.parametrize("begun", [0.0, math.nan, math.inf])
 def test_an_age_that_nothing_tells_is_a_dash(begun: float) -> None:
     assert figures.age(begun, FRIDAY) == "–"
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "count", "expected"), [(0.31, 200, "±6.4"), (0.0, 10, "±13.9"), (0.31, 0, ""), (None, 200, "")]
+)
+def test_how_sure_an_accuracy_is_stands_in_points(accuracy: float | None, count: int, expected: str) -> None:
+    assert figures.plus_minus(accuracy, count) == expected

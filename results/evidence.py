@@ -29,6 +29,7 @@ class Evidence:
         settings: of finished runs, by dotted key.
         cards: names of the robustness cards.
         search: records of `results.choose.Candidate`.
+        held_out: records of `results.held_out.HeldOut`.
         unfinished: names of runs that go on elsewhere.
         paper_units: forward-units that each recipe spends on an image at the paper's scale.
         rates: of machines, in forward-units a second.
@@ -40,6 +41,7 @@ class Evidence:
     settings: Mapping[str, Record]
     cards: tuple[str, ...]
     search: tuple[Record, ...]
+    held_out: tuple[Record, ...]
     unfinished: tuple[str, ...]
     paper_units: Mapping[str, float]
     rates: tuple[Record, ...]
@@ -91,6 +93,7 @@ def read_evidence(root: Path) -> Evidence:
         settings={path.stem: dict(flat_settings(tomllib.loads(path.read_text("utf-8")))) for path in configs},
         cards=tuple(path.stem for path in sorted(root.glob("cards/*.json"))),
         search=tuple(_json_or(root / "search.json", [])),
+        held_out=tuple(_json_or(root / "held_out.json", [])),
         unfinished=tuple(sorted(path.parent.name for path in root.glob("unfinished/[!.]*/config.toml"))),
         paper_units=_json_or(root / "paper_units.json", {}),
         rates=tuple(_json_or(root / "rates.json", [])),

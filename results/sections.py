@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from claf_engine.reproduce.markdown import UNKNOWN, percent
 from claf_engine.reproduce.tables import WITH_CONTRAST, WITHOUT_CONTRAST
-from results import choose
+from results import choose, held_out
 from results.answers import answers
 from results.charts import frontier
 from results.evidence import ON_GPU, RECIPE, RELEASED, TABLE1, Evidence, Record, labels_of_runs, measured_rows, row_of
@@ -166,12 +166,26 @@ def recipe(evidence: Evidence) -> list[str]:
         ]
     else:
         lines += pending("no candidate has been compared", "python -m results.choose RUNS")
+    lines += _held_out(evidence)
     lines += ["", "### The recipe against AT and TRADES, with its contrastive term and without", ""]
     found = _filled(evidence, RECIPE)
     if found is None:
         return [*lines, *pending("the recipe has no finished row", f"{REPRODUCE} robust {EQUAL} --seeds 3")]
     lines += [*method_table(found), "", *_frozen(evidence, found)]
     return [*lines, *([tally_of_pairs(found), "", *pair_table(found)] if found["pairs"] else [])]
+
+
+def _held_out(evidence: Evidence) -> list[str]:
+    """Candidates on more images than a probe has, beside the methods that they are to beat."""
+    records = [held_out.HeldOut(**record) for record in evidence.held_out]
+    if not records:
+        return []
+    told = (
+        f"A thousand images tell apart only what differs by three points. So candidates were compared once more, in "
+        f"pairs with {records[0].name}, on {len(records[0].survivors):,} images that no run was trained on "
+        f"(`python -m results.held_out AT=RUN TRADES=RUN RUN...`): validation images and further training images."
+    )
+    return ["", *prose(told), "", *held_out.as_table(records).splitlines()]
 
 
 def on_gpu(evidence: Evidence) -> list[str]:
@@ -277,9 +291,9 @@ def making(_: Evidence) -> list[str]:
         "`python -m results.page` writes this page and its charts from the files below `results/` alone, and `--check` "
         "compares; the test `results/test_page` does so too. `python -m results.collect RUNS` brings the files up to "
         "date: `tables/` (what `reproduce` wrote), `cards/`, `configs/`, `curves/`, `dissociation/`, "
-        "`paper_units.json` and `unfinished/`. `search.json` is of `python -m results.choose`, and `rates.json` is "
-        "copied by hand from [performance.md](performance.md#on-a-gpu). No file "
-        "holds a path of the machine that made it."
+        "`paper_units.json` and `unfinished/`. `search.json` is of `python -m results.choose`, `held_out.json` of "
+        "`python -m results.held_out`, and `rates.json` is copied by hand from "
+        "[performance.md](performance.md#on-a-gpu). No file holds a path of the machine that made it."
     )
     return ["## How this page is made", "", *prose(made)]
 

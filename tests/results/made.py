@@ -126,6 +126,7 @@ def evidence(root: Path) -> Path:
             "dissociation": [{"epoch": each, "fitted": 0.3, "moved": 0.2} for each in (1, 2, 3)],
         },
         "search.json": [search_record("a", 0.3), search_record("b", 0.28)],
+        "held_out.json": [held_out_record("AT", 60), held_out_record("a", 66)],
         "paper_units.json": {"at": 4600.0, "claf": 15000.0},
         "rates.json": [
             {"machine": "GPU", "what": "PGD-10", "images_per_second": 100, "units_per_image": 20, "source": "a test"}
@@ -142,6 +143,12 @@ def evidence(root: Path) -> Path:
         settings.parent.mkdir(parents=True, exist_ok=True)
         settings.write_text(tomli_w.dumps({"method": "at", "seed": number, "attack": {"steps": steps}}))
     return root
+
+
+def held_out_record(name: str, num_survivors: int) -> dict[str, Any]:
+    survivors = "1" * num_survivors + "0" * (200 - num_survivors)
+    shares = {"natural": 0.5, "robust": 0.35, "stronger": num_survivors / 200}
+    return {"name": name, "units": 320.0, **shares, "survivors": survivors}
 
 
 def search_record(name: str, selection: float) -> dict[str, Any]:

@@ -44,6 +44,7 @@ def test_the_committed_page_and_charts_are_those_of_the_committed_files() -> Non
         ("curves/20260101-000002-claf.json", "0.45", "0.46"),
         ("dissociation/20260101-000002-claf.json", '"moved": 0.2', '"moved": 0.21'),
         ("search.json", '"selection": 0.3,', '"selection": 0.31,'),
+        ("held_out.json", '"stronger": 0.33', '"stronger": 0.34'),
         ("paper_units.json", "4600.0", "4700.0"),
         ("rates.json", "100", "200"),
         ("configs/20260101-000002-robust-without-contrast.toml", "steps = 1", "steps = 2"),

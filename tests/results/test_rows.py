@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,7 @@ def test_the_effect_of_table_3_is_within_its_row(evidence: Evidence) -> None:
     titles = ("PGD-20 at 8/255", "PGD-40 at 8/255", "PGD-100 at 8/255")
     row = made.row(0, "CLAF", (0.6, 0.3, 0.29, 0.28, 0.27, 0.26), (None, 0.6012, 0.6005, 0.6003), "pixel")
     found = {**evidence.tables[TABLE1], "table": "table3", "columns": [*titles, "x", "y"], "rows": [row], "pairs": []}
-    lines = effect_table(Evidence({"table3-small-pixel": found}, {}, {}, {}, (), (), (), {}, ()))
+    lines = effect_table(replace(evidence, tables={"table3-small-pixel": found}))
     assert (
         "| table3 | CLAF | PGD-40 at 8/255 − PGD-20 at 8/255 | -0.07 | -1.0 (from 30.0 ± 2.0 to 29.0 ± 2.0) | same |"
         in lines

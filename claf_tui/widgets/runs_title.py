@@ -29,7 +29,7 @@ class RunsCount:
         if self.num_waiting is None or (self.num_waiting and not self.num_runs):
             return "  reading …"
         if not self.num_runs:
-            return f"  there are no runs in {safe(root, 200)} yet; N tells how one is begun"
+            return f"  there are no runs in {safe(root, 200)} yet; N begins one"
         return "  no run fits; escape takes the filter back"
 
 

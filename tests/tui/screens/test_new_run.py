@@ -11,7 +11,7 @@ from claf_engine.config import RunConfig
 from claf_engine.config.presets import preset_names
 from claf_engine.terms.errors import ConfigError
 from claf_tui.console.new_run_app import NewRunApp
-from claf_tui.screens.choice_dialog import ChoiceScreen
+from claf_tui.screens.choice_dialog import ChoiceScreen, place_of
 from claf_tui.screens.new_run import NewRunScreen
 from claf_tui.state.draft import Draft
 from tests.tui.consoles import screen_text, text_in, until
@@ -89,6 +89,25 @@ async def test_a_choice_is_made_from_a_list_that_says_what_each_means() -> None:
         app.screen.query_one(OptionList).highlighted = 0
         await pilot.press("enter")
         await until(lambda: "--preset demo" in screen_text(app))
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [("smoke", "smoke"), ("t5", "table5"), ("scl", "scl"), ("qtrades", "trades"), ("classifier", "table2")],
+)
+async def test_what_is_typed_goes_to_the_first_choice_that_begins_so(keys: str, expected: str) -> None:
+    async with form() as (app, pilot):
+        go_to(app, "preset")
+        await pilot.press("enter")
+        await until(lambda: isinstance(app.screen, ChoiceScreen))
+        await pilot.press(*keys)
+        await pilot.press("enter")
+        await until(lambda: f"--preset {expected}" in screen_text(app))
+
+
+def test_a_choice_in_full_comes_before_one_that_begins_so() -> None:
+    choices = [("paper", ""), ("at-rice", ""), ("at", "")]
+    assert [place_of(typed, choices) for typed in ("at", "AT-", "rice", "x", "")] == [2, 1, 1, None, 0]
 
 
 async def test_words_find_settings() -> None:

@@ -74,8 +74,9 @@ def _source(run: Overview, figure: ListedFigure) -> str:
     latest = run.digest.probes.latest
     if latest is None:
         return " ".join(filter(None, ("of", number, "validation images")))
-    best = f"best of {latest.num_values} probes of {safe(latest.classifier, 20)}, step {figures.count(latest.step)}"
-    return f"{best}, {number} images each" if number else best
+    probes = f"best of {latest.num_values} probes" if latest.num_values > 1 else "a probe"
+    best = f"{probes} of {safe(latest.classifier, 20)}, step {figures.count(latest.step)}"
+    return f"{best}, {number} images" if number else best
 
 
 def _clock(run: Overview, now: float) -> str:

@@ -36,7 +36,7 @@ class RunsCount:
 def runs_title(count: RunsCount, root: Path, width: int, problem: str = "") -> Content:
     """Write the line; where room is short, the folder and the rarer numbers go."""
     shown = f"{count.num_shown:,} of {count.num_runs:,}" if count.num_shown != count.num_runs else f"{count.num_runs:,}"
-    parts = [f"{shown} runs", f"{count.num_live} live" if count.num_live else ""]
+    parts = [f"{shown} {'run' if count.num_runs == 1 else 'runs'}", f"{count.num_live} live" if count.num_live else ""]
     rarer = [
         f"{count.num_marked} marked" if count.num_marked else "",
         f"{count.num_archived:,} put away" if count.num_archived else "",

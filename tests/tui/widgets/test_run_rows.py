@@ -109,7 +109,7 @@ def test_the_detail_says_of_how_many_images_a_figure_is() -> None:
     series = ProbeSeries("attack", figure, 0.5, 1, (0.1, 0.1), 1, 2)
     probed = listed()
     probed = replace(probed, digest=replace(probed.digest, result=None, probes=ProbeHistory(0, 0, (series,))))
-    assert "best of 2 probes of attack, step 1, 1,000 images each" in detail_lines(probed, 160, NOW)[1].plain
+    assert "best of 2 probes of attack, step 1, 1,000 images" in detail_lines(probed, 160, NOW)[1].plain
 
 
 def test_the_trend_rises_from_the_lowest_to_the_highest_and_keeps_the_newest() -> None:

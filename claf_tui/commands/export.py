@@ -8,7 +8,7 @@ import typer
 from claf_engine.terms.errors import ConfigError, MissingFile, RunError
 from claf_tui.commands import options
 from claf_tui.reports import output
-from claf_tui.words import exit_codes
+from claf_tui.words import exit_codes, figures
 
 Csv = Annotated[bool, typer.Option("--csv", help="Comma-separated values; the default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="A JSON list, one row a line.")]
@@ -46,5 +46,5 @@ def export(run: options.NamedRun, csv: Csv = False, json: AsJson = False, out: O
         written = "null" if json else "nan"
         output.note(f"{reader.num_not_finite:,} values are not finite and are written as {written}")
     if reader.num_damaged:
-        output.note(f"passed over {reader.num_damaged:,} lines of the journal that tell nothing")
+        output.note(f"passed over {figures.lost_lines(reader.num_damaged)} in the journal")
     return exit_codes.OK

@@ -15,6 +15,7 @@ from claf_engine.runs.streaming import Passage, Thinner
 from claf_engine.runs.tail import Tail
 from claf_engine.terms.errors import RunError
 from claf_tui.state.other_run import MAX_STEPS
+from claf_tui.words import figures
 
 POLL_SECONDS = 0.5
 SILENCE_SECONDS = 10.0
@@ -92,8 +93,7 @@ def passed_over(num_damaged: int, thinners: Iterable[Thinner]) -> list[ev.Notice
     """Say what of a journal was not handed on; nothing where all was."""
     found = []
     if num_damaged:
-        lost = "1 line that tells" if num_damaged == 1 else f"{num_damaged} lines that tell"
-        found.append(ev.Notice("warning", f"passed over {lost} nothing in the run's journal"))
+        found.append(ev.Notice("warning", f"passed over {figures.lost_lines(num_damaged)} in the run's journal"))
     for thinner in thinners:
         if num_left_out := thinner.num_steps - thinner.num_kept:
             share = f"curves are drawn from 1 in {thinner.stride} of their steps: {num_left_out} of {thinner.num_steps}"

@@ -9,6 +9,7 @@ from claf_tui.state.compared_run import ComparedRun, read_compared
 from claf_tui.state.comparison import KEYS, Comparison, compare
 from claf_tui.state.followed import FollowedRun
 from claf_tui.state.paired import paired_differences
+from claf_tui.words import figures
 from claf_tui.words.safe_text import safe
 
 
@@ -33,5 +34,6 @@ def read_run(key: str, directory: Path) -> ComparedRun:
     run = read_compared(key, directory, followed.state, epoch_units(directory))
     if not followed.num_damaged:
         return run
-    told = f"passed over {followed.num_damaged} lines of the journal of {safe(directory.name, 60)} that tell nothing"
+    lost = figures.lost_lines(followed.num_damaged)
+    told = f"passed over {lost} in the journal of {safe(directory.name, 60)}"
     return replace(run, notices=(*run.notices, told))

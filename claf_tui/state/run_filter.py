@@ -25,6 +25,7 @@ STATES = (LIVE, *sorted(GOING_ON), "finished", "interrupted", "stopped", "diverg
 TEXT_FIELDS = ("method", "state", "data", "tag", "name", "note")
 NUMBER_FIELDS = ("robust", "natural", "age", "step")
 EXAMPLE = "such as method:claf robust>40"
+COUNTS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9}
 SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 COMPARISONS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 TENTH = 0.0005
@@ -194,18 +195,25 @@ def _figure(name: str, word: str) -> tuple[Callable[[Overview, float], float | N
     """
     if name == "age":
         return _age_of, _duration(word), 0.0
+    if name == "step":
+        return (lambda run, _: run.digest.step), _count(word), 0.0
     try:
         number = float(word.removesuffix("%").replace(",", ""))
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        wanted = "a number" if name == "step" else "a number of percent"
-        raise ConfigError(f"{name} is compared with {wanted}, such as {name}>40, and {word!r} is none")
-    if name == "step":
-        return (lambda run, _: run.digest.step), number, 0.0
+        raise ConfigError(f"{name} is compared with a number of percent, such as {name}>40, and {word!r} is none")
     if name == "natural":
         return (lambda run, _: run.measured.natural), number / 100, TENTH
     return (lambda run, _: run.robust), number / 100, TENTH
+
+
+def _count(word: str) -> float:
+    """A number of steps as people write it, or as the list shows it, such as 12,500 or 12.5k."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([kmg]?)", word.lower().replace(",", ""))
+    if found is None:
+        raise ConfigError(f"step is compared with a number, such as step>5000 or step>5k, and {word!r} is none")
+    return float(found[1]) * COUNTS[found[2]]
 
 
 def _age_of(run: Overview, now: float) -> float | None:

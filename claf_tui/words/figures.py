@@ -132,6 +132,11 @@ def short_count(value: float) -> str:
     return f"{value:.4g}"
 
 
+def lost_lines(number: int) -> str:
+    """How many lines of a file are of no use, as in "1 line that tells nothing"."""
+    return "1 line that tells nothing" if number == 1 else f"{number:,} lines that tell nothing"
+
+
 def exact_count(value: float) -> str:
     """Write a round count in as few characters as tell it from others: 950, 1.25k, 34k, 1.5M."""
     for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):

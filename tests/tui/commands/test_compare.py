@@ -60,4 +60,4 @@ def test_lines_that_tell_nothing_are_said(runs: list[Path], capsys: Shown) -> No
     with (runs[0] / "metrics.jsonl").open("a") as file:
         file.write("x\n")
     assert cli.run(["compare", "claf", "at"]) == 0
-    assert "passed over 1 lines of the journal" in capsys.readouterr().out
+    assert "passed over 1 line that tells nothing in the journal" in capsys.readouterr().out

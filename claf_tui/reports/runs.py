@@ -110,7 +110,7 @@ def runs_table(
     rows = []
     for run in runs:
         keys = ("method", "data", "phase_title", "epoch")
-        cells = (run.name, run.status, *(run.record.get(key, "") for key in keys))
+        cells = (run.name, run.status, *(run.record.get(key) or "" for key in keys))  # a test has no epochs
         name, status, *rest = [safe(cell, room) for cell, room in zip(cells, ROOMS, strict=True)]
         overview = overviews.get(run.name)
         *accuracies, images = _figures_of(run.record) if overview is None else _listed_figures(overview)

@@ -182,11 +182,26 @@ def has_process(run: Path, digest: Digest) -> bool:
     lock = lock_of(run)
     if lock == "held":
         return True
-    now = time.time()
-    told = digest.heartbeat if digest.heartbeat < now + SILENT_SECONDS else 0.0
-    is_fresh = now - max(told, digest.heard) < SILENT_SECONDS
+    is_fresh = time.time() - last_sign(digest, time.time()) < SILENT_SECONDS
     # The lock of another machine is not seen through every file system, and not everybody may look at it.
     return is_fresh and (lock == "unknown" or holder(run).host not in (None, socket.gethostname()))
+
+
+def last_sign(digest: Digest, now: float) -> float:
+    """When the process of a run gave its last sign of life, in seconds since the epoch; 0 where it gave none.
+
+    Args:
+        digest: of the run; a heartbeat from the future is one of a wrong clock.
+        now: seconds since the epoch.
+    """
+    told = digest.heartbeat if digest.heartbeat < now + SILENT_SECONDS else 0.0
+    return max(told, digest.heard)
+
+
+def seconds_silent(digest: Digest, now: float) -> float:
+    """Seconds since the last sign of life; 0 where there was none yet."""
+    last = last_sign(digest, now)
+    return max(0.0, now - last) if last else 0.0
 
 
 def newest_step(run: Path) -> int | None:

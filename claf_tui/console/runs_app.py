@@ -1,7 +1,8 @@
 """The console of all runs: `claf-tui` alone."""
 
 import importlib
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -10,16 +11,24 @@ from textual.app import SystemCommand
 from textual.screen import Screen
 
 from claf_engine import events as ev
+from claf_engine.config.alerts import AlertSettings
 from claf_engine.events.control import Control
 from claf_engine.runs import is_live
+from claf_tui.console.attention import Shown, message
 from claf_tui.console.base import PRELOAD_SECONDS, ConsoleApp, set_loaded_aside
+from claf_tui.console.driver import ConsoleDriver
 from claf_tui.console.runs_feed import RunsFeed
+from claf_tui.console.silence import LOOK_SECONDS
+from claf_tui.console.silent_runs import SilentRuns
 from claf_tui.screens.help import HelpScreen
 from claf_tui.screens.runs.help import RunsHelp
 from claf_tui.screens.runs.requests import RunsView
 from claf_tui.screens.runs.runs_screen import RunsScreen
+from claf_tui.state import Alert
 from claf_tui.state.moment import Moment
 
+MAX_MESSAGES = 3
+"""Of one look, so that the desktop is not flooded."""
 OPENED_RUN = "claf_tui.console.opened_run"
 
 
@@ -31,19 +40,23 @@ class RunsApp(ConsoleApp):
         control: what it polls.
         root: the folder of the runs.
         view: how the list is looked at in the beginning.
+        alerts: how a person is told that a run has fallen silent.
+        silent: who has, as an earlier list knew.
         read_only, log_file: see `ConsoleApp`.
     """
 
     TITLE = "claf-tui runs"
     LEAVE_TEXT = ""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what every console takes, and what this one does)
         self,
         engine: RunsFeed,
         control: Control,
         *,
         root: Path,
         view: RunsView | None = None,
+        alerts: AlertSettings | None = None,
+        silent: SilentRuns | None = None,
         read_only: bool = True,
         log_file: TextIO | None = None,
     ) -> None:
@@ -52,6 +65,9 @@ class RunsApp(ConsoleApp):
         self._root = root
         self._board = RunsScreen(root, view)
         self._is_set_aside = False
+        self._alerts = alerts or AlertSettings()
+        self._silent = silent or SilentRuns(self._alerts.no_heartbeat)
+        self._listened_at = 0.0
 
     def on_mount(self) -> None:
         """Have loaded in a thread what opening a run needs, so that its key is answered at once."""
@@ -98,6 +114,26 @@ class RunsApp(ConsoleApp):
         if found and not found[-1].num_waiting and not self._is_set_aside and not self.is_headless:
             self._is_set_aside = True
             set_loaded_aside()
+        if self._board.is_at_rest and self._feed.looked_at - self._listened_at >= LOOK_SECONDS:
+            self._listened_at = self._feed.looked_at
+            self._tell(self._silent.look(self._board.runs, self._listened_at))
+
+    def _tell(self, alerts: Sequence[Alert]) -> None:
+        """Show who is silent, and tell of those that fell silent since the last look."""
+        self._board.show_silent(self._silent.names, self._silent.alerts)
+        if alerts and self._alerts.bell:
+            self.bell()
+        if self._alerts.notification and isinstance(self._driver, ConsoleDriver):
+            texts = [f"{alert.run}: {alert.text}" for alert in alerts[-MAX_MESSAGES:]]
+            self._driver.attend(Shown(), "".join(message(text, os.environ) for text in texts))
+        if self.screen is not self._board:
+            for alert in alerts[-1:]:
+                self.notify(f"{alert.run}: {alert.text}", severity="error", markup=False, timeout=10)
+
+    def action_acknowledge(self) -> None:
+        """Take the shown alert away."""
+        self._silent.acknowledge()
+        self._board.show_silent(self._silent.names, self._silent.alerts)
 
     def draw(self, moment: Moment) -> None:
         """Let live runs move."""

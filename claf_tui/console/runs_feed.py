@@ -32,11 +32,14 @@ class RunsFeed:
     Attributes:
         seen: names of the runs on the screen, which are looked at first; another thread sets them.
         problem: why the folder cannot be looked into, or an empty string.
+        looked_at: when the last look was over, in seconds since the epoch; 0 before the first. A disk that hangs lets
+            no run seem silent.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.seen: tuple[str, ...] = ()
         self.problem = ""
+        self.looked_at = 0.0
         self._catalogue = catalogue
         self._found: deque[News] = deque()
         self._wake = threading.Event()
@@ -86,6 +89,7 @@ class RunsFeed:
         self.problem = ""
         if news.changed or news.gone or news.num_waiting != before:
             self._found.append(news)
+        self.looked_at = time.time()
 
     def _rest(self, control: Control, seconds: float) -> None:
         """Wait, unless something was changed here or the thread is to leave."""

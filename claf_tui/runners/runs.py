@@ -1,14 +1,17 @@
 """The list of runs, and what is opened from it: one console after the other, until the person leaves."""
 
 import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from claf_engine.config.alerts import read_alerts
 from claf_engine.events.control import Control
 from claf_engine.runs.catalogue import Catalogue
 from claf_tui.console.launch import ConsoleResult, run_console, tell_failure
 from claf_tui.console.runs_app import RunsApp
 from claf_tui.console.runs_feed import RunsFeed
+from claf_tui.console.silent_runs import SilentRuns
 from claf_tui.screens.runs.requests import OpenRequest, RunsView
 from claf_tui.words import exit_codes
 
@@ -20,10 +23,14 @@ def browse_runs(root: Path) -> int:
 
     Args:
         root: the folder of the runs.
+
+    Raises:
+        ConfigError: alerts.toml is wrong.
     """
-    catalogue, view = Catalogue.of(root), RunsView()
+    catalogue, view, alerts = Catalogue.of(root), RunsView(), read_alerts()
+    silent = SilentRuns(alerts.no_heartbeat)
     while True:
-        result = _list(catalogue, view)
+        result = _list(catalogue, partial(RunsApp, root=root, view=view, alerts=alerts, silent=silent))
         if result.resume is not None:
             from claf_tui.runners import train
 
@@ -42,15 +49,13 @@ def browse_runs(root: Path) -> int:
             return shown.return_code
 
 
-def _list(catalogue: Catalogue, view: RunsView) -> ConsoleResult:
-    app = partial(RunsApp, root=catalogue.root, view=view)
+def _list(catalogue: Catalogue, app: Callable[..., RunsApp]) -> ConsoleResult:
     return run_console(app, RunsFeed(catalogue), Control(), log_path=QUIET, read_only=True)
 
 
 def _open(request: OpenRequest) -> ConsoleResult:
     """Show one run, with control where it is live and this user's."""
     # Here, so that the list itself comes at once; it has them loaded in a thread meanwhile.
-    from claf_engine.config.alerts import read_alerts
     from claf_engine.runs.asking import is_served, why_not_asked
     from claf_tui.console.follower import Follower
     from claf_tui.console.opened_run import OpenedRun

@@ -2,7 +2,7 @@
 
 from textual.content import Content
 
-from claf_engine.runs.overview import TEST, Overview
+from claf_engine.runs.overview import TEST, Overview, seconds_silent
 from claf_engine.runs.probe_history import ListedFigure
 from claf_tui.widgets.chart import PALETTE
 from claf_tui.widgets.run_rows import DIM, one_line, robust_cell, state_cell
@@ -11,13 +11,22 @@ from claf_tui.words.attack_words import DOUBTED
 from claf_tui.words.safe_text import safe
 
 
-def detail_lines(run: Overview | None, width: int, now: float) -> list[Content]:
-    """Four lines about one run: its folder and state, its figures, where it is, and what was written about it."""
+def detail_lines(run: Overview | None, width: int, now: float, *, is_silent: bool = False) -> list[Content]:
+    """Four lines about one run: its folder and state, its figures, where it is, and what was written about it.
+
+    Args:
+        run: None where there is none.
+        width: of the lines.
+        now: seconds since the epoch.
+        is_silent: it should have given a sign of life long ago.
+    """
     if run is None:
         return [Content("")] * 4
     digest = run.digest
-    sign = state_cell(run, 0) if run.status != "running" else Content.styled("running", "$accent")
-    head = Content.assemble((f" {safe(run.name, 100)}", "bold"), "  ", sign, (f" {_ending(run)}", DIM))
+    is_running = run.status == "running" and not is_silent
+    sign = Content.styled("running", "$accent") if is_running else state_cell(run, 0, is_silent=is_silent)
+    heard = f"no sign of life for {figures.duration(seconds_silent(digest, now))} " if is_silent else ""
+    head = Content.assemble((f" {safe(run.name, 100)}", "bold"), "  ", sign, (f" {heard}{_ending(run)}", DIM))
     phase = f"{safe(digest.method, 30)} on {safe(digest.data, 60)}" if digest.method else ""
     parts = [phase, safe(digest.phase, 60) if run.is_live else "", _clock(run, now)]
     written = _written(run)

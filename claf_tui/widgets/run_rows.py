@@ -32,6 +32,8 @@ STATES = {
 }
 """The sign of each state and its colour; that of a running one turns."""
 UNKNOWN_STATE = ("?", DIM)
+SILENT_STATE = ("!", "bold $error")
+"""Of a live run that gives no sign of life."""
 LONGEST_STATE = 11
 VAGUE = 0.1
 """Half a width of an interval beyond which an accuracy is not shown as if it were sure."""
@@ -125,11 +127,13 @@ class RowLook:
     Attributes:
         now: seconds since the epoch.
         frame: which picture of the spinner.
+        is_silent: it should have given a sign of life long ago.
     """
 
     now: float = 0.0
     frame: int = 0
     is_marked: bool = False
+    is_silent: bool = False
 
 
 def row(run: Overview, columns: Sequence[RowColumn], look: RowLook) -> Content:
@@ -148,7 +152,7 @@ def _cell(run: Overview, column: RowColumn, look: RowLook) -> Content:
     """What a run has under a heading."""
     digest, width = run.digest, column.width
     if column.name == "state":
-        return state_cell(run, look.frame)
+        return state_cell(run, look.frame, is_silent=look.is_silent)
     if column.name == "progress":
         return _progress(run, width)
     if column.name == "robust":
@@ -169,8 +173,10 @@ def _cell(run: Overview, column: RowColumn, look: RowLook) -> Content:
     return Content.styled(*cells[column.name])
 
 
-def state_cell(run: Overview, frame: int) -> Content:
-    """The sign of a state and its word."""
+def state_cell(run: Overview, frame: int, *, is_silent: bool = False) -> Content:
+    """The sign of a state and its word; a live run that is silent does not turn."""
+    if is_silent and run.is_live:
+        return Content.styled(f"{SILENT_STATE[0]} silent", SILENT_STATE[1])
     sign, style = STATES.get(run.status, UNKNOWN_STATE)
     if run.status == "running":
         sign = spinner(frame)

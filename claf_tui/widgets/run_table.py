@@ -89,6 +89,7 @@ class RunTable(ScrollView, can_focus=True):
         self._places: dict[str, int] = {}
         self._place = 0
         self._marked: frozenset[str] = frozenset()
+        self._silent: frozenset[str] = frozenset()
         self._look = RowLook()
         self._drawn: dict[str, _Drawn] = {}
 
@@ -125,6 +126,12 @@ class RunTable(ScrollView, can_focus=True):
         self._follow()
         if self.chosen is None or before is None or self.chosen.name != before.name:
             self.post_message(self.Chosen())
+
+    def show_silent(self, names: frozenset[str]) -> None:
+        """Show which runs give no sign of life."""
+        if names != self._silent:
+            self._silent = names
+            self.refresh()
 
     def tick(self, now: float, frame: int) -> None:
         """Let what moves move: the rows of live runs, and all of them once a minute for their age."""
@@ -170,9 +177,9 @@ class RunTable(ScrollView, can_focus=True):
         if place >= len(self._runs):
             return Strip.blank(width, self.rich_style)
         run = self._runs[place]
-        is_marked, is_chosen = run.name in self._marked, place == self._place
-        frame = self._look.frame if run.is_live else 0
-        drawn_as = (width, int(self._look.now // 60), frame, is_marked, is_chosen, self.has_focus, self.app.theme)
+        is_marked, is_chosen, is_silent = run.name in self._marked, place == self._place, run.name in self._silent
+        frame, minute = self._look.frame if run.is_live else 0, int(self._look.now // 60)
+        drawn_as = (width, minute, frame, is_marked, is_chosen, is_silent, self.has_focus, self.app.theme)
         drawn = self._drawn.get(run.name)
         if drawn is None or drawn.run is not run or drawn.drawn_as != drawn_as:
             strip = self._draw(run, is_marked=is_marked, is_chosen=is_chosen)
@@ -199,7 +206,7 @@ class RunTable(ScrollView, can_focus=True):
 
     def _draw(self, run: Overview, *, is_marked: bool, is_chosen: bool) -> Strip:
         width = self.size.width
-        look = RowLook(self._look.now, self._look.frame, is_marked)
+        look = RowLook(self._look.now, self._look.frame, is_marked, run.name in self._silent)
         content = row(run, row_columns(width), look)
         style = self.get_visual_style("run-table--chosen") if is_chosen else self.visual_style
         rendered = content.render(style, end="", parse_style=self.app.stylesheet.parse_style)

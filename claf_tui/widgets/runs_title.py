@@ -20,6 +20,7 @@ class RunsCount:
     num_shown: int = 0
     num_runs: int = 0
     num_live: int = 0
+    num_silent: int = 0
     num_archived: int = 0
     num_marked: int = 0
     num_waiting: int | None = None
@@ -36,7 +37,9 @@ class RunsCount:
 def runs_title(count: RunsCount, root: Path, width: int, problem: str = "") -> Content:
     """Write the line; where room is short, the folder and the rarer numbers go."""
     shown = f"{count.num_shown:,} of {count.num_runs:,}" if count.num_shown != count.num_runs else f"{count.num_runs:,}"
-    parts = [f"{shown} {'run' if count.num_runs == 1 else 'runs'}", f"{count.num_live} live" if count.num_live else ""]
+    word = "run" if count.num_runs == 1 else "runs"
+    silent = f"{count.num_silent} silent" if count.num_silent else ""
+    parts = [f"{shown} {word}", f"{count.num_live} live" if count.num_live else "", silent]
     rarer = [
         f"{count.num_marked} marked" if count.num_marked else "",
         f"{count.num_archived:,} put away" if count.num_archived else "",

@@ -23,6 +23,7 @@ RUNS_KEYS: KeyTopics = (
             ("s, S", "sort by the next column; the other way round. A click on a heading does too"),
             ("space", "mark"),
             ("c", "compare the marked runs"),
+            ("A", "acknowledge the alert that is shown, of a run that has fallen silent"),
             ("escape", "take back the filter, then the marks"),
             ("q, ctrl+c", "leave; runs go on"),
             ("ctrl+p", "all commands, themes, screenshot"),
@@ -53,6 +54,11 @@ RUNS_FIGURES: FigureTexts = (
         "interrupted",
         "The run says that it goes on, but its process is gone: nobody holds its lock, or, on another machine, it has "
         "given no sign of life for a minute.",
+    ),
+    (
+        "silent",
+        "The run is live and has given no sign of life for longer than the rule no_heartbeat of alerts.toml allows. "
+        "You are told once, with a bar, the bell and a message of the terminal.",
     ),
     *FIGURES[:4],
 )

@@ -1,7 +1,7 @@
 """All runs: live ones first, filtered, sorted, marked, and what can be done with one of them."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,10 +23,12 @@ from claf_engine.terms.errors import ClafError, ConfigError
 from claf_tui.screens.runs.dialogs import NoteScreen, TagsScreen, deletion_question
 from claf_tui.screens.runs.requests import NewRunRequest, OpenRequest, RunsView
 from claf_tui.screens.runs.resuming import way_on
+from claf_tui.state import Alert
 from claf_tui.state.comparison import require_comparable
 from claf_tui.state.moment import Moment
 from claf_tui.state.run_filter import RunFilter, parse_filter
 from claf_tui.state.run_order import COLUMNS, Column, Order, ordered
+from claf_tui.widgets.alert_bar import AlertBar
 from claf_tui.widgets.key_bar import Hint, KeyBar
 from claf_tui.widgets.keys import named
 from claf_tui.widgets.lines import Lines
@@ -79,6 +81,7 @@ class RunsScreen(Screen[None]):
         Binding("space", "mark", "mark"),
         Binding("c", "compare", "compare the marked runs"),
         Binding("N", "new_run", "new run"),
+        Binding("A", "app.acknowledge", "acknowledge an alert"),
         Binding("escape", "back", show=False),
     ]
     BINDINGS = named("runs", BINDINGS)
@@ -90,12 +93,14 @@ class RunsScreen(Screen[None]):
         self._filter = RunFilter()
         self._runs: dict[str, Overview] = {}
         self._shown: list[Overview] = []
+        self._silent: frozenset[str] = frozenset()
         self._num_waiting: int | None = None
         self._problem = ""
 
     def compose(self) -> ComposeResult:
         """Lay out title, filter, list and what is known of the chosen run."""
         yield Static(Content(""), id="runs-title", classes="title-line")
+        yield AlertBar("A", id="runs-alerts")
         yield Input(self._view.filter_text, placeholder="method:claf robust>40", id="runs-filter", compact=True)
         yield Static(Content(""), id="runs-error")
         yield RunHead(id="runs-head")
@@ -129,6 +134,11 @@ class RunsScreen(Screen[None]):
         return self.query_one(RunTable).seen if self._is_up else ()
 
     @property
+    def runs(self) -> Iterable[Overview]:
+        """All runs that are known, whatever the filter leaves."""
+        return self._runs.values()
+
+    @property
     def is_at_rest(self) -> bool:
         """Whether all that there is was found out."""
         return self._num_waiting == 0
@@ -151,6 +161,23 @@ class RunsScreen(Screen[None]):
         if found or problem != self._problem:
             self._problem = problem
             self._show_title()
+
+    def show_silent(self, names: frozenset[str], alerts: tuple[Alert, ...]) -> None:
+        """Mark the runs that give no sign of life, and show what was told of them.
+
+        Args:
+            names: of these runs.
+            alerts: those that were not acknowledged, oldest first.
+        """
+        if not self._is_up:
+            return
+        self.query_one(AlertBar).show_alerts(alerts)
+        self.query_one(RunTable).show_silent(names)
+        before, self._silent = self._silent, names
+        if names != before:
+            self._show_title()
+        if names or before:
+            self._show_detail()
 
     def show(self, moment: Moment) -> None:
         """Let what moves move."""
@@ -402,6 +429,7 @@ class RunsScreen(Screen[None]):
             num_shown=len(self._shown),
             num_runs=len(self._runs),
             num_live=sum(run.is_live for run in self._runs.values()),
+            num_silent=len(self._silent),
             num_archived=sum(run.digest.labels.is_archived for run in self._runs.values()),
             num_marked=len(self._view.marked),
             num_waiting=self._num_waiting,
@@ -415,7 +443,8 @@ class RunsScreen(Screen[None]):
 
     def _show_detail(self) -> None:
         run = self.chosen
-        lines = detail_lines(run, self.size.width, time.time())
+        is_silent = run is not None and run.name in self._silent
+        lines = detail_lines(run, self.size.width, time.time(), is_silent=is_silent)
         self.query_one("#runs-detail", Lines).show_lines(lines)
 
     def _need(self) -> Overview | None:

@@ -89,6 +89,7 @@ class Progressed:
 
     Fractions lie in [0, 1]; times are seconds and leave pauses out; an estimate that is not known yet is None.
     `waited` is the share of the last seconds in which this process waited for cores that others use, or None.
+    `pause_unit` and `pause_count` are those of `claf_engine.events.control.Later`, where a pause is to come.
     """
 
     phase: int
@@ -106,6 +107,8 @@ class Progressed:
     memory_bytes: int
     step: int
     waited: float | None = None
+    pause_unit: str = ""
+    pause_count: int = 0
 
     @classmethod
     def of_activity(cls, activity: str, fraction: float) -> Self:

@@ -52,6 +52,7 @@ class Digest:
         heard: when somebody here saw its status change, by this machine's clock; that of another may be wrong.
         fraction: of the run, in [0, 1], or None.
         remaining: seconds, or None.
+        pause_unit, pause_count: see `claf_engine.events.Progressed`.
         notice: what cannot be read.
     """
 
@@ -64,6 +65,8 @@ class Digest:
     step: int = 0
     fraction: float | None = None
     remaining: float | None = None
+    pause_unit: str = ""
+    pause_count: int = 0
     begun: float = 0.0
     heartbeat: float = 0.0
     heard: float = 0.0
@@ -160,6 +163,8 @@ def digest_of(run: Path, before: Digest | None = None) -> Digest:
         step=_count(record.get("step")),
         fraction=_fraction(record.get("run_fraction")),
         remaining=record.get("run_remaining"),
+        pause_unit=str(record.get("pause_unit", ""))[:TEXT],
+        pause_count=_count(record.get("pause_count")),
         begun=begun_at(run),
         heartbeat=float(record.get("heartbeat", 0)),
         reason=str(record.get("reason", ""))[:TEXT],

@@ -309,7 +309,7 @@ class Conductor:
                     weights_sha256=candidate.weights_sha256,
                 )
             )
-        yield self._pace.progressed()
+        yield self._pace.progressed(self._control.later)
         yield from self._answer(has_ended=True)
         yield ev.RunFinished(
             "finished",
@@ -346,7 +346,7 @@ class Conductor:
 
     def _show(self) -> Iterator[ev.Event]:
         if self._pace.is_due("progress", PROGRESS_SECONDS):
-            yield self._pace.progressed()
+            yield self._pace.progressed(self._control.later)
         if self._pace.is_due("status", STATUS_SECONDS):
             self._write_status("running")
         if self._pace.is_due("inbox", INBOX_SECONDS):
@@ -374,7 +374,7 @@ class Conductor:
         if self._control.status in WAITING and not (self._is_paused and self._is_serving):
             if not self._is_paused:
                 self._is_paused, self._waited = True, 0.0
-                yield self._pace.progressed()
+                yield self._pace.progressed(self._control.later)
                 yield ev.ControlChanged(step, "paused")
                 self._write_status("paused")
             while seconds := self._control.wait_while_paused(min(INBOX_SECONDS, STATUS_SECONDS)):
@@ -391,7 +391,7 @@ class Conductor:
         """Say how the run stands, where its folder is there to say it in."""
         if self._directory.find_again():
             with self._directory.chores.attempt("write status.json"):
-                self._directory.write_status(self._pace.status(status))
+                self._directory.write_status(self._pace.status(status, self._control.later))
 
     def _leave(self) -> Iterator[ev.Event]:
         yield ev.ControlChanged(self._session.state.cursor.step, "stopping")

@@ -15,6 +15,7 @@ from claf_engine.accuracy.suite import suite_of
 from claf_engine.compute.contention import core_time, share_waited
 from claf_engine.config import ProbeConfig, RunConfig
 from claf_engine.events import Progressed
+from claf_engine.events.control import Later
 from claf_engine.events.ticks import Pulse
 from claf_engine.training.examples import num_kept
 from claf_engine.training.methods import Phase, reported_classifiers
@@ -263,8 +264,12 @@ class Pace:
         self._due[what] = now + interval
         return True
 
-    def progressed(self) -> Progressed:
-        """Where the run is now."""
+    def progressed(self, later: Later | None = None) -> Progressed:
+        """Where the run is now.
+
+        Args:
+            later: when it is to pause, if it was asked to.
+        """
         cursor, ledger = self._session.state.cursor, self._session.state.ledger
         self._progress.enter(cursor.phase)
         if self.is_due("load", LOAD_SECONDS):
@@ -288,12 +293,14 @@ class Pace:
             memory_bytes=self._session.compute.memory_bytes(),
             step=cursor.step,
             waited=self._waited,
+            pause_unit=later.unit if later is not None else "",
+            pause_count=later.count if later is not None else 0,
         )
 
-    def status(self, status: str) -> dict[str, Any]:
+    def status(self, status: str, later: Later | None = None) -> dict[str, Any]:
         """The same for the status file, where it is read by other processes."""
         session = self._session
-        progressed = asdict(self.progressed())
+        progressed = asdict(self.progressed(later))
         index = min(session.state.cursor.phase, len(self._phases) - 1)
         return {
             "status": status,

@@ -13,6 +13,7 @@ from claf_tui.reports import output
 from claf_tui.reports.streams import OutputLost
 from claf_tui.state import RunState, reduce
 from claf_tui.words import attack_words, figures
+from claf_tui.words.pauses import coming_pause
 from claf_tui.words.safe_text import safe
 
 PROGRESS_INTERVAL, LIVE_INTERVAL = 5.0, 0.2
@@ -129,7 +130,9 @@ def progress_line(progress: ev.Progressed, step: ev.StepLogged | None, state: Ru
         parts.append(f"{figures.count(progress.images_per_second)} img/s")
     parts.append(eta)
     parts.append(f"run {figures.percent(progress.run_fraction, 0)} {_run_eta(progress.run_remaining, now)}")
-    return "  ".join(filter(None, (*parts, figures.load(progress.waited))))
+    return "  ".join(
+        filter(None, (*parts, coming_pause(progress.pause_unit, progress.pause_count), figures.load(progress.waited)))
+    )
 
 
 def _run_eta(remaining: float | None, now: float) -> str:

@@ -8,6 +8,7 @@ from claf_tui.widgets.chart import PALETTE
 from claf_tui.widgets.run_rows import DIM, one_line, robust_cell, state_cell
 from claf_tui.words import figures
 from claf_tui.words.attack_words import DOUBTED
+from claf_tui.words.pauses import coming_pause
 from claf_tui.words.safe_text import safe
 
 
@@ -93,4 +94,5 @@ def _clock(run: Overview, now: float) -> str:
     begun = f"begun {figures.age(digest.begun, now)}" if digest.begun else ""
     left = figures.time_left(digest.remaining, now) if run.is_live and digest.remaining is not None else ""
     step = f"step {figures.count(digest.step)}" if digest.step else ""
-    return " · ".join(filter(None, (step, begun, left)))
+    pause = coming_pause(digest.pause_unit, digest.pause_count) if run.is_live else ""
+    return " · ".join(filter(None, (step, pause, begun, left)))

@@ -8,6 +8,7 @@ from claf_tui.state import RunState
 from claf_tui.state.moment import Moment
 from claf_tui.widgets.glyphs import fit, spread
 from claf_tui.words import figures
+from claf_tui.words.pauses import coming_pause
 from claf_tui.words.safe_text import safe
 
 WORD_STYLES = {
@@ -75,16 +76,24 @@ def _clock(state: RunState, moment: Moment) -> Content:
 def _facts(state: RunState) -> list[Content]:
     if state.run is None:
         return []
-    run, active = state.run, state.active_phase
+    run, active, pause = state.run, state.active_phase, _coming_pause(state)
     epoch = f" · epoch {active.epoch}/{active.plan.epochs}" if active is not None and active.plan.epochs else ""
     return [
         Content.styled(f" {safe(run.run, 40)}", "$foreground"),
+        *([Content.styled(f" · {pause}", "$warning")] if pause else []),
         Content.styled(epoch, "$foreground"),
         Content.styled(f" · {safe(run.method, 20)} on {safe(run.data, 40)}", "$foreground 60%"),
         Content.styled(f" · {figures.short_count(run.num_parameters)} parameters · seed {run.seed}", "$foreground 60%"),
     ]
 
 
+def _coming_pause(state: RunState) -> str:
+    """When the run is to pause, while it goes on."""
+    progress = state.progress
+    return "" if progress is None or state.finished else coming_pause(progress.pause_unit, progress.pause_count)
+
+
 def _shown(state: RunState, now: float) -> tuple[object, ...]:
     """What the line depends on, as coarsely as it writes it."""
-    return state.run, state.finished, int(state.elapsed), state.phases, state.progress is None, int(now / 60)
+    pause, has_progress = _coming_pause(state), state.progress is not None
+    return state.run, state.finished, int(state.elapsed), state.phases, has_progress, pause, int(now / 60)

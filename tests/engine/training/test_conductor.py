@@ -15,6 +15,7 @@ from claf_engine.config import RunConfig
 from claf_engine.events.control import Control, Later
 from claf_engine.runs import RunDirectory, create_run, list_checkpoints, open_run
 from claf_engine.runs.alerting import Finding
+from claf_engine.runs.status import read_status
 from claf_engine.terms.errors import CheckpointError
 from tests.engine.tiny import React, all_of, play, tiny_config, use_tiny_data, without_clock
 
@@ -619,3 +620,23 @@ def test_a_run_goes_on_for_as_long_as_was_asked_and_pauses(
     paused = [event.step for event in of(events, ev.ControlChanged) if event.status == "paused"]
     assert paused == ([] if step is None else [step])
     assert metrics(events) == metrics(calm)
+
+
+def test_a_pause_that_is_to_come_is_told_and_written_until_it_is_withdrawn(
+    new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seconds in ("PROGRESS_SECONDS", "STATUS_SECONDS"):
+        monkeypatch.setattr(f"claf_engine.training.conductor.{seconds}", 0.0)
+    directory, written = new_run(), {}
+
+    def steer(event: ev.Event, control: Control) -> None:
+        record = read_status(directory.path / "status.json")[0]
+        written.setdefault(record.get("step"), (record.get("pause_unit"), record.get("pause_count")))
+        if isinstance(event, ev.StepLogged) and event.step == 1:
+            control.pause_later(Later("steps", 9))
+        if isinstance(event, ev.StepLogged) and event.step == 3:
+            control.resume()
+
+    told = {event.step: (event.pause_unit, event.pause_count) for event in of(play(directory, steer), ev.Progressed)}
+    assert [told[step] for step in (1, 2, 3, 4)] == [("steps", 9), ("steps", 8), ("", 0), ("", 0)]
+    assert (("steps", 8) in written.values(), written[4]) == (True, ("", 0))

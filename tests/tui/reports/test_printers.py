@@ -92,6 +92,10 @@ def test_a_progress_line_says_how_long_the_run_takes_and_when_it_ends(lines: Lin
     assert written.endswith(f"  run 25% eta 1d 02h, {figures.end_time(94_000.0, NOW)}")
 
 
+def test_a_progress_line_says_when_the_run_pauses(lines: Lines) -> None:
+    assert lines.of(replace(PROGRESS, pause_unit="epoch", pause_count=1))[0].endswith("  pauses after this epoch")
+
+
 def test_a_loss_of_another_phase_is_not_shown(lines: Lines) -> None:
     assert "classifier" not in lines.of(replace(LOGGED, phase=0), PROGRESS)[0]
 

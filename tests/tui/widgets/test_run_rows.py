@@ -160,3 +160,13 @@ def test_below_the_list_stand_figures_their_doubts_and_what_was_written() -> Non
     assert "claf on cifar10 · begun 2 h ago" in lines[2]
     assert lines[3] == " #best  two lines"
     assert detail_lines(None, 80, NOW)[0].plain == ""
+
+
+def test_below_the_list_stands_when_a_live_run_pauses_and_that_it_is_silent() -> None:
+    run = listed(status="running", pause_unit="steps", pause_count=7, heartbeat=NOW - 90, step=12)
+    text = " ".join(line.plain for line in detail_lines(run, 120, NOW))
+    assert "step 12 · pauses in 7 steps" in text
+    assert "no sign of life" not in text
+    assert "! silent no sign of life for 1:30" in detail_lines(run, 120, NOW, is_silent=True)[0].plain
+    ended = replace(run, status="finished")
+    assert "pauses" not in " ".join(line.plain for line in detail_lines(ended, 120, NOW))

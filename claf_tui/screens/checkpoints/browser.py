@@ -81,7 +81,8 @@ class CheckpointBrowser(Screen[None]):
         Binding("h", "verify", "verify its hashes"),
         Binding("x", "export", "export its network"),
         Binding("d", "delete", "delete"),
-        Binding("slash", "filter", "filter tensors"),
+        # With priority, so that what is typed right after it does not reach the list, where d deletes.
+        Binding("slash", "filter", "filter tensors", priority=True),
         Binding("f5", "reload", "read the folder again"),
     ]
     BINDINGS = named("browser", BINDINGS)
@@ -203,8 +204,13 @@ class CheckpointBrowser(Screen[None]):
 
     def action_filter(self) -> None:
         """Filter tensors by name."""
-        self.query_one("#tensor-filter").display = True
-        self.query_one("#tensor-filter").focus()
+        field = self.query_one("#tensor-filter", Input)
+        field.display = True
+        self.set_focus(field)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Let a filter be typed that holds the key which begins one."""
+        return not (action == "filter" and isinstance(self.focused, Input))
 
     def action_evaluate(self) -> None:
         """Evaluate the checkpoint under the cursor; ask for the classifier where its method trained several."""

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
+from textual.events import Key
 from textual.widgets import DataTable, Input
 
 from claf_engine.events import CheckpointSaved, Event
@@ -97,6 +98,14 @@ async def test_a_filter_leaves_only_names_that_hold_it(run: Path) -> None:
         await pilot.press("escape")
         await until(lambda: "8 tensors" in screen_text(app))
         assert app.is_running
+
+
+async def test_what_is_typed_right_after_the_filter_key_goes_into_the_filter(run: Path) -> None:
+    async with browser(run) as (app, _):
+        await until(lambda: "8 tensors" in screen_text(app))
+        for key, character in (("slash", "/"), ("d", "d"), ("x", "x"), ("slash", "/"), ("e", "e")):
+            app.post_message(Key(key, character))
+        await until(lambda: app.screen.query_one("#tensor-filter", Input).value == "dx/e")
 
 
 async def test_a_damaged_file_says_what_is_wrong_and_can_be_deleted(run: Path) -> None:

@@ -33,12 +33,17 @@ from claf_engine.runs.labels import LABELS
 from claf_engine.runs.listing import holder, list_checkpoints, summarise
 from claf_engine.runs.plugins import PLUGINS, missing_plugin, plugin_changes, plugin_records, recorded_plugins
 from claf_engine.runs.requests import CONTROL
+from claf_engine.runs.status import read_status
 from claf_engine.terms.errors import ConfigError, ForeignFileError, RunEnded, RunError, RunLocked
 
 IMPORTED = "imported"
 """Status of a run that holds weights trained elsewhere."""
 ENDED = ("finished", IMPORTED)
 """Statuses of runs in which there is nothing to go on with."""
+STARTING = "starting"
+"""Status of a run until its first step."""
+OF_AN_END = ("type", "results", "selected_on", "checkpoint", "reason", "way_back", "pause_unit", "pause_count")
+"""What a status holds of how a run ended, or was to wait, which does not hold once it goes on."""
 MEASURED = "channel_statistics"
 """Key of run.json: means and deviations that the settings left to the images."""
 PARTS = ("config.toml", "run.json", "status.json", "holder.json", "run.lock", "console.log", LABELS, METRICS, EVENTS)
@@ -76,6 +81,7 @@ class RunDirectory:
         self.inbox = Inbox(self._token)
         self._descriptor: int | None = None
         self._status: dict[str, Any] = {}
+        self._found: dict[str, Any] = {}
         self._taken_over: list[Path] = []
         self._lock = FileLock(path / "run.lock", timeout=LOCK_PATIENCE)
         try:
@@ -105,6 +111,16 @@ class RunDirectory:
         """
         self._status |= {**record, "heartbeat": time.time()}
         _write(self.path / "status.json", self._status)
+
+    def say_starting(self) -> None:
+        """Say that the run goes on from where it stood; how it ended before does not hold any more.
+
+        Raises:
+            RunError: the file cannot be written.
+        """
+        self._found, _ = read_status(self.path / "status.json")
+        stands = {key: value for key, value in self._found.items() if key not in OF_AN_END}
+        self.write_status({**stands, "status": STARTING})
 
     def note(self, record: dict[str, Any]) -> None:
         """Add to what run.json says of the run; what `record` does not name stays as it was.
@@ -162,13 +178,22 @@ class RunDirectory:
         return True
 
     def discard(self) -> None:
-        """Remove a folder that this process made and in which nothing came of it; what others put there stays."""
+        """Remove a folder that this process made and in which nothing came of it; what others put there stays.
+
+        A run that was to go on stands as it was found.
+        """
         if not self.is_new:
+            self._put_back()
             return
         for copy in self._taken_over:
             with contextlib.suppress(OSError):
                 copy.unlink(missing_ok=True)
         _remove_unused(self.path)
+
+    def _put_back(self) -> None:
+        if self._found and self._status.get("status") == STARTING:
+            with contextlib.suppress(RunError):
+                _write(self.path / "status.json", self._found)
 
     def close(self) -> None:
         """Let go of the lock."""
@@ -259,6 +284,7 @@ def open_run(path: Path, *, restart: bool = False) -> RunDirectory:
     directory = RunDirectory(path, read_config(path), plugin_changes(path))
     try:
         _require_way_on(path, restart=restart)
+        directory.say_starting()
     except BaseException:
         directory.close()
         raise

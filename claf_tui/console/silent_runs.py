@@ -15,6 +15,9 @@ from claf_tui.words.safe_text import safe
 GRACE_SECONDS = 15.0
 """For which a run is watched before it is judged: a live one writes within it, and its machine's clock may be wrong."""
 
+TRAINING = GOING_ON - {"starting"}
+"""What a run says of itself that is to give signs of life; while its images are loaded it gives none."""
+
 
 class SilentRuns:
     """Remembers whom a list has seen alive, who is silent, and what of that was told or acknowledged.
@@ -64,8 +67,8 @@ class SilentRuns:
         return [alert for alert in told if alert is not None]
 
     def _judged(self, run: Overview, now: float) -> Alert | None:
-        """What is to be told of one run; a killed one is silent too, one that told its end is not."""
-        if run.digest.said not in GOING_ON or run.digest.labels.is_archived or not self._rule.on:
+        """What is to be told of one run; a killed one is silent too, one that told its end or still loads is not."""
+        if run.digest.said not in TRAINING or run.digest.labels.is_archived or not self._rule.on:
             self._forget(run.name)
             return None
         is_new = now - self._seen_since.setdefault(run.name, now) < GRACE_SECONDS

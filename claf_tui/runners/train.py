@@ -44,6 +44,10 @@ if TYPE_CHECKING:
     from claf_tui.screens.checkpoints.actions import ResumeRequest
 
 
+LEFT_RUNNING = "left running: it goes on in a process of its own, which is starting"
+"""Why a run has stopped, until that process has it."""
+
+
 @dataclass(frozen=True)
 class RunOutcome:
     """How a run left the user interface: the exit code, and what the person wants to go on from.
@@ -245,6 +249,9 @@ def train_in(open_directory: Callable[[], runs.RunDirectory], manner: Manner = M
         engine = RunEngine(directory, trackers=manner.trackers)
         try:
             outcome = in_console(engine, manner.on_hangup) if ui == "tui" else in_lines(engine, ui, manner)
+            if outcome.goes_on:
+                with directory.chores.attempt("write status.json"):
+                    directory.write_status({"reason": LEFT_RUNNING})
         except (KeyboardInterrupt, SystemExit):
             engine.discard_unstarted()
             raise

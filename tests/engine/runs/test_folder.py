@@ -19,6 +19,7 @@ from claf_engine.runs import (
     to_plain,
     versions,
 )
+from claf_engine.runs.status import read_status
 from claf_engine.terms.errors import RunError, RunLocked
 from tests.engine.runs.conftest import CONFIG
 from tests.engine.runs.folders import old_run
@@ -68,6 +69,30 @@ def test_a_closed_run_can_be_opened_again(run: RunDirectory) -> None:
     again = open_run(run.path)
     assert again.config == CONFIG
     again.close()
+
+
+def test_a_run_that_is_gone_on_with_says_so_at_once_and_no_more_how_it_had_ended(tmp_path: Path) -> None:
+    path = old_run(tmp_path, "1-demo", status="stopped", reason="by a person", step=40)
+    assert summarise(path).status == "stopped"
+    directory = open_run(path)
+    assert (summarise(path).status, summarise(path).record["step"]) == ("starting", 40)
+    assert "reason" not in summarise(path).record
+    directory.close()
+    assert summarise(path).status == "interrupted", "nobody holds it any more"
+
+
+def test_a_run_that_was_to_go_on_and_did_not_begin_stands_as_it_was_found(tmp_path: Path) -> None:
+    path = old_run(tmp_path, "1-demo", status="stopped", reason="by a person", step=40)
+    found = read_status(path / "status.json")
+    directory = open_run(path)
+    directory.discard()
+    directory.close()
+    assert read_status(path / "status.json") == found
+    again = open_run(path)
+    again.write_status({"status": "failed", "reason": "no images"})
+    again.discard()
+    again.close()
+    assert summarise(path).status == "failed", "what it told itself stands"
 
 
 def test_the_lock_is_free_again_when_its_holder_was_killed(tmp_path: Path) -> None:

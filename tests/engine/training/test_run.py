@@ -280,6 +280,21 @@ def test_the_status_file_says_how_the_run_ended(whole: Whole) -> None:
     assert [result["classifier"] for result in status["results"]][:2] == ["natural", "adversarial"]
 
 
+def test_a_run_that_goes_on_does_not_say_that_it_has_stopped(new_run: NewRun) -> None:
+    directory, said = new_run(), []
+
+    def stop(event: ev.Event, control: Control) -> None:
+        said.append(summarise(directory.path).status)
+        if isinstance(event, ev.EpochFinished):
+            control.stop()
+
+    play(directory, stop)
+    assert said.pop() == "stopped"
+    said.clear()
+    play(open_run(directory.path), stop)
+    assert (set(said[:-1]), said[-1]) == ({"starting", "running"}, "stopped")
+
+
 def test_what_a_run_writes_into_its_status_is_accepted_at_once(new_run: NewRun, whole: Whole) -> None:
     stopped = new_run()
     accepted = []

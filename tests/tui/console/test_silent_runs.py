@@ -41,7 +41,8 @@ def test_a_run_that_speaks_is_not_silent_and_one_that_speaks_again_is_not_any_mo
 
 
 @pytest.mark.parametrize(
-    "excused", [run(said="finished"), run(said="stopped"), run(said="failed"), run(is_archived=True)]
+    "excused",
+    [run(said="finished"), run(said="stopped"), run(said="failed"), run(said="starting"), run(is_archived=True)],
 )
 def test_who_has_ended_or_is_archived_is_excused(excused: Overview) -> None:
     silent = seen()

@@ -123,6 +123,14 @@ MlFlow = Annotated[
         "--mlflow", help="Record the run with MLflow too, where its variables say.", rich_help_panel="Trackers"
     ),
 ]
+NoTrackers = Annotated[
+    bool,
+    typer.Option(
+        "--no-trackers",
+        help="With --resume: forget the trackers that the run has had, which are taken over otherwise.",
+        rich_help_panel="Trackers",
+    ),
+]
 Form = Annotated[
     bool,
     typer.Option(
@@ -161,6 +169,7 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
     tensorboard: TensorBoard = False,
     wandb: WeightsAndBiases = False,
     mlflow: MlFlow = False,
+    no_trackers: NoTrackers = False,
     dry_run: DryRun = False,
 ) -> int:
     """Train an image classifier with CLAF, or with a method that it is compared with, and show it live.
@@ -178,7 +187,8 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
     from claf_tui.runners import train as runner
 
     trackers = chosen_trackers(tensorboard=tensorboard, wandb=wandb, mlflow=mlflow)
-    manner = runner.Manner(ui, on_hangup or ("leave" if detach else "save"), begun, trackers, alerts)
+    on_hangup = on_hangup or ("leave" if detach else "save")
+    manner = runner.Manner(ui, on_hangup, begun, trackers, no_trackers, alerts)
     typed = sys.argv if begun is None else sys.argv[:-2]
     flags = {
         "--data": data,
@@ -189,7 +199,7 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
     }
     if form:
         others = {"--config": config_file, "--model": model, "--weights": weights, "--resume": resume, "--from": start}
-        refuse_beside_form({**others, "--dry-run": dry_run})
+        refuse_beside_form({**others, "--dry-run": dry_run, "--no-trackers": no_trackers})
         draft = options.drafted(preset, values, flags, name, plugin)
         return runner.in_form(draft, lambda begin: _train_in(begin, manner, launch))
     if resume is not None:
@@ -200,7 +210,9 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
         at = None if start is None else options.which_checkpoint(start, "--from")
         way = runner.WayOn(resume, at, tuple(values or ()), name, accept_changed_data, restart)
         return _train_in(lambda: runner.reopen(way, typed), manner, launch)
-    refuse_without_resume(start, accepts_changed_data=accept_changed_data, restarts=restart)
+    refuse_without_resume(
+        start, accepts_changed_data=accept_changed_data, restarts=restart, declines_trackers=no_trackers
+    )
     flags["--model"] = architecture
     config = options.resolve(preset, config_file, values, flags)
     if architecture is not None and (usual := usual_settings(config, values)):
@@ -215,7 +227,9 @@ def train(  # noqa: PLR0913 (Typer declares one parameter per option)
     return _train_in(lambda: runner.begin(config, run_name, typed), manner, launch)
 
 
-def refuse_without_resume(start: str | None, *, accepts_changed_data: bool, restarts: bool) -> None:
+def refuse_without_resume(
+    start: str | None, *, accepts_changed_data: bool, restarts: bool, declines_trackers: bool
+) -> None:
     """Refuse what says how a run is gone on with, where none is.
 
     Raises:
@@ -227,6 +241,8 @@ def refuse_without_resume(start: str | None, *, accepts_changed_data: bool, rest
         raise ConfigError("--accept-changed-data goes with --resume: a new run takes the images that are there")
     if restarts:
         raise ConfigError("--restart is for --resume RUN: it begins a run anew whose checkpoints are lost")
+    if declines_trackers:
+        raise ConfigError("--no-trackers goes with --resume: a new run has those alone that are named")
 
 
 def _detached(ui: str, launch: "Launch", *, is_dry: bool, has_form: bool) -> int:
@@ -249,7 +265,13 @@ def _train_in(open_directory: "Callable[[], RunDirectory]", manner: "Manner", la
                 "torchrun ends its processes when it loses its terminal; leave --on-hangup out: setsid torchrun"
             )
         told = read_alerts(manner.alerts)
-        return train_together(lambda: with_alerts(open_directory(), told), manner.ui, launch, manner.trackers)
+        return train_together(
+            lambda: with_alerts(open_directory(), told),
+            manner.ui,
+            launch,
+            manner.trackers,
+            declines_trackers=manner.declines_trackers,
+        )
     from claf_tui.runners.train import train_in
 
     return train_in(open_directory, manner)

@@ -21,6 +21,7 @@ from claf_tui.reports import output
 from claf_tui.runners import train
 from claf_tui.runners.lines import play_in_lines
 from claf_tui.runners.trackers.choosing import TrackerName
+from claf_tui.runners.trackers.remembering import trackers_for
 from claf_tui.runners.ui_mode import Ui, choose_ui
 from claf_tui.words import exit_codes
 
@@ -34,7 +35,12 @@ LOCK_TRIES = 20
 
 
 def train_together(
-    open_directory: OpenDirectory, asked_ui: str, launch: Launch, trackers: Sequence[TrackerName] = ()
+    open_directory: OpenDirectory,
+    asked_ui: str,
+    launch: Launch,
+    trackers: Sequence[TrackerName] = (),
+    *,
+    declines_trackers: bool = False,
 ) -> int:
     """Train in this process and those that torchrun started with it.
 
@@ -42,7 +48,8 @@ def train_together(
         open_directory: makes or opens the run's folder; called in the first process alone.
         asked_ui: auto, plain or jsonl.
         launch: of this process.
-        trackers: of other people, which the first process tells what happens.
+        trackers: of other people, which a person named, and which the first process tells what happens.
+        declines_trackers: whether those that the run has had before are told no more.
 
     Returns:
         The exit code.
@@ -58,11 +65,19 @@ def train_together(
         # A machine that took the place of another one counts from 0, and may be the first.
         (num_restarts,) = world.largest([launch.num_restarts])
         launch = replace(launch, num_restarts=num_restarts)
-        return follow(world) if launch.is_follower else lead(open_directory, ui, launch, world, trackers)
+        if launch.is_follower:
+            return follow(world)
+        return lead(open_directory, ui, launch, world, trackers, declines_trackers=declines_trackers)
 
 
-def lead(
-    open_directory: OpenDirectory, ui: Ui, launch: Launch, world: "World", trackers: Sequence[TrackerName] = ()
+def lead(  # noqa: PLR0913 (what `train_together` is told, and the processes)
+    open_directory: OpenDirectory,
+    ui: Ui,
+    launch: Launch,
+    world: "World",
+    trackers: Sequence[TrackerName] = (),
+    *,
+    declines_trackers: bool = False,
 ) -> int:
     """Own the run, and tell the other processes which one it is."""
     try:
@@ -73,7 +88,7 @@ def lead(
         output.note(error.ending)
         world.tell(None)
         return exit_codes.OK
-    engine = train.RunEngine(directory, world, trackers)
+    engine = train.RunEngine(directory, world, trackers_for(directory, trackers, declines=declines_trackers))
     try:
         accepts = directory.accepts_changed_data
         world.tell({"path": str(directory.path), "config": runs.to_plain(directory.config), "accepts": accepts})

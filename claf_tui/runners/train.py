@@ -5,7 +5,7 @@ import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -33,6 +33,7 @@ from claf_tui.reports.streams import OutputLost
 from claf_tui.runners.detach import start_detached, telling_begun
 from claf_tui.runners.lines import LOG, play_in_lines
 from claf_tui.runners.trackers.choosing import TrackerName, make_trackers
+from claf_tui.runners.trackers.remembering import Chosen, trackers_for
 from claf_tui.runners.trackers.tracking import tracked
 from claf_tui.runners.ui_mode import Ui, choose_ui
 from claf_tui.state.draft import Draft
@@ -68,7 +69,8 @@ class Manner:
         ui: auto, tui, plain or jsonl.
         on_hangup: what it does when its terminal goes away.
         begun: descriptor to tell on that the run has begun, in a process that is detached (see `detach`).
-        trackers: of other people, which are told what happens.
+        trackers: of other people, which a person named, and which are told what happens.
+        declines_trackers: whether those that the run has had before are told no more.
         alerts: file of what a person is told of; None is that in his own folder of settings.
     """
 
@@ -76,6 +78,7 @@ class Manner:
     on_hangup: OnHangup = "save"
     begun: int | None = None
     trackers: tuple[TrackerName, ...] = ()
+    declines_trackers: bool = False
     alerts: Path | None = None
 
 
@@ -85,11 +88,14 @@ class RunEngine:
     Args:
         directory: of the run.
         world: the processes that train together; by default this one alone.
-        trackers: of other people, which are told what happens.
+        trackers: of other people, which are told what happens; and what is said of them once the run has begun.
     """
 
     def __init__(
-        self, directory: runs.RunDirectory, world: "World | None" = None, trackers: Sequence[TrackerName] = ()
+        self,
+        directory: runs.RunDirectory,
+        world: "World | None" = None,
+        trackers: Chosen = Chosen(()),  # noqa: B008
     ) -> None:
         self.directory = directory
         self._world = world
@@ -104,12 +110,14 @@ class RunEngine:
 
         own_process(self.directory.config.runtime)
         together = () if self._world is None else (self._world,)
-        for event in tracked(run(self.directory, control, *together), make_trackers(self._trackers)):
-            if isinstance(event, ev.RunStarted):
-                self.has_started = True
+        for event in tracked(run(self.directory, control, *together), make_trackers(self._trackers.names)):
+            self.has_started |= isinstance(event, ev.RunStarted)
             if isinstance(event, ev.RunFinished):
                 self.finished = event
             yield event
+            if isinstance(event, ev.RunStarted):
+                step = event.resumed_from_step or 0
+                yield from (ev.Notice("info", text, step) for text in self._trackers.notices)
 
     def discard_unstarted(self) -> None:
         """Remove the folder of a new run that did not begin, such as for want of its images, or that was left so."""
@@ -246,7 +254,9 @@ def train_in(open_directory: Callable[[], runs.RunDirectory], manner: Manner = M
     alerts = read_alerts(manner.alerts)
     while True:
         directory = with_alerts(open_directory(), alerts)
-        engine = RunEngine(directory, trackers=manner.trackers)
+        trackers = trackers_for(directory, manner.trackers, declines=manner.declines_trackers)
+        manner = replace(manner, trackers=trackers.names)
+        engine = RunEngine(directory, trackers=trackers)
         try:
             outcome = in_console(engine, manner.on_hangup) if ui == "tui" else in_lines(engine, ui, manner)
             if outcome.goes_on:

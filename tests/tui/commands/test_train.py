@@ -442,3 +442,23 @@ def test_a_new_run_has_no_changed_images_to_accept(root: Path, capsys: Shown) ->
     assert train("--accept-changed-data") == 2
     assert "--accept-changed-data goes with --resume" in capsys.readouterr().err
     assert not root.exists()
+
+
+def test_trackers_are_remembered_for_the_next_time_unless_they_are_declined(
+    root: Path, capsys: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("claf_tui.runners.train.make_trackers", lambda _: [])
+    path = stopped_run(root)
+    (path / "run.json").write_text('{"trackers": ["tensorboard"]}')
+    assert train("--resume", str(path), preset=None) == 0
+    assert "tensorboard is told, as it was before" in capsys.readouterr().err
+    (path / "status.json").write_text('{"status": "stopped"}')
+    assert train("--resume", str(path), "--no-trackers", preset=None) == 0
+    assert "tensorboard hears no more of this run" in capsys.readouterr().err
+    assert json.loads((path / "run.json").read_text())["trackers"] == []
+
+
+def test_a_new_run_has_no_trackers_to_decline(root: Path, capsys: Shown) -> None:
+    assert train("--no-trackers") == 2
+    assert "--no-trackers goes with --resume" in capsys.readouterr().err
+    assert not root.exists()

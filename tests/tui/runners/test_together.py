@@ -112,7 +112,7 @@ def test_a_new_machine_that_becomes_the_first_learns_of_the_restarts_from_the_ot
 
     led: list[Launch] = []
     monkeypatch.setattr("claf_engine.compute.joining.joined", lambda _: nullcontext(Elsewhere(0, 2)))
-    monkeypatch.setattr(together, "lead", lambda _open, _ui, launch, _world, _trackers: led.append(launch))
+    monkeypatch.setattr(together, "lead", lambda _open, _ui, launch, *_, **__: led.append(launch))
     train_together(nothing_opens, "plain", FIRST)
     assert led == [replace(FIRST, num_restarts=3)]
 

@@ -7,10 +7,10 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from claf_tui.console.palette import PaletteApp
-from claf_tui.console.theme import THEME
 from claf_tui.screens.comparison import ComparisonScreen
 from claf_tui.screens.comparison_help import ComparisonHelp
 from claf_tui.screens.help import HelpScreen
+from claf_tui.widgets.keys import named
 
 
 class ComparisonApp(PaletteApp):
@@ -26,6 +26,7 @@ class ComparisonApp(PaletteApp):
         Binding("q", "quit", "quit"),
         Binding("ctrl+c", "quit", "quit", show=False, priority=True),
     ]
+    BINDINGS = named("app", BINDINGS)
 
     def __init__(self, directories: Sequence[Path]) -> None:
         super().__init__()
@@ -37,6 +38,4 @@ class ComparisonApp(PaletteApp):
 
     def on_mount(self) -> None:
         """Open the comparison."""
-        self.register_theme(THEME)
-        self.theme = THEME.name
         self.push_screen(ComparisonScreen(self._directories))

@@ -64,6 +64,7 @@ def all_actions() -> list[Action]:
     from claf_tui.screens.checkpoints.browser import CheckpointBrowser
     from claf_tui.screens.checkpoints.difference import DifferenceScreen
     from claf_tui.screens.checkpoints.tensor_tree import TensorTree
+    from claf_tui.screens.comparison import ComparisonScreen
     from claf_tui.screens.dashboard import Dashboard
     from claf_tui.screens.examples import ExamplesScreen
     from claf_tui.screens.help import HelpScreen
@@ -73,20 +74,20 @@ def all_actions() -> list[Action]:
     from claf_tui.screens.run_board import RunBoard
     from claf_tui.screens.runs.runs_screen import RunsScreen
     from claf_tui.screens.settings import SettingsScreen
+    from claf_tui.widgets.run_table import RunTable
 
     classes = [ConsoleApp, RunConsole, Dashboard, ExamplesScreen, SettingsScreen, CheckpointBrowser, TensorTree]
     classes += [DifferenceScreen, AuditScreen, CardScreen, ReproductionScreen, RunBoard, NewRunScreen, HelpScreen]
-    classes += [RunsScreen, HistoryScreen]
+    classes += [RunsScreen, RunTable, ComparisonScreen, HistoryScreen]
     return list(actions_of(classes))
 
 
 def actions_of(classes: Iterable[type]) -> Iterator[Action]:
     """What the bindings of these apps, screens and widgets do, each once."""
     declared = chain.from_iterable(each.__dict__.get("BINDINGS", ()) for each in classes)
-    for binding in declared:
-        if isinstance(binding, Binding) and binding.id:
-            text = binding.description or binding.id.partition(".")[2].replace("-", " ")
-            yield Action(binding.id, binding.key, text)
+    bindings = {each.id: each for each in declared if isinstance(each, Binding) and each.id}
+    for name, binding in bindings.items():
+        yield Action(name, binding.key, binding.description or name.partition(".")[2].replace("-", " "))
 
 
 def checked(wanted: Mapping[str, str], actions: Iterable[Action], origin: str) -> Keymap:

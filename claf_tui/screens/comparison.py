@@ -46,6 +46,7 @@ from claf_tui.widgets.comparison_lines import natural_lines, robust_lines, share
 from claf_tui.widgets.comparison_tables import TablePage
 from claf_tui.widgets.curves import loss_title
 from claf_tui.widgets.key_bar import Hint, KeyBar
+from claf_tui.widgets.keys import named
 from claf_tui.words import figures
 from claf_tui.words.safe_text import safe
 
@@ -57,12 +58,12 @@ PAN = 0.25
 FAST = 10
 CURVE_HINTS: tuple[Hint, ...] = (
     ("1-4", "page", "screen.next_tab"),
-    ("c", "chart", "screen.chart(1)"),
+    ("c", "chart", "screen.chart"),
     ("r", "radius", "screen.radius"),
     ("o", "loss", "screen.other_loss"),
     ("x", "axis", "screen.x_axis"),
     ("←→", "cursor", "screen.cursor"),
-    ("↑↓", "zoom", "screen.up"),
+    ("↑↓", "zoom", "screen.zoom"),
     ("+-", "smooth", "screen.smooth"),
     ("l", "log", "screen.log_scale"),
     ("?", "help", "screen.explain"),
@@ -70,7 +71,7 @@ CURVE_HINTS: tuple[Hint, ...] = (
 )
 PAGE_HINTS: tuple[Hint, ...] = (
     ("1-4", "page", "screen.next_tab"),
-    ("↑↓", "scroll", "screen.down"),
+    ("↑↓", "scroll", "screen.zoom"),
     ("?", "help", "screen.explain"),
     ("escape", "back", "screen.back"),
 )
@@ -86,31 +87,35 @@ class ComparisonScreen(Screen[None]):
     CSS_PATH = "../console/comparison.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "back"),
-        *(Binding(str(number), f"tab('{name}')", name) for number, name in enumerate(TABS, 1)),
-        Binding("tab", "next_tab", "next page"),
-        Binding("shift+tab", "next_tab(-1)", "page before"),
-        Binding("c", "chart(1)", "next chart"),
+        *(
+            Binding(str(number), f"tab('{name}')", f"page {name}", id=f"page-{name}")
+            for number, name in enumerate(TABS, 1)
+        ),
+        Binding("tab", "next_tab", "next page", id="next-page"),
+        Binding("shift+tab", "next_tab(-1)", "page before", id="page-before"),
+        Binding("c", "chart", "next chart"),
         Binding("r", "radius", "another radius"),
         Binding("o", "other_loss", "another loss"),
         Binding("x", "x_axis", "steps, epochs, time or forward passes"),
         Binding("L", "x_log", "logarithmic horizontal axis"),
         Binding("l", "log_scale", "logarithmic value axis"),
-        Binding("left", "cursor(-1)", "cursor left"),
-        Binding("right", "cursor(1)", "cursor right"),
-        Binding("shift+left", f"cursor(-{FAST})", show=False),
-        Binding("shift+right", f"cursor({FAST})", show=False),
-        Binding("up,k", "up", "zoom in, or scroll"),
-        Binding("down,j", "down", "zoom out, or scroll"),
-        Binding("pageup", "scroll(-15)", show=False),
-        Binding("pagedown", "scroll(15)", show=False),
-        Binding("left_square_bracket", "pan(-1)", "earlier"),
-        Binding("right_square_bracket", "pan(1)", "later"),
+        Binding("left", "cursor(-1)", "cursor left", id="cursor-left"),
+        Binding("right", "cursor(1)", "cursor right", id="cursor-right"),
+        Binding("shift+left", f"cursor(-{FAST})", show=False, id="cursor-left-fast"),
+        Binding("shift+right", f"cursor({FAST})", show=False, id="cursor-right-fast"),
+        Binding("up,k", "zoom(1)", "zoom in, or scroll up", id="zoom-in"),
+        Binding("down,j", "zoom(-1)", "zoom out, or scroll down", id="zoom-out"),
+        Binding("pageup", "scroll(-15)", show=False, id="page-up"),
+        Binding("pagedown", "scroll(15)", show=False, id="page-down"),
+        Binding("left_square_bracket", "pan(-1)", "earlier", id="earlier"),
+        Binding("right_square_bracket", "pan(1)", "later", id="later"),
         Binding("0", "reset_view", "all of the runs"),
         Binding("end", "follow", "follow the newest step"),
-        Binding("plus,equals_sign", "smooth(1)", "smooth more"),
-        Binding("minus", "smooth(-1)", "smooth less"),
-        Binding("question_mark,f1", "explain", "help"),
+        Binding("plus,equals_sign", "smooth(1)", "smooth more", id="smooth-more"),
+        Binding("minus", "smooth(-1)", "smooth less", id="smooth-less"),
+        Binding("question_mark,f1", "explain", "help", id="help"),
     ]
+    BINDINGS = named("comparison", BINDINGS)
 
     class Read(Message):
         """The runs were read, and there is something new."""
@@ -244,13 +249,12 @@ class ComparisonScreen(Screen[None]):
             width = self.query_one(f"#{self._chart}", Chart).num_columns
             self._look_at(moved_cursor(self._view, self._extent, num_columns, width))
 
-    def action_up(self) -> None:
-        """Zoom in, or scroll up where there is a page."""
-        self._zoom_or_scroll(-1)
-
-    def action_down(self) -> None:
-        """Zoom out, or scroll down where there is a page."""
-        self._zoom_or_scroll(1)
+    def action_zoom(self, direction: int = 1) -> None:
+        """Zoom in, or out; where there is a page, scroll it up, or down."""
+        if self._tab == TABS[0]:
+            self._look_at(zoomed(self._view, self._extent, ZOOM if direction > 0 else 1 / ZOOM))
+        else:
+            self.action_scroll(-direction)
 
     def action_scroll(self, lines: int) -> None:
         """Scroll the page."""
@@ -296,12 +300,6 @@ class ComparisonScreen(Screen[None]):
     def _extent(self) -> Extent:
         """All of the axis, up to where the longest run is."""
         return Extent(0.0, max(1.0, *(end_of(run, self._axis) for run in self._runs), 0.0))
-
-    def _zoom_or_scroll(self, direction: int) -> None:
-        if self._tab == TABS[0]:
-            self._look_at(zoomed(self._view, self._extent, 1 / ZOOM if direction > 0 else ZOOM))
-        else:
-            self.action_scroll(direction)
 
     def _look_at(self, view: View) -> None:
         self._view = view

@@ -190,6 +190,10 @@ GROUPS = {
     "The table": "reproduction",
     "A run": "runs",
     "The list": "runs",
+    "Compare": "comparison",
+    "Curves": "comparison",
+    "Pages": "comparison",
+    "New run": "new-run",
 }
 """Whose keys a topic tells, as their ids begin; of others only keys that work everywhere are shown as changed."""
 

@@ -26,7 +26,7 @@ class OwnKey:
 def named(group: str, bindings: Sequence[BindingType]) -> list[BindingType]:
     """The same bindings, each with an id by which a person may give it another key, such as "dashboard.probe".
 
-    The id is that of the binding, or else the name of its action. What has priority, as ctrl+c, stays as it is.
+    The id is that of the binding, or else the name of its action. What has priority, as ctrl+c, and no id stays.
 
     Args:
         group: the screen, as a person calls it.
@@ -73,4 +73,4 @@ def shown_keys(shown: str, action: str, bindings: Iterable[Binding], changed: Ma
 
 def _named(group: str, binding: Binding) -> Binding:
     own = binding.id or plain_action(binding.action).replace("_", "-")
-    return binding if binding.priority else replace(binding, id=f"{group}.{own}")
+    return binding if binding.priority and not binding.id else replace(binding, id=f"{group}.{own}")

@@ -16,6 +16,7 @@ from textual.widget import Widget
 
 from claf_engine.runs.overview import Overview
 from claf_tui.state.run_order import Order
+from claf_tui.widgets.keys import named
 from claf_tui.widgets.run_rows import RowLook, column_at, heading, row, row_columns
 
 MAX_DRAWN = 500
@@ -68,14 +69,15 @@ class RunTable(ScrollView, can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = {"run-table--chosen"}
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", show=False),
-        Binding("down,j", "move(1)", show=False),
-        Binding("pageup", "page(-1)", show=False),
-        Binding("pagedown", "page(1)", show=False),
-        Binding("home,g", "move(-100000000)", show=False),
-        Binding("end,G", "move(100000000)", show=False),
-        Binding("enter", "open", "open"),
+        Binding("up,k", "move(-1)", show=False, id="up"),
+        Binding("down,j", "move(1)", show=False, id="down"),
+        Binding("pageup", "page(-1)", show=False, id="page-up"),
+        Binding("pagedown", "page(1)", show=False, id="page-down"),
+        Binding("home,g", "move(-100000000)", show=False, id="first"),
+        Binding("end,G", "move(100000000)", show=False, id="last"),
+        Binding("enter", "open", "open the run"),
     ]
+    BINDINGS = named("runs", BINDINGS)
 
     class Chosen(Message):
         """Another run is under the cursor, or none."""

@@ -70,7 +70,7 @@ class RunsScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "open the run"),
         # With priority, so that what is typed right after it does not reach the list, where d deletes.
-        Binding("slash", "filter", "filter", priority=True),
+        Binding("slash", "filter", "filter", priority=True, id="filter"),
         Binding("s", "sort", "sort by the next column"),
         Binding("S", "reverse", "reverse the order"),
         Binding("r", "resume", "resume an interrupted run"),

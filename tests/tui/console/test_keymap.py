@@ -1,8 +1,20 @@
 """Keys that a person gives: which are taken, and one sentence for each that is not."""
 
-import pytest
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
 
-from claf_tui.console.keymap import Action, all_actions, checked, normal_key, own_keys
+import pytest
+from textual.app import App
+from textual.binding import Binding
+from textual.dom import DOMNode
+from textual.screen import ModalScreen
+from textual.widget import Widget
+
+import claf_tui
+from claf_tui.console.keymap import FIXED, Action, all_actions, checked, normal_key, own_keys
+from claf_tui.screens.help import HelpScreen
 
 ACTIONS = (
     Action("app.quit", "q", "quit"),
@@ -68,6 +80,39 @@ def test_what_every_screen_does_by_default_clashes_nowhere() -> None:
     actions = all_actions()
     for action in actions:
         assert checked({action.id: action.keys}, actions, "").complaints == ()
+
+
+def with_keys(base: type[DOMNode]) -> Iterator[type[DOMNode]]:
+    """Every app, screen and widget of ours that declares keys."""
+    for each in base.__subclasses__():
+        if each.__module__.startswith("claf_tui.") and "BINDINGS" in each.__dict__:
+            yield each
+        yield from with_keys(each)
+
+
+def load_consoles() -> None:
+    for folder in ("console", "screens", "widgets"):
+        path = str(Path(claf_tui.__file__).parent / folder)
+        for module in pkgutil.walk_packages([path], f"claf_tui.{folder}."):
+            if module.name != "claf_tui.console.restore_terminal":  # runs by itself
+                importlib.import_module(module.name)
+
+
+def test_every_key_of_every_screen_can_be_changed_and_those_of_dialogs_stay() -> None:
+    load_consoles()
+    known = {action.id for action in all_actions()}
+    classes = {each for base in (App, Widget) for each in with_keys(base)}
+    assert {"ComparisonScreen", "RunsScreen", "RunTable", "NewRunScreen", "ConfirmScreen"} <= {
+        each.__name__ for each in classes
+    }
+    for each in classes:
+        is_dialog = issubclass(each, ModalScreen) and not issubclass(each, HelpScreen)
+        for binding in each.__dict__["BINDINGS"]:
+            assert isinstance(binding, Binding)
+            if is_dialog:
+                assert binding.id is None, f"{each.__name__} keeps its keys"
+            elif binding.key not in FIXED:
+                assert binding.id in known, f"{binding.key} of {each.__name__}"
 
 
 def test_a_help_page_hears_of_changed_keys() -> None:

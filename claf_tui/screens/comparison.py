@@ -12,21 +12,10 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.events import Resize
 from textual.message import Message
-from textual.screen import Screen
 
 from claf_tui.charts.plot import ChartLine, ChartOptions, Scene
-from claf_tui.charts.view import (
-    ZOOM,
-    Extent,
-    View,
-    followed,
-    moved_cursor,
-    panned,
-    reset,
-    smoothed,
-    with_cursor,
-    zoomed,
-)
+from claf_tui.charts.view import Extent, reset
+from claf_tui.screens.chart_screen import CHART_KEYS, ChartScreen
 from claf_tui.screens.comparison_help import ComparisonHelp
 from claf_tui.state.compared_run import ComparedRun, with_labels
 from claf_tui.state.comparison import Difference, compare
@@ -54,8 +43,6 @@ SECONDS_PER_LOOK = 1.0
 CHARTS = ("robust", "natural", "loss")
 WIDE, TALL = 100, 28
 """Cells from which on all charts are shown at once."""
-PAN = 0.25
-FAST = 10
 CURVE_HINTS: tuple[Hint, ...] = (
     ("1-4", "page", "screen.next_tab"),
     ("c", "chart", "screen.chart"),
@@ -77,7 +64,7 @@ PAGE_HINTS: tuple[Hint, ...] = (
 )
 
 
-class ComparisonScreen(Screen[None]):
+class ComparisonScreen(ChartScreen):
     """Shows runs by their folders and looks at them again every second.
 
     Args:
@@ -95,24 +82,12 @@ class ComparisonScreen(Screen[None]):
         Binding("shift+tab", "next_tab(-1)", "page before", id="page-before"),
         Binding("c", "chart", "next chart"),
         Binding("r", "radius", "another radius"),
-        Binding("o", "other_loss", "another loss"),
+        *CHART_KEYS,
         Binding("x", "x_axis", "steps, epochs, time or forward passes"),
-        Binding("L", "x_log", "logarithmic horizontal axis"),
-        Binding("l", "log_scale", "logarithmic value axis"),
-        Binding("left", "cursor(-1)", "cursor left", id="cursor-left"),
-        Binding("right", "cursor(1)", "cursor right", id="cursor-right"),
-        Binding("shift+left", f"cursor(-{FAST})", show=False, id="cursor-left-fast"),
-        Binding("shift+right", f"cursor({FAST})", show=False, id="cursor-right-fast"),
         Binding("up,k", "zoom(1)", "zoom in, or scroll up", id="zoom-in"),
         Binding("down,j", "zoom(-1)", "zoom out, or scroll down", id="zoom-out"),
         Binding("pageup", "scroll(-15)", show=False, id="page-up"),
         Binding("pagedown", "scroll(15)", show=False, id="page-down"),
-        Binding("left_square_bracket", "pan(-1)", "earlier", id="earlier"),
-        Binding("right_square_bracket", "pan(1)", "later", id="later"),
-        Binding("0", "reset_view", "all of the runs"),
-        Binding("end", "follow", "follow the newest step"),
-        Binding("plus,equals_sign", "smooth(1)", "smooth more", id="smooth-more"),
-        Binding("minus", "smooth(-1)", "smooth less", id="smooth-less"),
         Binding("question_mark,f1", "explain", "help", id="help"),
     ]
     BINDINGS = named("comparison", BINDINGS)
@@ -129,7 +104,6 @@ class ComparisonScreen(Screen[None]):
         self._wants_units = self._has_units = False
         self._tab, self._chart = TABS[0], CHARTS[0]
         self._axis: CompareAxis = "step"
-        self._view = View()
         self._radius = self._loss = ""
 
     def compose(self) -> ComposeResult:
@@ -191,9 +165,9 @@ class ComparisonScreen(Screen[None]):
     def action_back(self) -> None:
         """Take back the cursor, then the zoom, then leave."""
         if self._tab == TABS[0] and self._view.cursor is not None:
-            self._look_at(replace(self._view, cursor=None))
+            self.look(replace(self._view, cursor=None))
         elif self._tab == TABS[0] and not self._view.is_whole:
-            self._look_at(reset(self._view))
+            self.look(reset(self._view))
         elif len(self.app.screen_stack) > 2:
             self.app.pop_screen()
         else:
@@ -231,28 +205,18 @@ class ComparisonScreen(Screen[None]):
         self._axis = AXES[(AXES.index(self._axis) + 1) % len(AXES)]
         self._wants_units |= self._axis == "units"
         x_axis = "step" if self._axis == "units" else self._axis
-        self._look_at(replace(reset(self._view), x_axis=x_axis))
+        self.look(replace(reset(self._view), x_axis=x_axis))
         self._look()
-
-    def action_x_log(self) -> None:
-        """Switch the horizontal axis between linear and logarithmic."""
-        self._look_at(replace(self._view, is_x_log=not self._view.is_x_log))
-
-    def action_log_scale(self) -> None:
-        """Switch the value axis of the chosen chart between linear and logarithmic."""
-        chart = self.query_one(f"#{self._chart}", Chart)
-        chart.is_log = not chart.is_log
 
     def action_cursor(self, num_columns: int = -1) -> None:
         """Move the cursor that all charts share."""
         if self._tab == TABS[0]:
-            width = self.query_one(f"#{self._chart}", Chart).num_columns
-            self._look_at(moved_cursor(self._view, self._extent, num_columns, width))
+            super().action_cursor(num_columns)
 
     def action_zoom(self, direction: int = 1) -> None:
         """Zoom in, or out; where there is a page, scroll it up, or down."""
         if self._tab == TABS[0]:
-            self._look_at(zoomed(self._view, self._extent, ZOOM if direction > 0 else 1 / ZOOM))
+            super().action_zoom(direction)
         else:
             self.action_scroll(-direction)
 
@@ -260,50 +224,19 @@ class ComparisonScreen(Screen[None]):
         """Scroll the page."""
         self.query_one("#comparison-page").scroll_relative(y=lines, animate=False)
 
-    def action_pan(self, direction: int) -> None:
-        """Show what lies before, or after."""
-        self._look_at(panned(self._view, self._extent, direction * PAN))
-
-    def action_reset_view(self) -> None:
-        """Show all."""
-        self._look_at(reset(self._view))
-
-    def action_follow(self) -> None:
-        """Keep the newest in view."""
-        self._look_at(followed(self._view))
-
-    def action_smooth(self, change: int = 1) -> None:
-        """Smooth the trend more, or less."""
-        self._look_at(smoothed(self._view, change))
-
     def action_explain(self) -> None:
         """Show the keys, and what figures mean."""
         self.app.push_screen(ComparisonHelp())
 
-    @on(Chart.Pointed)
-    def look_at(self, event: Chart.Pointed) -> None:
-        """Look at the place that was clicked."""
-        self._look_at(with_cursor(self._view, self._extent, event.step))
-
-    @on(Chart.Zoomed)
-    def zoom_at(self, event: Chart.Zoomed) -> None:
-        """Zoom about the place under the mouse."""
-        about = replace(self._view, cursor=event.step)
-        self._look_at(replace(zoomed(about, self._extent, event.factor), cursor=self._view.cursor))
-
-    @on(Chart.Dragged)
-    def drag(self, event: Chart.Dragged) -> None:
-        """Show what was dragged into view."""
-        self._look_at(panned(self._view, self._extent, event.share))
-
     @property
-    def _extent(self) -> Extent:
+    def extent(self) -> Extent:
         """All of the axis, up to where the longest run is."""
         return Extent(0.0, max(1.0, *(end_of(run, self._axis) for run in self._runs), 0.0))
 
-    def _look_at(self, view: View) -> None:
-        self._view = view
-        self._show_charts()
+    @property
+    def chosen_chart(self) -> Chart:
+        """The chart that was chosen last."""
+        return self.query_one(f"#{self._chart}", Chart)
 
     def _show(self) -> None:
         is_curves = self._tab == TABS[0]
@@ -313,7 +246,7 @@ class ComparisonScreen(Screen[None]):
         self.query_one(KeyBar).show(CURVE_HINTS if is_curves else PAGE_HINTS)
         if is_curves:
             self._fit()
-            self._show_charts()
+            self.show_charts()
         elif self._runs:
             self._show_page()
 
@@ -334,7 +267,8 @@ class ComparisonScreen(Screen[None]):
             panel.set_class(name == self._chart, "-selected")
         self.query_one("#comparison-bottom").display = not is_small or self._chart != CHARTS[0]
 
-    def _show_charts(self) -> None:
+    def show_charts(self) -> None:
+        """Draw all charts by the view as it is."""
         runs, axis = self._runs, self._axis
         radii, losses = radii_of(runs), losses_of(runs)
         self._radius = self._radius if self._radius in radii else next(iter(radii), "")
@@ -348,7 +282,7 @@ class ComparisonScreen(Screen[None]):
         chart.show_x_name("units" if self._axis == "units" else "")
         if not lines and self._axis == "units" and not self._has_units:
             chart.show_empty("counting what an epoch of each run costs")
-        chart.show(lines, Scene(self._view, self._extent, IDENTITY))
+        chart.show(lines, Scene(self._view, self.extent, IDENTITY))
         panel.border_title = Content.styled(f"{title} · {AXIS_TITLES[self._axis]}", "$foreground")
         panel.border_subtitle = Content.styled(self._view_text() if name == self._chart else "", "$foreground")
 

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Click, Resize
-from textual.screen import ModalScreen, Screen
+from textual.screen import ModalScreen
 
 from claf_engine.events import TestResult
 from claf_engine.events.control import WAITING, Later
@@ -21,20 +20,9 @@ from claf_engine.runs import list_runs
 from claf_engine.runs.header import step_in_name
 from claf_engine.terms.errors import ClafError, ForeignFileError, RunError
 from claf_tui.charts.plot import ChartOptions, Scene, aligned
-from claf_tui.charts.view import (
-    ZOOM,
-    Extent,
-    View,
-    followed,
-    moved_cursor,
-    next_x_axis,
-    panned,
-    reset,
-    smoothed,
-    with_cursor,
-    zoomed,
-)
+from claf_tui.charts.view import Extent, View, next_x_axis, reset
 from claf_tui.screens.branch_dialog import BranchScreen
+from claf_tui.screens.chart_screen import CHART_KEYS, ChartScreen
 from claf_tui.screens.checkpoints.actions import ResumeRequest, list_entries
 from claf_tui.screens.checkpoints.measuring import OWN_COMMANDS, Measuring
 from claf_tui.screens.compare_dialog import MAX_OFFERED, CompareScreen
@@ -76,13 +64,9 @@ from claf_tui.words.safe_text import safe
 SECONDS_PER_CHART = 1.0
 """Between two drawings of the charts: they are most of the console's work, and nobody reads faster."""
 CHARTS = (PROBE, LOSS, METHOD)
-PAN = 0.25
-"""The share of what is shown by which a key moves it."""
-FAST = 10
-"""Columns by which the cursor moves with shift."""
 
 
-class Dashboard(Screen[None]):
+class Dashboard(ChartScreen):
     """Draws a `RunState` and turns keys into wishes.
 
     Args:
@@ -103,26 +87,14 @@ class Dashboard(Screen[None]):
             Binding(str(number), f"panel('{name}')", f"panel {name}", id=f"panel-{name}")
             for number, name in enumerate(PANELS, 1)
         ),
-        Binding("left", "cursor(-1)", "cursor left", id="cursor-left"),
-        Binding("right", "cursor(1)", "cursor right", id="cursor-right"),
-        Binding("shift+left", f"cursor(-{FAST})", show=False, id="cursor-left-fast"),
-        Binding("shift+right", f"cursor({FAST})", show=False, id="cursor-right-fast"),
+        *CHART_KEYS,
         Binding("up", "zoom(1)", "zoom in", id="zoom-in"),
         Binding("down", "zoom(-1)", "zoom out", id="zoom-out"),
-        Binding("left_square_bracket", "pan(-1)", "earlier", id="earlier"),
-        Binding("right_square_bracket", "pan(1)", "later", id="later"),
-        Binding("0", "reset_view", "all of the run"),
-        Binding("end", "follow", "follow the newest step"),
         Binding("x", "x_axis", "step, epoch or clock"),
-        Binding("L", "x_log", "logarithmic horizontal axis"),
-        Binding("plus,equals_sign", "smooth(1)", "smooth more", id="smooth-more"),
-        Binding("minus", "smooth(-1)", "smooth less", id="smooth-less"),
         Binding("w", "compare", "compare with other runs"),
         Binding("f", "maximise", "full screen"),
         Binding("tab", "next_panel", "next panel"),
         Binding("shift+tab", "next_panel(-1)", "panel before", id="panel-before"),
-        Binding("l", "log_scale", "logarithmic value axis"),
-        Binding("o", "other_loss", "another loss"),
         Binding("a", "acknowledge", "acknowledge an alert"),
         Binding("r", "go_back", "go back from a divergence"),
         Binding("v", "examples", "adversarial examples"),
@@ -150,7 +122,6 @@ class Dashboard(Screen[None]):
         self._charted = -SECONDS_PER_CHART
         self._had_ended = False
         self._moment = Moment()
-        self._view = View()
         self._full_reader: FullReader | None = None
         self._full: FullCurves | None = None
         self._is_reading = False
@@ -213,15 +184,10 @@ class Dashboard(Screen[None]):
         if moment.waited - self._charted >= SECONDS_PER_CHART or had_ended != has_ended:
             self._charted = moment.waited
             self._read_in_full()
-            self._show_charts()
+            self.show_charts()
         self._show_keys()
         if had_ended != has_ended:
             self._fit(*self.size)
-
-    @property
-    def view(self) -> View:
-        """How the charts look at the run."""
-        return self._view
 
     def action_toggle_pause(self) -> None:
         """Pause the run, or let it go on; the status word changes with the key press."""
@@ -339,66 +305,21 @@ class Dashboard(Screen[None]):
     def action_restore(self) -> None:
         """Take back one thing: the cursor, or else full screen, or else the zoom."""
         if self._view.cursor is not None:
-            self._look(replace(self._view, cursor=None))
+            self.look(replace(self._view, cursor=None))
         elif self.has_class("-maximised"):
             self.remove_class("-maximised")
             self._fit(*self.size)
         else:
-            self._look(reset(self._view))
+            self.look(reset(self._view))
 
     @property
     def has_more_to_restore(self) -> bool:
         """Whether there is something for escape to take back."""
         return self._view.cursor is not None or self.has_class("-maximised") or not self._view.is_whole
 
-    def action_cursor(self, num_columns: int = -1) -> None:
-        """Move the cursor that all charts share."""
-        width = self._chosen_chart.num_columns
-        self._look(moved_cursor(self._view, self._extent, num_columns, width))
-
-    def action_zoom(self, direction: int = 1) -> None:
-        """Show fewer steps, or more."""
-        self._look(zoomed(self._view, self._extent, ZOOM if direction > 0 else 1 / ZOOM))
-
-    def action_pan(self, direction: int) -> None:
-        """Show earlier steps, or later ones."""
-        self._look(panned(self._view, self._extent, direction * PAN))
-
-    def action_reset_view(self) -> None:
-        """Show the whole run."""
-        self._look(reset(self._view))
-
-    def action_follow(self) -> None:
-        """Keep the newest step in view."""
-        self._look(followed(self._view))
-
     def action_x_axis(self) -> None:
         """Count steps, epochs or time on the horizontal axis."""
-        self._look(next_x_axis(self._view))
-
-    def action_x_log(self) -> None:
-        """Switch the horizontal axis between linear and logarithmic."""
-        self._look(replace(self._view, is_x_log=not self._view.is_x_log))
-
-    def action_smooth(self, change: int = 1) -> None:
-        """Smooth the trend more, or less; at the end there is none."""
-        self._look(smoothed(self._view, change))
-
-    @on(Chart.Pointed)
-    def look_at(self, event: Chart.Pointed) -> None:
-        """Look at the step that was clicked."""
-        self._look(with_cursor(self._view, self._extent, event.step))
-
-    @on(Chart.Zoomed)
-    def zoom_at(self, event: Chart.Zoomed) -> None:
-        """Zoom about the step under the mouse."""
-        about = replace(self._view, cursor=event.step)
-        self._look(replace(zoomed(about, self._extent, event.factor), cursor=self._view.cursor))
-
-    @on(Chart.Dragged)
-    def drag(self, event: Chart.Dragged) -> None:
-        """Show what was dragged into view."""
-        self._look(panned(self._view, self._extent, event.share))
+        self.look(next_x_axis(self._view))
 
     def on_click(self, event: Click) -> None:
         """Choose the panel that was clicked, twice shows it alone; a click takes an alert away."""
@@ -428,18 +349,12 @@ class Dashboard(Screen[None]):
             return
         self.app.push_screen(CompareScreen(offered, list(self._others)), self.lay_over)
 
-    def action_log_scale(self) -> None:
-        """Switch the value axis of the chosen chart between linear and logarithmic."""
-        chart = self._chosen_chart
-        chart.is_log = not chart.is_log
-        self._show_charts()
-
     def action_other_loss(self) -> None:
         """Show the next of the losses that the run has logged."""
         names = logged_losses(self._state)
         if names:
             self._loss_name = names[(names.index(self._shown_loss) + 1) % len(names)]
-            self._show_charts()
+            self.show_charts()
 
     def action_acknowledge(self) -> None:
         """Take the shown alert away."""
@@ -457,12 +372,12 @@ class Dashboard(Screen[None]):
         return chosen if chosen in logged_losses(self._state) else shown_loss_name(self._state)
 
     @property
-    def _chosen_chart(self) -> Chart:
+    def chosen_chart(self) -> Chart:
         """The chart of the chosen panel; that of probes where it is the log."""
         return self.query_one(f"#{self._panel if self._panel in CHARTS else PROBE}", Chart)
 
     @property
-    def _extent(self) -> Extent:
+    def extent(self) -> Extent:
         """The steps that there is anything of, of the runs that are compared as well."""
         last, own = float(self._state.step), self._state.timeline
         for other in self._others.values():
@@ -470,16 +385,17 @@ class Dashboard(Screen[None]):
             last = max(last, float(end[0]))
         return Extent(0.0, max(1.0, last))
 
-    def _look(self, view: View) -> None:
-        """Show this from now on."""
+    def look(self, view: View) -> None:
+        """Show this from now on; what is zoomed in on is read in full where curves have lost points."""
         self._view = view
         if view.is_whole or self._full is None:
             self._read_in_full()
-        self._show_charts()
+        self.show_charts()
 
-    def _show_charts(self) -> None:
+    def show_charts(self) -> None:
+        """Draw all charts by the view as it is."""
         state, name, others = self._state, self._shown_loss, self._others.values()
-        scene = Scene(self._view, self._extent, state.timeline, state.marks)
+        scene = Scene(self._view, self.extent, state.timeline, state.marks)
         loss, method, probe = (self.query_one(f"#{panel}", Chart) for panel in (LOSS, METHOD, PROBE))
         over = of_others([(other, loss_lines(other.state, name)) for other in others])
         loss.show([*loss_lines(state, name, self._full), *over], scene)
@@ -507,7 +423,7 @@ class Dashboard(Screen[None]):
         for name in PANELS:
             panel = self.query_one(f"#panel-{name}")
             is_chosen = name == self._panel and name in CHARTS
-            text = view_text(self._state, self._view, self._extent, panel.size.width - 4) if is_chosen else ""
+            text = view_text(self._state, self._view, self.extent, panel.size.width - 4) if is_chosen else ""
             subtitle = Content.styled(text, "$foreground")
             if panel.border_subtitle != subtitle:
                 panel.border_subtitle = subtitle
@@ -538,7 +454,7 @@ class Dashboard(Screen[None]):
         self._told_unread = error
         if reader is not None and reader is self._full_reader and full is not self._full:
             self._full = full
-            self._show_charts()
+            self.show_charts()
 
     def lay_over(self, chosen: tuple[Path, ...] | None) -> None:
         """Lay the curves of these runs over this one's, and of no others; None changes nothing."""
@@ -548,7 +464,7 @@ class Dashboard(Screen[None]):
         for path in chosen:
             if path not in self._others:
                 self.run_worker(partial(self._read_other, path), thread=True)
-        self._show_charts()
+        self.show_charts()
 
     def _read_other(self, directory: Path) -> None:
         try:
@@ -562,7 +478,7 @@ class Dashboard(Screen[None]):
         if not other.state.probes and not other.state.losses:
             self._tell(f"{other.name} has no curves yet")
         self._others[directory] = other
-        self._show_charts()
+        self.show_charts()
 
     def _show_alerts(self) -> None:
         added = self.query_one(AlertBar).show(self._state)

@@ -1,11 +1,116 @@
-"""What one image costs in a step, in forward passes of the encoder: a pass back to the images is 1, a full one 2."""
+"""What the phases of our methods cost, from the settings alone: their loops, and forward-units an image. No torch.
 
-from claf_engine.config import ObjectiveConfig, RunConfig
-from claf_engine.training.phases.terms import shows_natural
-from claf_engine.training.weight_perturbation import perturbed_share
+A forward pass of the encoder over one image is one unit, a pass back to the image one more, a full backward pass two.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from claf_engine.config import AdversarialConfig, ObjectiveConfig, RunConfig, WeightPerturbationConfig
 
 PASS = 3
 """A pass that is trained through."""
+FEATURES_COST = 0.02
+"""Of a classifier's step on features that are there already."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One loop of a phase: how often it passes over the images in an epoch, and what one image costs.
+
+    Attributes:
+        cost: in forward-units.
+        share: of the batches that each pass takes.
+    """
+
+    name: str
+    sweeps: int
+    cost: float
+    share: float = 1.0
+
+    def steps(self, steps_per_sweep: int) -> int:
+        """Optimiser steps in an epoch, where a pass over all images takes so many."""
+        return self.sweeps * steps_of_share(self.share, steps_per_sweep)
+
+
+@dataclass(frozen=True)
+class Loops:
+    """How long a phase is: its epochs, and what each of them consists of."""
+
+    epochs: int
+    parts: tuple[Part, ...]
+
+
+def steps_of_share(share: float, steps_per_sweep: int) -> int:
+    """Optimiser steps of a pass over a share of the batches, rounded up; the share is meant as it is written."""
+    return math.ceil(Fraction(str(share)) * steps_per_sweep)
+
+
+def units_of_epoch(parts: tuple[Part, ...]) -> float:
+    """Forward-units that one training image costs in an epoch of these loops."""
+    return sum(part.sweeps * part.share * part.cost for part in parts)
+
+
+def contrastive_loops(config: RunConfig) -> Loops:
+    """Of stage 1: two views, trained through."""
+    return Loops(config.contrastive.epochs, (Part("encoder", 1, step_cost(config, 0, 2 * PASS)),))
+
+
+def adversarial_loops(config: RunConfig) -> Loops:
+    """Of stage 2: retraining of the classifier, with passes that replay what was crafted, then three views."""
+    encoder = Part("encoder", 1, step_cost(config, 2 * config.attack.steps, 3 * PASS))
+    return Loops(config.adversarial.epochs, (*_retraining(config), encoder))
+
+
+def instance_loops(config: RunConfig) -> Loops:
+    """Of robust contrastive pretraining: an attack on one view, and three views, trained through."""
+    parts = (Part("encoder", 1, step_cost(config, 2 * config.attack.steps + 1, 3 * PASS)),)
+    return Loops(config.rocl.epochs, parts)
+
+
+def linear_loops(config: RunConfig) -> Loops:
+    """Of linear evaluation, on features that are there already."""
+    return Loops(config.linear_evaluation.epochs, (Part("natural", 1, FEATURES_COST),))
+
+
+def adversarial_linear_loops(config: RunConfig) -> Loops:
+    """Of linear evaluation on attacked images."""
+    steps = config.linear_evaluation.adversarial_steps
+    return Loops(config.linear_evaluation.adversarial_epochs, (Part("adversarial", 1, 2 * steps + 1),))
+
+
+def supervised_loops(config: RunConfig, cost: float) -> Loops:
+    """Of a supervised phase of which one image costs so much."""
+    return Loops(config.supervised.epochs, (Part("supervised", 1, cost),))
+
+
+def natural_loops(config: RunConfig) -> Loops:
+    """Of training without an attack."""
+    return supervised_loops(config, step_cost(config, 0, PASS))
+
+
+def classification_loops(config: RunConfig) -> Loops:
+    """Of adversarial training."""
+    return supervised_loops(config, classification_cost(config, config.attack.steps))
+
+
+def fgsm_loops(config: RunConfig) -> Loops:
+    """Of adversarial training with one step."""
+    return supervised_loops(config, classification_cost(config, 1))
+
+
+def trades_loops(config: RunConfig) -> Loops:
+    """Of an attack against natural logits, and of passes over image and attacked image."""
+    crafting = 2 * config.attack.steps + 1 + _terms_cost(config.objective, has_natural=True)
+    return supervised_loops(config, step_cost(config, crafting, 2 * PASS))
+
+
+def alp_loops(config: RunConfig) -> Loops:
+    """Of an attack, and of passes over image and attacked image."""
+    crafting = 2 * config.attack.steps + _terms_cost(config.objective, has_natural=False)
+    return supervised_loops(config, step_cost(config, crafting, 2 * PASS))
 
 
 def step_cost(config: RunConfig, crafting: float, trained: float) -> float:
@@ -25,16 +130,79 @@ def classification_cost(config: RunConfig, steps: int) -> float:
     return step_cost(config, crafting, PASS + PASS * shows_natural(config.objective))
 
 
-def trades_cost(config: RunConfig) -> float:
-    """Of an attack against natural logits, and of passes over image and attacked image."""
-    return step_cost(config, 2 * config.attack.steps + 1 + _terms_cost(config.objective, has_natural=True), 2 * PASS)
+def shows_natural(terms: ObjectiveConfig) -> bool:
+    """Whether training on attacked images needs natural ones beside them."""
+    return terms.nuclear_weight > 0 or terms.cross_entropy == "natural"
 
 
-def alp_cost(config: RunConfig) -> float:
-    """Of an attack, and of passes over image and attacked image."""
-    return step_cost(config, 2 * config.attack.steps + _terms_cost(config.objective, has_natural=False), 2 * PASS)
+def perturbed_share(config: WeightPerturbationConfig) -> float:
+    """The share of a phase's steps that move weights, and compute their loss twice."""
+    return 1 - config.after if config.gamma else 0.0
+
+
+def is_replayed(config: AdversarialConfig, sweep: int) -> bool:
+    """Whether a retraining sweep (from 0) takes the features that an earlier one kept."""
+    if has_fixed_features(config):
+        return sweep > 0
+    return config.classifier_refresh == "replay" and sweep % config.replay_passes != 0
+
+
+def has_fixed_features(config: AdversarialConfig) -> bool:
+    """Whether every sweep of an epoch sees the same features anyway: of all natural images, as they are.
+
+    Keeping them is exact, because the encoder stands still meanwhile.
+    """
+    is_natural = config.classifier_images == "natural" and config.source == "image"
+    return is_natural and config.classifier_fraction == 1
+
+
+def num_replayed(config: AdversarialConfig) -> int:
+    """How many retraining sweeps of an epoch craft nothing."""
+    return sum(is_replayed(config, sweep) for sweep in range(config.classifier_epochs))
+
+
+def _retraining(config: RunConfig) -> tuple[Part, ...]:
+    """The passes that craft, and those that replay what was crafted, if there are any."""
+    attack_cost = 2 * config.attack.steps if config.adversarial.classifier_images == "adversarial" else 0
+    share, replayed = config.adversarial.classifier_fraction, num_replayed(config.adversarial)
+    crafting = Part("retrain", config.adversarial.classifier_epochs - replayed, attack_cost + 1, share)
+    return (crafting, Part("replay", replayed, FEATURES_COST, share)) if replayed else (crafting,)
 
 
 def _terms_cost(terms: ObjectiveConfig, *, has_natural: bool) -> int:
     """Of its natural logits, which an attack climbs away from, unless it has them, and of its key."""
     return (terms.nuclear_weight > 0 and not has_natural) + (terms.contrast_weight > 0)
+
+
+def _claf(config: RunConfig) -> tuple[Loops, ...]:
+    return (contrastive_loops(config), adversarial_loops(config), *_linear_evaluations(config))
+
+
+def _scl(config: RunConfig) -> tuple[Loops, ...]:
+    return (contrastive_loops(config), *_linear_evaluations(config))
+
+
+def _linear_evaluations(config: RunConfig) -> tuple[Loops, ...]:
+    return (linear_loops(config), adversarial_linear_loops(config))
+
+
+def _rocl(config: RunConfig) -> tuple[Loops, ...]:
+    heads = {
+        "linear": linear_loops,
+        "robust-linear": adversarial_linear_loops,
+        "fine-tune": classification_loops,
+    }
+    return (instance_loops(config), heads[config.rocl.head](config))
+
+
+LOOPS: dict[str, Callable[[RunConfig], tuple[Loops, ...]]] = {
+    "claf": _claf,
+    "scl": _scl,
+    "rocl": _rocl,
+    "natural": lambda config: (natural_loops(config),),
+    "at": lambda config: (classification_loops(config),),
+    "fgsm": lambda config: (fgsm_loops(config),),
+    "trades": lambda config: (trades_loops(config),),
+    "alp": lambda config: (alp_loops(config),),
+}
+"""The loops of the phases of our methods, phase by phase as in `training.methods.METHODS`; those of no epochs too."""

@@ -13,7 +13,22 @@ from claf_engine.events import PhasePlan
 from claf_engine.events.ticks import Tick
 from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, NATURAL
 from claf_engine.terms.errors import ConfigError
-from claf_engine.training.costs import alp_cost, classification_cost, step_cost, trades_cost
+from claf_engine.training.costs import (
+    Loops,
+    Part,
+    adversarial_linear_loops,
+    adversarial_loops,
+    alp_loops,
+    classification_loops,
+    contrastive_loops,
+    fgsm_loops,
+    instance_loops,
+    linear_loops,
+    natural_loops,
+    supervised_loops,
+    trades_loops,
+    units_of_epoch,
+)
 from claf_engine.training.phases.adversarial import adversarial
 from claf_engine.training.phases.contrastive import contrastive
 from claf_engine.training.phases.linear import adversarial_linear_evaluation, linear_evaluation
@@ -26,13 +41,10 @@ from claf_engine.training.phases.objectives import (
     trades_loss,
 )
 from claf_engine.training.phases.rocl import instance
-from claf_engine.training.phases.savings import num_replayed
 from claf_engine.training.phases.supervised import supervised
-from claf_engine.training.session import Session, steps_of_share
+from claf_engine.training.session import Session
 from claf_engine.training.state import Cursor
 
-FEATURES_COST = 0.02
-"""Of a classifier's step on features that are there already."""
 CLASSIFIED = ("label_smoothing", "margin")
 COMPARED = (*CLASSIFIED, "nuclear_weight", "contrast_weight")
 TERMS: dict[Objective, tuple[str, ...]] = {
@@ -43,26 +55,6 @@ TERMS: dict[Objective, tuple[str, ...]] = {
     trades_loss: COMPARED,
 }
 """Which of the settings `objective` each loss of ours heeds."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """One loop of a phase: how often it passes over the images in an epoch, and what one image costs.
-
-    Costs are in forward passes of the encoder; a backward pass to the images counts 1, a full one 2.
-
-    Attributes:
-        share: of the batches that each pass takes.
-    """
-
-    name: str
-    sweeps: int
-    cost: float
-    share: float = 1.0
-
-    def steps(self, steps_per_sweep: int) -> int:
-        """Optimiser steps in an epoch, where a pass over all images takes so many."""
-        return self.sweeps * steps_of_share(self.share, steps_per_sweep)
 
 
 @dataclass(frozen=True)
@@ -98,7 +90,7 @@ class Phase:
     @property
     def units_per_epoch(self) -> float:
         """Forward-units that one training image costs in an epoch, counted as `Part` does."""
-        return sum(part.sweeps * part.share * part.cost for part in self.parts)
+        return units_of_epoch(self.parts)
 
     def plan(self, steps_per_sweep: int) -> PhasePlan:
         """The phase as the run announces it."""
@@ -133,15 +125,6 @@ def units_per_image(config: RunConfig) -> float:
         ConfigError: the method trains for no epochs.
     """
     return sum(phase.epochs * phase.units_per_epoch for phase in phases_of(config))
-
-
-def units_of_epochs(config: RunConfig) -> tuple[float, ...]:
-    """Forward-units that an epoch of each phase spends on a training image, counted as `units_per_image` does.
-
-    Raises:
-        ConfigError: the method trains for no epochs.
-    """
-    return tuple(phase.units_per_epoch for phase in phases_of(config))
 
 
 def registered_phases(name: str, config: RunConfig) -> tuple[Phase, ...]:
@@ -185,10 +168,8 @@ def _scl(config: RunConfig) -> tuple[Phase, ...]:
 
 
 def _rocl(config: RunConfig) -> tuple[Phase, ...]:
-    parts = (Part("encoder", 1, step_cost(config, 2 * config.attack.steps + 1, 9)),)
-    pretraining = Phase(
-        "instance", "1 · robust contrastive", instance, config.rocl.epochs, parts, None, trains_features=True
-    )
+    loops, title = instance_loops(config), "1 · robust contrastive"
+    pretraining = Phase("instance", title, instance, loops.epochs, loops.parts, None, trains_features=True)
     return (pretraining, _rocl_head(config))
 
 
@@ -208,33 +189,24 @@ def _rocl_head(config: RunConfig) -> Phase:
 
 def _contrastive(config: RunConfig, number: str) -> Phase:
     kind = "contrastive (SimCLR)" if config.contrastive.positives == "views" else "supervised contrastive"
-    parts = (Part("encoder", 1, step_cost(config, 0, 6)),)
-    epochs = config.contrastive.epochs
-    return Phase("contrastive", f"{number}{kind}", contrastive, epochs, parts, None, trains_features=True)
+    loops = contrastive_loops(config)
+    title = f"{number}{kind}"
+    return Phase("contrastive", title, contrastive, loops.epochs, loops.parts, None, trains_features=True)
 
 
 def _adversarial(config: RunConfig) -> Phase:
-    steps = config.attack.steps
-    parts = (*_retraining(config), Part("encoder", 1, step_cost(config, 2 * steps, 9)))
+    loops = adversarial_loops(config)
     return Phase(
         "adversarial",
         "2 · adversarial features",
         adversarial,
-        config.adversarial.epochs,
-        parts,
+        loops.epochs,
+        loops.parts,
         ATTACK_CLASSIFIER,
         num_watches=2,
-        watch_steps=(steps,),
+        watch_steps=(config.attack.steps,),
         trains_features=True,
     )
-
-
-def _retraining(config: RunConfig) -> tuple[Part, ...]:
-    """The passes that craft, and those that replay what was crafted, if there are any."""
-    attack_cost = 2 * config.attack.steps if config.adversarial.classifier_images == "adversarial" else 0
-    share, replayed = config.adversarial.classifier_fraction, num_replayed(config.adversarial)
-    crafting = Part("retrain", config.adversarial.classifier_epochs - replayed, attack_cost + 1, share)
-    return (crafting, Part("replay", replayed, FEATURES_COST, share)) if replayed else (crafting,)
 
 
 def _require_warm_start(config: RunConfig) -> None:
@@ -258,19 +230,18 @@ def _linear_evaluations(config: RunConfig, number: str) -> tuple[Phase, Phase]:
 
 
 def _linear_evaluation(config: RunConfig, number: str) -> Phase:
-    parts, epochs = (Part("natural", 1, FEATURES_COST),), config.linear_evaluation.epochs
-    title = f"{number}linear evaluation"
-    return Phase("linear_evaluation", title, linear_evaluation, epochs, parts, NATURAL, is_frozen=True)
+    loops, title = linear_loops(config), f"{number}linear evaluation"
+    return Phase("linear_evaluation", title, linear_evaluation, loops.epochs, loops.parts, NATURAL, is_frozen=True)
 
 
 def _adversarial_linear_evaluation(config: RunConfig, number: str) -> Phase:
-    epochs, steps = config.linear_evaluation.adversarial_epochs, config.linear_evaluation.adversarial_steps
+    loops = adversarial_linear_loops(config)
     return Phase(
         "adversarial_linear_evaluation",
         f"{number}adversarial linear eval",
         adversarial_linear_evaluation,
-        epochs,
-        (Part("adversarial", 1, 2 * steps + 1),),
+        loops.epochs,
+        loops.parts,
         ADVERSARIAL,
         is_frozen=True,
     )
@@ -289,18 +260,23 @@ def supervised_phase(
         cost: of one image, see `Part`.
         is_natural: nothing is attacked, and the natural classifier is trained.
     """
+    loops = supervised_loops(config, cost)
+    return _supervised(config, title, objective, loss_name, loops, is_natural=is_natural)
+
+
+def _supervised(
+    config: RunConfig, title: str, objective: Objective, loss_name: str, loops: Loops, *, is_natural: bool = False
+) -> Phase:
     classifier = NATURAL if is_natural else ADVERSARIAL
     play = partial(supervised, objective=objective, classifier=classifier, loss_name=loss_name)
-    parts = (Part("supervised", 1, cost),)
     terms = TERMS.get(objective, ())
     contrasts = config.objective.contrast_weight > 0
-    epochs = config.supervised.epochs
-    return Phase("supervised", title, play, epochs, parts, classifier, terms=terms, contrasts=contrasts)
+    return Phase("supervised", title, play, loops.epochs, loops.parts, classifier, terms=terms, contrasts=contrasts)
 
 
 def _natural(config: RunConfig) -> tuple[Phase, ...]:
-    cost = step_cost(config, 0, 3)
-    return (supervised_phase(config, "supervised", natural_loss, "cross_entropy", cost, is_natural=True),)
+    loops = natural_loops(config)
+    return (_supervised(config, "supervised", natural_loss, "cross_entropy", loops, is_natural=True),)
 
 
 def _at(config: RunConfig) -> tuple[Phase, ...]:
@@ -308,8 +284,8 @@ def _at(config: RunConfig) -> tuple[Phase, ...]:
 
 
 def _adversarial_training(config: RunConfig, title: str) -> Phase:
-    cost = classification_cost(config, config.attack.steps)
-    return supervised_phase(config, title, adversarial_loss, _classification_name(config.objective), cost)
+    name = _classification_name(config.objective)
+    return _supervised(config, title, adversarial_loss, name, classification_loops(config))
 
 
 def _classification_name(terms: ObjectiveConfig) -> str:
@@ -317,17 +293,17 @@ def _classification_name(terms: ObjectiveConfig) -> str:
 
 
 def _fgsm(config: RunConfig) -> tuple[Phase, ...]:
-    name, cost = _classification_name(config.objective), classification_cost(config, 1)
-    phase = supervised_phase(config, "fast adversarial training", fgsm_loss, name, cost)
+    name = _classification_name(config.objective)
+    phase = _supervised(config, "fast adversarial training", fgsm_loss, name, fgsm_loops(config))
     return (replace(phase, num_watches=1, watch_steps=(1, config.fgsm.monitor_steps)),)
 
 
 def _trades(config: RunConfig) -> tuple[Phase, ...]:
-    return (supervised_phase(config, "TRADES", trades_loss, "trades", trades_cost(config)),)
+    return (_supervised(config, "TRADES", trades_loss, "trades", trades_loops(config)),)
 
 
 def _alp(config: RunConfig) -> tuple[Phase, ...]:
-    return (supervised_phase(config, "adversarial logit pairing", alp_loss, "alp", alp_cost(config)),)
+    return (_supervised(config, "adversarial logit pairing", alp_loss, "alp", alp_loops(config)),)
 
 
 METHODS: dict[str, Callable[[RunConfig], tuple[Phase, ...]]] = {

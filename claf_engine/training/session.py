@@ -1,6 +1,5 @@
 """What a phase works with: settings, device, images and state, and the few moves that all loops share."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,14 +18,10 @@ from claf_engine.models.modes import buffers_kept
 from claf_engine.models.network import ATTACK_CLASSIFIER
 from claf_engine.terms.errors import NonFiniteLoss
 from claf_engine.training.averaging import average_step, begin_average
+from claf_engine.training.costs import steps_of_share
 from claf_engine.training.optimizers import learning_rate, set_learning_rate
 from claf_engine.training.state import FEATURES, TrainState, make_optimizer, optimizer_config
 from claf_engine.training.weight_perturbation import LossOf, gamma_at, moved, perturbations
-
-
-def steps_of_share(share: float, steps_per_sweep: int) -> int:
-    """Optimiser steps of a pass over a share of the batches, rounded up; the share is meant as it is written."""
-    return math.ceil(Fraction(str(share)) * steps_per_sweep)
 
 
 class Taken(NamedTuple):

@@ -28,11 +28,6 @@ def gamma_at(config: WeightPerturbationConfig, progress: Fraction) -> float:
     return config.gamma if progress >= Fraction(str(config.after)) else 0.0
 
 
-def perturbed_share(config: WeightPerturbationConfig) -> float:
-    """The share of a phase's steps that move weights, and compute their loss twice."""
-    return 1 - config.after if config.gamma else 0.0
-
-
 def perturbations(weights: Sequence[Tensor], gamma: float) -> list[Tensor]:
     """Where the loss grows fastest from the weights, from the gradients that they hold.
 

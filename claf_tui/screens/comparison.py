@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.events import Resize
 from textual.message import Message
 
+from claf_engine.training.spent import epoch_units
 from claf_tui.charts.plot import ChartLine, ChartOptions, Scene
 from claf_tui.charts.view import Extent, reset
 from claf_tui.screens.chart_screen import CHART_KEYS, ChartScreen
@@ -101,7 +102,6 @@ class ComparisonScreen(ChartScreen):
         self._runs: tuple[ComparedRun, ...] = ()
         self._paired: tuple[Difference, ...] = ()
         self._is_looking = False
-        self._wants_units = self._has_units = False
         self._tab, self._chart = TABS[0], CHARTS[0]
         self._axis: CompareAxis = "step"
         self._radius = self._loss = ""
@@ -138,16 +138,13 @@ class ComparisonScreen(ChartScreen):
 
     @work(thread=True)
     def _read(self) -> None:
-        """Read in a thread what is new; the first time also what reproductions kept, and units once they are wanted."""
+        """Read in a thread what is new; the first time also what an epoch costs, and what reproductions kept."""
         try:
             is_first = not self._reader.runs
-            if self._reader.look():
-                self.post_message(self.Read())
-            if self._wants_units and not self._has_units:
-                from claf_engine.training.spent import epoch_units
-
+            has_news = self._reader.look()
+            if is_first:
                 self._reader.count_units(epoch_units)
-                self._has_units = True
+            if has_news:
                 self.post_message(self.Read())
             if is_first:
                 from claf_tui.state.paired import paired_differences
@@ -176,10 +173,8 @@ class ComparisonScreen(ChartScreen):
     def action_tab(self, name: str) -> None:
         """Show a page."""
         self._tab = name
-        self._wants_units |= name == "figures"
         self._show()
         self.query_one("#comparison-page").scroll_home(animate=False)
-        self._look()
 
     def action_next_tab(self, step: int = 1) -> None:
         """Show the next page."""
@@ -203,10 +198,8 @@ class ComparisonScreen(ChartScreen):
     def action_x_axis(self) -> None:
         """Count the next thing on the horizontal axis; what was zoomed in on lies elsewhere there."""
         self._axis = AXES[(AXES.index(self._axis) + 1) % len(AXES)]
-        self._wants_units |= self._axis == "units"
         x_axis = "step" if self._axis == "units" else self._axis
         self.look(replace(reset(self._view), x_axis=x_axis))
-        self._look()
 
     def action_cursor(self, num_columns: int = -1) -> None:
         """Move the cursor that all charts share."""
@@ -280,8 +273,6 @@ class ComparisonScreen(ChartScreen):
     def _draw(self, name: str, lines: Sequence[ChartLine], title: str) -> None:
         chart, panel = self.query_one(f"#{name}", Chart), self.query_one(f"#panel-{name}")
         chart.show_x_name("units" if self._axis == "units" else "")
-        if not lines and self._axis == "units" and not self._has_units:
-            chart.show_empty("counting what an epoch of each run costs")
         chart.show(lines, Scene(self._view, self.extent, IDENTITY))
         panel.border_title = Content.styled(f"{title} · {AXIS_TITLES[self._axis]}", "$foreground")
         panel.border_subtitle = Content.styled(self._view_text() if name == self._chart else "", "$foreground")

@@ -47,7 +47,7 @@ class ComparisonReader:
         return self.runs != before
 
     def count_units(self, epoch_units: EpochUnits) -> None:
-        """Learn what an epoch of each phase of every run costs, which takes a moment."""
+        """Learn what an epoch of each phase of every run costs."""
         for directory, run in self._runs.items():
             known = replace(run, epoch_units=run.epoch_units or epoch_units(directory))
             self._runs[directory] = with_state(known, known.state)

@@ -1,5 +1,6 @@
 """What holds for every command: help, exit codes, one sentence for every mistake."""
 
+import json
 import os
 import resource
 import subprocess
@@ -17,6 +18,7 @@ from claf_tui.commands import runs as runs_command
 from claf_tui.reports import output
 from claf_tui.words import exit_codes
 from tests.engine.runs.folders import old_run
+from tests.tui.compared import compared_folder
 
 
 def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -113,6 +115,23 @@ def test_listing_runs_loads_neither_torch_nor_numpy(tmp_path: Path) -> None:
     done = python("-c", code, CLAF_RUNS_DIR=str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
     assert "1-demo" in done.stdout
+
+
+def test_comparing_runs_and_reporting_on_them_loads_no_torch(tmp_path: Path) -> None:
+    for method in ("claf", "at"):
+        compared_folder(tmp_path / "runs", f"20261124-080000-{method}", method=method)
+    out = tmp_path / "report.html"
+    code = (
+        "import sys; from claf_tui import cli\n"
+        "codes = [cli.run(['compare', 'claf', 'at', '--json']),"
+        f" cli.run(['report', 'claf', '--compare', 'at', '-o', {str(out)!r}])]\n"
+        "heavy = {'torch', 'textual'} & set(sys.modules)\n"
+        "sys.exit(f'{codes}, loaded: {heavy}' if heavy or any(codes) else 0)"
+    )
+    done = python("-c", code, CLAF_RUNS_DIR=str(tmp_path / "runs"))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["runs"][1]["units_per_image"] > 0
+    assert out.exists()
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:

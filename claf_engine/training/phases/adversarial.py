@@ -21,10 +21,10 @@ from claf_engine.events import ClassifierRetrained, DissociationMeasured
 from claf_engine.events.ticks import PartEnd, Pulse, Tick
 from claf_engine.models.modes import evaluating
 from claf_engine.models.network import ATTACK_CLASSIFIER, Pipeline, reset_classifier
+from claf_engine.training.costs import is_replayed
 from claf_engine.training.phases.contrastive import NUM_VIEWS, contrastive_loss, loss_name
 from claf_engine.training.phases.savings import (
     drop_features,
-    is_replayed,
     keep_features,
     keep_perturbations,
     kept_features,

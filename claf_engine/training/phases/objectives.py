@@ -18,6 +18,7 @@ from claf_engine.compute.seeding import ATTACK_STREAM
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.modes import batch_statistics, frozen, training
 from claf_engine.models.network import Pipeline
+from claf_engine.training.costs import shows_natural
 from claf_engine.training.encoding import encode
 from claf_engine.training.losses import kl_divergence, logit_distance
 from claf_engine.training.objective_terms import true_class_weight
@@ -28,7 +29,6 @@ from claf_engine.training.phases.terms import (
     cross_entropy,
     joint_gradient,
     natural_keys,
-    shows_natural,
 )
 from claf_engine.training.ramps import grown
 from claf_engine.training.session import Session

@@ -11,31 +11,11 @@ from torch import Tensor
 from claf_engine.attacks.norms import TINY
 from claf_engine.compute.seeding import ATTACK_STREAM
 from claf_engine.config import AdversarialConfig
+from claf_engine.training.costs import is_replayed
 from claf_engine.training.session import Session
 
 LEVELS = 127
 """Steps of a kept perturbation between 0 and epsilon."""
-
-
-def is_replayed(config: AdversarialConfig, sweep: int) -> bool:
-    """Whether a retraining sweep (from 0) takes the features that an earlier one kept."""
-    if has_fixed_features(config):
-        return sweep > 0
-    return config.classifier_refresh == "replay" and sweep % config.replay_passes != 0
-
-
-def has_fixed_features(config: AdversarialConfig) -> bool:
-    """Whether every sweep of an epoch sees the same features anyway: of all natural images, as they are.
-
-    Keeping them is exact, because the encoder stands still meanwhile.
-    """
-    is_natural = config.classifier_images == "natural" and config.source == "image"
-    return is_natural and config.classifier_fraction == 1
-
-
-def num_replayed(config: AdversarialConfig) -> int:
-    """How many retraining sweeps of an epoch craft nothing."""
-    return sum(is_replayed(config, sweep) for sweep in range(config.classifier_epochs))
 
 
 def will_be_replayed(config: AdversarialConfig, sweep: int) -> bool:

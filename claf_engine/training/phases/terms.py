@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from claf_engine.attacks.gradients import Gradient, Loss, Target
-from claf_engine.config import ObjectiveConfig
 from claf_engine.models.modes import evaluating
 from claf_engine.training.objective_terms import asymmetric_supcon_loss, nuclear_norm, with_margin
 from claf_engine.training.session import Session
@@ -54,11 +53,6 @@ def natural_keys(session: Session, images: Tensor) -> Tensor | None:
     network = session.state.measured
     with torch.no_grad(), evaluating(network), session.compute.autocast():
         return network.project(session.compute.arrange(images))
-
-
-def shows_natural(terms: ObjectiveConfig) -> bool:
-    """Whether training on attacked images needs natural ones beside them."""
-    return terms.nuclear_weight > 0 or terms.cross_entropy == "natural"
 
 
 def cross_entropy(session: Session, logits: Tensor, labels: Tensor) -> Tensor:

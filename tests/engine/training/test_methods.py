@@ -16,10 +16,9 @@ from claf_engine.models.residual import Encoder
 from claf_engine.runs import create_run, list_checkpoints, open_run
 from claf_engine.terms.errors import ConfigError
 from claf_engine.terms.names import Method
+from claf_engine.training.costs import FEATURES_COST, Part
 from claf_engine.training.methods import (
-    FEATURES_COST,
     METHODS,
-    Part,
     Phase,
     feature_epochs,
     phases_of,

@@ -8,7 +8,7 @@ from torch import Tensor
 from claf_engine.models.network import ATTACK_CLASSIFIER, NATURAL
 from claf_engine.terms.errors import NonFiniteLoss
 from claf_engine.training.checkpoint import weights_sha256
-from claf_engine.training.session import Session, steps_of_share
+from claf_engine.training.session import Session
 from claf_engine.training.state import FEATURES
 from tests.engine.tiny import tiny_config, tiny_data, tiny_session
 
@@ -85,16 +85,6 @@ def test_a_pass_over_all_images_again_draws_what_any_pass_draws(session: Session
         each.state.cursor.end_sweep()
         list(sweep(each, again=again))
     assert torch.equal(usual.state.order, session.state.order)
-
-
-@pytest.mark.parametrize(
-    ("share", "steps", "expected"),
-    [(1.0, 3, 3), (0.5, 3, 2), (0.34, 3, 2), (0.01, 3, 1), (0.07, 100, 7), (0.1, 30, 3), (1 / 3, 3, 1)],
-)
-def test_a_share_of_the_batches_is_rounded_up_and_meant_as_it_is_written(
-    share: float, steps: int, expected: int
-) -> None:
-    assert steps_of_share(share, steps) == expected
 
 
 def test_warm_up_of_retraining_counts_the_steps_that_a_pass_takes() -> None:

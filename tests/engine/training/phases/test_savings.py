@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from claf_engine.config import AdversarialConfig, AttackConfig, RunConfig, Settings
 from claf_engine.events.ticks import Boundary, PartEnd
+from claf_engine.training.costs import is_replayed
 from claf_engine.training.phases import adversarial as stage_2
 from claf_engine.training.phases.adversarial import adversarial
-from claf_engine.training.phases.savings import is_replayed
 from claf_engine.training.session import Session
 from tests.engine.tiny import FP32, state_sha256
 from tests.engine.training.phases.slow_stage_2 import Slow
@@ -172,7 +172,7 @@ def test_features_of_natural_images_are_computed_once_an_epoch_with_the_same_los
 ) -> None:
     natural = {"adversarial__classifier_images": "natural", "adversarial__classifier_epochs": 3}
     kept = losses(session_of("exact", **natural))
-    monkeypatch.setattr("claf_engine.training.phases.savings.has_fixed_features", lambda _: False)
+    monkeypatch.setattr("claf_engine.training.costs.has_fixed_features", lambda _: False)
     computed = losses(session_of("exact", **natural))
     assert [loss for _, loss in kept] == pytest.approx([loss for _, loss in computed], rel=1e-6)
     assert sum(part == "replay" for part, _ in kept) == 2 * sum(part == "retrain" for part, _ in kept) > 0

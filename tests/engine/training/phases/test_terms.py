@@ -12,6 +12,7 @@ from claf_engine.config import RunConfig
 from claf_engine.events.ticks import Boundary
 from claf_engine.models.network import CosineClassifier
 from claf_engine.terms.errors import ConfigError
+from claf_engine.training.costs import shows_natural
 from claf_engine.training.methods import phases_of
 from claf_engine.training.phases import objectives, terms
 from claf_engine.training.session import Session
@@ -178,7 +179,7 @@ def test_a_method_that_compares_images_takes_the_nuclear_norm_as_well(method: st
 
 def test_what_is_off_takes_no_natural_images_and_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     session = tiny_session(tiny_config(method="at"))
-    assert not terms.shows_natural(session.config.objective)
+    assert not shows_natural(session.config.objective)
     assert len(shown(session, monkeypatch)) == 1
 
 

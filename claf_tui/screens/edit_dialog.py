@@ -63,7 +63,7 @@ class LaterScreen(FormScreen[Later]):
         """Lay out the one field."""
         yield Static(Content("The run goes on until then and waits. Space pauses it earlier; to go on cancels this."))
         yield Label("steps, or epoch, or phase: to the end of it", markup=False)
-        yield Input(placeholder="100", id="later", compact=True)
+        yield Input("100", id="later", compact=True)
 
     def read(self) -> Later:
         """When to pause.

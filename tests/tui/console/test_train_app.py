@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from claf_engine import events as ev
-from claf_engine.events.control import Control
+from claf_engine.events.control import Control, Later
 from claf_engine.terms.errors import NonFiniteLoss
 from claf_tui.screens.abandon_dialog import AbandonScreen
 from claf_tui.screens.confirm_dialog import ConfirmScreen
@@ -133,6 +133,17 @@ async def test_the_form_sends_only_what_was_changed_and_refuses_nonsense(tmp_pat
         await until(lambda: engine.taken)
         edits = engine.taken[0].edits  # type: ignore[attr-defined]
         assert [(edit.name, edit.value) for edit in edits] == [("learning_rate", 0.02)]
+
+
+@pytest.mark.parametrize(("typed", "steps"), [("", 100), ("30", 30)])
+async def test_a_pause_to_come_begins_at_a_hundred_steps_which_typing_replaces(
+    tmp_path: Path, typed: str, steps: int
+) -> None:
+    async with console(held(tmp_path), (80, 24)) as (app, pilot):
+        await until(lambda: app.state.run)
+        await pilot.press("n", *typed, "enter")
+        await until(lambda: app.control.later)
+        assert app.control.later == Later("steps", steps)
 
 
 async def test_stop_asks_first_and_keeps_the_console_open(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ class CheckpointBrowser(Screen[None]):
         Binding("x", "export", "export its network"),
         Binding("d", "delete", "delete"),
         # With priority, so that what is typed right after it does not reach the list, where d deletes.
-        Binding("slash", "filter", "filter tensors", priority=True),
+        Binding("slash", "filter", "filter tensors", priority=True, id="filter"),
         Binding("f5", "reload", "read the folder again"),
     ]
     BINDINGS = named("browser", BINDINGS)

@@ -34,6 +34,7 @@ class SilentRuns:
         self._standing: dict[str, dict[str, Any]] = {}
         self._told_at: dict[str, float] = {}
         self._open: dict[str, Alert] = {}
+        self._looked_at = 0.0
 
     @property
     def names(self) -> frozenset[str]:
@@ -60,6 +61,10 @@ class SilentRuns:
         Returns:
             What is to be told now.
         """
+        if now - self._looked_at > GRACE_SECONDS:
+            # The machine slept, or the list was not shown: what is known of the runs may be as old.
+            self._seen_since = dict.fromkeys(self._seen_since, now)
+        self._looked_at = now
         watched = {run.name: run for run in runs if run.is_live or run.name in self._seen_since}
         for name in self._seen_since.keys() - watched.keys():
             self._forget(name)
@@ -72,9 +77,8 @@ class SilentRuns:
             self._forget(run.name)
             return None
         is_new = now - self._seen_since.setdefault(run.name, now) < GRACE_SECONDS
-        seconds = seconds_silent(run.digest, now)
-        finding = silence_finding(NO_HEARTBEAT, self._rule.seconds, seconds, is_excused=is_new)
-        standing = self._standing.get(run.name, {})
+        seconds, standing = seconds_silent(run.digest, now), self._standing.get(run.name, {})
+        finding = silence_finding(NO_HEARTBEAT, self._rule.seconds, seconds, is_excused=is_new and not standing)
         change = next(changes([finding], standing, run.digest.step), None)
         if isinstance(change, ev.AlertEnded):
             self._standing.pop(run.name)

@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from claf_engine.config.alerts import SilenceRule
 from claf_engine.runs.overview import Overview
 from claf_tui.console.silent_runs import GRACE_SECONDS, SilentRuns
+from claf_tui.state import Alert
 from tests.engine.runs.listed import NOW, listed
 
 RULE = SilenceRule(seconds=60)
@@ -12,13 +14,23 @@ LATER = NOW + GRACE_SECONDS
 AGAIN = LATER + 100
 
 
+class Watched(SilentRuns):
+    """A book that looks every ten seconds."""
+
+    def look(self, runs: Iterable[Overview], now: float) -> list[Alert]:
+        known, told = list(runs), []
+        while self._looked_at and self._looked_at + 10 < now:
+            told += super().look(known, self._looked_at + 10)
+        return told + super().look(known, now)
+
+
 def run(heartbeat: float = NOW - 90, said: str = "running", **changes: object) -> Overview:
     return listed(status=said, heartbeat=heartbeat, **changes)
 
 
-def seen(rule: SilenceRule = RULE, **changes: object) -> SilentRuns:
+def seen(rule: SilenceRule = RULE, **changes: object) -> Watched:
     """A book that has seen a live run once."""
-    silent = SilentRuns(rule)
+    silent = Watched(rule)
     assert silent.look([run(**changes)], NOW) == []  # type: ignore[arg-type]
     return silent
 
@@ -67,7 +79,7 @@ def test_where_the_rule_is_off_nobody_is_silent() -> None:
 def test_a_run_that_is_killed_before_our_eyes_is_silent_and_one_that_was_found_so_is_not() -> None:
     silent, killed = seen(), replace(run(), status="interrupted")
     assert silent.look([killed], LATER)
-    found = SilentRuns(RULE)
+    found = Watched(RULE)
     assert [found.look([killed], at) for at in (NOW, LATER)] == [[], []]
 
 
@@ -103,3 +115,16 @@ def test_what_is_acknowledged_is_taken_away_and_its_run_stays_marked() -> None:
     silent.acknowledge()
     silent.acknowledge()
     assert (silent.alerts, silent.names) == ((), {run().name})
+
+
+def test_after_a_sleep_of_the_machine_runs_are_heard_first_and_who_was_silent_is_not_told_again() -> None:
+    silent = SilentRuns(SilenceRule(seconds=60, cooldown=0))
+    sleeper, other = run(), replace(run(NOW), name="other")
+    assert silent.look([sleeper, other], NOW) == []
+    (told,) = silent.look([sleeper, other], LATER)
+    assert told.run == sleeper.name
+    awake = LATER + 8 * 3600
+    assert silent.look([sleeper, other], awake) == []
+    assert silent.names == {sleeper.name}
+    (late,) = silent.look([sleeper, other], awake + GRACE_SECONDS)
+    assert late.run == "other", "the same silence, once it was listened for"

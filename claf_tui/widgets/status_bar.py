@@ -67,20 +67,21 @@ def _clock(state: RunState, moment: Moment) -> Content:
         return Content("")
     remaining = state.progress.run_remaining if state.progress and state.finished is None else None
     is_on = moment.word in {"RUNNING", "STOPPING"} and moment.now > 0
-    end = figures.end_time(remaining, moment.now) if is_on else ""
+    pause = _coming_pause(state)  # a run that is to wait does not end when it would
+    end = pause or (figures.end_time(remaining, moment.now) if is_on else "")
+    style = "$warning" if pause else "$foreground"
     return Content.assemble(
-        (figures.duration(state.elapsed), "$foreground 60%"), (f" · {end}" if end else "", "$foreground"), " "
+        (figures.duration(state.elapsed), "$foreground 60%"), (f" · {end}" if end else "", style), " "
     )
 
 
 def _facts(state: RunState) -> list[Content]:
     if state.run is None:
         return []
-    run, active, pause = state.run, state.active_phase, _coming_pause(state)
+    run, active = state.run, state.active_phase
     epoch = f" · epoch {active.epoch}/{active.plan.epochs}" if active is not None and active.plan.epochs else ""
     return [
         Content.styled(f" {safe(run.run, 40)}", "$foreground"),
-        *([Content.styled(f" · {pause}", "$warning")] if pause else []),
         Content.styled(epoch, "$foreground"),
         Content.styled(f" · {safe(run.method, 20)} on {safe(run.data, 40)}", "$foreground 60%"),
         Content.styled(f" · {figures.short_count(run.num_parameters)} parameters · seed {run.seed}", "$foreground 60%"),

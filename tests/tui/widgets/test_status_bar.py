@@ -10,13 +10,14 @@ from claf_tui.widgets.status_bar import status_line
 from tests.tui.scripted import run_started
 
 PROGRESS = replace(ev.Progressed.of_activity("training", 0.5), pause_unit="steps", pause_count=120)
-STATE = RunState(run=run_started(Path("/runs/demo")), progress=PROGRESS)
+STATE = RunState(run=run_started(Path("/runs/20261201-023212-a-long-name")), progress=PROGRESS)
 
 
 @pytest.mark.parametrize("width", [80, 140])
 def test_the_header_says_when_the_run_pauses(width: int) -> None:
     line = status_line(STATE, Moment("RUNNING"), width)
     assert "pauses in 120 steps" in line.plain
+    assert "a-long-name" in line.plain
     assert line.cell_length <= width
 
 

@@ -60,7 +60,11 @@ details { margin: .5rem 0; } summary { cursor: pointer; color: var(--dim); }
 footer { margin-top: 3rem; color: var(--dim); font-size: .82rem; }
 @media print { :root { color-scheme: light; --ground: #fff; --card: #fff; --text: #000; --dim: #444; --edge: #bbb;
   --good: #116329; --doubt: #7d5600; --bad: #b3261e; } body { max-width: none; padding: 0; font-size: 11pt; }
-  h2 { break-after: avoid; } .figure, .tile, .example, tr { break-inside: avoid; } .axes > label { display: none; } }
+  h2, h3 { break-after: avoid; } .figure, .tile, .example, .examples, tr { break-inside: avoid; }
+  .examples { break-before: avoid; gap: .5rem; } .axes > input, .axes > label { display: none; }
+  .example, .pixels { width: 62px; } .example.heads { width: 5rem; } .pixels { height: 62px; }
+  .chart { width: 86%; } .scroll { overflow: visible; } table { font-size: .72rem; }
+  th, td { padding-right: .6rem; } h2 + .note, h3 + .note { break-after: avoid; } }
 """
 NUM_AXES = 4
 

@@ -144,3 +144,13 @@ def test_the_page_forbids_the_browser_whatever_it_does_not_need(tmp_path: Path) 
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
     assert policy.startswith("default-src &#x27;none&#x27;;")
     assert "script" not in policy
+
+
+def test_on_paper_a_report_is_white_and_no_page_ends_inside_a_chart_a_row_or_after_a_heading(tmp_path: Path) -> None:
+    page = written([compared_folder(tmp_path, "20261124-080000-claf", method="claf")])
+    paper = page[page.index("@media print") :]
+    for rule in ("--ground: #fff", "h2, h3 { break-after: avoid; }", ".scroll { overflow: visible; }"):
+        assert rule in paper
+    whole = paper[: paper.index("{ break-inside: avoid; }")].rpartition("}")[2]
+    assert {".figure", ".tile", ".example", ".examples", "tr"} == {name.strip() for name in whole.split(",")}
+    assert page.count('<div class="figure">') > 0

@@ -2,7 +2,9 @@
 
 import fcntl
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,7 +65,7 @@ def find_run(reference: str, root: Path) -> Path:
         RunError: there is none.
     """
     if reference == LATEST:
-        runs = _run_folders(root)
+        runs = list(_run_folders(root))
         if not runs:
             raise RunError(f"there are no runs in {root} yet; `claf-tui train` starts one")
         return _newest(runs)
@@ -76,13 +78,19 @@ def find_run(reference: str, root: Path) -> Path:
     return _newest(named)
 
 
-def run_names(root: Path) -> list[str]:
+def run_names(root: Path, beginning: str = "", at_most: int | None = None) -> list[str]:
     """The names of the runs, newest first, without a look at how they stand.
+
+    Args:
+        root: the folder of the runs.
+        beginning: what their names begin with.
+        at_most: so many; they are chosen by their names alone, which begin with the time, so that no other is opened.
 
     Raises:
         RunError: the folder cannot be looked into.
     """
-    return [run.path.name for run in newest_first(_run_folders(root), _status_of)]
+    folders = islice(_run_folders(root, beginning), at_most)
+    return [run.path.name for run in newest_first(folders, _status_of)]
 
 
 def _newest(runs: list[Path]) -> Path:
@@ -280,6 +288,8 @@ def holder(path: Path) -> Holder:
     )
 
 
-def _run_folders(root: Path) -> list[Path]:
-    names = sorted(names_in(root), reverse=True)
-    return [root / name for name in names if os.path.exists(os.path.join(root, name, "config.toml"))]
+def _run_folders(root: Path, beginning: str = "") -> Iterator[Path]:
+    """In the order of their names, the last one first."""
+    for name in sorted((name for name in names_in(root) if name.startswith(beginning)), reverse=True):
+        if os.path.exists(os.path.join(root, name, "config.toml")):
+            yield root / name

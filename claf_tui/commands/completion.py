@@ -36,7 +36,8 @@ def complete_runs(incomplete: str) -> list[str]:
     """Names of the runs that begin like this, newest first."""
     from claf_engine.runs import LATEST, run_names, runs_root
 
-    return [name for name in (LATEST, *run_names(runs_root())) if name.startswith(incomplete)][:MAX_OFFERED]
+    latest = [LATEST] if LATEST.startswith(incomplete) else []
+    return [*latest, *run_names(runs_root(), incomplete, MAX_OFFERED)]
 
 
 def complete_checkpoints(incomplete: str) -> list[str]:
@@ -72,7 +73,7 @@ def complete_tags(incomplete: str) -> list[str]:
     from claf_engine.runs.labels import read_labels
 
     root = runs_root()
-    tags = {tag for name in run_names(root)[:MAX_OFFERED] for tag in read_labels(root / name)[0].tags}
+    tags = {tag for name in run_names(root, at_most=MAX_OFFERED) for tag in read_labels(root / name)[0].tags}
     return sorted(tag for tag in tags if tag.startswith(incomplete))
 
 

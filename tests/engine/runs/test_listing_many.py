@@ -71,6 +71,8 @@ def test_names_and_the_latest_run_are_found_without_a_look_at_how_runs_stand(tmp
     names = [f"1-run{number:02}" for number in reversed(range(20))]
     assert opened(tmp_path, "run_names(root)") == (names, {"": 1, "run.json": 20})
     assert opened(tmp_path, "find_run('latest', root).name") == (names[0], {"": 1, "run.json": 20})
+    assert opened(tmp_path, "run_names(root, '1-run1', 3)") == (names[:3], {"": 1, "run.json": 3})
+    assert opened(tmp_path, "run_names(root, '1-run0')") == (names[10:], {"": 1, "run.json": 10})
 
 
 def test_only_of_runs_that_were_begun_at_one_moment_it_is_asked_which_was_heard_of_last(tmp_path: Path) -> None:

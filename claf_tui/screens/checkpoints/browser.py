@@ -37,6 +37,7 @@ from claf_tui.screens.checkpoints.space import browser_space
 from claf_tui.screens.checkpoints.table import CheckpointTable
 from claf_tui.screens.checkpoints.tensor_tree import TensorTree
 from claf_tui.state.standings import standing_of
+from claf_tui.widgets.filter_field import FilterField
 from claf_tui.widgets.key_bar import Hint, KeyBar
 from claf_tui.widgets.keys import named
 from claf_tui.widgets.tensor_view import module_lines, statistics_lines
@@ -111,7 +112,7 @@ class CheckpointBrowser(Screen[None]):
             yield CheckpointTable(id="checkpoints")
         with Container(id="browser-body"):
             with Vertical(id="pane-tensors", classes="panel pane"):
-                yield Input(placeholder="part of a name", id="tensor-filter", compact=True)
+                yield FilterField(filtered="#tensors", placeholder="part of a name", id="tensor-filter")
                 yield TensorTree(id="tensors")
             with Vertical(id="pane-statistics", classes="panel pane"):
                 yield Static(Content(""), id="statistics")
@@ -121,7 +122,6 @@ class CheckpointBrowser(Screen[None]):
         """Prepare the tables and read the folder."""
         for name in ("checkpoints", "tensors", "statistics"):
             self.query_one(f"#pane-{name}").border_title = Content(name)
-        self.query_one("#tensor-filter").display = False
         self.query_one("#checkpoints").focus()
         self.action_reload()
 
@@ -162,11 +162,6 @@ class CheckpointBrowser(Screen[None]):
         else:
             self._measure(entry.path, event.row.tensors[0])
 
-    @on(Input.Submitted, "#tensor-filter")
-    def filter_submitted(self) -> None:
-        """Go on in the list of tensors."""
-        self.query_one("#tensors").focus()
-
     @work(thread=True, exclusive=True, group="statistics")
     def _measure(self, path: Path, tensor: TensorInfo) -> None:
         try:
@@ -192,11 +187,8 @@ class CheckpointBrowser(Screen[None]):
 
     def action_back(self) -> None:
         """Leave the filter, or else the browser."""
-        filter_field = self.query_one("#tensor-filter", Input)
-        if filter_field.display:
-            filter_field.value = ""
-            filter_field.display = False
-            self.query_one("#tensors").focus()
+        if (field := self.query_one(FilterField)).display:
+            field.action_take_back()
         elif len(self.app.screen_stack) > 2:
             self.app.pop_screen()
         else:
@@ -204,13 +196,11 @@ class CheckpointBrowser(Screen[None]):
 
     def action_filter(self) -> None:
         """Filter tensors by name."""
-        field = self.query_one("#tensor-filter", Input)
-        field.display = True
-        self.set_focus(field)
+        self.query_one(FilterField).begin()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Let a filter be typed that holds the key which begins one."""
-        return not (action == "filter" and isinstance(self.focused, Input))
+        return not (action == "filter" and isinstance(self.focused, FilterField))
 
     def action_evaluate(self) -> None:
         """Evaluate the checkpoint under the cursor; ask for the classifier where its method trained several."""
@@ -348,7 +338,7 @@ class CheckpointBrowser(Screen[None]):
 
     def _show_tensors(self) -> None:
         entry = self._chosen()
-        wanted = self.query_one("#tensor-filter", Input).value
+        wanted = self.query_one(FilterField).value
         shown = (entry and (entry.path, entry.info), wanted)
         if shown == self._shown:
             return

@@ -11,7 +11,6 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.events import Key
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
@@ -29,6 +28,7 @@ from claf_tui.state.moment import Moment
 from claf_tui.state.run_filter import RunFilter, parse_filter
 from claf_tui.state.run_order import COLUMNS, Column, Order, ordered
 from claf_tui.widgets.alert_bar import AlertBar
+from claf_tui.widgets.filter_field import FilterField
 from claf_tui.widgets.key_bar import Hint, KeyBar
 from claf_tui.widgets.keys import named
 from claf_tui.widgets.lines import Lines
@@ -101,7 +101,8 @@ class RunsScreen(Screen[None]):
         """Lay out title, filter, list and what is known of the chosen run."""
         yield Static(Content(""), id="runs-title", classes="title-line")
         yield AlertBar("A", id="runs-alerts")
-        yield Input(self._view.filter_text, placeholder="method:claf robust>40", id="runs-filter", compact=True)
+        example = "method:claf robust>40"
+        yield FilterField(self._view.filter_text, filtered="#runs-list", placeholder=example, id="runs-filter")
         yield Static(Content(""), id="runs-error")
         yield RunHead(id="runs-head")
         yield RunTable(id="runs-list")
@@ -111,7 +112,6 @@ class RunsScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Begin in the list, with the filter as it was."""
-        self.query_one("#runs-filter").display = bool(self._view.filter_text)
         self.query_one("#runs-error").display = self.query_one("#runs-empty").display = False
         self.query_one(RunHead).show(self._view.order)
         self.query_one(RunTable).focus()
@@ -190,21 +190,9 @@ class RunsScreen(Screen[None]):
         if event.value != self._view.filter_text:
             self._read_filter(event.value)
 
-    @on(Input.Submitted, "#runs-filter")
-    def filter_submitted(self) -> None:
-        """Go on in the list."""
-        self.query_one(RunTable).focus()
-        self.query_one("#runs-filter").display = bool(self._view.filter_text)
-
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Let a filter be typed that holds the key which begins one."""
-        return not (action == "filter" and isinstance(self.focused, Input))
-
-    def on_key(self, event: Key) -> None:
-        """Go down from the filter into the list."""
-        if event.key == "down" and isinstance(self.focused, Input):
-            event.stop()
-            self.query_one(RunTable).focus()
+        return not (action == "filter" and isinstance(self.focused, FilterField))
 
     @on(RunHead.Clicked)
     def heading_clicked(self, event: RunHead.Clicked) -> None:
@@ -230,17 +218,12 @@ class RunsScreen(Screen[None]):
 
     def action_filter(self) -> None:
         """Type a filter."""
-        field = self.query_one("#runs-filter", Input)
-        field.display = True
-        self.set_focus(field)
+        self.query_one(FilterField).begin()
 
     def action_back(self) -> None:
         """Take back one thing: the filter, or else the marks."""
-        field = self.query_one("#runs-filter", Input)
-        if field.display:
-            field.value = ""
-            field.display = False
-            self.query_one(RunTable).focus()
+        if (field := self.query_one(FilterField)).display:
+            field.action_take_back()
         elif self._view.marked:
             self._mark(())
 

@@ -11,6 +11,7 @@ from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.screen import ModalScreen
 from textual.widget import Widget
+from textual.widgets import Input
 
 import claf_tui
 from claf_tui.console.keymap import FIXED, Action, all_actions, checked, normal_key, own_keys
@@ -98,7 +99,7 @@ def load_consoles() -> None:
                 importlib.import_module(module.name)
 
 
-def test_every_key_of_every_screen_can_be_changed_and_those_of_dialogs_stay() -> None:
+def test_every_key_of_every_screen_can_be_changed_and_those_of_dialogs_and_fields_stay() -> None:
     load_consoles()
     known = {action.id for action in all_actions()}
     classes = {each for base in (App, Widget) for each in with_keys(base)}
@@ -106,7 +107,7 @@ def test_every_key_of_every_screen_can_be_changed_and_those_of_dialogs_stay() ->
         each.__name__ for each in classes
     }
     for each in classes:
-        is_dialog = issubclass(each, ModalScreen) and not issubclass(each, HelpScreen)
+        is_dialog = issubclass(each, ModalScreen | Input) and not issubclass(each, HelpScreen)
         for binding in each.__dict__["BINDINGS"]:
             assert isinstance(binding, Binding)
             if is_dialog:

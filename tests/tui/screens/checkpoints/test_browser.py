@@ -22,6 +22,7 @@ from claf_tui.screens.checkpoints.file_dialogs import ExportDialog
 from claf_tui.screens.checkpoints.table import CheckpointTable
 from claf_tui.screens.checkpoints.tensor_tree import TensorTree
 from claf_tui.screens.confirm_dialog import ConfirmScreen
+from claf_tui.screens.help import HelpScreen
 from tests.tui.consoles import Held, console, screen_lines, screen_text, text_in, until
 from tests.tui.goldens import assert_golden
 from tests.tui.hostile import HOSTILE
@@ -106,6 +107,16 @@ async def test_what_is_typed_right_after_the_filter_key_goes_into_the_filter(run
         for key, character in (("slash", "/"), ("d", "d"), ("x", "x"), ("slash", "/"), ("e", "e")):
             app.post_message(Key(key, character))
         await until(lambda: app.screen.query_one("#tensor-filter", Input).value == "dx/e")
+
+
+async def test_what_is_typed_right_after_the_end_of_a_filter_goes_to_the_list(run: Path) -> None:
+    async with browser(run) as (app, _):
+        await until(lambda: "8 tensors" in screen_text(app))
+        for key, character in (("slash", "/"), ("s", "s"), ("enter", "\r"), ("question_mark", "?")):
+            app.post_message(Key(key, character))
+        field = app.screen.query_one("#tensor-filter", Input)
+        await until(lambda: isinstance(app.screen, HelpScreen))
+        assert (field.value, field.display) == ("s", True)
 
 
 async def test_a_damaged_file_says_what_is_wrong_and_can_be_deleted(run: Path) -> None:

@@ -164,7 +164,7 @@ def _cell(run: Overview, column: RowColumn, look: RowLook) -> Content:
         "method": (middle_cut(digest.method, width), DIM),
         "data": (middle_cut(digest.data, width), DIM),
         "age": (short_age(digest.begun, look.now, width), DIM),
-        "natural": (figures.percent(natural), PALETTE[0] if natural is not None else DIM),
+        "natural": (figures.percent(natural), DIM if natural is None or _is_vague(run) else PALETTE[0]),
         "trend": (sparkline(run.trend, width), robust_color(0)),
         "where": (safe(where(run), width), style),
         "tags": (safe(" ".join(digest.labels.tags), width), "$secondary"),
@@ -209,9 +209,16 @@ def robust_cell(run: Overview, width: int) -> Content:
     options = [f"{sure} {radius}".strip(), radius, f"{safe(figure.epsilon, 12)} {marks}".strip(), marks]
     told = next((option for option in options if len(accuracy) + 1 + len(option) <= width), DOUBTED if marks else "")
     style = "$warning" if marks else DIM
-    is_vague = figure.num_examples > 0 and half_width(figure.accuracy, figure.num_examples) > VAGUE
-    weight = DIM if is_vague else f"bold {robust_color(0)}"
+    weight = DIM if _is_vague(run) else f"bold {robust_color(0)}"
     return Content.assemble((accuracy, weight), (f" {told}" if told else "", style))
+
+
+def _is_vague(run: Overview) -> bool:
+    """Whether the figures of a run are of so few images that they are no figures to choose by."""
+    figure = run.measured.robust
+    if figure is None or not figure.num_examples:
+        return False
+    return half_width(figure.accuracy, figure.num_examples) > VAGUE
 
 
 def sparkline(values: Sequence[float], width: int) -> str:

@@ -5,6 +5,7 @@ import pytest
 from claf_engine.runs.overview import Result
 from claf_engine.runs.probe_history import ListedFigure, ProbeHistory, ProbeSeries
 from claf_tui.state.run_order import Order
+from claf_tui.widgets.chart import PALETTE
 from claf_tui.widgets.run_detail import detail_lines
 from claf_tui.widgets.run_rows import (
     RowLook,
@@ -101,6 +102,9 @@ def test_a_figure_of_few_images_is_not_shown_as_if_it_were_sure(num_examples: in
     for width in (11, 22):
         spans = robust_cell(run, width).spans
         assert any("bold" in str(span.style) and span.end >= len("30.0%") for span in spans) == is_bold
+    line = row(run, row_columns(140), LOOK)
+    natural = line.plain.index("80.0%")
+    assert any(PALETTE[0] in str(span.style) and span.start <= natural < span.end for span in line.spans) == is_bold
 
 
 def test_the_detail_says_of_how_many_images_a_figure_is() -> None:

@@ -1,9 +1,13 @@
+import itertools
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from tests.tui.consoles import HANG
+
+_HOMES = itertools.count()
+"""Numbers of folders that nobody makes before there is something to keep in them."""
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +22,7 @@ def _waits_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _nobody_has_preferences(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep the keys and the theme of whoever runs the tests out of them, and what tests choose out of theirs."""
-    home = tmp_path_factory.mktemp("home")
+    home = tmp_path_factory.getbasetemp() / "homes" / str(next(_HOMES))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
     monkeypatch.delenv("CLAF_THEME", raising=False)

@@ -30,12 +30,13 @@ def long_journal(directory: Path, num_steps: int) -> None:
     """The journal of a run of so many steps that has finished; written line by line, so that it may be large."""
     directory.mkdir()
     seq = 1
+    logged, probe = records.to_record(LOGGED), records.to_record(PROBE)
     with (directory / METRICS).open("w") as file:
         for step in range(1, num_steps + 1):
-            events: list[ev.Event] = [replace(LOGGED, step=step, loss=step + 0.123456789)]
-            events += [replace(PROBE, step=step, natural=step / num_steps)] if step % EVERY == 0 else []
-            for event in events:
-                file.write(json.dumps({"seq": seq, **records.to_record(event)}) + "\n")
+            told = [{**logged, "step": step, "loss": step + 0.123456789}]
+            told += [{**probe, "step": step, "natural": step / num_steps}] if step % EVERY == 0 else []
+            for record in told:
+                file.write(json.dumps({"seq": seq, **record}) + "\n")
                 seq += 1
     ends = {0: run_started(directory), seq: ev.RunFinished("finished", num_steps, 1.0)}
     lines = [json.dumps({"seq": place, **records.to_record(event)}) + "\n" for place, event in ends.items()]

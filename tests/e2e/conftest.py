@@ -7,8 +7,8 @@ import pytest
 from tests.e2e.processes import Nursery, begin_nursery
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    """A nursery of processes for the tests of one file."""
+    """A nursery of processes for all tests: to have torch loaded costs seconds."""
     with begin_nursery(tmp_path_factory.mktemp("nursery")) as nursery:
         yield nursery

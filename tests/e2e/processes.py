@@ -133,9 +133,9 @@ class Nursery:
         code = self._read()
         return subprocess.CompletedProcess(arguments, code, self.output.read_text(), self.errors.read_text())
 
-    def claf_until(self, step: int, folder: Path, *arguments: str) -> int:
+    def claf_until(self, step: int, folder: Path, *arguments: str, first: str = "") -> int:
         """Run a command, and kill it with SIGKILL as soon as it has logged a step; gives the return code."""
-        child = self._fork(folder, (*arguments, "--ui", "jsonl"), self.events)
+        child = self._fork(folder, (*arguments, "--ui", "jsonl"), self.events, first)
         with self.events.open() as events:
             wait_for_step(events, step)
             os.kill(child, signal.SIGKILL)
@@ -155,9 +155,9 @@ class Nursery:
 
 
 @contextmanager
-def begin_nursery(folder: Path, prelude: str = "") -> Iterator[Nursery]:
-    """A nursery that keeps its pipes in this folder; `prelude` is Python that every process has behind it."""
-    command = [sys.executable, "-c", LOADING + prelude + SERVING]
+def begin_nursery(folder: Path) -> Iterator[Nursery]:
+    """A nursery that keeps its pipes in this folder."""
+    command = [sys.executable, "-c", LOADING + SERVING]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, env=environment(folder), stdin=pipe, stdout=pipe, text=True) as process:
         try:

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from claf_engine.runs import list_checkpoints
-from tests.e2e.processes import SETTINGS, claf, environment, wait_for_step
+from tests.e2e.processes import SETTINGS, Nursery, environment, wait_for_step
 from tests.engine.pictures import write_folder
 
 WORKERS_END_WITHIN = 20
@@ -39,10 +39,10 @@ def weights(folder: Path, run: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_killed_run_that_streams_leaves_no_process_and_ends_bit_identical(tmp_path: Path) -> None:
+def test_a_killed_run_that_streams_leaves_no_process_and_ends_bit_identical(tmp_path: Path, nursery: Nursery) -> None:
     (tmp_path / "tiny.toml").write_text(SETTINGS)
     write_folder(tmp_path / "pictures", {"train": 48, "test": 8}, num_classes=3)
-    held = claf(tmp_path, *arguments_of(tmp_path, "always"), "--name", "held", "--ui", "plain")
+    held = nursery.claf(tmp_path, *arguments_of(tmp_path, "always"), "--name", "held", "--ui", "plain")
     assert held.returncode == 0, held.stderr
     command = [sys.executable, "-m", "claf_tui", *arguments_of(tmp_path, "never"), "--name", "killed", "--ui", "jsonl"]
     with subprocess.Popen(command, env=environment(tmp_path), stdout=subprocess.PIPE, text=True) as process:
@@ -55,7 +55,7 @@ def test_a_killed_run_that_streams_leaves_no_process_and_ends_bit_identical(tmp_
     while any(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers):
         assert time.monotonic() < until, "a worker lives on"
         time.sleep(0.2)
-    resumed = claf(tmp_path, "train", "--resume", "killed", "--ui", "jsonl")
+    resumed = nursery.claf(tmp_path, "train", "--resume", "killed", "--ui", "jsonl")
     assert resumed.returncode == 0, resumed.stderr
     assert json.loads(resumed.stdout.splitlines()[-1])["status"] == "finished"
     assert weights(tmp_path, "killed") == weights(tmp_path, "held")

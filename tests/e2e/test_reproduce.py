@@ -2,13 +2,12 @@
 
 import json
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.processes import SETTINGS, Nursery, begin_nursery
+from tests.e2e.processes import SETTINGS, Nursery
 
 PRELUDE = f"""
 import tomllib
@@ -22,14 +21,8 @@ scales.scale_sections = lambda scale: sections
 COMMAND = ("reproduce", "table4", "--scale", "tiny", "--no-audit")
 
 
-@pytest.fixture
-def nursery(tmp_path: Path) -> Iterator[Nursery]:
-    with begin_nursery(tmp_path, PRELUDE) as nursery:
-        yield nursery
-
-
 def reproduced(nursery: Nursery, folder: Path) -> dict[str, Any]:
-    done = nursery.claf(folder, *COMMAND, "--json")
+    done = nursery.claf(folder, *COMMAND, "--json", first=PRELUDE)
     assert done.returncode == 0, done.stderr
     record: dict[str, Any] = json.loads(done.stdout)
     return record
@@ -41,7 +34,7 @@ def test_a_table_killed_while_it_trains_ends_with_the_figures_of_one_that_was_no
 ) -> None:
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()
-    assert nursery.claf_until(30, tmp_path / "killed", *COMMAND) == -signal.SIGKILL
+    assert nursery.claf_until(30, tmp_path / "killed", *COMMAND, first=PRELUDE) == -signal.SIGKILL
     killed, whole = reproduced(nursery, tmp_path / "killed"), reproduced(nursery, tmp_path / "whole")
     assert len(list((tmp_path / "killed" / "runs").glob("*-tiny-claf-seed0"))) == 1
     for row, other in zip(killed["rows"], whole["rows"], strict=True):

@@ -16,7 +16,7 @@ import pytest
 
 from claf_engine.runs import find_checkpoint, is_live, summarise
 from claf_engine.runs.header import read_info
-from tests.e2e.processes import SETTINGS, claf, environment, metrics
+from tests.e2e.processes import SETTINGS, Nursery, claf, environment, metrics
 from tests.tui.consoles import HANG
 
 RUN = ["--method", "natural", "--set", "supervised.epochs=12", "--set", "probe.every_epochs=6"]
@@ -79,12 +79,12 @@ def result(run: Path) -> tuple[list[dict[str, Any]], object]:
 
 
 @pytest.fixture(scope="module")
-def untouched(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]], object]:
+def untouched(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]], object]:
     """The result of the same run in lines, which nobody disturbs."""
     folder = tmp_path_factory.mktemp("untouched")
     (folder / "tiny.toml").write_text(SETTINGS)
     arguments = ["--config", str(folder / "tiny.toml"), *RUN]
-    assert claf(folder, "train", *arguments, timeout=PATIENCE).returncode == 0
+    assert nursery.claf(folder, "train", *arguments).returncode == 0
     (run,) = (folder / "runs").iterdir()
     return result(run)
 

@@ -146,7 +146,7 @@ def test_progress_of_which_only_the_activity_is_known_says_nothing_else() -> Non
     progress = ev.Progressed.of_activity("loading images", 0.5)
     assert (progress.activity, progress.activity_fraction) == ("loading images", 0.5)
     others = {field.name for field in dataclasses.fields(progress)} - {"activity", "activity_fraction"}
-    assert {getattr(progress, name) for name in others} == {0, None}
+    assert {getattr(progress, name) for name in others} == {0, "", None}
 
 
 FIGURE = ev.RobustFigure("8/255", 0.5, "PGD-10", 10, "2/255", 1, 256)

@@ -24,8 +24,11 @@ def test_a_console_that_a_signal_kills_leaves_a_sane_terminal(tmp_path: Path, nu
         shown.until("RUNNING")
         (keeper,) = keepers(shown)
         assert not shown.is_restored
+        # Reading where the other threads are while they run can fault by itself, which ends the process then, or not
+        # come to an end: so they wait.
+        os.write(shown.master, b" ")
+        shown.until("PAUSED")
         shown.process.send_signal(number)
-        # Reading where the other threads are while they run can fault by itself; that ends the process then.
         assert shown.left_with() in {-number, -number if number == signal.SIGKILL else -signal.SIGSEGV}
         shown.until(lambda: shown.is_restored)
         shown.until(lambda: not keeper.is_running())

@@ -173,7 +173,7 @@ async def test_space_pauses_and_the_row_says_so(tmp_path: Path) -> None:
         await until(lambda: app.state.run)
         await pilot.press("space")
         await until(lambda: "PAUSED" in screen_lines(app)[0] and "paused" in screen_text(app))
-        assert "‖ SCL" in screen_text(app)
+        await until(lambda: "‖ SCL" in screen_text(app))
         await pilot.press("space")
         await until(lambda: "RUNNING" in screen_lines(app)[0])
 

@@ -16,10 +16,9 @@ import torch
 from torch import Tensor
 
 from claf_engine.accuracy.intervals import wilson
-from claf_engine.accuracy.measure import Examples, accuracy_steps, answer_steps
+from claf_engine.accuracy.measure import accuracy_steps
 from claf_engine.accuracy.pairs import compare
 from claf_engine.accuracy.suite import suite_of
-from claf_engine.attacks import Attacked
 from claf_engine.compute.device import choose_compute, exact_fp32
 from claf_engine.config import DataConfig
 from claf_engine.data import Split, dataset_steps
@@ -28,7 +27,7 @@ from claf_engine.events.ticks import exhaust
 from claf_engine.runs import find_checkpoint, read_config
 from claf_engine.terms.errors import DataError
 from claf_engine.training.methods import units_per_image
-from claf_engine.training.selection import BATCH
+from claf_engine.training.selection import survivor_steps
 from results.choose import SEARCH
 from results.evidence import signed
 
@@ -93,10 +92,8 @@ def measured(name: str, run: Path, split: Split) -> HeldOut:
     suite = suite_of(config.probe.model_copy(update={"num_examples": len(split)}), config.model)
     suite = replace(suite, epsilons=suite.epsilons[:1])
     told = exhaust(accuracy_steps(network.eval(), split, suite, compute))
-    stronger = replace(suite, steps=STRONGER_STEPS, step_size="crossing", restarts=1, decides="any", climbs="margin")
-    left = Examples(split, told.outcomes[0].nonzero()[:, 0], BATCH)
-    attacked = Attacked.by_its_own_gradients(network)
-    survivors = exhaust(answer_steps(attacked, left, stronger, suite.epsilons[0], compute)).survivors(left)
+    survivors = exhaust(survivor_steps(network, split, suite, told.outcomes, STRONGER_STEPS, compute))
+    assert survivors is not None, "the first radius is attacked"
     return HeldOut(
         name,
         units_per_image(config),

@@ -42,6 +42,14 @@ def selection_steps(
     Raises:
         ClafError: an attacked image lies outside the ball or is not finite.
     """
+    survivors = yield from survivor_steps(model, split, suite, outcomes, steps, compute)
+    return None if survivors is None else int(survivors.sum()) / len(split)
+
+
+def survivor_steps(
+    model: nn.Module, split: Split, suite: AttackSuite, outcomes: tuple[Tensor, ...], steps: int, compute: Compute
+) -> Generator[Pulse, None, Tensor | None]:
+    """Which images (N,) are left by what `selection_steps` measures, with the same arguments and errors."""
     index = suite.first_attacked
     if index is None or not steps:
         return None
@@ -49,7 +57,7 @@ def selection_steps(
     left = Examples(split, outcomes[index].nonzero()[:, 0], BATCH)
     attacked, epsilon = Attacked.by_its_own_gradients(model), suite.epsilons[index]
     answers = yield from answer_steps(attacked, left, stronger, epsilon, exact_fp32(compute))
-    return int(answers.survivors(left).sum()) / len(split)
+    return answers.survivors(left)
 
 
 def selection_rule(probe: ProbeConfig) -> str:

@@ -14,7 +14,8 @@ from claf_engine.models.folding import fold
 from claf_engine.models.modes import frozen, training
 from claf_engine.models.network import NATURAL, Network, build_network
 from claf_engine.reproduce.auditing import is_audited
-from claf_engine.reproduce.measuring import Measurer, subject_of
+from claf_engine.reproduce.choosing import known_choice, units_of_choice
+from claf_engine.reproduce.measuring import Measurer, candidates_of
 from claf_engine.reproduce.plan import REPRODUCTIONS, ReproductionRequest, RunPlan, plan_run, table_of
 from claf_engine.reproduce.tables import Column, Row
 from claf_engine.runs.trained import trained_part
@@ -147,12 +148,16 @@ def forecast(request: ReproductionRequest) -> list[Forecast]:
 
 def _measurement_seconds(clock: Clock, request: ReproductionRequest, plan: RunPlan, row: Row) -> float:
     """Estimated seconds that a run takes to be measured and audited, as far as it was not."""
-    columns, root, is_due = request.columns, request.root / REPRODUCTIONS, request.audit
+    columns, root, units = request.columns, request.root / REPRODUCTIONS, AUDIT_UNITS * request.audit
     if plan.action == "reuse" and plan.directory is not None:
-        subject = subject_of(plan.directory, row)
+        candidates = candidates_of(plan.directory, row)
+        known = known_choice(root, candidates)
+        subject = known or candidates[0]
         columns = Measurer(root).missing(subject, plan.config.data, columns)
-        is_due = is_due and not is_audited(root, subject, request.space)
-    return clock.measurement_seconds(plan.config, columns, AUDIT_UNITS * is_due)
+        units *= not is_audited(root, subject, request.space)
+        if known is None:
+            units += len(candidates) * units_of_choice(plan.config)
+    return clock.measurement_seconds(plan.config, columns, units)
 
 
 def _run_of(plan: RunPlan) -> str:

@@ -28,7 +28,7 @@ from claf_engine.events.records import build
 from claf_engine.events.ticks import Pulse
 from claf_engine.reproduce.stored import key_of, packed, read_stored, store, unpacked
 from claf_engine.reproduce.tables import Column, Row
-from claf_engine.runs import list_checkpoints, read_config, summarise, versions
+from claf_engine.runs import CheckpointEntry, list_checkpoints, read_config, summarise, versions
 from claf_engine.runs.header import read_info
 from claf_engine.terms.errors import CheckpointError, ConfigError, RunError
 from claf_engine.terms.names import SpaceName
@@ -82,11 +82,11 @@ class Measurement:
         return hashlib.sha256(f"{self.right} {self.survivors}".encode()).hexdigest()
 
 
-def subject_of(directory: Path, row: Row) -> Subject:
-    """The checkpoint and classifier that a row stands for.
+def candidates_of(directory: Path, row: Row) -> tuple[Subject, ...]:
+    """The checkpoints and classifiers that a row may stand for, at least one; `choosing.chosen_steps` chooses.
 
-    A row about one classifier takes it from the last state, as the paper does. Otherwise the finished run has chosen
-    checkpoint and classifier by robust accuracy on validation images.
+    A row about one classifier takes it from the last state, as the paper does. Otherwise they are those that the
+    finished run chose among, its own choice first.
 
     Raises:
         CheckpointError: the run has no checkpoint that can be read.
@@ -94,12 +94,16 @@ def subject_of(directory: Path, row: Row) -> Subject:
     entries = [entry for entry in list_checkpoints(directory) if entry.info is not None]
     if not entries:
         raise CheckpointError(f"run {directory.name} has no checkpoint that can be read; delete its folder")
-    wanted, classifier, why = "last", row.classifier, f"the row is about the {row.classifier} classifier"
-    if classifier is None:
-        wanted, classifier = _selected(directory)
-        why = "highest robust accuracy on validation images"
+    if row.classifier is not None:
+        return (_subject(entries, "last", row.classifier, f"the row is about the {row.classifier} classifier"),)
+    found = _reported(directory)
+    why = f"highest robust accuracy on {'all ' if len(found) > 1 else ''}validation images"
+    return tuple(_subject(entries, wanted, classifier, why) for wanted, classifier in found)
+
+
+def _subject(entries: Sequence[CheckpointEntry], wanted: str, classifier: str | None, why: str) -> Subject:
     entry = next((entry for entry in entries if wanted in entry.kept_as), entries[0])
-    assert entry.info is not None, "filtered above"
+    assert entry.info is not None, "only those that can be read are asked for"
     compute = entry.info.metadata.get("claf.compute")
     precision = str(compute.get("precision", "")) if isinstance(compute, dict) else ""
     chosen = classifier or entry.info.classifier
@@ -282,11 +286,12 @@ def _keep_card(run: Path, measurements: Sequence[Measurement], command: Sequence
         ) from error
 
 
-def _selected(directory: Path) -> tuple[str, str | None]:
-    """Which checkpoint, and which classifier, the finished run chose on validation images."""
+def _reported(directory: Path) -> list[tuple[str, str | None]]:
+    """The checkpoints and classifiers that the finished run reports on, that which it chose first."""
     results = summarise(directory).record.get("results")
     try:
-        chosen = next(result for result in results or () if result["selected"])
-        return str(chosen["checkpoint"]), str(chosen["classifier"])
-    except (StopIteration, KeyError, TypeError):
-        return "best", None
+        order = sorted(results or (), key=lambda result: not result["selected"])
+        found: list[tuple[str, str | None]] = [(str(each["checkpoint"]), str(each["classifier"])) for each in order]
+    except (KeyError, TypeError):
+        found = []
+    return found or [("best", None)]

@@ -17,9 +17,10 @@ from claf_engine.events.control import WAITING, Control, Requests
 from claf_engine.events.ticks import Pulse, pump
 from claf_engine.reproduce.auditing import audited_steps
 from claf_engine.reproduce.board import Board
+from claf_engine.reproduce.choosing import chosen_steps
 from claf_engine.reproduce.forecast import forecast
 from claf_engine.reproduce.lines import Line, SeedResult
-from claf_engine.reproduce.measuring import Measurer, keep_cards, subject_of, why_not_measured
+from claf_engine.reproduce.measuring import Measurer, candidates_of, keep_cards, why_not_measured
 from claf_engine.reproduce.plan import (
     REPRODUCTIONS,
     ReproductionRequest,
@@ -145,11 +146,13 @@ class _Filling:
         """Measure one run under the attacks of all columns."""
         assert plan.directory is not None, "trained or found"
         started, spent = time.monotonic(), line.seconds or 0.0
-        subject = subject_of(plan.directory, line.row)
+        candidates = candidates_of(plan.directory, line.row)
         line.status = "evaluating"
         result = SeedResult(seed, plan.directory, was_edited=was_edited(plan.directory))
         line.seeds.append(result)
         yield self._board.event(index)
+        choice = chosen_steps(self._root, candidates)
+        subject = yield from self._serve(choice, "validation images", spent - started)
         for column in line.columns:
             if column in self._lacking:
                 line.asides = (self._lacking[column],)

@@ -87,6 +87,9 @@ class Terminal:
         controls: bool = True,
     ) -> None:
         def settle() -> None:
+            # A shell without job control lets what it starts in the background ignore these two, and so would we.
+            for number in (signal.SIGINT, signal.SIGQUIT):
+                signal.signal(number, signal.SIG_DFL)
             for number in ignored:
                 signal.signal(number, signal.SIG_IGN)
             if controls:

@@ -8,7 +8,7 @@ import pytest
 from claf_engine.audits.request import AuditRequest
 from claf_engine.events.ticks import Pulse
 from claf_engine.reproduce.auditing import Audited, audited_steps, worst
-from claf_engine.reproduce.measuring import Subject, subject_of
+from claf_engine.reproduce.measuring import Subject, candidates_of
 from claf_engine.reproduce.tables import TABLES
 from claf_engine.runs import list_runs
 from tests.engine.reproduce.conftest import Reproduced
@@ -45,7 +45,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[AuditRequest]:
 
 @pytest.fixture
 def subject(reproduced: Reproduced) -> Subject:
-    return subject_of(list_runs(reproduced.root)[0].directory, TABLES["table4"].rows[0])
+    return candidates_of(list_runs(reproduced.root)[0].directory, TABLES["table4"].rows[0])[0]
 
 
 def audited(root: Path, subject: Subject, space: Any = "pixel") -> Audited:

@@ -2,9 +2,14 @@ from pathlib import Path
 
 import pytest
 
+from claf_engine.reproduce.choosing import chosen_steps
 from claf_engine.reproduce.forecast import Rates, forecast
+from claf_engine.reproduce.measuring import candidates_of
+from claf_engine.reproduce.plan import REPRODUCTIONS
+from claf_engine.reproduce.tables import TABLES
 from claf_engine.runs import RunDirectory, list_runs, read_config
 from tests.engine.reproduce.conftest import Reproduced, request_of
+from tests.engine.tiny import exhaust
 
 pytestmark = pytest.mark.usefixtures("tiny_scale", "_one_millisecond")
 
@@ -42,7 +47,16 @@ def test_a_finished_run_that_another_table_attacks_takes_the_time_of_the_attacks
     reproduced: Reproduced,
 ) -> None:
     [item] = forecast(request_of(reproduced.root, "table3"))
-    assert (item.action, item.seconds) == ("reuse", pytest.approx(16 * (82 + 202) * 1e-3))
+    choice = 3 * 16 * (2 + 2 * 2 + 2 * 20)
+    assert (item.action, item.seconds) == ("reuse", pytest.approx((16 * (82 + 202) + choice) * 1e-3))
+
+
+def test_once_the_choice_is_made_it_takes_no_time(tmp_path: Path, reproduced: Reproduced) -> None:
+    root = reproduced.copy(tmp_path)
+    [item] = forecast(request_of(root, "table3"))
+    exhaust(chosen_steps(root / REPRODUCTIONS, candidates_of(list_runs(root)[0].directory, TABLES["table3"].rows[0])))
+    [again] = forecast(request_of(root, "table3"))
+    assert item.seconds > again.seconds == pytest.approx(16 * (82 + 202) * 1e-3)
 
 
 def test_a_run_that_was_cut_takes_the_rest_of_its_time(tmp_path: Path, reproduced: Reproduced) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from claf_engine.data import Dataset, Split
 from claf_engine.events.ticks import Pulse
-from claf_engine.reproduce.measuring import Measurement, Measurer, Subject, subject_of
+from claf_engine.reproduce.measuring import Measurement, Measurer, Subject, candidates_of
 from claf_engine.reproduce.plan import config_of
 from claf_engine.reproduce.stored import packed
 from claf_engine.reproduce.tables import MORE_STEPS, TABLES, TWO_RADII, Column
@@ -33,18 +33,18 @@ def measure(root: Path, subject: Subject, column: Column, space: SpaceName = "pi
 def test_a_row_about_a_classifier_takes_it_from_the_last_state(trained: Path) -> None:
     newest = list_checkpoints(trained)[0].path
     for row, classifier in ((NATURAL, "natural"), (ADVERSARIAL, "adversarial")):
-        subject = subject_of(trained, row)
+        subject = candidates_of(trained, row)[0]
         assert (subject.checkpoint, subject.classifier) == (newest, classifier)
         assert subject.chosen == f"last: the row is about the {classifier} classifier"
 
 
 def test_the_precision_of_training_is_told(trained: Path) -> None:
-    assert subject_of(trained, NATURAL).precision == "fp32"
+    assert candidates_of(trained, NATURAL)[0].precision == "fp32"
 
 
 def test_any_other_row_takes_what_the_run_chose_on_validation_images(trained: Path) -> None:
     [chosen] = [result for result in summarise(trained).record["results"] if result["selected"]]
-    subject = subject_of(trained, OWN)
+    subject = candidates_of(trained, OWN)[0]
     entry = next(entry for entry in list_checkpoints(trained) if chosen["checkpoint"] in entry.kept_as)
     assert (subject.classifier, subject.checkpoint) == (chosen["classifier"], entry.path)
     assert "validation" in subject.chosen
@@ -53,18 +53,18 @@ def test_any_other_row_takes_what_the_run_chose_on_validation_images(trained: Pa
 def test_a_run_whose_status_is_lost_is_measured_at_its_best_checkpoint(trained: Path) -> None:
     (trained / "status.json").unlink()
     entry = next(entry for entry in list_checkpoints(trained) if "best" in entry.kept_as)
-    assert subject_of(trained, OWN).checkpoint == entry.path
+    assert candidates_of(trained, OWN)[0].checkpoint == entry.path
 
 
 def test_a_run_without_checkpoints_is_a_sentence(trained: Path) -> None:
     for file in (trained / "checkpoints").iterdir():
         file.unlink()
     with pytest.raises(CheckpointError, match="has no checkpoint that can be read"):
-        subject_of(trained, OWN)
+        candidates_of(trained, OWN)
 
 
 def test_a_measurement_is_made_once(tmp_path: Path, trained: Path) -> None:
-    subject = subject_of(trained, OWN)
+    subject = candidates_of(trained, OWN)[0]
     pulses, first = measure(tmp_path, subject, TWO_RADII[0])
     again, second = measure(tmp_path, subject, TWO_RADII[0])
     assert pulses > again == 0
@@ -75,7 +75,7 @@ def test_it_agrees_with_an_evaluation_of_the_same_checkpoint(tmp_path: Path, tra
     from claf_engine.evaluation.evaluate import evaluate
     from claf_engine.evaluation.request import EvaluationRequest
 
-    subject = subject_of(trained, NATURAL)
+    subject = candidates_of(trained, NATURAL)[0]
     report = evaluate(EvaluationRequest(subject.checkpoint, classifier="natural"))
     found = [measure(tmp_path, subject, column)[1] for column in TWO_RADII]
     assert [item.robust.accuracy for item in found] == [figure.accuracy for figure in report.accuracy.robust]
@@ -83,16 +83,16 @@ def test_it_agrees_with_an_evaluation_of_the_same_checkpoint(tmp_path: Path, tra
 
 
 def test_other_attacks_classifiers_and_spaces_are_measured_on_their_own(tmp_path: Path, trained: Path) -> None:
-    subject = subject_of(trained, NATURAL)
+    subject = candidates_of(trained, NATURAL)[0]
     measure(tmp_path, subject, TWO_RADII[0])
     assert measure(tmp_path, subject, TWO_RADII[1])[0] > 0
     assert measure(tmp_path, subject, MORE_STEPS[0])[0] > 0
-    assert measure(tmp_path, subject_of(trained, ADVERSARIAL), TWO_RADII[0])[0] > 0
+    assert measure(tmp_path, candidates_of(trained, ADVERSARIAL)[0], TWO_RADII[0])[0] > 0
     assert measure(tmp_path, subject, TWO_RADII[0], "released-code")[0] > 0
 
 
 def test_other_weights_are_measured_on_their_own(tmp_path: Path, trained: Path) -> None:
-    subject = subject_of(trained, NATURAL)
+    subject = candidates_of(trained, NATURAL)[0]
     measure(tmp_path, subject, TWO_RADII[0])
     other = dataclasses.replace(subject, weights_sha256="0" * 64)
     assert measure(tmp_path, other, TWO_RADII[0])[0] > 0
@@ -100,7 +100,7 @@ def test_other_weights_are_measured_on_their_own(tmp_path: Path, trained: Path) 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"not json", b'{"natural": "x"}'])
 def test_a_damaged_measurement_is_made_again(tmp_path: Path, trained: Path, damage: bytes) -> None:
-    subject = subject_of(trained, NATURAL)
+    subject = candidates_of(trained, NATURAL)[0]
     _, first = measure(tmp_path, subject, TWO_RADII[0])
     [file] = (tmp_path / "measurements").iterdir()
     file.write_bytes(damage)
@@ -110,14 +110,14 @@ def test_a_damaged_measurement_is_made_again(tmp_path: Path, trained: Path, dama
 
 
 def test_what_is_missing_is_known_without_measuring(tmp_path: Path, trained: Path) -> None:
-    measurer, subject = Measurer(tmp_path), subject_of(trained, NATURAL)
+    measurer, subject = Measurer(tmp_path), candidates_of(trained, NATURAL)[0]
     data = config_of(request_of(tmp_path), OWN, 0).data
     exhaust(measurer.measure_steps(subject, TWO_RADII[0]))
     assert measurer.missing(subject, data, TWO_RADII) == (TWO_RADII[1],)
 
 
 def test_the_released_code_s_space_moves_images_beyond_epsilon_and_says_so(tmp_path: Path, trained: Path) -> None:
-    _, found = measure(tmp_path, subject_of(trained, NATURAL), TWO_RADII[0], "released-code")
+    _, found = measure(tmp_path, candidates_of(trained, NATURAL)[0], TWO_RADII[0], "released-code")
     assert not found.robust.is_in_a_ball
     assert found.robust.largest_distance is not None
     assert found.robust.largest_distance > 8 / 255
@@ -134,21 +134,21 @@ def test_images_that_changed_since_the_run_are_not_measured(
         yield Pulse("drawing")
         return dataclasses.replace(data, test=Split(images, data.test.labels))
 
-    assert measure(tmp_path / "before", subject_of(trained, NATURAL), TWO_RADII[0])[1].notices == ()
+    assert measure(tmp_path / "before", candidates_of(trained, NATURAL)[0], TWO_RADII[0])[1].notices == ()
     monkeypatch.setattr("claf_engine.reproduce.measuring.dataset_steps", changed)
     with pytest.raises(DataError, match="other test images"):
-        measure(tmp_path / "after", subject_of(trained, NATURAL), TWO_RADII[0])
+        measure(tmp_path / "after", candidates_of(trained, NATURAL)[0], TWO_RADII[0])
 
 
 def test_what_became_of_every_image_is_kept(tmp_path: Path, trained: Path) -> None:
-    _, found = measure(tmp_path, subject_of(trained, NATURAL), TWO_RADII[0])
+    _, found = measure(tmp_path, candidates_of(trained, NATURAL)[0], TWO_RADII[0])
     assert float(found.outcomes().double().mean()) == found.robust.accuracy
     assert float(found.outcomes(natural=True).double().mean()) == found.natural
     assert not (found.outcomes() & ~found.outcomes(natural=True)).any()
 
 
 def test_outcomes_of_another_figure_are_measured_again(tmp_path: Path, trained: Path) -> None:
-    subject = subject_of(trained, NATURAL)
+    subject = candidates_of(trained, NATURAL)[0]
     _, first = measure(tmp_path, subject, TWO_RADII[0])
     [file] = (tmp_path / "measurements").iterdir()
     file.write_text(file.read_text().replace(first.right, packed(~first.outcomes(natural=True))))
@@ -157,7 +157,7 @@ def test_outcomes_of_another_figure_are_measured_again(tmp_path: Path, trained: 
 
 
 def test_a_number_of_images_is_the_first_so_many(tmp_path: Path, trained: Path) -> None:
-    subject = subject_of(trained, NATURAL)
+    subject = candidates_of(trained, NATURAL)[0]
     _, whole = measure(tmp_path, subject, TWO_RADII[0])
     _, some = measure(tmp_path, subject, dataclasses.replace(TWO_RADII[0], num_examples=5))
     assert some.robust.num_examples == 5

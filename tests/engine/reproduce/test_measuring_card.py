@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from claf_engine.evaluation.cards import find_card, standing
-from claf_engine.reproduce.measuring import Measurement, Measurer, keep_cards, subject_of
+from claf_engine.reproduce.measuring import Measurement, Measurer, candidates_of, keep_cards
 from claf_engine.reproduce.tables import TABLES
 from claf_engine.runs import list_runs
 from claf_engine.terms.errors import RunError
@@ -24,14 +24,14 @@ def run(tmp_path: Path, reproduced: Reproduced) -> Path:
 
 @pytest.fixture
 def measurements(run: Path, tmp_path: Path) -> list[Measurement]:
-    measurer, subject = Measurer(tmp_path), subject_of(run, TABLE.rows[0])
+    measurer, subject = Measurer(tmp_path), candidates_of(run, TABLE.rows[0])[0]
     return [exhaust(measurer.measure_steps(subject, column))[1] for column in TABLE.columns]
 
 
 def test_a_reproduced_table_leaves_a_card_of_every_classifier_that_it_measured(reproduced: Reproduced) -> None:
     run = list_runs(reproduced.root)[0].directory
     for row in TABLE.rows:
-        subject = subject_of(run, row)
+        subject = candidates_of(run, row)[0]
         card = find_card(run, subject.weights_sha256, subject.classifier)
         assert card is not None
         assert (card["kind"], card["diagnostics"], standing(card)) == ("evaluation", [], "evaluated")
@@ -58,7 +58,7 @@ def test_a_card_that_cannot_be_written_is_a_sentence_with_the_fix(run: Path, mea
 
 
 def test_figures_of_other_images_and_spaces_have_cards_of_their_own(run: Path, tmp_path: Path) -> None:
-    measurer, subject = Measurer(tmp_path), subject_of(run, TABLE.rows[0])
+    measurer, subject = Measurer(tmp_path), candidates_of(run, TABLE.rows[0])[0]
     own = dataclasses.replace(TABLE.columns[0], space="released-code")
     columns = (own, TABLE.columns[1], dataclasses.replace(TABLE.columns[0], num_examples=5))
     found = [exhaust(measurer.measure_steps(subject, column))[1] for column in columns]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 FOLDERS = ("claf_engine", "claf_tui", "tests", "docs", "benchmarks", "examples")
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 QUOTED = re.compile(r"`([^`\n]+)`")

@@ -2,12 +2,24 @@
 
 from typing import Literal
 
-Method = Literal["claf", "natural", "scl", "at", "fgsm", "trades", "alp", "rocl"]
+Method = Literal[
+    "claf",
+    "natural",
+    "scl",
+    "at",
+    "fgsm",
+    "trades",
+    "alp",
+    "rocl",
+]
 AttackName = Literal["pgd", "fgsm", "mi-fgsm"]
 """Attacks of our own."""
 EvaluationAttack = Literal[AttackName, "autoattack"]
 """What accuracy is measured under; a library runs AutoAttack."""
-Norm = Literal["linf", "l2"]
+Norm = Literal[
+    "linf",
+    "l2",
+]
 SpaceName = Literal["pixel", "released-code"]
 PointName = Literal["last", "any"]
 """Which point of an attack decides: the last one of each run, or any from its start on."""
@@ -15,7 +27,16 @@ BudgetName = Literal["quick", "standard", "full"]
 """How much an audit may cost, from a minute to a night."""
 
 
-TableName = Literal["table1", "table2", "table3", "table4", "table5", "table6", "figure1", "robust"]
+TableName = Literal[
+    "table1",
+    "table2",
+    "table3",
+    "table4",
+    "table5",
+    "table6",
+    "figure1",
+    "robust",
+]
 
 
 ScaleName = Literal["paper", "gpu", "small", "tiny"]
@@ -25,7 +46,15 @@ ComputeName = Literal["own", "equal"]
 """For how long the rows of a table train: each as its recipe says, or all for the same arithmetic."""
 
 
-RecipeName = Literal["natural", "scl", "at", "trades", "rocl-at", "claf", "robust"]
+RecipeName = Literal[
+    "natural",
+    "scl",
+    "at",
+    "trades",
+    "rocl-at",
+    "claf",
+    "robust",
+]
 """How a row is trained; every scale has its own settings for each."""
 
 

@@ -1,10 +1,10 @@
 """Checkpoints: one safetensors file, hashed, written whole or not at all. No pickle.
 
-Tensors: `network.*`, `optimizer.NAME.INDEX.KEY`, `generator.NAME`, `order`, `loss_sum`, and, while stage 2 needs them,
-`features` (to replay) and `perturbations` (to start from). Where weights are averaged, `network.*` is the average, as
-everybody measures it, and `trained.*` are the weights that training goes on with. Everything else is JSON in the
-metadata (`runs.header` reads it without torch). Two hashes: `claf.weights_sha256` covers the network alone, so that
-equal weights can be recognised across runs; `claf.sha256` covers all tensors and all metadata.
+Tensors: `network.*`, `companion.NAME.*`, `optimizer.NAME.INDEX.KEY`, `generator.NAME`, `order`, `loss_sum`, and, while
+stage 2 needs them, `features` (to replay) and `perturbations` (to start from). Where weights are averaged, `network.*`
+is the average, as everybody measures it, and `trained.*` are the weights that training goes on with. Everything else is
+JSON in the metadata (`runs.header` reads it without torch). Two hashes: `claf.weights_sha256` covers the network alone,
+so that equal weights can be recognised across runs; `claf.sha256` covers all tensors and all metadata.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from claf_engine.compute.device import Compute
 from claf_engine.compute.seeding import continue_stream, derive_seed, generator_states
@@ -42,10 +42,13 @@ from claf_engine.runs.header import (
     unreadable,
 )
 from claf_engine.runs.plugins import missing_plugin
-from claf_engine.terms.errors import CheckpointError, NonFiniteLoss
+from claf_engine.terms.errors import CheckpointError, ConfigError, NonFiniteLoss
 from claf_engine.training.averaging import begin_average
+from claf_engine.training.companions import Surroundings, build_companion, place_companion
 from claf_engine.training.state import Cursor, Ledger, TrainState, begin, make_optimizer
 
+COMPANION = "companion."
+"""Before the names of the tensors of networks that are trained beside the measured one."""
 KEPT_IF_ANY = ("features", "perturbations")
 """Tensors of a state that most states do not have."""
 
@@ -169,9 +172,12 @@ def restore_state(config: RunConfig, num_classes: int, compute: Compute, path: P
     if is_averaged and config.averaging.decay:
         state.average = begin_average(state.network, config.model, num_classes, compute, info.image_size)
         load_weights(state.average, tensors, path)
+    for name in _companions_in(tensors):
+        companion = _companion(name, tensors, TrainedNetwork(info, config, state.network), path)
+        state.companions[name] = place_companion(companion, compute)
     try:
         for name, groups in info.metadata["claf.optimizers"].items():
-            state.optimizers[name] = make_optimizer(config, state.network, name)
+            state.optimizers[name] = make_optimizer(config, state, name)
             load_optimizer(state.optimizers[name], _optimizer_slots(tensors, name), groups)
         for name, generator in state.generators.items():
             continue_stream(generator, tensors[f"generator.{name}"], derive_seed(config.seed, name, info.step))
@@ -207,6 +213,43 @@ def load_trained_network(path: Path) -> TrainedNetwork:
     network = build_network(config.model, num_classes, torch.Generator(), info.image_size)
     load_weights(network, tensors, path)
     return TrainedNetwork(info, config, network)
+
+
+def load_companion(path: Path, name: str) -> nn.Module:
+    """A network that was trained beside the measured one, on the CPU in eval mode (see `companions`).
+
+    Raises:
+        CheckpointError: the file cannot be read, or holds no such network.
+    """
+    trained = load_trained_network(path)
+    _, tensors = load_checkpoint(path)
+    if name not in _companions_in(tensors):
+        raise CheckpointError(f"{path.name} holds no {name}: its run (method {trained.config.method}) trained none")
+    return _companion(name, tensors, trained, path).eval()
+
+
+def _companions_in(tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """The names of the companions that a checkpoint holds."""
+    return tuple(dict.fromkeys(key.split(".")[1] for key in tensors if key.startswith(COMPANION)))
+
+
+def _companion(name: str, tensors: Mapping[str, Tensor], trained: TrainedNetwork, path: Path) -> nn.Module:
+    """A companion with the weights of a checkpoint, on the CPU.
+
+    Raises:
+        CheckpointError: this version knows none of its name, or its weights are of another one.
+    """
+    width = int(trained.network.encoder.num_features)  # type: ignore[arg-type]
+    num_classes = len(trained.info.metadata["claf.class_names"])
+    surroundings = Surroundings(trained.config, width, num_classes, trained.info.image_size)
+    try:
+        companion = build_companion(name, surroundings, torch.Generator())
+    except ConfigError as error:
+        raise CheckpointError(f"{path.name}: {error}") from error
+    found = _network_part(tensors, f"{COMPANION}{name}.")
+    _require_fitting(companion.state_dict(), found, path)
+    companion.load_state_dict(found)
+    return companion
 
 
 def load_weights(network: Network, tensors: Mapping[str, Tensor], path: Path, prefix: str = NETWORK) -> None:
@@ -255,6 +298,8 @@ def state_tensors(state: TrainState) -> dict[str, Tensor]:
     tensors = {NETWORK + name: tensor for name, tensor in state.measured.state_dict().items()}
     if state.average is not None:
         tensors |= {TRAINED + name: tensor for name, tensor in state.network.state_dict().items()}
+    for name, companion in state.companions.items():
+        tensors |= {f"{COMPANION}{name}.{key}": tensor for key, tensor in companion.state_dict().items()}
     for name, optimizer in state.optimizers.items():
         for index, slots in optimizer.state_dict()["state"].items():
             for slot, value in slots.items():
@@ -275,7 +320,7 @@ def largest_trained_value(tensors: Mapping[str, Tensor]) -> float:
     trained = [
         tensor
         for name, tensor in tensors.items()
-        if name.startswith((NETWORK, TRAINED, "optimizer."))
+        if name.startswith((NETWORK, TRAINED, COMPANION, "optimizer."))
         and tensor.is_floating_point()
         and tensor.numel()
         and not name.endswith((".running_mean", ".running_var", ".step"))
@@ -356,7 +401,7 @@ def _metadata(state: TrainState, description: Description) -> dict[str, str]:
 
 def _require_finite(tensors: Mapping[str, Tensor], state: TrainState) -> None:
     for name, tensor in tensors.items():
-        is_weight = name.startswith((NETWORK, TRAINED)) and tensor.is_floating_point()
+        is_weight = name.startswith((NETWORK, TRAINED, COMPANION)) and tensor.is_floating_point()
         if is_weight and not bool(tensor.isfinite().all()):
             raise NonFiniteLoss(
                 f"training diverged before step {state.cursor.step}: {name.partition('.')[2]} is not finite; go back "

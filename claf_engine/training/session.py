@@ -6,10 +6,10 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from claf_engine.compute.device import Compute
-from claf_engine.compute.seeding import ORDER
+from claf_engine.compute.device import Compute, make_generator
+from claf_engine.compute.seeding import ORDER, derive_seed
 from claf_engine.compute.world import Part, World
 from claf_engine.config import RunConfig
 from claf_engine.data import Dataset, Streamed, to_pixels
@@ -18,6 +18,7 @@ from claf_engine.models.modes import buffers_kept
 from claf_engine.models.network import ATTACK_CLASSIFIER
 from claf_engine.terms.errors import NonFiniteLoss
 from claf_engine.training.averaging import average_step, begin_average
+from claf_engine.training.companions import Surroundings, build_companion, place_companion
 from claf_engine.training.costs import steps_of_share
 from claf_engine.training.optimizers import learning_rate, set_learning_rate
 from claf_engine.training.state import FEATURES, TrainState, make_optimizer, optimizer_config
@@ -69,18 +70,38 @@ class Session:
         """The optimiser of this name, made on first use."""
         state = self.state
         if name not in state.optimizers:
-            state.optimizers[name] = make_optimizer(self.config, state.network, name)
+            state.optimizers[name] = make_optimizer(self.config, state, name)
         return state.optimizers[name]
 
     def renew_optimizer(self, name: str) -> None:
         """Begin again with an optimiser, and an average of what it steps, that remember nothing."""
         self.drop_optimizer(name)
-        self.state.optimizers[name] = make_optimizer(self.config, self.state.network, name)
+        self.state.optimizers[name] = make_optimizer(self.config, self.state, name)
 
     def drop_optimizer(self, name: str) -> None:
         """Forget an optimiser that no later phase uses, so that checkpoints need not hold it."""
         self.state.optimizers.pop(name, None)
         self.state.ledger.averaged.pop(name, None)
+
+    def companion(self, name: str) -> nn.Module:
+        """The network of this name that is trained beside the measured one, on its device; built on first use.
+
+        Its first weights depend on the run's seed and its name alone, so that it takes nothing from other streams.
+
+        Raises:
+            ConfigError: there is none of this name.
+        """
+        companions, network = self.state.companions, self.state.network
+        if name not in companions:
+            generator = make_generator(torch.device("cpu"), derive_seed(self.config.seed, "companion", name))
+            width, num_classes = int(network.encoder.num_features), len(self.data.class_names)  # type: ignore[arg-type]
+            surroundings = Surroundings(self.config, width, num_classes, self.data.image_size)
+            companions[name] = place_companion(build_companion(name, surroundings, generator), self.compute)
+        return companions[name]
+
+    def drop_companion(self, name: str) -> None:
+        """Forget a companion that no later phase and no measurement uses, so that checkpoints need not hold it."""
+        self.state.companions.pop(name, None)
 
     def batches(self, num_batches: int | None = None, *, again: bool = False) -> Iterator[Tensor]:
         """One pass over the training images in random order, from wherever the cursor stands.

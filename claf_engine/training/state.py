@@ -186,6 +186,7 @@ class TrainState:
         perturbations: (N, C, H, W) int8, where the next attack on each training image begins, in 127ths of epsilon, on
             the device; None where attacks do not start warm.
         average: the running average of the network, on the device; None where none is taken, and before the first step.
+        companions: networks that are trained beside it, by name, on the device (see `companions`).
     """
 
     network: Network
@@ -199,6 +200,7 @@ class TrainState:
     features: Tensor | None = None
     perturbations: Tensor | None = None
     average: Network | None = None
+    companions: dict[str, nn.Module] = field(default_factory=dict)
 
     @property
     def measured(self) -> Network:
@@ -278,15 +280,24 @@ def lower_learning_rates(config: RunConfig, optimizers: Iterable[str]) -> tuple[
     return tuple(f"{place}.learning_rate={rate:.6g}" for place, rate in rates.items())
 
 
-def make_optimizer(config: RunConfig, network: Network, name: str) -> torch.optim.Optimizer:
-    """A fresh optimiser for the part of the network that `name` stands for."""
-    modules = trained_modules(network, name)
+def make_optimizer(config: RunConfig, state: TrainState, name: str) -> torch.optim.Optimizer:
+    """A fresh optimiser for the parts of network and companions that `name` stands for."""
+    parts = {**network_parts(state.network), **state.companions}
+    modules = [parts[part] for part in optimizer_parts(name)]
     return build_optimizer(optimizer_config(config, name), chain.from_iterable(map(nn.Module.parameters, modules)))
 
 
+def optimizer_parts(name: str) -> tuple[str, ...]:
+    """The names of what the optimiser of this name steps."""
+    return ("encoder", "head") if name == FEATURES else tuple(name.split("+"))
+
+
+def network_parts(network: Network) -> dict[str, nn.Module]:
+    """The parts of a network by the names that optimisers are named after."""
+    return {"encoder": network.encoder, "head": network.projection_head, **network.classifiers}
+
+
 def trained_modules(network: Network, name: str) -> tuple[nn.Module, ...]:
-    """The parts of a network that the optimiser of this name steps."""
-    if name == FEATURES:
-        return network.encoder, network.projection_head
-    parts = {"encoder": network.encoder, "head": network.projection_head, **network.classifiers}
-    return tuple(parts[part] for part in name.split("+"))
+    """The parts of a network that the optimiser of this name steps, without companions."""
+    parts = network_parts(network)
+    return tuple(parts[part] for part in optimizer_parts(name) if part in parts)

@@ -32,7 +32,7 @@ def trained_by(optimizer: str) -> set[str]:
     state = fresh()
     handed = {
         id(parameter)
-        for group in make_optimizer(tiny_config(), state.network, optimizer).param_groups
+        for group in make_optimizer(tiny_config(), state, optimizer).param_groups
         for parameter in group["params"]
     }
     return {name for name, parameter in state.network.named_parameters() if id(parameter) in handed}

@@ -1,0 +1,97 @@
+"""What a person asks of a method before choosing it: what it is, where it is from, what is known of it under attack.
+
+What it costs is computed from the settings (`training.costs`). No torch, so that help comes at once.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class MethodPage:
+    """One method, for whoever has not heard of it.
+
+    Attributes:
+        title: its name in the field.
+        source: authors and year, with the paper's number where it has one.
+        what: what is trained, in two or three sentences.
+        known: what it is known to do under a strong attack, in one or two sentences; measurements of ours are named as
+            such.
+        section: where `docs/` tells all, as page and heading: "methods.md#claf".
+    """
+
+    title: str
+    source: str
+    what: str
+    known: str
+    section: str
+
+
+METHOD_PAGES: dict[str, MethodPage] = {
+    "claf": MethodPage(
+        "CLAF: contrastive learning with adversarial features",
+        "arXiv 2203.08959, Algorithm 1",
+        "An encoder learns to gather the views of a class. Each epoch a linear classifier is then retrained on "
+        "attacked images, and the attack on encoder and classifier gives each image an adversarial view that is pulled "
+        "to its class. Last, linear classifiers are fitted on the encoder as it stands.",
+        "Its published 60.4 % was measured on normalised, clamped values and is no accuracy in an epsilon-ball; in "
+        "pixels it stays below adversarial training for the same arithmetic (ours, docs/results.md).",
+        "methods.md#claf",
+    ),
+    "natural": MethodPage(
+        "Natural training",
+        "the row Natural of the paper's Table 1",
+        "Encoder and classifier learn the images as they are, by cross-entropy.",
+        "Broken: nothing is left of it under any attack of 8/255.",
+        "methods.md#natural",
+    ),
+    "scl": MethodPage(
+        "Supervised contrastive learning",
+        "Khosla et al. 2020, arXiv 2004.11362; SimCLR, Chen et al. 2020, arXiv 2002.05709",
+        "An encoder learns to gather the views of a class, or of an image alone (SimCLR); then a linear classifier is "
+        "fitted on it. No image is attacked.",
+        "Broken: crossing steps leave nothing, though ten short steps may seem to.",
+        "methods.md#scl",
+    ),
+    "at": MethodPage(
+        "Adversarial training",
+        "Madry et al. 2018, arXiv 1706.06083; Rice et al. 2020, arXiv 2002.11569",
+        "Encoder and classifier learn images that PGD has attacked, by cross-entropy.",
+        "Holds: AutoAttack takes a few points off PGD. Robust accuracy falls again late in long training (Rice et "
+        "al.), which is why the best checkpoint is kept.",
+        "methods.md#at",
+    ),
+    "fgsm": MethodPage(
+        "Fast adversarial training",
+        "Wong et al. 2020, arXiv 2001.03994",
+        "Adversarial training whose attack is one large step from a random start, for a quarter of the arithmetic.",
+        "Holds as long as it does not collapse: within an epoch it may learn to fool its own one step and lose all "
+        "robustness (catastrophic overfitting), which is watched at every epoch.",
+        "methods.md#fgsm",
+    ),
+    "trades": MethodPage(
+        "TRADES",
+        "Zhang et al. 2019, arXiv 1901.08573",
+        "Cross-entropy of natural images, and a weight on how far an attack can move what the network says of each.",
+        "Holds: it lies beside adversarial training under AutoAttack, with less natural accuracy for more weight.",
+        "methods.md#trades",
+    ),
+    "alp": MethodPage(
+        "Adversarial logit pairing",
+        "Kannan et al. 2018, arXiv 1803.06373",
+        "Natural and attacked images are both learned, and the logits of each pair are pulled together.",
+        "More steps and restarts undo most of what its authors reported (Engstrom et al. 2018, arXiv 1807.10272; "
+        "Mosbach et al. 2018, arXiv 1810.12042): never believe ten steps here.",
+        "methods.md#alp",
+    ),
+    "rocl": MethodPage(
+        "RoCL: robust contrastive learning without labels",
+        "Kim et al. 2020, arXiv 2006.07589",
+        "An encoder learns to tell images apart under an attack that makes each look like another one; then a "
+        "classifier is fitted on it, naturally or on attacked images, or everything is trained on adversarially "
+        "(RoCL-AT).",
+        "Holds after adversarial fine-tuning, about as adversarial training does; a linear classifier alone keeps "
+        "less.",
+        "methods.md#rocl",
+    ),
+}
+"""By the name that `method` has in the settings, for every method of our own."""

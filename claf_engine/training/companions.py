@@ -1,0 +1,59 @@
+"""Networks that are trained beside the measured one: heads of other tasks, a second encoder, a generator.
+
+What a method trains beside encoder, projection head and classifiers is built by its name in `COMPANIONS`, stepped by an
+optimiser whose name has that name in it ("encoder+rotation"), and saved with the rest of the state.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from claf_engine.compute.batch_norm import synchronise_batch_norms
+from claf_engine.compute.device import Compute
+from claf_engine.config import RunConfig
+from claf_engine.terms.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a companion is built for.
+
+    Attributes:
+        config: of the run.
+        num_features: D, that the encoder gives.
+        num_classes: of the images.
+        image_size: height and width, where they are known.
+    """
+
+    config: RunConfig
+    num_features: int
+    num_classes: int
+    image_size: tuple[int, int] | None
+
+
+Build = Callable[[Surroundings, torch.Generator], nn.Module]
+"""Builds a companion on the CPU, initialised from the generator alone."""
+
+COMPANIONS: Mapping[str, Build] = {}
+"""By name, a plain word."""
+
+
+def build_companion(name: str, surroundings: Surroundings, generator: torch.Generator) -> nn.Module:
+    """Build a companion on the CPU.
+
+    Raises:
+        ConfigError: there is none of this name.
+    """
+    if name not in COMPANIONS:
+        raise ConfigError(f"there is no network {name!r} to train beside the encoder; this version is older than it")
+    return COMPANIONS[name](surroundings, generator)
+
+
+def place_companion(companion: nn.Module, compute: Compute) -> nn.Module:
+    """Put a companion on the device, where its BatchNorm sees what that of the network does; gives it back."""
+    compute.place(companion)
+    in_micro_batches = compute.micro_batch is not None
+    synchronise_batch_norms(companion, compute.world, compute.device, in_micro_batches=in_micro_batches)
+    return companion

@@ -11,6 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torchvision import models
 
+from claf_engine.runs import list_checkpoints
 from tests.e2e.processes import Nursery, metrics
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -103,7 +104,7 @@ def test_it_is_trained_and_goes_on_bit_by_bit(nursery: Nursery, home: Path) -> N
     assert resumed.returncode == 0, resumed.stderr
     straight, killed = (next((home / "runs").glob(f"*-{name}")) for name in ("whole", "killed"))
     assert metrics(killed) == metrics(straight)
-    hashes = [
-        json.loads(nursery.claf(home, "checkpoint", "show", name, "--json").stdout) for name in ("whole", "killed")
-    ]
-    assert hashes[0]["weights_sha256"] == hashes[1]["weights_sha256"]
+    ended = [list_checkpoints(run)[0].info for run in (straight, killed)]
+    assert ended[0] is not None
+    assert ended[1] is not None
+    assert ended[0].weights_sha256 == ended[1].weights_sha256

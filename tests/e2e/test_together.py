@@ -16,7 +16,7 @@ import pytest
 from claf_engine.runs import summarise
 from claf_engine.runs.journal import EVENTS, read_records
 from tests.e2e.kills import begun, outcome
-from tests.e2e.processes import claf, environment, metrics
+from tests.e2e.processes import Nursery, claf, environment, metrics
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -139,12 +139,14 @@ def test_one_process_writes_and_says_how_many_there_are(undisturbed: Together) -
     assert [record["type"] for record in records].count("RunStarted") == 1
 
 
-def test_a_run_of_two_processes_goes_on_in_one_and_says_that_it_is_not_the_same(tmp_path: Path) -> None:
+def test_a_run_of_two_processes_goes_on_in_one_and_says_that_it_is_not_the_same(
+    tmp_path: Path, nursery: Nursery
+) -> None:
     together = start(tmp_path, "smaller")
     together.until("StepLogged", 3)
     together.process.terminate()
     together.end()
     assert together.events[-1]["status"] == "stopped"
-    resumed = claf(tmp_path, "train", "--ui", "plain", "--resume", "smaller")
+    resumed = nursery.claf(tmp_path, "train", "--ui", "plain", "--resume", "smaller")
     assert resumed.returncode == 0, resumed.stderr
     assert "(processes was 2, is 1): it will not be bit-identical" in resumed.stderr

@@ -165,7 +165,7 @@ def accuracy(model: Pipeline, images: Tensor, labels: Tensor) -> float:
 def test_ordinary_training_is_accurate_until_it_is_attacked() -> None:
     # One thread: two that share their cores with another process wait for each other many times longer.
     compute = choose_compute(RuntimeConfig(device="cpu", threads=1))
-    dataset = load_dataset(DataConfig(num_test=300), CPU)
+    dataset = load_dataset(DataConfig(num_validation=10, num_test=100), CPU)
     model = train_ordinarily(dataset, compute)
     images, labels = to_pixels(dataset.test.images), dataset.test.labels
     robust = {}

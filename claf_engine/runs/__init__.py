@@ -17,7 +17,9 @@ examples/step-000000123.safetensors  what the attack of a probe made of a few im
 audit/            robustness cards of its checkpoints (see `evaluation.cards`)
 """
 
-from claf_engine.runs.folder import IMPORTED, RunDirectory, create_run, open_run, read_config, to_plain, versions
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from claf_engine.runs.listing import (
     LATEST,
     CheckpointEntry,
@@ -34,6 +36,12 @@ from claf_engine.runs.listing import (
     runs_root,
     summarise,
 )
+
+if TYPE_CHECKING:
+    from claf_engine.runs.folder import IMPORTED, RunDirectory, create_run, open_run, read_config, to_plain, versions
+
+_OF_FOLDERS = ("IMPORTED", "RunDirectory", "create_run", "open_run", "read_config", "to_plain", "versions")
+"""Loaded when they are first used: they check settings, and whoever lists runs does not."""
 
 __all__ = [
     "IMPORTED",
@@ -58,3 +66,12 @@ __all__ = [
     "to_plain",
     "versions",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what reads and writes folders on first use."""
+    if name not in _OF_FOLDERS:
+        raise AttributeError(f"module 'claf_engine.runs' has no attribute {name!r}")
+    value = getattr(import_module("claf_engine.runs.folder"), name)
+    globals()[name] = value
+    return value

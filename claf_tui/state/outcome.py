@@ -11,10 +11,9 @@ from typing import Any
 from claf_engine.accuracy.intervals import difference_interval
 from claf_engine.events import RobustFigure, RunFinished, TestResult
 from claf_engine.events.records import build
-from claf_engine.runs import list_checkpoints, read_config, run_names, summarise, to_plain
+from claf_engine.runs import list_checkpoints, run_names, summarise
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.runs.listing import CheckpointEntry
-from claf_engine.runs.trained import differences
 from claf_engine.terms.errors import RunError
 from claf_tui.state.standings import standing_of_results
 from claf_tui.words import attack_words
@@ -209,6 +208,10 @@ def _counted(figure: RobustFigure) -> tuple[int, int]:
 
 
 def _changes(before: Path, now: Path) -> tuple[str, ...] | None:
+    # They load what checks settings, which a list of runs, that asks this module as well, has no use for.
+    from claf_engine.runs import read_config, to_plain
+    from claf_engine.runs.trained import differences
+
     try:
         told = differences(to_plain(read_config(before)), to_plain(read_config(now)))
     except RunError:

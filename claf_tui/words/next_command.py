@@ -6,7 +6,6 @@ from pathlib import Path
 from claf_engine.events import RunFinished
 from claf_engine.runs.header import step_in_name
 from claf_tui.words import figures
-from claf_tui.words.plugin_options import plugin_options
 from claf_tui.words.safe_text import safe
 
 
@@ -18,6 +17,9 @@ def next_command(finished: RunFinished | None, run: str, folder: str | Path) -> 
         run: what commands call it, quoted.
         folder: the run's.
     """
+    # It loads what checks settings, which a list of runs, that needs other words of this module, has no use for.
+    from claf_tui.words.plugin_options import plugin_options
+
     plugins = safe("".join(f" {shlex.quote(word)}" for word in plugin_options()), 400)
     match finished.status if finished is not None else "failed":
         case "finished":

@@ -105,11 +105,11 @@ def test_help_comes_in_a_quarter_of_the_time_that_torch_takes_to_load() -> None:
     assert processor_seconds("-m", "claf_tui", "--help", runs=5) < loading / 4
 
 
-def test_listing_runs_loads_neither_torch_nor_numpy(tmp_path: Path) -> None:
+def test_listing_runs_loads_neither_torch_nor_numpy_nor_settings(tmp_path: Path) -> None:
     old_run(tmp_path, "1-demo", status="finished")
     code = (
         "import sys; from claf_tui import cli; cli.run(['runs'])\n"
-        "heavy = {'torch', 'textual', 'numpy'} & set(sys.modules)\n"
+        "heavy = {'torch', 'textual', 'numpy', 'claf_engine.config'} & set(sys.modules)\n"
         "sys.exit(f'loaded: {heavy}' if heavy else 0)"
     )
     done = python("-c", code, CLAF_RUNS_DIR=str(tmp_path))

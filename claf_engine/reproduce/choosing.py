@@ -18,6 +18,9 @@ from claf_engine.evaluation.subject import Wanted, open_steps
 from claf_engine.events.ticks import Pulse
 from claf_engine.reproduce.measuring import MEASUREMENTS, Subject
 from claf_engine.reproduce.stored import key_of, read_stored, store
+from claf_engine.reproduce.tables import Row
+from claf_engine.runs import CheckpointEntry, list_checkpoints, summarise
+from claf_engine.terms.errors import CheckpointError
 from claf_engine.training.checkpoint import load_trained_network
 from claf_engine.training.selection import selection_steps
 
@@ -33,12 +36,74 @@ class Kept:
     num_examples: int
 
 
+def candidates_of(directory: Path, row: Row) -> tuple[Subject, ...]:
+    """The checkpoints and classifiers that a row may stand for, at least one; `chosen_steps` chooses.
+
+    A row about one classifier takes it from the last state, as the paper does. Otherwise they are those that the
+    finished run chose among, its own choice first.
+
+    Raises:
+        CheckpointError: the run has no checkpoint that can be read, or lacks one that it reported on.
+    """
+    entries = [entry for entry in list_checkpoints(directory) if entry.info is not None]
+    if not entries:
+        raise CheckpointError(f"run {directory.name} has no checkpoint that can be read; delete its folder")
+    reported = _reported(directory)
+    if row.classifier is not None:
+        weights = next((each.weights for each in reported if each.kept_as == "last"), "")
+        reported = [_Reported("last", row.classifier, weights)]
+        why = f"the row is about the {row.classifier} classifier"
+    else:
+        why = f"highest robust accuracy on {'all ' if len(reported) > 1 else ''}validation images"
+    return tuple(_subject(entries, each, why) for each in reported or [_Reported("best", None, "")])
+
+
+@dataclass(frozen=True)
+class _Reported:
+    """What a finished run reports on: a kept checkpoint, a classifier, and the hash of the weights, if that is told."""
+
+    kept_as: str
+    classifier: str | None
+    weights: str
+
+
+def _reported(directory: Path) -> list[_Reported]:
+    """What a finished run reports on, that which it chose first; nothing where its status is lost."""
+    results = summarise(directory).record.get("results")
+    try:
+        order = sorted(results or (), key=lambda result: not result["selected"])
+        return [
+            _Reported(str(each["checkpoint"]), str(each["classifier"]), str(each.get("weights_sha256") or ""))
+            for each in order
+        ]
+    except (KeyError, TypeError, AttributeError):
+        return []
+
+
+def _subject(entries: Sequence[CheckpointEntry], wanted: _Reported, why: str) -> Subject:
+    """The file of what a run reported on: that of the same weights, or where these are not told the one kept as it."""
+    kept = [entry for entry in entries if wanted.kept_as in entry.kept_as]
+    found = [entry for entry in entries if entry.info is not None and entry.info.weights_sha256 == wanted.weights]
+    entry = next(iter(found if wanted.weights else (*kept, *entries)), None)
+    if entry is None:
+        folder = entries[0].path.parent
+        raise CheckpointError(
+            f"the {wanted.kept_as} checkpoint that the run reported on is no longer whole in {folder}; restore it, or "
+            "delete the run's folder and reproduce again"
+        )
+    assert entry.info is not None, "only those that can be read are asked for"
+    compute = entry.info.metadata.get("claf.compute")
+    precision = str(compute.get("precision", "")) if isinstance(compute, dict) else ""
+    chosen = wanted.classifier or entry.info.classifier
+    return Subject(entry.path, chosen, entry.info.weights_sha256, f"{wanted.kept_as}: {why}", precision)
+
+
 def chosen_steps(root: Path, candidates: Sequence[Subject]) -> Generator[Pulse, None, Subject]:
     """Choose the candidate that keeps most of all validation images of its run; the first one in a tie.
 
     Args:
         root: folder of the reproductions; what was measured before is found there.
-        candidates: at least one, see `measuring.candidates_of`. One alone is not measured.
+        candidates: at least one, see `candidates_of`. One alone is not measured.
 
     Raises:
         CheckpointError: a checkpoint cannot be read.

@@ -14,8 +14,8 @@ from claf_engine.models.folding import fold
 from claf_engine.models.modes import frozen, training
 from claf_engine.models.network import NATURAL, Network, build_network
 from claf_engine.reproduce.auditing import is_audited
-from claf_engine.reproduce.choosing import known_choice, units_of_choice
-from claf_engine.reproduce.measuring import Measurer, candidates_of
+from claf_engine.reproduce.choosing import candidates_of, known_choice, units_of_choice
+from claf_engine.reproduce.measuring import Measurer
 from claf_engine.reproduce.plan import REPRODUCTIONS, ReproductionRequest, RunPlan, plan_run, table_of
 from claf_engine.reproduce.tables import Column, Row
 from claf_engine.runs.trained import trained_part

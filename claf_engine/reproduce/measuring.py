@@ -27,10 +27,10 @@ from claf_engine.events import RobustFigure
 from claf_engine.events.records import build
 from claf_engine.events.ticks import Pulse
 from claf_engine.reproduce.stored import key_of, packed, read_stored, store, unpacked
-from claf_engine.reproduce.tables import Column, Row
-from claf_engine.runs import CheckpointEntry, list_checkpoints, read_config, summarise, versions
+from claf_engine.reproduce.tables import Column
+from claf_engine.runs import read_config, versions
 from claf_engine.runs.header import read_info
-from claf_engine.terms.errors import CheckpointError, ConfigError, RunError
+from claf_engine.terms.errors import ConfigError, RunError
 from claf_engine.terms.names import SpaceName
 from claf_engine.training.checkpoint import load_trained_network
 
@@ -80,34 +80,6 @@ class Measurement:
     def outcomes_sha256(self) -> str:
         """Hash of all outcomes."""
         return hashlib.sha256(f"{self.right} {self.survivors}".encode()).hexdigest()
-
-
-def candidates_of(directory: Path, row: Row) -> tuple[Subject, ...]:
-    """The checkpoints and classifiers that a row may stand for, at least one; `choosing.chosen_steps` chooses.
-
-    A row about one classifier takes it from the last state, as the paper does. Otherwise they are those that the
-    finished run chose among, its own choice first.
-
-    Raises:
-        CheckpointError: the run has no checkpoint that can be read.
-    """
-    entries = [entry for entry in list_checkpoints(directory) if entry.info is not None]
-    if not entries:
-        raise CheckpointError(f"run {directory.name} has no checkpoint that can be read; delete its folder")
-    if row.classifier is not None:
-        return (_subject(entries, "last", row.classifier, f"the row is about the {row.classifier} classifier"),)
-    found = _reported(directory)
-    why = f"highest robust accuracy on {'all ' if len(found) > 1 else ''}validation images"
-    return tuple(_subject(entries, wanted, classifier, why) for wanted, classifier in found)
-
-
-def _subject(entries: Sequence[CheckpointEntry], wanted: str, classifier: str | None, why: str) -> Subject:
-    entry = next((entry for entry in entries if wanted in entry.kept_as), entries[0])
-    assert entry.info is not None, "only those that can be read are asked for"
-    compute = entry.info.metadata.get("claf.compute")
-    precision = str(compute.get("precision", "")) if isinstance(compute, dict) else ""
-    chosen = classifier or entry.info.classifier
-    return Subject(entry.path, chosen, entry.info.weights_sha256, f"{wanted}: {why}", precision)
 
 
 class Measurer:
@@ -284,14 +256,3 @@ def _keep_card(run: Path, measurements: Sequence[Measurement], command: Sequence
         raise RunError(
             f"cannot write the card of {run.name}: {error.strerror}; make room and reproduce again"
         ) from error
-
-
-def _reported(directory: Path) -> list[tuple[str, str | None]]:
-    """The checkpoints and classifiers that the finished run reports on, that which it chose first."""
-    results = summarise(directory).record.get("results")
-    try:
-        order = sorted(results or (), key=lambda result: not result["selected"])
-        found: list[tuple[str, str | None]] = [(str(each["checkpoint"]), str(each["classifier"])) for each in order]
-    except (KeyError, TypeError):
-        found = []
-    return found or [("best", None)]

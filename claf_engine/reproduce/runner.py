@@ -17,10 +17,10 @@ from claf_engine.events.control import WAITING, Control, Requests
 from claf_engine.events.ticks import Pulse, pump
 from claf_engine.reproduce.auditing import audited_steps
 from claf_engine.reproduce.board import Board
-from claf_engine.reproduce.choosing import chosen_steps
+from claf_engine.reproduce.choosing import candidates_of, chosen_steps
 from claf_engine.reproduce.forecast import forecast
 from claf_engine.reproduce.lines import Line, SeedResult
-from claf_engine.reproduce.measuring import Measurer, candidates_of, keep_cards, why_not_measured
+from claf_engine.reproduce.measuring import Measurer, keep_cards, why_not_measured
 from claf_engine.reproduce.plan import (
     REPRODUCTIONS,
     ReproductionRequest,

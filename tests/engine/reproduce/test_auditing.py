@@ -8,7 +8,8 @@ import pytest
 from claf_engine.audits.request import AuditRequest
 from claf_engine.events.ticks import Pulse
 from claf_engine.reproduce.auditing import Audited, audited_steps, worst
-from claf_engine.reproduce.measuring import Subject, candidates_of
+from claf_engine.reproduce.choosing import candidates_of
+from claf_engine.reproduce.measuring import Subject
 from claf_engine.reproduce.tables import TABLES
 from claf_engine.runs import list_runs
 from tests.engine.reproduce.conftest import Reproduced

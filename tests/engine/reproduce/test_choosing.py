@@ -7,22 +7,28 @@ import pytest
 from claf_engine.events.control import Control
 from claf_engine.events.ticks import Pulse
 from claf_engine.reproduce import choosing
-from claf_engine.reproduce.choosing import chosen_steps, known_choice
-from claf_engine.reproduce.measuring import MEASUREMENTS, Subject, candidates_of
+from claf_engine.reproduce.choosing import candidates_of, chosen_steps, known_choice
+from claf_engine.reproduce.measuring import MEASUREMENTS, Subject
 from claf_engine.reproduce.tables import TABLES
 from claf_engine.runs import create_run, list_checkpoints, list_runs, summarise
+from claf_engine.terms.errors import CheckpointError
 from claf_engine.training.run import run
 from tests.engine.reproduce.conftest import Reproduced
 from tests.engine.tiny import exhaust, tiny_config
 
 pytestmark = pytest.mark.usefixtures("tiny_scale")
-OWN, NATURAL = TABLES["table1"].rows[5], TABLES["table4"].rows[0]
+OWN, NATURAL, ADVERSARIAL = TABLES["table1"].rows[5], *TABLES["table4"].rows
 
 
 @pytest.fixture
 def candidates(tmp_path: Path, reproduced: Reproduced) -> tuple[Subject, ...]:
     """The natural classifier of the last state, which the run chose; its adversarial one; the best checkpoint."""
     return candidates_of(list_runs(reproduced.copy(tmp_path))[0].directory, OWN)
+
+
+@pytest.fixture
+def trained(tmp_path: Path, reproduced: Reproduced) -> Path:
+    return list_runs(reproduced.copy(tmp_path))[0].directory
 
 
 def keep(monkeypatch: pytest.MonkeyPatch, *shares: float) -> None:
@@ -34,6 +40,47 @@ def keep(monkeypatch: pytest.MonkeyPatch, *shares: float) -> None:
         return next(told)
 
     monkeypatch.setattr(choosing, "selection_steps", share)
+
+
+def test_a_row_about_a_classifier_takes_it_from_the_last_state(trained: Path) -> None:
+    newest = list_checkpoints(trained)[0].path
+    for row, classifier in ((NATURAL, "natural"), (ADVERSARIAL, "adversarial")):
+        subject = candidates_of(trained, row)[0]
+        assert (subject.checkpoint, subject.classifier) == (newest, classifier)
+        assert subject.chosen == f"last: the row is about the {classifier} classifier"
+
+
+def test_the_precision_of_training_is_told(trained: Path) -> None:
+    assert candidates_of(trained, NATURAL)[0].precision == "fp32"
+
+
+def test_any_other_row_takes_what_the_run_chose_on_validation_images(trained: Path) -> None:
+    [chosen] = [result for result in summarise(trained).record["results"] if result["selected"]]
+    subject = candidates_of(trained, OWN)[0]
+    entry = next(entry for entry in list_checkpoints(trained) if chosen["checkpoint"] in entry.kept_as)
+    assert (subject.classifier, subject.checkpoint) == (chosen["classifier"], entry.path)
+    assert "validation" in subject.chosen
+
+
+def test_a_run_whose_status_is_lost_is_measured_at_its_best_checkpoint(trained: Path) -> None:
+    (trained / "status.json").unlink()
+    entry = next(entry for entry in list_checkpoints(trained) if "best" in entry.kept_as)
+    assert candidates_of(trained, OWN)[0].checkpoint == entry.path
+
+
+def test_a_checkpoint_that_the_run_reported_on_and_lost_is_replaced_by_no_other(trained: Path) -> None:
+    last = list_checkpoints(trained)[0].path
+    last.write_bytes(last.read_bytes()[:-1])
+    for row in (NATURAL, OWN):
+        with pytest.raises(CheckpointError, match="the last checkpoint that the run reported on is no longer whole"):
+            candidates_of(trained, row)
+
+
+def test_a_run_without_checkpoints_is_a_sentence(trained: Path) -> None:
+    for file in (trained / "checkpoints").iterdir():
+        file.unlink()
+    with pytest.raises(CheckpointError, match="has no checkpoint that can be read"):
+        candidates_of(trained, OWN)
 
 
 def test_one_candidate_alone_is_taken_unmeasured(tmp_path: Path, candidates: tuple[Subject, ...]) -> None:

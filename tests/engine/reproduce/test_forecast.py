@@ -2,9 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from claf_engine.reproduce.choosing import chosen_steps
+from claf_engine.reproduce.choosing import candidates_of, chosen_steps
 from claf_engine.reproduce.forecast import Rates, forecast
-from claf_engine.reproduce.measuring import candidates_of
 from claf_engine.reproduce.plan import REPRODUCTIONS
 from claf_engine.reproduce.tables import TABLES
 from claf_engine.runs import RunDirectory, list_runs, read_config

@@ -6,12 +6,13 @@ import pytest
 
 from claf_engine.data import Dataset, Split
 from claf_engine.events.ticks import Pulse
-from claf_engine.reproduce.measuring import Measurement, Measurer, Subject, candidates_of
+from claf_engine.reproduce.choosing import candidates_of
+from claf_engine.reproduce.measuring import Measurement, Measurer, Subject
 from claf_engine.reproduce.plan import config_of
 from claf_engine.reproduce.stored import packed
 from claf_engine.reproduce.tables import MORE_STEPS, TABLES, TWO_RADII, Column
-from claf_engine.runs import list_checkpoints, list_runs, summarise
-from claf_engine.terms.errors import CheckpointError, DataError
+from claf_engine.runs import list_runs
+from claf_engine.terms.errors import DataError
 from claf_engine.terms.names import SpaceName
 from tests.engine.reproduce.conftest import Reproduced, request_of
 from tests.engine.tiny import exhaust, tiny_data
@@ -28,39 +29,6 @@ def trained(tmp_path: Path, reproduced: Reproduced) -> Path:
 def measure(root: Path, subject: Subject, column: Column, space: SpaceName = "pixel") -> tuple[int, Measurement]:
     pulses, found = exhaust(Measurer(root).measure_steps(subject, dataclasses.replace(column, space=space)))
     return len(pulses), found
-
-
-def test_a_row_about_a_classifier_takes_it_from_the_last_state(trained: Path) -> None:
-    newest = list_checkpoints(trained)[0].path
-    for row, classifier in ((NATURAL, "natural"), (ADVERSARIAL, "adversarial")):
-        subject = candidates_of(trained, row)[0]
-        assert (subject.checkpoint, subject.classifier) == (newest, classifier)
-        assert subject.chosen == f"last: the row is about the {classifier} classifier"
-
-
-def test_the_precision_of_training_is_told(trained: Path) -> None:
-    assert candidates_of(trained, NATURAL)[0].precision == "fp32"
-
-
-def test_any_other_row_takes_what_the_run_chose_on_validation_images(trained: Path) -> None:
-    [chosen] = [result for result in summarise(trained).record["results"] if result["selected"]]
-    subject = candidates_of(trained, OWN)[0]
-    entry = next(entry for entry in list_checkpoints(trained) if chosen["checkpoint"] in entry.kept_as)
-    assert (subject.classifier, subject.checkpoint) == (chosen["classifier"], entry.path)
-    assert "validation" in subject.chosen
-
-
-def test_a_run_whose_status_is_lost_is_measured_at_its_best_checkpoint(trained: Path) -> None:
-    (trained / "status.json").unlink()
-    entry = next(entry for entry in list_checkpoints(trained) if "best" in entry.kept_as)
-    assert candidates_of(trained, OWN)[0].checkpoint == entry.path
-
-
-def test_a_run_without_checkpoints_is_a_sentence(trained: Path) -> None:
-    for file in (trained / "checkpoints").iterdir():
-        file.unlink()
-    with pytest.raises(CheckpointError, match="has no checkpoint that can be read"):
-        candidates_of(trained, OWN)
 
 
 def test_a_measurement_is_made_once(tmp_path: Path, trained: Path) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from claf_engine.evaluation.cards import find_card, standing
-from claf_engine.reproduce.measuring import Measurement, Measurer, candidates_of, keep_cards
+from claf_engine.reproduce.choosing import candidates_of
+from claf_engine.reproduce.measuring import Measurement, Measurer, keep_cards
 from claf_engine.reproduce.tables import TABLES
 from claf_engine.runs import list_runs
 from claf_engine.terms.errors import RunError

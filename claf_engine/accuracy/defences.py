@@ -1,14 +1,15 @@
-"""Feature squeezing (Xu, Evans and Qi 2018): preprocessing that guards a classifier when it is measured.
+"""Defences that stand before a classifier when it is measured, and the two attackers who each is measured under.
 
-Squeezing has a gradient of zero almost everywhere, which stops an attack without making the classifier robust. So a
-defended classifier is attacked twice: by an attacker who does not know of the defence, and by one who takes its
-gradient for the identity (backward pass differentiable approximation, Athalye, Carlini and Wagner 2018).
+Preprocessing often has a gradient of zero, or none that leads anywhere, which stops an attack without making the
+classifier robust. So a defended classifier is attacked twice: by an attacker who does not know of the defence, and by
+one who does, and who takes what has no gradient for the identity (backward pass differentiable approximation, Athalye,
+Carlini and Wagner 2018).
 """
 
-import re
-from collections.abc import Generator
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from abc import abstractmethod
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,104 +21,63 @@ from claf_engine.data import Split
 from claf_engine.events import RobustFigure
 from claf_engine.events.ticks import Pulse, retold
 from claf_engine.models.folding import fold
-from claf_engine.terms.errors import ConfigError
 
 OBLIVIOUS = "oblivious"
 ADAPTIVE = "adaptive"
 
-STRENGTHS: dict[str, range] = {"bit-depth": range(1, 8), "median": range(2, 6)}
-"""Strengths that a defence may have: bits of a channel, or side of the window in pixels."""
 
+class Defence(Protocol):
+    """What stands before a classifier; its text is its name in figures."""
 
-@dataclass(frozen=True)
-class Defence:
-    """One squeezer of images.
-
-    Attributes:
-        kind: what is squeezed.
-        strength: bits for each channel value (1 to 7), or the side of the median's window in pixels (2 to 5).
-    """
-
-    kind: Literal["bit-depth", "median"]
-    strength: int
-
+    @abstractmethod
     def __str__(self) -> str:
-        return f"{self.kind}:{self.strength}"
+        """As it is asked for, such as "bit-depth:4"."""
 
-    def squeeze(self, images: Tensor) -> Tensor:
-        """Squeeze images (N, C, H, W) in [0, 1]; the result lies there too."""
-        return reduce_bits(images, self.strength) if self.kind == "bit-depth" else smooth(images, self.strength)
+    @abstractmethod
+    def guarded(self, model: nn.Module) -> nn.Module:
+        """The classifier behind the defence.
 
+        Args:
+            model: images (N, C, H, W) in [0, 1] to logits (N, K).
 
-def parse_defence(text: str) -> Defence:
-    """Read "bit-depth:4" or "median:2".
+        Returns:
+            A module of the same form. Its gradient is that of an attacker who knows of the defence.
+        """
 
-    Raises:
-        ConfigError: there is no such defence, or not of this strength.
-    """
-    found = re.fullmatch(r"(bit-depth|median):(\d{1,3})", text, re.ASCII)
-    if found is None:
-        raise ConfigError(f"unknown defence {text!r}; use bit-depth:N (N from 1 to 7) or median:N (N from 2 to 5)")
-    kind, strength = found[1], int(found[2])
-    allowed = STRENGTHS[kind]
-    if strength not in allowed:
-        raise ConfigError(f"{kind} of {strength} is out of range; use {kind}:{allowed[0]} to {kind}:{allowed[-1]}")
-    return Defence("bit-depth" if kind == "bit-depth" else "median", strength)
-
-
-def reduce_bits(images: Tensor, bits: int) -> Tensor:
-    """Round values in [0, 1] to 2^bits levels: round(x (2^b - 1)) / (2^b - 1) (Xu et al., section III.A)."""
-    highest = (1 << bits) - 1
-    return (images * highest).round() / highest
-
-
-def smooth(images: Tensor, side: int) -> Tensor:
-    """Median of a side x side window around every pixel of (N, C, H, W) (Xu et al., section III.B).
-
-    The window, the upper median of an even one and the mirrored border, edge included, are those of
-    `scipy.ndimage.median_filter(mode="reflect")`, which the paper uses.
-    """
-    padded = _mirror(_mirror(images, 2, side), 3, side)
-    windows = padded.unfold(2, side, 1).unfold(3, side, 1).flatten(4)
-    medians: Tensor = windows.sort(dim=-1).values[..., side * side // 2]
-    return medians
-
-
-def _mirror(images: Tensor, dim: int, side: int) -> Tensor:
-    """Extend one dimension by what a window needs: d c b a | a b c d | d c b a."""
-    size = images.shape[dim]
-    index = torch.arange(-(side // 2), size + (side - 1) // 2, device=images.device)
-    index = index % (2 * size)
-    return images.index_select(dim, torch.minimum(index, 2 * size - 1 - index))
+    def oblivious(self, model: nn.Module) -> nn.Module:
+        """What an attacker takes gradients of who does not know of the defence: by default the classifier itself."""
+        return model
 
 
 class _StraightThrough(torch.autograd.Function):
-    """Squeezed images forwards, the identity backwards."""
+    """Changed images forwards, the identity backwards."""
 
     @staticmethod
-    def forward(_: Any, images: Tensor, defence: Defence) -> Tensor:
-        return defence.squeeze(images)
+    def forward(_: Any, images: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
+        return change(images)
 
     @staticmethod
     def backward(_: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         return gradients[0], None
 
 
-class Defended(nn.Module):
-    """A classifier that sees squeezed images; its gradient passes the squeezing as if that were the identity."""
+class Preprocessed(nn.Module):
+    """A classifier that sees changed images; its gradient passes the change as if that were the identity."""
 
-    def __init__(self, model: nn.Module, defence: Defence) -> None:
+    def __init__(self, model: nn.Module, defence: Defence, change: Callable[[Tensor], Tensor]) -> None:
+        """Put `change`, from images (N, C, H, W) in [0, 1] to such images, before a classifier."""
         super().__init__()
         self.model = model
         self.defence = defence
+        self.change = change
 
     def extra_repr(self) -> str:
         """The defence, which the weights do not tell."""
         return str(self.defence)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images (N, C, H, W) in [0, 1] to logits (N, K) of the squeezed images."""
-        logits: Tensor = self.model(_StraightThrough.apply(images, self.defence))
+        """Map images (N, C, H, W) in [0, 1] to logits (N, K) of the changed images."""
+        logits: Tensor = self.model(_StraightThrough.apply(images, self.change))
         return logits
 
 
@@ -143,8 +103,10 @@ def defended_steps(
         DataError: the images do not lie in [0, 1].
         ClafError: see `accuracy_steps`.
     """
-    defended, folded = Defended(model, defence), fold(model)
-    targets = {OBLIVIOUS: folded, ADAPTIVE: Defended(folded, defence)}
+    defended, folded = defence.guarded(model), fold(model)
+    targets = {OBLIVIOUS: defence.oblivious(folded), ADAPTIVE: defence.guarded(folded)}
+    for module in (defended, *targets.values()):
+        compute.place(module)
     columns: list[tuple[RobustFigure, ...]] = []
     outcomes: list[tuple[Tensor, ...]] = []
     for knowledge, target in targets.items():

@@ -12,7 +12,7 @@ from torch import nn
 from claf_engine.accuracy.classes import chance_notices, class_records, unmeasured_notices
 from claf_engine.accuracy.crossing import beside
 from claf_engine.accuracy.curve_steps import curve_steps
-from claf_engine.accuracy.defences import ADAPTIVE, Defended, defended_steps, labelled
+from claf_engine.accuracy.defences import ADAPTIVE, Defence, defended_steps, labelled
 from claf_engine.accuracy.measure import Accuracy, accuracy_steps
 from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import space_of
@@ -21,6 +21,7 @@ from claf_engine.compute.world import World
 from claf_engine.config import RunConfig
 from claf_engine.data import Split
 from claf_engine.evaluation.cards import MODEL, Standing
+from claf_engine.evaluation.defences import open_defence
 from claf_engine.evaluation.measured_card import keep_report_card
 from claf_engine.evaluation.request import EvaluationRequest
 from claf_engine.evaluation.subject import Opened, Wanted, open_source_steps, open_steps, size_notices
@@ -211,25 +212,27 @@ def measurement_steps(
         compute: where.
 
     Raises:
+        CheckpointError: the run trained no such defence.
         ClafError: see `evaluation_steps`.
     """
+    defence = None if request.defence is None else open_defence(request.defence, request.checkpoint)
     if request.attack == "autoattack":
-        return (yield from _autoattack_steps(request, model, split, compute))
+        return (yield from _autoattack_steps(request, defence, model, split, compute))
     suite = requested_suite(request, config)
-    measured = yield from _suite_steps(request, model, split, suite, compute)
+    measured = yield from _suite_steps(request.batch_size, defence, model, split, suite, compute)
     crossing = suite.crossing() if request.as_paper else None
     if crossing is None:
         return measured
-    return beside(measured, (yield from _suite_steps(request, model, split, crossing, compute)))
+    return beside(measured, (yield from _suite_steps(request.batch_size, defence, model, split, crossing, compute)))
 
 
 def _suite_steps(
-    request: EvaluationRequest, model: nn.Module, split: Split, suite: AttackSuite, compute: Compute
+    batch_size: int, defence: Defence | None, model: nn.Module, split: Split, suite: AttackSuite, compute: Compute
 ) -> Generator[Pulse, None, Accuracy]:
-    """Accuracy under one attack, behind the request's defence."""
-    if request.defence is None:
-        return (yield from accuracy_steps(model, split, suite, compute, request.batch_size))
-    return (yield from defended_steps(model, request.defence, split, suite, compute, request.batch_size))
+    """Accuracy under one attack, behind a defence."""
+    if defence is None:
+        return (yield from accuracy_steps(model, split, suite, compute, batch_size))
+    return (yield from defended_steps(model, defence, split, suite, compute, batch_size))
 
 
 def requested_suite(request: EvaluationRequest, config: RunConfig) -> AttackSuite:
@@ -265,15 +268,16 @@ def autoattack_folder(checkpoint: Path) -> Path | None:
 
 
 def _autoattack_steps(
-    request: EvaluationRequest, model: nn.Module, split: Split, compute: Compute
+    request: EvaluationRequest, defence: Defence | None, model: nn.Module, split: Split, compute: Compute
 ) -> Generator[Pulse, None, Accuracy]:
     """AutoAttack; behind a defence it is the adaptive attacker, because it crafts and judges with one model."""
     from claf_engine.accuracy.autoattack import AutoAttackSuite, autoattack_steps
 
     suite = AutoAttackSuite(request.epsilons, request.norm, request.seed)
     folder = autoattack_folder(request.checkpoint)
-    if request.defence is None:
+    if defence is None:
         return (yield from autoattack_steps(model, split, suite, compute, request.batch_size, folder))
-    defended = Defended(model, request.defence)
+    defended = defence.guarded(model)
+    compute.place(defended)
     measured = yield from autoattack_steps(defended, split, suite, compute, request.batch_size, folder)
-    return labelled(measured, request.defence, ADAPTIVE)
+    return labelled(measured, defence, ADAPTIVE)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from claf_engine.accuracy.curve_steps import require_curve
-from claf_engine.accuracy.defences import Defence
 from claf_engine.attacks.registered import require_registered
 from claf_engine.config.registry import ATTACKS
+from claf_engine.evaluation.defences import DEFENCES, DefenceChoice
 from claf_engine.evaluation.model_source import ModelSource
 from claf_engine.terms.errors import ConfigError
 from claf_engine.terms.names import EvaluationAttack, Norm, PointName, SpaceName
@@ -76,7 +76,7 @@ class EvaluationRequest:
     decides: PointName | None = None
     norm: Norm = "linf"
     space: SpaceName = "pixel"
-    defence: Defence | None = None
+    defence: DefenceChoice | None = None
     num_examples: int | None = None
     data: str | None = None
     classifier: str | None = None
@@ -105,6 +105,10 @@ class EvaluationRequest:
         if self.source is not None and self.space != "pixel":
             raise ConfigError(
                 f"--space {self.space} attacks what a network of ours normalises by, and --model is none; leave it out"
+            )
+        if self.source is not None and self.defence is not None and DEFENCES[self.defence.name].has_weights:
+            raise ConfigError(
+                f"--defence {self.defence.name} is trained beside a network of ours, and --model is none; leave it out"
             )
         if self.attack == "autoattack" and self.space != "pixel":
             raise ConfigError(

@@ -71,7 +71,7 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
         return find_checkpoint(checkpoint, runs_root(), options.which_checkpoint(which))
 
     chosen = path()
-    from claf_engine.accuracy.defences import parse_defence
+    from claf_engine.evaluation.defences import parse_defence
     from claf_engine.evaluation.request import EvaluationRequest
 
     request = EvaluationRequest(

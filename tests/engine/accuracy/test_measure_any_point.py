@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from claf_engine.accuracy.curve_steps import curve_steps
-from claf_engine.accuracy.defences import Defence, defended_steps
+from claf_engine.accuracy.defences import defended_steps
+from claf_engine.accuracy.squeezing import Squeezing
 from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import RELEASED_CODE, Space, predict
 from claf_engine.data import Split, to_pixels
@@ -123,7 +124,7 @@ def test_both_attackers_of_a_defence_are_judged_at_any_point() -> None:
     figures = {}
     for decides in ("any", "last"):
         attacks = AttackSuite((2 * EPSILON,), 6, 2 * EPSILON, decides=decides)
-        steps = defended_steps(model, Defence("bit-depth", 5), split, attacks, FP32)
+        steps = defended_steps(model, Squeezing("bit-depth", 5), split, attacks, FP32)
         figures[decides] = exhaust(steps)[1].robust
     assert {figure.decides for figure in figures["any"]} == {"any"}
     pairs = list(zip(figures["any"], figures["last"], strict=True))

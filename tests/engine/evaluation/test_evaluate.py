@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from claf_engine.accuracy.autoattack import AutoAttackSuite
-from claf_engine.accuracy.defences import Defence, parse_defence
 from claf_engine.accuracy.measure import Accuracy, accuracy_steps
+from claf_engine.accuracy.squeezing import Squeezing
 from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import space_of
 from claf_engine.config import DataConfig
 from claf_engine.data import Dataset, Split
+from claf_engine.evaluation.defences import parse_defence
 from claf_engine.evaluation.evaluate import (
     EvaluationReport,
     EvaluationRequest,
@@ -400,7 +401,7 @@ def test_a_distance_that_was_not_measured_has_no_text() -> None:
 
 
 def test_behind_a_defence_every_radius_is_attacked_without_and_with_knowledge_of_it(checkpoint: Path) -> None:
-    record = ask(checkpoint, defence=Defence("bit-depth", 2)).to_record()
+    record = ask(checkpoint, defence=parse_defence("bit-depth:2")).to_record()
     assert record["defence"] == "bit-depth:2"
     assert [(item["epsilon"], item["defence"], item["knowledge"]) for item in record["robust"]] == [
         ("8/255", "bit-depth:2", "oblivious"),
@@ -444,7 +445,7 @@ def test_without_a_curve_the_record_has_none(checkpoint: Path) -> None:
     ("options", "sentence"),
     [
         ({"is_curve": True, "attack": "autoattack"}, "a range of --eps is measured with"),
-        ({"is_curve": True, "defence": Defence("median", 2)}, "a range of --eps is measured without a defence"),
+        ({"is_curve": True, "defence": parse_defence("median:2")}, "a range of --eps is measured without a defence"),
         ({"attack": "fgsm", "steps": 1}, "fgsm takes one step of epsilon .*; leave out --steps"),
         ({"attack": "fgsm", "step_size": Fraction(1, 255)}, "fgsm .*; leave out --step-size"),
         ({"attack": "fgsm", "restarts": 1}, "fgsm .*; leave out --restarts"),
@@ -514,9 +515,9 @@ def test_autoattack_keeps_nothing_where_nothing_can_be_written(
 def test_behind_a_defence_autoattack_is_adaptive_and_attacks_the_defended_classifier(
     checkpoint: Path, library: Library
 ) -> None:
-    defence = Defence("median", 3)
+    defence = parse_defence("median:3")
     report = evaluate(EvaluationRequest(checkpoint, attack="autoattack", defence=defence, device="cpu"))
-    assert library.calls[0]["model"].defence == defence
+    assert library.calls[0]["model"].defence == Squeezing("median", 3)
     (figure,) = report.accuracy.robust
     assert (figure.defence, figure.knowledge) == ("median:3", "adaptive")
 

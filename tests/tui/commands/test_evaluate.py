@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from claf_engine.accuracy.defences import Defence
+from claf_engine.evaluation.defences import DefenceChoice
 from claf_engine.evaluation.evaluate import autoattack_folder
 from claf_engine.evaluation.request import EvaluationRequest
 from claf_engine.events.ticks import Pulse
@@ -99,7 +99,7 @@ def test_the_options_reach_the_request(evaluation: Evaluation, checkpoint: Path)
     assert request.epsilons == (Fraction(0), Fraction(1, 2), Fraction(4, 255))
     assert (request.steps, request.step_size, request.seed) == (20, Fraction(1, 255), 5)
     assert (request.attack, request.norm, request.space) == ("mi-fgsm", "l2", "released-code")
-    assert request.defence == Defence("bit-depth", 4)
+    assert request.defence == DefenceChoice("bit-depth", (4,))
     assert (request.data, request.num_examples, request.classifier) == ("folder:x", 7, "natural")
     assert (request.batch_size, request.device) == (9, "cpu")
 
@@ -194,7 +194,7 @@ def test_a_radius_above_1_is_taken_in_l2_and_in_no_other_norm(
         (["--norm", "l1"], "'--norm'"),
         (["--space", "refcode"], "'--space'"),
         (["--defence", "blur:3"], "unknown defence 'blur:3'; use bit-depth:N (N from 1 to 7) or median:N (N from 2 to"),
-        (["--defence", "median:9"], "median of 9 is out of range; use median:2 to median:5"),
+        (["--defence", "median:9"], "median of 9 is out of range; use median:N (N from 2 to 5)"),
         (["--attack", "fgsm", "--steps", "10"], "fgsm takes one step of epsilon from the image itself; leave out --st"),
         (
             ["--attack", "autoattack", "--restarts", "2"],

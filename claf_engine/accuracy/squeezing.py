@@ -1,0 +1,59 @@
+"""Feature squeezing (Xu, Evans and Qi 2018): images that say less, before the classifier sees them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from claf_engine.accuracy.defences import Defence, Preprocessed
+
+
+@dataclass(frozen=True)
+class Squeezing(Defence):
+    """One squeezer of images.
+
+    Attributes:
+        kind: what is squeezed.
+        strength: bits for each channel value (1 to 7), or the side of the median's window in pixels (2 to 5).
+    """
+
+    kind: Literal["bit-depth", "median"]
+    strength: int
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.strength}"
+
+    def squeeze(self, images: Tensor) -> Tensor:
+        """Squeeze images (N, C, H, W) in [0, 1]; the result lies there too."""
+        return reduce_bits(images, self.strength) if self.kind == "bit-depth" else smooth(images, self.strength)
+
+    def guarded(self, model: nn.Module) -> nn.Module:
+        """The model behind it, whose gradient takes the squeezing for the identity."""
+        return Preprocessed(model, self, self.squeeze)
+
+
+def reduce_bits(images: Tensor, bits: int) -> Tensor:
+    """Round values in [0, 1] to 2^bits levels: round(x (2^b - 1)) / (2^b - 1) (Xu et al., section III.A)."""
+    highest = (1 << bits) - 1
+    return (images * highest).round() / highest
+
+
+def smooth(images: Tensor, side: int) -> Tensor:
+    """Median of a side x side window around every pixel of (N, C, H, W) (Xu et al., section III.B).
+
+    The window, the upper median of an even one and the mirrored border, edge included, are those of
+    `scipy.ndimage.median_filter(mode="reflect")`, which the paper uses.
+    """
+    padded = _mirror(_mirror(images, 2, side), 3, side)
+    windows = padded.unfold(2, side, 1).unfold(3, side, 1).flatten(4)
+    medians: Tensor = windows.sort(dim=-1).values[..., side * side // 2]
+    return medians
+
+
+def _mirror(images: Tensor, dim: int, side: int) -> Tensor:
+    """Extend one dimension by what a window needs: d c b a | a b c d | d c b a."""
+    size = images.shape[dim]
+    index = torch.arange(-(side // 2), size + (side - 1) // 2, device=images.device)
+    index = index % (2 * size)
+    return images.index_select(dim, torch.minimum(index, 2 * size - 1 - index))

@@ -19,7 +19,8 @@ from claf_engine.evaluation.cards import card_folder, find_card, standing, stand
 from claf_engine.evaluation.foreign_weights import convert, read_foreign
 from claf_engine.events.control import Control
 from claf_engine.models.hashing import hash_tensors
-from claf_engine.reproduce.measuring import Measurer, subject_of
+from claf_engine.reproduce.choosing import candidates_of
+from claf_engine.reproduce.measuring import Measurer
 from claf_engine.reproduce.stored import packed
 from claf_engine.reproduce.tables import TABLES, TWO_RADII
 from claf_engine.runs import list_checkpoints, list_runs, open_run, read_config
@@ -152,7 +153,7 @@ def read_card(run: Path, _: Path) -> bool:
 
 def make_measurement(run: Path) -> Path:
     """A measurement that a reproduction has made."""
-    subject, column = subject_of(run, TABLES["table4"].rows[0]), TWO_RADII[0]
+    subject, column = candidates_of(run, TABLES["table4"].rows[0])[0], TWO_RADII[0]
     figure = {"epsilon": "8/255", "accuracy": 0.5, "attack": "pgd", "steps": 10, "step_size": "2/255", "restarts": 1}
     more = {"num_examples": 8, "space": "pixel", "precision": "fp32", "seed": 0}
     half = packed(torch.arange(8) < 4)
@@ -166,7 +167,7 @@ def make_measurement(run: Path) -> Path:
 
 def read_measurement(run: Path, _: Path) -> bool:
     """As a reproduction that goes on does."""
-    subject = subject_of(run, TABLES["table4"].rows[0])
+    subject = candidates_of(run, TABLES["table4"].rows[0])[0]
     return Measurer(run).missing(subject, DataConfig(), TWO_RADII) == TWO_RADII[1:]
 
 

@@ -66,7 +66,7 @@ def bar_chart(title: str, groups: Sequence[Group]) -> str:
         f"<style>{STYLE}</style>",
         f'<rect class="background" width="{width}" height="{height}"/>',
         f'<text class="title" x="{LEFT}" y="24">{escape(title)}</text>',
-        *_legend(titles),
+        *_legend(titles, has_paper=any(bar.paper is not None for group in groups for bar in group.bars)),
         *_grid(width),
     ]
     for number, group in enumerate(groups):
@@ -74,12 +74,14 @@ def bar_chart(title: str, groups: Sequence[Group]) -> str:
     return "\n".join([*parts, "</svg>\n"])
 
 
-def _legend(titles: Sequence[str]) -> list[str]:
+def _legend(titles: Sequence[str], *, has_paper: bool) -> list[str]:
     parts = []
     for number, title in enumerate(titles):
         x = LEFT + number * LEGEND_WIDTH
         parts.append(f'<rect class="bar{number % NUM_COLOURS}" x="{x}" y="38" width="12" height="12"/>')
         parts.append(f'<text x="{x + 18}" y="49">{escape(title)}</text>')
+    if not has_paper:
+        return parts
     x = LEFT + len(titles) * LEGEND_WIDTH
     parts.append(f'<line class="paper" x1="{x}" x2="{x + 14}" y1="44" y2="44"/><text x="{x + 20}" y="49">paper</text>')
     return parts

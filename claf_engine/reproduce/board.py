@@ -7,7 +7,7 @@ from claf_engine.events import ReproductionChanged, ReproductionRow
 from claf_engine.reproduce.comparing import Comparison, comparisons, ties
 from claf_engine.reproduce.lines import NATURAL, Line
 from claf_engine.reproduce.plan import ReproductionRequest
-from claf_engine.reproduce.tables import Table
+from claf_engine.reproduce.rows import Table
 
 
 class Board:

@@ -17,8 +17,8 @@ from claf_engine.config import RunConfig
 from claf_engine.evaluation.subject import Wanted, open_steps
 from claf_engine.events.ticks import Pulse
 from claf_engine.reproduce.measuring import MEASUREMENTS, Subject
+from claf_engine.reproduce.rows import Row
 from claf_engine.reproduce.stored import key_of, read_stored, store
-from claf_engine.reproduce.tables import Row
 from claf_engine.runs import CheckpointEntry, list_checkpoints, summarise
 from claf_engine.terms.errors import CheckpointError
 from claf_engine.training.checkpoint import load_trained_network
@@ -55,7 +55,8 @@ def candidates_of(directory: Path, row: Row) -> tuple[Subject, ...]:
         why = f"the row is about the {row.classifier} classifier"
     else:
         why = f"highest robust accuracy on {'all ' if len(reported) > 1 else ''}validation images"
-    return tuple(_subject(entries, each, why) for each in reported or [_Reported("best", None, "")])
+    wanted = reported or [_Reported("best", None, "")]
+    return tuple(replace(_subject(entries, each, why), system=row.system) for each in wanted)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from claf_engine.reproduce.auditing import is_audited
 from claf_engine.reproduce.choosing import candidates_of, known_choice, units_of_choice
 from claf_engine.reproduce.measuring import Measurer
 from claf_engine.reproduce.plan import REPRODUCTIONS, ReproductionRequest, RunPlan, plan_run, table_of
-from claf_engine.reproduce.tables import Column, Row
+from claf_engine.reproduce.rows import Column, Row
 from claf_engine.runs.trained import trained_part
 from claf_engine.training.methods import phases_of, units_per_image
 from claf_engine.training.progress import FP32_COST, PROBE, TEST, WATCH, plan_work
@@ -94,7 +94,9 @@ class Clock:
 
 def units_of(column: Column) -> float:
     """Forward-units that an attack costs on an image, if it has to be attacked to the end."""
-    return AUTOATTACK_UNITS if column.attack == "autoattack" else 2 + 2 * column.steps
+    if column.attack == "worst":
+        return 0  # of what the other columns found
+    return AUTOATTACK_UNITS if column.attack == "autoattack" else column.restarts * (2 + 2 * column.steps)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from claf_engine.config import RunConfig
 from claf_engine.events import RowStatus
 from claf_engine.reproduce.auditing import Audited, worst
 from claf_engine.reproduce.measuring import Measurement
-from claf_engine.reproduce.tables import Column, Row
+from claf_engine.reproduce.rows import Column, Row
 from claf_engine.terms.names import Verdict
 from claf_engine.training.methods import phases_of, units_per_image
 
@@ -20,16 +20,21 @@ NATURAL = -1
 
 @dataclass
 class SeedResult:
-    """What one run of a row gave: a measurement for each column as far as they are made.
+    """What one run of a row gave: measurements by the place of their column, as far as they are made.
 
     `was_edited` says that a person changed its learning rate while it went on; `audited` is the verdict on its subject.
     """
 
     seed: int
     run: Path
-    measurements: list[Measurement] = field(default_factory=list)
+    measurements: dict[int, Measurement] = field(default_factory=dict)
     was_edited: bool = False
     audited: Audited | None = None
+
+    @property
+    def first(self) -> Measurement | None:
+        """That of the first column that was measured; None before any was."""
+        return self.measurements[min(self.measurements)] if self.measurements else None
 
 
 @dataclass
@@ -60,11 +65,11 @@ class Line:
 
     def naturals(self) -> list[float]:
         """Natural accuracy of each seed that was measured."""
-        return [seed.measurements[0].natural for seed in self.seeds if seed.measurements]
+        return [seed.first.natural for seed in self.seeds if seed.first is not None]
 
     def robusts(self, column: int) -> list[float]:
         """Robust accuracy of each seed that was measured under the attack of a column."""
-        return [seed.measurements[column].robust.accuracy for seed in self.seeds if len(seed.measurements) > column]
+        return [found.robust.accuracy for found in self.measurements(column).values()]
 
     def accuracies(self) -> list[float | None]:
         """Means over seeds: natural accuracy, then one for each column; None where nothing was measured."""
@@ -80,8 +85,8 @@ class Line:
 
     def measurements(self, column: int) -> dict[int, Measurement]:
         """What was measured under the attack of a column, or of `NATURAL`, by seed."""
-        place = max(0, column)
-        return {seed.seed: seed.measurements[place] for seed in self.seeds if len(seed.measurements) > place}
+        found = {seed.seed: seed.first if column == NATURAL else seed.measurements.get(column) for seed in self.seeds}
+        return {seed: measured for seed, measured in found.items() if measured is not None}
 
     def interval(self, column: int) -> tuple[float, float] | None:
         """95 % interval of the mean over seeds, by the number of images; what seeds add to it the spread tells."""
@@ -104,13 +109,13 @@ class Line:
 
     def largest_distance(self) -> float | None:
         """Largest Linf distance, in pixel space, by which an attack moved a test image; None before any did."""
-        figures = [measured.robust for seed in self.seeds for measured in seed.measurements]
+        figures = [measured.robust for seed in self.seeds for measured in seed.measurements.values()]
         distances = [figure.largest_distance for figure in figures if figure.largest_distance is not None]
         return max(distances, default=None)
 
     def notices(self) -> tuple[str, ...]:
         """What a reader of the row must know of its attacks and images, each sentence once."""
-        measured = [each for seed in self.seeds for each in seed.measurements]
+        measured = [each for seed in self.seeds for each in seed.measurements.values()]
         told = (text for each in measured for text in (each.robust.notice, *each.notices))
         return tuple(dict.fromkeys(text for text in (*told, *self.asides, *self._audit_notices()) if text))
 

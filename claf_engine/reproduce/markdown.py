@@ -6,7 +6,7 @@ from claf_engine.accuracy.pairs import Pair
 from claf_engine.reproduce.board import Board
 from claf_engine.reproduce.lines import NATURAL, Line, SeedResult, without_folders
 from claf_engine.reproduce.measuring import Measurement
-from claf_engine.reproduce.tables import Column
+from claf_engine.reproduce.rows import Column
 from claf_engine.runs import versions
 
 UNKNOWN, TIED = "–", "≈"
@@ -33,10 +33,12 @@ def as_markdown(board: Board, machine: str) -> str:
     about = [f"Scale {request.scale}", f"attack space {request.space}", f"compute {request.compute}"]
     parts += [f"{', '.join([*about, f'{request.seeds} run(s) of each row', *request.settings])}.", ""]
     parts += [] if request.space == "pixel" else [NO_BALL, ""]
-    parts += [*_figures(board), "", LEGEND, "", "![bars](reproduction.svg)", ""]
+    legend = [LEGEND, *([board.table.legend] if board.table.legend else [])]
+    parts += [*_figures(board), "", *legend, "", "![bars](reproduction.svg)", ""]
     parts += _differences(board)
-    parts += ["## What the paper's figures are", ""]
-    parts += [f"- {plain(line.row.label)}: {line.row.note}" for line in board.lines if line.row.note]
+    notes = [f"- {plain(line.row.label)}: {line.row.note}" for line in board.lines if line.row.note]
+    title = "What the paper's figures are" if board.table.has_paper else "What must be known of the rows"
+    parts += [f"## {title}", "", *notes] if notes else []
     doubts = dict.fromkeys(notice for line in board.lines for notice in line.notices())
     parts += ["", "## What the figures cannot say", "", *(f"- {plain(text)}" for text in doubts)] if doubts else []
     parts += _audits(board.lines)
@@ -61,7 +63,8 @@ def plain(text: str) -> str:
 
 def _figures(board: Board) -> list[str]:
     """The table itself: of what the paper has figures of, these and the difference too."""
-    titles, own = ["natural", *map(_head, board.request.columns)], 1 + len(board.table.columns)
+    titles = ["natural", *map(_head, board.request.columns)]
+    own = 1 + len(board.table.columns) if board.table.has_paper else 0
     heads = [f"{title}: {what}" for title in titles[:own] for what in ("paper", "ours", "difference")]
     near, columns = board.ties(), list(zip(*(line.accuracies() for line in board.lines), strict=True))
     best = [max((value for value in column if value is not None), default=None) for column in columns]
@@ -158,7 +161,7 @@ def _origins(line: Line, seed: SeedResult) -> list[list[str]]:
             plain(seed.run.name) + (" (learning rate edited)" if seed.was_edited else ""),
             plain(item.subject.checkpoint.name),
             f"{item.subject.classifier} ({item.subject.chosen})",
-            f"{item.robust.attack}-{item.robust.steps} at {item.robust.epsilon}, {item.robust.space}",
+            _attack(item),
             item.robust.step_size,
             f"{item.robust.restarts} (seed {item.robust.seed})",
             f"{item.robust.num_examples} of {plain(without_folders(item.data))}",
@@ -167,15 +170,25 @@ def _origins(line: Line, seed: SeedResult) -> list[list[str]]:
             percent(item.robust.accuracy),
             item.subject.weights_sha256[:12],
         ]
-        for item in seed.measurements
+        for _, item in sorted(seed.measurements.items())
     ]
+
+
+def _attack(item: Measurement) -> str:
+    """What a figure stands under: "pgd-10 at 8/255, pixel", and what its attacker knew of what stands before it."""
+    figure = item.robust
+    name = f"{figure.attack}-{figure.steps}" if figure.steps else figure.attack
+    guarded = "" if figure.defence == "none" else f", {plain(figure.defence)} ({figure.knowledge})"
+    return f"{name} at {figure.epsilon}, {figure.space}{guarded}"
 
 
 def _moved(item: Measurement) -> str:
     """How far attacked images lie from their originals, in levels of 255."""
     largest, average = item.robust.largest_distance, item.robust.mean_distance
-    if largest is None or average is None:
+    if largest is None:
         return UNKNOWN
+    if average is None:
+        return f"at most {255 * largest:.1f}/255"
     return f"mean {255 * average:.1f}/255, at most {255 * largest:.1f}/255"
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -12,39 +12,39 @@ import torch
 from torch import Tensor
 
 from claf_engine.accuracy.autoattack_library import require_library
-from claf_engine.accuracy.measure import Accuracy, accuracy_steps
-from claf_engine.accuracy.suite import AttackSuite
-from claf_engine.attacks import PIXEL, Space, space_of
+from claf_engine.accuracy.defences import ADAPTIVE
+from claf_engine.accuracy.measure import Accuracy
 from claf_engine.compute.device import settings_restored
 from claf_engine.config import DataConfig
-from claf_engine.config.presets import resolve_config
 from claf_engine.data import Dataset, dataset_steps
 from claf_engine.data.fingerprint import SplitName
-from claf_engine.evaluation.evaluate import autoattack_folder, figure_record
+from claf_engine.evaluation.evaluate import figure_record
 from claf_engine.evaluation.measured_card import command_line, facts, keep_evaluation_card
-from claf_engine.evaluation.subject import Opened, open_steps
+from claf_engine.evaluation.subject import open_steps
 from claf_engine.events import RobustFigure
 from claf_engine.events.records import build
 from claf_engine.events.ticks import Pulse
+from claf_engine.reproduce.rows import Column
 from claf_engine.reproduce.stored import key_of, packed, read_stored, store, unpacked
-from claf_engine.reproduce.tables import Column
+from claf_engine.reproduce.systems import attacked_steps, space_named
 from claf_engine.runs import read_config, versions
 from claf_engine.runs.header import read_info
 from claf_engine.terms.errors import ConfigError, RunError
-from claf_engine.terms.names import SpaceName
+from claf_engine.terms.pixels import format_distance
 from claf_engine.training.checkpoint import load_trained_network
 
 MEASUREMENTS = "measurements"
 FORMAT = 2
-AUTOATTACK_BATCH = 50
-"""Images that AutoAttack is tried on at once: between two batches it may be paused, stopped and killed at no loss."""
+WORST_OF = "all attacks"
+"""In place of an attack: the worst of so many `restarts`."""
 
 
 @dataclass(frozen=True)
 class Subject:
     """What is measured: a classifier of a checkpoint; `chosen` says why it is this one.
 
-    `precision` is that of its training, where the checkpoint tells it.
+    `precision` is that of its training, where the checkpoint tells it; `system` is what stands before the network, see
+    `Row`.
     """
 
     checkpoint: Path
@@ -52,6 +52,7 @@ class Subject:
     weights_sha256: str
     chosen: str
     precision: str = ""
+    system: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class Measurer:
             opened = yield from open_steps(
                 subject.checkpoint, classifier=subject.classifier, load_images=self._load_images
             )
-            accuracy = yield from _accuracy_steps(opened, subject, column)
+            accuracy = yield from attacked_steps(opened, subject.checkpoint, subject.system, column)
         assert accuracy.correct is not None, "every measurement of a whole split tells it"
         found = Measurement(
             accuracy.natural,
@@ -130,14 +131,15 @@ class Measurer:
         return found
 
     def _file(self, subject: Subject, data: DataConfig, column: Column) -> Path:
-        """Equal only where weights, classifier, images and attack are."""
+        """Equal only where weights, classifier, what stands before the network, images and attack are."""
         plain = [
             FORMAT,
             subject.weights_sha256,
             subject.classifier,
             data.model_dump(mode="json"),
             [column.attack, column.steps, str(column.epsilon), str(column.step_size), column.num_examples],
-            asdict(_space(column.space)),
+            asdict(space_named(column.space)),
+            *_told_apart(column, subject.system),
         ]
         return self._directory / f"{key_of(plain)}.json"
 
@@ -162,20 +164,10 @@ def why_not_measured(columns: Iterable[Column]) -> dict[Column, str]:
     return {}
 
 
-def _space(name: SpaceName) -> Space:
-    return PIXEL if name == "pixel" else space_of(name, resolve_config(name, None).model)
-
-
-def _accuracy_steps(opened: Opened, subject: Subject, column: Column) -> Generator[Pulse, None, Accuracy]:
-    split = opened.data.test.first(column.num_examples)
-    if column.attack == "autoattack":
-        from claf_engine.accuracy.autoattack import AutoAttackSuite, autoattack_steps
-
-        suite = AutoAttackSuite((column.epsilon,))
-        folder = autoattack_folder(subject.checkpoint)
-        return (yield from autoattack_steps(opened.model, split, suite, opened.compute, AUTOATTACK_BATCH, folder))
-    attack = AttackSuite((column.epsilon,), column.steps, column.step_size, space=_space(column.space))
-    return (yield from accuracy_steps(opened.model, split, attack, opened.compute))
+def _told_apart(column: Column, system: str) -> list[Any]:
+    """What of an attack tells measurements apart only where it is not the usual."""
+    more = [column.restarts, column.decides, column.knowledge, system]
+    return [] if more == [1, "last", "", ""] else [more]
 
 
 def _told_by_autoattack(accuracy: Accuracy, subject: Subject, column: Column) -> list[str]:
@@ -208,6 +200,35 @@ def _known(file: Path, subject: Subject) -> Measurement | None:
     return read_stored(file, measurement)
 
 
+def worst_case(column: Column, measurements: Sequence[Measurement]) -> Measurement:
+    """Which images a subject gets right naturally and under every attack that was tried on each of them.
+
+    Args:
+        column: what the figure stands under.
+        measurements: of one subject, at least one; some may be of the first so many images alone.
+    """
+    first = max(measurements, key=lambda each: each.robust.num_examples)
+    stands = first.outcomes(natural=True)
+    for each in measurements:
+        stands[: each.robust.num_examples] &= each.outcomes()
+    distances = [each.robust.largest_distance for each in measurements if each.robust.largest_distance is not None]
+    figure = replace(
+        first.robust,
+        epsilon=format_distance(column.epsilon),
+        accuracy=float(stands.double().mean()),
+        attack=WORST_OF,
+        steps=0,
+        step_size="own",
+        restarts=len(measurements),
+        knowledge=ADAPTIVE if first.subject.system else first.robust.knowledge,
+        largest_distance=max(distances, default=None),
+        mean_distance=None,
+        decides="own",
+        notice="",
+    )
+    return replace(first, robust=figure, seconds=0.0, survivors=packed(stands), notices=())
+
+
 def keep_cards(run: Path, measurements: Sequence[Measurement], command: Sequence[str]) -> list[Path]:
     """Write the cards of a run's measurements, all of one classifier, below the run: one for each space and number of
     images, that of the first measurement last.
@@ -224,7 +245,7 @@ def keep_cards(run: Path, measurements: Sequence[Measurement], command: Sequence
         CheckpointError: the checkpoint cannot be read any more.
         RunError: the run's settings cannot be read, or a card cannot be written.
     """
-    order = sorted(measurements, key=_card_of)
+    order = sorted((each for each in measurements if each.robust.attack != WORST_OF), key=_card_of)
     cards = [list(group) for _, group in groupby(order, _card_of)]
     cards.sort(key=lambda group: measurements[0] in group)
     return [_keep_card(run, group, command) for group in cards]

@@ -14,8 +14,9 @@ from claf_engine.config import RunConfig
 from claf_engine.config.presets import Override, parse_override
 from claf_engine.config.sources import absolute_source
 from claf_engine.reproduce.equal_compute import EQUAL, equal_epochs
+from claf_engine.reproduce.rows import Column, Row, Table, columns_of
 from claf_engine.reproduce.scales import autoattacked, budget_of, resolve_recipe, space_overrides
-from claf_engine.reproduce.tables import TABLES, Column, Row, Table, columns_of
+from claf_engine.reproduce.tables import TABLES
 from claf_engine.runs import list_checkpoints, list_runs, read_config
 from claf_engine.runs.folder import MEASURED, read_begun
 from claf_engine.runs.journal import EVENTS, read_records
@@ -111,13 +112,16 @@ def table_of(request: ReproductionRequest) -> Table:
     """The table that is asked for.
 
     Raises:
-        ConfigError: there is none of this name, or it is asked for without a seed.
+        ConfigError: there is none of this name, or it is asked for without a seed or in a space that it has not.
     """
     if request.table not in TABLES:
         raise ConfigError(f"there is no table {request.table!r}; use {', '.join(TABLES)}")
     if request.seeds < 1:
         raise ConfigError(f"--seeds {request.seeds}: a row needs at least one run")
-    return TABLES[request.table]
+    table = TABLES[request.table]
+    if table.is_of_the_ball and request.space != "pixel":
+        raise ConfigError(f"--space {request.space}: table {table.name} is of the pixel ball alone; leave it out")
+    return table
 
 
 def configs_of(request: ReproductionRequest) -> list[RunConfig]:

@@ -40,6 +40,7 @@ HEADINGS = (
     "images",
     "seeds",
     "audit",
+    "system",
 )
 
 
@@ -91,6 +92,7 @@ def row_record(line: Line) -> dict[str, Any]:
     return {
         "method": line.config.method,
         "label": line.row.label,
+        "system": line.row.system or "none",
         "status": line.status,
         "reason": line.reason,
         "natural_accuracy": natural,
@@ -150,7 +152,16 @@ def as_csv(board: Board) -> str:
             about = [spaces[place], line.status, run, f"{line.units:.4g}"]
             measured = line.measurements(place - 1)
             images = next((found.robust.num_examples for found in measured.values()), None)
-            sure = [low, high, line.spread_of(place - 1), near[place][index], images, len(measured), line.verdict()]
+            sure = [
+                low,
+                high,
+                line.spread_of(place - 1),
+                near[place][index],
+                images,
+                len(measured),
+                line.verdict(),
+                line.row.system,
+            ]
             told = [*values, *about, *sure]
             shown = ["" if value is None else value for value in told]
             writer.writerow([board.table.name, line.config.method, line.row.label, title, *shown])
@@ -170,7 +181,7 @@ def chart_title(board: Board) -> str:
 
 def groups(board: Board) -> list[Group]:
     """The bars of every row: natural accuracy, and the table's own attacks."""
-    titles = ["natural", *(column.title for column in board.request.columns)][: 1 + len(board.table.columns)]
+    titles = ["natural", *(column.title for column in board.table.columns)]
     return [
         Group(
             line.row.label,
@@ -186,7 +197,7 @@ def _listed(interval: tuple[float, float] | None) -> list[float] | None:
 
 def _robust_record(line: Line, column: int) -> dict[str, Any]:
     """One column of a row: the mean over seeds; the attack is the same for all of them."""
-    measured = [seed.measurements[column].robust for seed in line.seeds if len(seed.measurements) > column]
+    measured = [found.robust for found in line.measurements(column).values()]
     if not measured:
         return {"robust_accuracy": None, "interval": None, "accuracies": []}
     largest = max(figure.largest_distance or 0.0 for figure in measured)
@@ -200,13 +211,13 @@ def _robust_record(line: Line, column: int) -> dict[str, Any]:
 
 
 def _seed_record(seed: SeedResult) -> dict[str, Any]:
-    found = seed.measurements[0] if seed.measurements else None
+    found = seed.first
     return {
         "run": seed.run.name,
         "seed": seed.seed,
         "learning_rate_was_edited": seed.was_edited,
         "natural_accuracy": found.natural if found else None,
-        "robust": [_measured_record(item) for item in seed.measurements],
+        "robust": [_measured_record(item) for _, item in sorted(seed.measurements.items())],
         "audit": None if seed.audited is None else asdict(seed.audited),
         "checkpoint": found.subject.checkpoint.name if found else None,
         "classifier": found.subject.classifier if found else None,

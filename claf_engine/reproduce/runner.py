@@ -20,7 +20,7 @@ from claf_engine.reproduce.board import Board
 from claf_engine.reproduce.choosing import candidates_of, chosen_steps
 from claf_engine.reproduce.forecast import forecast
 from claf_engine.reproduce.lines import Line, SeedResult
-from claf_engine.reproduce.measuring import Measurer, keep_cards, why_not_measured
+from claf_engine.reproduce.measuring import Measurer, keep_cards, why_not_measured, worst_case
 from claf_engine.reproduce.plan import (
     REPRODUCTIONS,
     ReproductionRequest,
@@ -32,6 +32,8 @@ from claf_engine.reproduce.plan import (
     was_edited,
 )
 from claf_engine.reproduce.report import write_report
+from claf_engine.reproduce.rows import in_order
+from claf_engine.reproduce.systems import why_not_tried
 from claf_engine.runs import RunDirectory, create_run, list_checkpoints, open_run
 from claf_engine.terms.errors import ClafError, RunError, RunLocked
 from claf_engine.training.progress import PROGRESS_SECONDS
@@ -153,15 +155,19 @@ class _Filling:
         yield self._board.event(index)
         choice = chosen_steps(self._root, candidates)
         subject = yield from self._serve(choice, "validation images", spent - started)
-        for column in line.columns:
-            if column in self._lacking:
-                line.asides = (self._lacking[column],)
-                continue
-            steps = self._measurer.measure_steps(subject, column)
-            result.measurements.append((yield from self._serve(steps, "test images", spent - started)))
+        for place, column in in_order(line.columns):
+            why_not = self._lacking.get(column) or why_not_tried(line.row.system, column)
+            if why_not:
+                line.asides = tuple(dict.fromkeys((*line.asides, why_not)))
+            elif column.attack == "worst":
+                result.measurements[place] = worst_case(column, list(result.measurements.values()))
+            else:
+                steps = self._measurer.measure_steps(subject, column)
+                result.measurements[place] = yield from self._serve(steps, "test images", spent - started)
             line.seconds = spent + time.monotonic() - started
             yield self._board.event(index)
-        keep_cards(plan.directory, result.measurements, self._board.request.command)
+        measured = [result.measurements[place] for place in sorted(result.measurements)]
+        keep_cards(plan.directory, measured, self._board.request.command)
         if self._board.request.audit:
             audit = audited_steps(self._root, subject, self._board.request.space, self._board.request.command)
             result.audited = yield from self._serve(audit, "audit", spent - started)

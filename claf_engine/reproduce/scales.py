@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, get_args
 
 from claf_engine.config import RunConfig
 from claf_engine.config.messages import Layer
@@ -25,6 +25,8 @@ PRESETS: dict[RecipeName, str] = {
     "rocl-at": "rocl-at",
     "claf": "table4-adversarial-evaluation",
     "robust": "robust",
+    "fgsm": "fgsm",
+    "alp": "alp",
 }
 """The preset of each recipe. That of claf also fits the classifier of Table 4, so that its runs serve every table."""
 NEVER_ATTACKED: tuple[RecipeName, ...] = ("natural", "scl")
@@ -46,7 +48,7 @@ def resolve_recipe(scale: ScaleName, recipe: RecipeName, overrides: Sequence[Ove
         return resolve_layers(preset_layers(PRESETS[recipe]), overrides)
     sections = scale_sections(scale)
     if recipe not in sections:
-        raise ConfigError(f"scale {scale} has no settings for recipe {recipe}; use another --scale")
+        raise ConfigError(f"scale {scale} has no settings for recipe {recipe}; {_where(recipe)}")
     own = {key: value for key, value in sections[recipe].items() if key != PRESET_KEY}
     preset = sections[recipe].get(PRESET_KEY)
     layers = [
@@ -55,6 +57,12 @@ def resolve_recipe(scale: ScaleName, recipe: RecipeName, overrides: Sequence[Ove
         Layer(f"scale {scale}, {recipe}", own, is_packaged=True),
     ]
     return resolve_layers(layers, overrides)
+
+
+def _where(recipe: RecipeName) -> str:
+    """What to use where a scale lacks a recipe."""
+    having = [scale for scale in get_args(ScaleName) if scale == "paper" or recipe in scale_sections(scale)]
+    return f"use --scale {' or '.join(having)}"
 
 
 def budget_of(scale: ScaleName) -> float:

@@ -3,111 +3,13 @@
 Figures are from arXiv 2203.08959v2, Tables 1 to 6; Figure 1 draws those of Table 1.
 """
 
-import math
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
 from claf_engine.models.network import ADVERSARIAL, NATURAL
-from claf_engine.terms.names import RecipeName, SpaceName, TableName
-from claf_engine.terms.pixels import format_distance
-
-STEP_SIZE = Fraction(2, 255)
-"""Of every attack in the paper (section 4.1)."""
-CROSSINGS = Fraction(5, 2)
-"""How often the steps of a stronger attack reach across its ball: 20 of 2/255 at 8/255, 40 at 16/255."""
-AUTOATTACK_RADIUS = Fraction(8, 255)
-
-SPACE_WORDS: dict[SpaceName, str] = {"pixel": "pixels", "released-code": "the released code's space"}
-
-
-@dataclass(frozen=True)
-class Column:
-    """One attack of a table, Linf; PGD has one random start, and its last point decides.
-
-    Attributes:
-        steps: of PGD; AutoAttack has its own.
-        epsilon: radius.
-        step_size: of PGD.
-        space: where the attack lives.
-        attack: pgd or autoattack.
-        num_examples: the first so many test images; None is all.
-        tells_space: the title names the space, because other columns of the table are of another one.
-    """
-
-    steps: int
-    epsilon: Fraction
-    step_size: Fraction = STEP_SIZE
-    space: SpaceName = "pixel"
-    attack: Literal["pgd", "autoattack"] = "pgd"
-    num_examples: int | None = None
-    tells_space: bool = field(default=False, compare=False)
-
-    @property
-    def title(self) -> str:
-        """For a person: "PGD-10 at 8/255"; "PGD-20 at 8/255 in pixels" beside columns of another space."""
-        name = "AutoAttack" if self.attack == "autoattack" else f"PGD-{self.steps}"
-        space = f" in {SPACE_WORDS[self.space]}" if self.tells_space else ""
-        return f"{name} at {format_distance(self.epsilon)}{space}"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of a table.
-
-    Attributes:
-        label: as the paper names it, where the row is one of its.
-        recipe: what it is trained with.
-        natural: the paper's accuracy on natural images, in [0, 1]; None where the table gives none.
-        robust: the paper's robust accuracies, for the first columns; none in a row of our own.
-        changes: settings that differ from the recipe, by dotted key.
-        classifier: the one that the row is about, of the last state; None leaves checkpoint and classifier to the
-            robust accuracy on validation images.
-        note: what a reader must know about the paper's figures.
-    """
-
-    label: str
-    recipe: RecipeName
-    natural: float | None
-    robust: tuple[float, ...]
-    changes: tuple[tuple[str, Any], ...] = ()
-    classifier: str | None = None
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table, or figure, of the paper; or one of our own, whose rows have no figures of the paper."""
-
-    name: TableName
-    title: str
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-
-
-def columns_of(table: Table, space: SpaceName, num_autoattacked: int) -> tuple[Column, ...]:
-    """The attacks that rows of a table are measured under.
-
-    First come the table's own, in the space that is asked for. Beside them, always in the pixel ball, stand attacks
-    whose steps cross it, at each of the table's radii, and AutoAttack.
-
-    Args:
-        table: which one.
-        space: of the table's own attacks.
-        num_autoattacked: test images under AutoAttack; 0 leaves it out.
-    """
-    own = tuple(replace(column, space=space) for column in table.columns)
-    strong = [Column(thorough_steps(epsilon), epsilon) for epsilon in dict.fromkeys(item.epsilon for item in own)]
-    if num_autoattacked:
-        strong.append(Column(0, AUTOATTACK_RADIUS, attack="autoattack", num_examples=num_autoattacked))
-    more = (replace(column, tells_space=space != "pixel") for column in strong)
-    return (*own, *(column for column in more if column not in own))
-
-
-def thorough_steps(epsilon: Fraction) -> int:
-    """So many steps of the paper's length cross a ball several times, see `CROSSINGS`."""
-    return math.ceil(CROSSINGS * 2 * epsilon / STEP_SIZE)
-
+from claf_engine.reproduce.related import RELATED
+from claf_engine.reproduce.rows import Column, Row, Table
 
 TWO_RADII = (Column(10, Fraction(8, 255)), Column(10, Fraction(16, 255)))
 MORE_STEPS = tuple(Column(steps, Fraction(8, 255)) for steps in (20, 40, 100))
@@ -193,5 +95,5 @@ ROBUST = Table(
 FIGURE1 = replace(TABLE1, name="figure1", title="Natural and robust accuracy of every method, as a bar chart")
 
 TABLES: dict[str, Table] = {
-    table.name: table for table in (TABLE1, TABLE2, TABLE3, TABLE4, TABLE5, TABLE6, FIGURE1, ROBUST)
+    table.name: table for table in (TABLE1, TABLE2, TABLE3, TABLE4, TABLE5, TABLE6, FIGURE1, ROBUST, RELATED)
 }

@@ -36,6 +36,7 @@ TableName = Literal[
     "table6",
     "figure1",
     "robust",
+    "related",
 ]
 
 
@@ -54,8 +55,10 @@ RecipeName = Literal[
     "rocl-at",
     "claf",
     "robust",
+    "fgsm",
+    "alp",
 ]
-"""How a row is trained; every scale has its own settings for each."""
+"""How a row is trained; a scale has its own settings for each that it has."""
 
 
 Verdict = Literal["passes", "warns", "fails", "not-run"]

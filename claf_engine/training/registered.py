@@ -52,6 +52,7 @@ def register_loss(name: str, *, is_natural: bool = False) -> Callable[[LossFunct
 
         # For the complaint about a name that is taken, and for a notebook cell that is run again.
         phases.__module__, phases.__qualname__ = loss.__module__, loss.__qualname__
+        phases.__doc__ = loss.__doc__
         METHODS.add(name, phases)
         return loss
 

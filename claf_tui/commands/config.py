@@ -39,6 +39,36 @@ def presets() -> int:
 
 
 @app.command()
+def methods(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="The method whose page is shown.", autocompletion=completion.complete_methods),
+    ] = None,
+    plugin: options.Plugins = None,
+    json: options.Json = False,
+) -> int:
+    """List the methods, or print the page of one: what it is, what it costs, what is known of it under attack.
+
+    The form for a new run (`claf-tui train --form`, or N in `claf-tui runs`) shows the same page below its methods.
+    """
+    import shutil
+
+    options.load_plugins(plugin)
+    from claf_tui.reports import methods as pages
+
+    sheets = pages.method_sheets() if name is None else (pages.method_sheet(name),)
+    width = min(120, shutil.get_terminal_size().columns)
+    if json:
+        records = [sheet.to_record() for sheet in sheets]
+        output.record(records[0] if name is not None else records)
+    elif name is None:
+        output.text("\n".join(pages.list_lines(sheets, width)))
+    else:
+        output.text("\n".join(pages.page_lines(sheets[0], width)))
+    return exit_codes.OK
+
+
+@app.command()
 def keys() -> int:
     """List what keys do in the console, each with the id by which console.toml gives it another key.
 

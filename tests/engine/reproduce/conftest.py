@@ -15,7 +15,16 @@ from claf_engine.reproduce.runner import reproduce
 from claf_engine.runs import to_plain
 from tests.engine.tiny import tiny_config, tiny_data, use_tiny_data
 
-METHODS = {"natural": "natural", "scl": "scl", "at": "at", "trades": "trades", "rocl-at": "rocl", "claf": "claf"}
+METHODS = {
+    "natural": "natural",
+    "fgsm": "fgsm",
+    "alp": "alp",
+    "scl": "scl",
+    "at": "at",
+    "trades": "trades",
+    "rocl-at": "rocl",
+    "claf": "claf",
+}
 
 
 def tiny_sections(_scale: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def row(*seeds: tuple[int, int, int], count: int = 200) -> Line:
     line = Line(TABLES["table1"].rows[0], RunConfig(), TWO_RADII[:1])
     for seed, right, survivors in seeds:
         found = measurement(torch.arange(count) < right, torch.arange(count) < survivors)
-        line.seeds.append(SeedResult(seed, Path("run"), [found]))
+        line.seeds.append(SeedResult(seed, Path("run"), {0: found}))
     return line
 
 

@@ -9,8 +9,9 @@ from claf_engine.events.ticks import Pulse
 from claf_engine.reproduce.choosing import candidates_of
 from claf_engine.reproduce.measuring import Measurement, Measurer, Subject
 from claf_engine.reproduce.plan import config_of
+from claf_engine.reproduce.rows import Column
 from claf_engine.reproduce.stored import packed
-from claf_engine.reproduce.tables import MORE_STEPS, TABLES, TWO_RADII, Column
+from claf_engine.reproduce.tables import MORE_STEPS, TABLES, TWO_RADII
 from claf_engine.runs import list_runs
 from claf_engine.terms.errors import DataError
 from claf_engine.terms.names import SpaceName

@@ -38,7 +38,9 @@ def filled_board(root: Path, space: SpaceName = "pixel") -> Board:
     )
     first, second = board.lines
     for seed, natural in enumerate((0.9, 0.94)):
-        result = SeedResult(seed, root / f"run{seed}", [measurement(natural, 0.5, space), measurement(natural, 0.25)])
+        result = SeedResult(
+            seed, root / f"run{seed}", {0: measurement(natural, 0.5, space), 1: measurement(natural, 0.25)}
+        )
         first.seeds.append(result)
     first.status, first.seconds = "finished", 12.34
     second.status, second.reason = "failed", "training | diverged <b>"

@@ -357,7 +357,7 @@ def test_a_reproduction_killed_in_the_middle_of_autoattack_goes_on_with_it(
     tmp_path: Path, reproduced: Reproduced, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pyautoattack.AutoAttack", Short)
-    monkeypatch.setattr("claf_engine.reproduce.measuring.AUTOATTACK_BATCH", 2)
+    monkeypatch.setattr("claf_engine.reproduce.systems.AUTOATTACK_BATCH", 2)
     root = reproduced.copy(tmp_path)
     whole = tmp_path / "whole"
     events = played(reproduced.copy(whole), autoattack=8)

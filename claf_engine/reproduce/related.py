@@ -1,0 +1,39 @@
+"""The table of the systems that the paper builds on or sets itself against, each under the attacker who knows it.
+
+A row that is added here needs its recipe in `scales/` and, where its attackers are none of those of `--defence`, a
+line in `systems.SYSTEMS`.
+"""
+
+from fractions import Fraction
+
+from claf_engine.models.network import NATURAL
+from claf_engine.reproduce.rows import Column, Row, Table
+
+RADIUS = Fraction(8, 255)
+OBLIVIOUS = Column(10, RADIUS, knowledge="oblivious")
+ADAPTIVE = Column(100, RADIUS, None, restarts=5, decides="any", knowledge="adaptive")
+WORST = Column(0, RADIUS, attack="worst")
+LEGEND = """\
+Oblivious: PGD-10 of 2/255, its last point, as papers reported it; it climbs the network alone and does not know what
+stands before it. Adaptive: PGD-100 with steps that cross the ball, 5 random starts, any point decides; it climbs all
+that decides, or is the attack that a row names. Worst case: an image counts only if it stands naturally and against
+every attack of its row, AutoAttack included on the images that it was tried on."""
+
+RELATED = Table(
+    "related",
+    "The systems that the paper stands on, and what is left of each under the attacker who knows it",
+    (OBLIVIOUS, ADAPTIVE, WORST),
+    (
+        Row("Natural", "natural", classifier=NATURAL),
+        Row("Squeezing, 4 bits", "natural", classifier=NATURAL, system="bit-depth:4"),
+        Row("Squeezing, median 2", "natural", classifier=NATURAL, system="median:2"),
+        Row("FGSM training", "fgsm"),
+        Row("AT", "at"),
+        Row("TRADES", "trades"),
+        Row("ALP", "alp"),
+        Row("RoCL-AT", "rocl-at"),
+        Row("CLAF", "claf"),
+    ),
+    legend=LEGEND,
+    is_of_the_ball=True,
+)

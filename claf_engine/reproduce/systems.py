@@ -1,0 +1,131 @@
+"""Who attacks a row: its network alone, or what stands before it too, by the attackers whom each system has.
+
+What a row names as its `system` is a defence of `claf-tui eval --defence`, unless `SYSTEMS` says otherwise.
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+from torch import nn
+
+from claf_engine.accuracy.defences import ADAPTIVE, OBLIVIOUS, labelled
+from claf_engine.accuracy.measure import Accuracy, accuracy_steps
+from claf_engine.accuracy.suite import AttackSuite
+from claf_engine.attacks import PIXEL, Space, space_of
+from claf_engine.config.presets import resolve_config
+from claf_engine.data import Split
+from claf_engine.evaluation.defences import open_defence, parse_defence
+from claf_engine.evaluation.evaluate import autoattack_folder
+from claf_engine.evaluation.subject import Opened
+from claf_engine.events.ticks import Pulse
+from claf_engine.models.folding import fold
+from claf_engine.reproduce.rows import Column
+from claf_engine.terms.names import SpaceName
+
+AUTOATTACK_BATCH = 50
+"""Images that AutoAttack is tried on at once: between two batches it may be paused, stopped and killed at no loss."""
+
+
+@dataclass(frozen=True)
+class Faced:
+    """What an attack meets.
+
+    Attributes:
+        opened: the network, its device and its images.
+        checkpoint: the file that it is from.
+        system: what stands before it, as the row names it; empty where nothing does.
+        split: the test images that are asked about.
+    """
+
+    opened: Opened
+    checkpoint: Path
+    system: str
+    split: Split
+
+
+@dataclass(frozen=True)
+class System:
+    """How a kind of system is attacked.
+
+    Attributes:
+        attacked: accuracy under the attack of a column, with the outcome of every image.
+        without_autoattack: why AutoAttack cannot be tried on it; empty where it can.
+    """
+
+    attacked: Callable[[Faced, Column], Generator[Pulse, None, Accuracy]]
+    without_autoattack: str = ""
+
+
+def attacked_steps(opened: Opened, checkpoint: Path, system: str, column: Column) -> Generator[Pulse, None, Accuracy]:
+    """Accuracy of a network, and of what stands before it, under the attack of a column.
+
+    Raises:
+        CheckpointError: the run trained no such system.
+        ConfigError: there is no such system, or AutoAttack is not installed.
+        DataError: the images do not lie in [0, 1].
+        ClafError: the attack is broken.
+    """
+    split = opened.data.test.first(column.num_examples)
+    return (yield from _system_of(system).attacked(Faced(opened, checkpoint, system, split), column))
+
+
+def why_not_tried(system: str, column: Column) -> str:
+    """A sentence that says why a system is not measured in a column; empty where it is."""
+    return _system_of(system).without_autoattack if column.attack == "autoattack" else ""
+
+
+def space_named(name: SpaceName) -> Space:
+    """Where an attack lives; the released code's space is made by its own means and deviations."""
+    return PIXEL if name == "pixel" else space_of(name, resolve_config(name, None).model)
+
+
+def suite_for(column: Column) -> AttackSuite:
+    """PGD of a column."""
+    step_size: Fraction | Literal["crossing"] = "crossing" if column.step_size is None else column.step_size
+    space = space_named(column.space)
+    return AttackSuite((column.epsilon,), column.steps, step_size, column.restarts, space=space, decides=column.decides)
+
+
+def _alone_steps(faced: Faced, column: Column) -> Generator[Pulse, None, Accuracy]:
+    """Nothing stands before the network."""
+    opened = faced.opened
+    if column.attack == "autoattack":
+        return (yield from _autoattacked_steps(faced, opened.model, column))
+    return (yield from accuracy_steps(opened.model, faced.split, suite_for(column), opened.compute))
+
+
+def _defended_steps(faced: Faced, column: Column) -> Generator[Pulse, None, Accuracy]:
+    """A defence stands before the network, and judges; an oblivious attacker climbs the network alone."""
+    defence = open_defence(parse_defence(faced.system), faced.checkpoint)
+    model, compute = faced.opened.model, faced.opened.compute
+    guarded = defence.guarded(model)
+    compute.place(guarded)
+    if column.attack == "autoattack":
+        return labelled((yield from _autoattacked_steps(faced, guarded, column)), defence, ADAPTIVE)
+    knows = column.knowledge != OBLIVIOUS
+    climbed = defence.guarded(fold(model)) if knows else defence.oblivious(fold(model))
+    compute.place(climbed)
+    steps = accuracy_steps(guarded, faced.split, suite_for(column), compute, gradient_source=climbed)
+    return labelled((yield from steps), defence, ADAPTIVE if knows else OBLIVIOUS)
+
+
+def _autoattacked_steps(faced: Faced, model: nn.Module, column: Column) -> Generator[Pulse, None, Accuracy]:
+    from claf_engine.accuracy.autoattack import AutoAttackSuite, autoattack_steps
+
+    suite, folder = AutoAttackSuite((column.epsilon,)), autoattack_folder(faced.checkpoint)
+    return (yield from autoattack_steps(model, faced.split, suite, faced.opened.compute, AUTOATTACK_BATCH, folder))
+
+
+def _system_of(system: str) -> System:
+    return SYSTEMS.get(system.partition(":")[0], DEFENCE)
+
+
+DEFENCE = System(_defended_steps)
+"""Of whatever `claf-tui eval --defence` takes."""
+SYSTEMS: dict[str, System] = {
+    "": System(_alone_steps),
+}
+"""By what a row's system begins with, up to a colon, where its attackers are not those of a defence."""

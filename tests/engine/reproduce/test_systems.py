@@ -1,0 +1,111 @@
+"""Who attacks a row, on a network that anybody breaks and a defence that hides that from who does not know it."""
+
+import dataclasses
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+import torch
+
+from claf_engine.accuracy.measure import Accuracy
+from claf_engine.events.ticks import Pulse
+from claf_engine.reproduce.choosing import candidates_of
+from claf_engine.reproduce.measuring import Measurement, Measurer, worst_case
+from claf_engine.reproduce.related import ADAPTIVE, OBLIVIOUS, WORST
+from claf_engine.reproduce.rows import Column, Row
+from claf_engine.reproduce.stored import packed
+from claf_engine.reproduce.systems import SYSTEMS, Faced, System, suite_for, why_not_tried
+from claf_engine.runs import list_runs
+from claf_engine.terms.errors import ConfigError
+from tests.engine.reproduce.conftest import Reproduced
+from tests.engine.tiny import exhaust
+
+QUICK = dataclasses.replace(ADAPTIVE, steps=5, restarts=2)
+pytestmark = pytest.mark.usefixtures("tiny_scale")
+
+
+@pytest.fixture
+def trained(tmp_path: Path, reproduced: Reproduced) -> Path:
+    return list_runs(reproduced.copy(tmp_path))[0].directory
+
+
+def measured(trained: Path, column: Column, system: str = "") -> Measurement:
+    row = Row("row", "claf", classifier="natural", system=system)
+    subject = candidates_of(trained, row)[0]
+    found: Measurement = exhaust(Measurer(trained.parent).measure_steps(subject, column))[1]
+    return found
+
+
+def test_a_network_alone_has_no_attacker_who_does_not_know_it(trained: Path) -> None:
+    assert measured(trained, OBLIVIOUS).robust.knowledge == "white-box"
+
+
+def test_both_attackers_of_a_defence_agree_with_an_evaluation(trained: Path) -> None:
+    from claf_engine.evaluation.defences import parse_defence
+    from claf_engine.evaluation.evaluate import evaluate
+    from claf_engine.evaluation.request import EvaluationRequest
+
+    found = measured(trained, OBLIVIOUS, "bit-depth:2")
+    report = evaluate(
+        EvaluationRequest(
+            found.subject.checkpoint,
+            classifier="natural",
+            epsilons=(OBLIVIOUS.epsilon,),
+            defence=parse_defence("bit-depth:2"),
+        )
+    )
+    assert found.robust == report.accuracy.robust[0]
+    assert found.natural == report.accuracy.natural
+
+
+def test_a_defence_is_measured_apart_from_its_network(trained: Path) -> None:
+    alone, guarded = measured(trained, QUICK), measured(trained, QUICK, "median:2")
+    assert (alone.robust.defence, guarded.robust.defence) == ("none", "median:2")
+    assert alone.subject.weights_sha256 == guarded.subject.weights_sha256
+
+
+def test_an_unknown_system_is_a_sentence(trained: Path) -> None:
+    with pytest.raises(ConfigError, match="unknown defence 'wish:3'"):
+        measured(trained, QUICK, "wish:3")
+
+
+def test_the_attack_of_a_column_is_the_one_that_it_names() -> None:
+    suite = suite_for(ADAPTIVE)
+    assert (suite.restarts, suite.decides, suite.steps) == (5, "any", 100)
+    assert suite.attack(ADAPTIVE.epsilon).step_size * 100 >= 2 * ADAPTIVE.epsilon
+    assert suite.crossing() is None
+    assert suite_for(OBLIVIOUS).attack(OBLIVIOUS.epsilon).step_size == OBLIVIOUS.step_size
+
+
+def test_a_system_may_have_attackers_of_its_own_and_none_of_a_library(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met = []
+
+    def attacked(faced: Faced, column: Column) -> Generator[Pulse, None, Accuracy]:
+        met.append((faced.system, column.knowledge))
+        return (yield from SYSTEMS[""].attacked(faced, column))
+
+    monkeypatch.setitem(SYSTEMS, "detector", System(attacked, "it has no logits to climb"))
+    measured(trained, OBLIVIOUS, "detector:squeezing")
+    assert met == [("detector:squeezing", "oblivious")]
+    column = Column(0, OBLIVIOUS.epsilon, attack="autoattack", num_examples=2)
+    assert why_not_tried("detector:squeezing", column) == "it has no logits to climb"
+    assert why_not_tried("detector:squeezing", OBLIVIOUS) == why_not_tried("bit-depth:4", column) == ""
+
+
+def test_the_worst_case_counts_what_stands_against_every_attack_that_was_tried(trained: Path) -> None:
+    whole = measured(trained, OBLIVIOUS)
+    count = whole.robust.num_examples
+
+    def made(outcomes: list[bool]) -> Measurement:
+        robust = dataclasses.replace(whole.robust, num_examples=len(outcomes))
+        return dataclasses.replace(
+            whole, robust=robust, right=packed(torch.ones(len(outcomes)) > 0), survivors=packed(torch.tensor(outcomes))
+        )
+
+    all_but_first = [False, *([True] * (count - 1))]
+    found = worst_case(WORST, [made(all_but_first), made([True, False])])
+    assert found.outcomes().tolist() == [False, False, *([True] * (count - 2))]
+    assert found.robust.accuracy == pytest.approx((count - 2) / count)
+    assert (found.robust.num_examples, found.robust.restarts) == (count, 2)

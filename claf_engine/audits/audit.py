@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from claf_engine.audits.request import BUDGETS, AuditRequest, Budget, budget_for
 from claf_engine.audits.store import Store
 from claf_engine.compute.device import settings_restored
 from claf_engine.config import RunConfig
-from claf_engine.evaluation.cards import card_folder, home_of, write_card
+from claf_engine.evaluation.cards import DEFENCE, card_folder, home_of, write_card
+from claf_engine.evaluation.defences import DefenceChoice, open_defence
 from claf_engine.evaluation.measured_card import command_line, facts
 from claf_engine.evaluation.subject import (
     Opened,
@@ -45,6 +46,8 @@ from claf_engine.training.checkpoint import load_trained_network
 __all__ = ["AuditReport", "AuditRequest", "audit_folder", "audit_steps"]
 
 STATE = "state.json"
+PLAIN = str.maketrans(":,", "--")
+"""Characters of a defence that a name of a folder does not have."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +94,12 @@ def audit_steps(request: AuditRequest) -> Generator[Pulse | DiagnosticFound, Non
         budget = budget_of(request, config)
         subject = _subject(request, opened, budget)
         folder = audit_folder(request, opened.classifier, subject.space.name)
-        store = Store(None if folder is None else folder / STATE, _key(budget, subject, info.weights_sha256))
+        weights = info.weights_sha256 if request.defence is None else f"{info.weights_sha256} {request.defence}"
+        store = Store(None if folder is None else folder / STATE, _key(budget, subject, weights))
         examination = yield from examine_steps(subject, budget, CHECKS, store)
     about = {
         **facts(info, config, opened.classifier),
+        **({} if request.defence is None else {DEFENCE: str(request.defence)}),
         "data": opened.data.name,
         "device": subject.compute.describe(),
         "seed": request.seed,
@@ -114,8 +119,17 @@ def _open_steps(request: AuditRequest) -> Generator[Pulse, None, Opened]:
     wanted = Wanted(request.data, None, ("train", "test"), request.accepts_changed_data)
     about: dict[str, Any] = {"classifier": request.classifier, "wanted": wanted, "device": request.device}
     if request.source is not None:
-        return (yield from open_source_steps(request.source, **about))
-    return (yield from open_steps(request.checkpoint, **about))
+        opened = yield from open_source_steps(request.source, **about)
+    else:
+        opened = yield from open_steps(request.checkpoint, **about)
+    return opened if request.defence is None else _guarded(opened, request.defence, request.checkpoint)
+
+
+def _guarded(opened: Opened, choice: DefenceChoice, checkpoint: Path) -> Opened:
+    """The same with the classifier behind a defence as one module, which has no encoder of its own to ask."""
+    guarded = open_defence(choice, checkpoint).guarded(opened.model)
+    opened.compute.place(guarded)
+    return replace(opened, network=None, whole=guarded)
 
 
 def audit_checkpoint(request: AuditRequest, tell: Callable[[DiagnosticFound], None] = lambda _: None) -> AuditReport:
@@ -136,7 +150,8 @@ def audit_folder(request: AuditRequest, classifier: str, space: str) -> Path | N
     if not os.access(home_of(request.checkpoint), os.W_OK):
         return None
     radius = format_distance(request.epsilon).replace("/", "-")
-    return card_folder(request.checkpoint, f"{classifier}-{radius}-{space}-{request.budget}")
+    guard = "" if request.defence is None else f"-{str(request.defence).translate(PLAIN)}"
+    return card_folder(request.checkpoint, f"{classifier}-{radius}-{space}-{request.budget}{guard}")
 
 
 def _subject(request: AuditRequest, opened: Opened, budget: Budget) -> Subject:
@@ -232,6 +247,8 @@ def _key(budget: Budget, subject: Subject, weights_sha256: str) -> str:
 def _notices(request: AuditRequest, config: RunConfig, subject: Subject, store: Store) -> list[str]:
     """What a reader of the card must know besides."""
     notices = [store.notice] if store.notice else []
+    if request.defence is not None:
+        notices.append(f"audited behind the defence {request.defence}: every attacker here knows of it")
     claimed = config.evaluation
     if claimed.norm != "linf":
         notices.append(f"the run reported {claimed.norm.upper()} accuracy; this audit is of Linf")

@@ -9,6 +9,7 @@ from claf_engine.terms.errors import ConfigError
 from claf_engine.terms.names import BudgetName, SpaceName
 
 if TYPE_CHECKING:
+    from claf_engine.evaluation.defences import DefenceChoice
     from claf_engine.evaluation.model_source import ModelSource
 
 
@@ -31,6 +32,7 @@ class AuditRequest:
         command: the command line, for the card.
         accepts_changed_data: audit although the run's images are not those that it was trained with.
         source: a model that no run of ours trained, in place of a checkpoint; what needs an encoder is not run.
+        defence: what stands before the classifier and is audited with it; what needs an encoder is not run.
 
     Raises:
         ConfigError: the radius is 0.
@@ -50,6 +52,7 @@ class AuditRequest:
     command: tuple[str, ...] = ()
     accepts_changed_data: bool = False
     source: "ModelSource | None" = None
+    defence: "DefenceChoice | None" = None
 
     def __post_init__(self) -> None:
         if self.epsilon == 0:

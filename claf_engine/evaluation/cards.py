@@ -20,6 +20,8 @@ from claf_engine.terms.errors import ForeignFileError, RunError
 FOLDER = "audit"
 CARDS = "cards"
 FORMAT = 1
+DEFENCE = "defence"
+"""Key of a card that is about a classifier behind a defence."""
 HASH_LENGTH = 16
 MODEL = "claf.model"
 """Key under which what stands for the header of a model that is no checkpoint says what it is."""
@@ -68,7 +70,8 @@ def find_card(
 ) -> dict[str, Any] | None:
     """The most telling card of a classifier: an audit before an evaluation, then the larger budget, then more images.
 
-    Of equals the latest counts. So a quick audit that passes does not hide a full one that fails.
+    Of equals the latest counts. So a quick audit that passes does not hide a full one that fails. What was audited
+    behind a defence says nothing of the classifier alone, and does not count.
 
     Args:
         run_folder: the run's, or `home_of` a checkpoint.
@@ -87,6 +90,7 @@ def find_card(
         for card in found
         if card.get("weights_sha256") == weights_sha256
         and card.get("classifier") == classifier
+        and DEFENCE not in card
         and space in {None, card.get("space")}
         and (not epsilons or not set(epsilons).isdisjoint(card.get("epsilons", ())))
     ]

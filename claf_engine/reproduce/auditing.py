@@ -8,14 +8,17 @@ from typing import Any, get_args
 from claf_engine.audits.audit import audit_steps
 from claf_engine.audits.checks import CHECKS
 from claf_engine.audits.request import AuditRequest
+from claf_engine.evaluation.defences import parse_defence
 from claf_engine.events import DiagnosticFound
 from claf_engine.events.ticks import Pulse
 from claf_engine.reproduce.measuring import MEASUREMENTS, Subject
 from claf_engine.reproduce.stored import key_of, read_stored, store
+from claf_engine.reproduce.systems import system_of
 from claf_engine.runs import read_config, versions
-from claf_engine.terms.names import SpaceName, Verdict
+from claf_engine.terms.names import BudgetName, SpaceName, Verdict
 
 FORMAT = 1
+QUICK: BudgetName = "quick"
 BY_WEIGHT: tuple[Verdict, ...] = ("fails", "warns", "passes", "not-run")
 
 
@@ -26,8 +29,8 @@ class Audited:
     Attributes:
         verdict: as its card says.
         failed: the diagnostics that failed, by what must hold.
-        warned: those that warned.
-        worst_case: accuracy under all of its attacks together, in [0, 1].
+        warned: those that warned; where nothing was run, why.
+        worst_case: accuracy under all of its attacks together, in [0, 1]; None where nothing was run.
         interval: of the worst case.
         num_examples: test images that were asked about.
         budget: of the audit.
@@ -37,8 +40,8 @@ class Audited:
     verdict: Verdict
     failed: tuple[str, ...]
     warned: tuple[str, ...]
-    worst_case: float
-    interval: tuple[float, float]
+    worst_case: float | None
+    interval: tuple[float, float] | None
     num_examples: int
     budget: str
     space: str
@@ -58,10 +61,19 @@ def audited_steps(
     Raises:
         ClafError: see `audit_steps`; or the verdict cannot be written.
     """
+    if reason := system_of(subject.system).without_audit:
+        return Audited("not-run", (), (reason,), None, None, 0, QUICK, space)
     file = _file(root, subject, space)
     if (known := read_stored(file, _of_record)) is not None:
         return known
-    request = AuditRequest(subject.checkpoint, space=space, classifier=subject.classifier, command=tuple(command))
+    defence = parse_defence(subject.system) if subject.system else None
+    about: dict[str, Any] = {
+        "space": space,
+        "classifier": subject.classifier,
+        "command": tuple(command),
+        "defence": defence,
+    }
+    request = AuditRequest(subject.checkpoint, **about)
     report = yield from audit_steps(request)
     found = _of_card(report.card)
     store(file, asdict(found))
@@ -69,12 +81,13 @@ def audited_steps(
 
 
 def is_audited(root: Path, subject: Subject, space: SpaceName) -> bool:
-    """Whether the verdict is known.
+    """Whether the verdict is known, or none can be.
 
     Raises:
         RunError: the settings of the subject's run cannot be read.
     """
-    return read_stored(_file(root, subject, space), _of_record) is not None
+    can_be = not system_of(subject.system).without_audit
+    return not can_be or read_stored(_file(root, subject, space), _of_record) is not None
 
 
 def worst(verdicts: Sequence[Verdict]) -> Verdict | None:
@@ -87,6 +100,7 @@ def _file(root: Path, subject: Subject, space: SpaceName) -> Path:
     data = read_config(subject.checkpoint.parent.parent).data.model_dump(mode="json")
     checks = [(check.name, check.threshold) for check in CHECKS]
     plain = [FORMAT, "quick audit", subject.weights_sha256, subject.classifier, space, data, checks, versions()]
+    plain += [subject.system] if subject.system else []
     return root / MEASUREMENTS / f"{key_of(plain)}.json"
 
 

@@ -53,10 +53,12 @@ class System:
     Attributes:
         attacked: accuracy under the attack of a column, with the outcome of every image.
         without_autoattack: why AutoAttack cannot be tried on it; empty where it can.
+        without_audit: why it cannot be audited; empty where it can, because it is a defence.
     """
 
     attacked: Callable[[Faced, Column], Generator[Pulse, None, Accuracy]]
     without_autoattack: str = ""
+    without_audit: str = ""
 
 
 def attacked_steps(opened: Opened, checkpoint: Path, system: str, column: Column) -> Generator[Pulse, None, Accuracy]:
@@ -69,12 +71,12 @@ def attacked_steps(opened: Opened, checkpoint: Path, system: str, column: Column
         ClafError: the attack is broken.
     """
     split = opened.data.test.first(column.num_examples)
-    return (yield from _system_of(system).attacked(Faced(opened, checkpoint, system, split), column))
+    return (yield from system_of(system).attacked(Faced(opened, checkpoint, system, split), column))
 
 
 def why_not_tried(system: str, column: Column) -> str:
     """A sentence that says why a system is not measured in a column; empty where it is."""
-    return _system_of(system).without_autoattack if column.attack == "autoattack" else ""
+    return system_of(system).without_autoattack if column.attack == "autoattack" else ""
 
 
 def space_named(name: SpaceName) -> Space:
@@ -119,7 +121,8 @@ def _autoattacked_steps(faced: Faced, model: nn.Module, column: Column) -> Gener
     return (yield from autoattack_steps(model, faced.split, suite, faced.opened.compute, AUTOATTACK_BATCH, folder))
 
 
-def _system_of(system: str) -> System:
+def system_of(system: str) -> System:
+    """How what a row names is attacked."""
     return SYSTEMS.get(system.partition(":")[0], DEFENCE)
 
 

@@ -39,6 +39,14 @@ Surrogate = Annotated[
         rich_help_panel="How",
     ),
 ]
+Defence = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DEFENCE",
+        help="Audit the classifier behind this defence, as eval --defence names it, against attackers who know of it.",
+        rich_help_panel="What",
+    ),
+]
 NumExamples = Annotated[
     int | None,
     typer.Option(min=1, help="Test images; by default what the budget affords.", rich_help_panel="What"),
@@ -62,6 +70,7 @@ def audit(  # noqa: PLR0913 (Typer declares one parameter per option)
     which: options.Which = "best",
     surrogate: Surrogate = None,
     seed: Seed = 0,
+    defence: Defence = None,
     device: options.Device = "auto",
     json: options.Json = False,
     accept_changed_data: options.AcceptChangedData = False,
@@ -98,6 +107,7 @@ def audit(  # noqa: PLR0913 (Typer declares one parameter per option)
 
     path, second = files()
     from claf_engine.audits.request import AuditRequest
+    from claf_engine.evaluation.defences import parse_defence
     from claf_tui.runners import audit as runner
 
     request = AuditRequest(
@@ -114,6 +124,7 @@ def audit(  # noqa: PLR0913 (Typer declares one parameter per option)
         command=tuple(sys.argv),
         accepts_changed_data=accept_changed_data,
         source=source,
+        defence=None if defence is None else parse_defence(defence),
     )
 
     def choose(asked: AuditRequest) -> AuditRequest:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from claf_engine.audits import audit as audit_module
 from claf_engine.audits.audit import AuditReport, audit_steps, budget_of, earlier_checkpoints
 from claf_engine.audits.bench import Bench
 from claf_engine.audits.checks import transfer
@@ -17,6 +18,7 @@ from claf_engine.audits.request import AuditRequest
 from claf_engine.config import RunConfig
 from claf_engine.data import Dataset, Split
 from claf_engine.evaluation.cards import find_card, home_of
+from claf_engine.evaluation.defences import parse_defence
 from claf_engine.evaluation.evaluate import evaluate
 from claf_engine.evaluation.request import EvaluationRequest
 from claf_engine.events.audit import DiagnosticFound
@@ -322,3 +324,25 @@ def test_a_checkpoint_that_is_nearly_the_audited_one_is_no_second_network(checkp
 def test_a_checkpoint_outside_of_a_run_has_no_earlier_one(checkpoint: Path, tmp_path: Path) -> None:
     shutil.copy(checkpoint, tmp_path / checkpoint.name)
     assert earlier_checkpoints(tmp_path / checkpoint.name, 6) == ()
+
+
+def test_what_is_audited_behind_a_defence_is_no_word_on_the_classifier_alone(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("claf_engine.audits.audit.CHECKS", (check("cheap"),))
+    alone = exhaust(audit_steps(AuditRequest(checkpoint)))[1]
+    guarded = exhaust(audit_steps(AuditRequest(checkpoint, defence=parse_defence("bit-depth:1"))))[1]
+    assert guarded.card["defence"] == "bit-depth:1"
+    assert "defence" not in alone.card
+    assert any("behind the defence bit-depth:1" in text for text in guarded.card["notices"])
+    assert guarded.folder != alone.folder
+    found = find_card(home_of(checkpoint), alone.card["weights_sha256"], alone.card["classifier"])
+    assert found == alone.card
+
+
+def test_a_defence_has_no_encoder_of_its_own(checkpoint: Path) -> None:
+    whole = exhaust(audit_module._open_steps(AuditRequest(checkpoint)))[1]
+    guarded = exhaust(audit_module._open_steps(AuditRequest(checkpoint, defence=parse_defence("median:2"))))[1]
+    assert whole.network is not None
+    assert guarded.network is None
+    assert "median:2" in repr(guarded.model)

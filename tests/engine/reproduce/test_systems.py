@@ -9,6 +9,7 @@ import torch
 
 from claf_engine.accuracy.measure import Accuracy
 from claf_engine.events.ticks import Pulse
+from claf_engine.reproduce.auditing import audited_steps, is_audited
 from claf_engine.reproduce.choosing import candidates_of
 from claf_engine.reproduce.measuring import Measurement, Measurer, worst_case
 from claf_engine.reproduce.related import ADAPTIVE, OBLIVIOUS, WORST
@@ -109,3 +110,14 @@ def test_the_worst_case_counts_what_stands_against_every_attack_that_was_tried(t
     assert found.outcomes().tolist() == [False, False, *([True] * (count - 2))]
     assert found.robust.accuracy == pytest.approx((count - 2) / count)
     assert (found.robust.num_examples, found.robust.restarts) == (count, 2)
+
+
+def test_a_system_that_cannot_be_audited_says_why_in_the_place_of_a_verdict(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reason = "a detector answers with more than classes"
+    monkeypatch.setitem(SYSTEMS, "detector", System(SYSTEMS[""].attacked, without_audit=reason))
+    subject = candidates_of(trained, Row("row", "claf", classifier="natural", system="detector:squeezing"))[0]
+    pulses, found = exhaust(audited_steps(trained.parent, subject, "pixel", ()))
+    assert (pulses, found.verdict, found.warned, found.worst_case) == ([], "not-run", (reason,), None)
+    assert is_audited(trained.parent, subject, "pixel")

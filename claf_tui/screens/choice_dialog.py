@@ -33,6 +33,7 @@ class ChoiceScreen(ModalScreen[str]):
     """
 
     BINDINGS = [Binding("escape", "dismiss('')", "cancel")]
+    HINT = "type to find · enter choose · escape cancel"
 
     def __init__(self, title: str, choices: Sequence[tuple[str, str]], chosen: str) -> None:
         super().__init__()
@@ -44,8 +45,13 @@ class ChoiceScreen(ModalScreen[str]):
         """Lay out the list."""
         with Vertical(classes="dialog choices") as dialog:
             dialog.border_title = Content(safe(self._title, 60))
-            dialog.border_subtitle = Content("type to find · enter choose · escape cancel")
+            dialog.border_subtitle = Content(self.HINT)
             yield OptionList(compact=True)
+            yield from self.compose_more()
+
+    def compose_more(self) -> ComposeResult:
+        """What stands below the list; nothing here."""
+        yield from ()
 
     @on(Resize)
     def _lay_out(self) -> None:

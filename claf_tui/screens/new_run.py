@@ -20,7 +20,8 @@ from claf_engine.runs.folder import require_run_name
 from claf_engine.terms.errors import ClafError
 from claf_tui.reports.plan import plan_lines
 from claf_tui.screens.choice_dialog import ChoiceScreen
-from claf_tui.state.draft import Draft, Heading, Row, choices_of, field_of, form_lines, meaning
+from claf_tui.screens.method_choice import MethodChoiceScreen
+from claf_tui.state.draft import METHOD, Draft, Heading, Row, choices_of, field_of, form_lines, meaning
 from claf_tui.widgets.key_bar import Hint, KeyBar
 from claf_tui.widgets.keys import named
 from claf_tui.widgets.setting_rows import row_line
@@ -146,13 +147,13 @@ class NewRunScreen(Screen[Draft | None]):
     @on(OptionList.OptionSelected)
     def _edit(self, event: OptionList.OptionSelected) -> None:
         key = event.option_id or ""
-        choices = choices_of(key)
-        if choices:
-            value = next(line.value for line in self._rows if line.key == key)
-            self.app.push_screen(ChoiceScreen(key, choices, value), lambda chosen: self._choose(key, chosen))
+        value = next(line.value for line in self._rows if line.key == key)
+        if choices := choices_of(key):
+            screen = MethodChoiceScreen(value) if key == METHOD else ChoiceScreen(key, choices, value)
+            self.app.push_screen(screen, lambda chosen: self._choose(key, chosen))
             return
         self._editing = key
-        field = self._open("#new-run-value", next(line.value for line in self._rows if line.key == key))
+        field = self._open("#new-run-value", value)
         known = field_of(key)
         field.suggester = SuggestFromList(known.choices) if known is not None and known.choices else None
         field.border_title = key
@@ -219,7 +220,8 @@ class NewRunScreen(Screen[Draft | None]):
 
     def _show_plan(self, lines: Iterable[str], style: str) -> None:
         text = "\n".join(["", *(safe(line, 1000) for line in lines)])
-        self.query_one("#new-run-plan", Static).update(Content.styled(text, style))
+        for panel in self.query("#new-run-plan").results(Static):  # none when the form is left meanwhile
+            panel.update(Content.styled(text, style))
 
     def _show_lines(self) -> None:
         chosen, lines = self._chosen, list(form_lines(self._draft, self._config, self._words, is_whole=self._is_whole))

@@ -11,6 +11,7 @@ NEW_RUN_KEYS: KeyTopics = (
             ("/", "search settings by words of their names and meanings"),
             ("u", "take the preset's value again"),
             ("a", "also settings that the method does not read"),
+            ("enter", "on method: the methods, and below them the page of the one under the cursor"),
             ("y", "copy the command that begins the same run"),
             ("s", "start the run"),
             ("escape", "close a field, end the search, or leave without a run"),

@@ -17,23 +17,13 @@ from claf_engine.config.presets import (
     resolve_config,
 )
 from claf_engine.runs.folder import flat_settings, to_plain
+from claf_engine.terms.method_pages import METHOD_PAGES
 
 PRESET, NAME, METHOD, DATA = "preset", "name", "method", "data.source"
 FLAGS = {DATA: "--data", METHOD: "--method", "seed": "--seed", "runtime.device": "--device"}
 """Settings with a flag of their own."""
 FIRST = (PRESET, DATA, METHOD, NAME)
 """What is chosen before anything else, in this order."""
-METHOD_TEXTS = {
-    "claf": "contrastive features, then classifier and encoder against each other, then a linear classifier",
-    "natural": "cross-entropy on natural images, without an attack",
-    "scl": "supervised contrastive features, then a linear classifier",
-    "at": "adversarial training against PGD",
-    "fgsm": "adversarial training against one step, watched for overfitting to it",
-    "trades": "natural accuracy against how much an attack changes the prediction",
-    "alp": "natural and attacked logits are pulled together",
-    "rocl": "contrastive features without labels, then a classifier",
-}
-"""What a method does, in a line; of a plugin's its name says it."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +140,7 @@ def choices_of(key: str) -> tuple[tuple[str, str], ...]:
     if key == PRESET:
         return tuple((name, preset_summary(name)) for name in preset_names())
     found = field_of(key)
-    texts = METHOD_TEXTS if key == METHOD else {}
+    texts = {name: page.title for name, page in METHOD_PAGES.items()} if key == METHOD else {}
     if found is None or not found.is_closed:
         return ()
     return tuple((choice, texts.get(choice, "")) for choice in found.choices)
@@ -170,6 +160,8 @@ def meaning(key: str) -> str:
     found = field_of(key)
     if found is None:
         return ""
+    if key == METHOD:
+        return "what is trained, and how; enter shows the page of each: what it costs, what is known of it under attack"
     unset = f"; {UNSET}: not set" if found.may_be_unset else ""
     return f"{found.description or group_summary(found.group)} ({found.kind}{unset})"
 

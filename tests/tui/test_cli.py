@@ -117,6 +117,17 @@ def test_listing_runs_loads_neither_torch_nor_numpy_nor_settings(tmp_path: Path)
     assert "1-demo" in done.stdout
 
 
+def test_the_pages_of_methods_load_neither_torch_nor_textual() -> None:
+    code = (
+        "import sys; from claf_tui import cli\n"
+        "codes = [cli.run(['config', 'methods']), cli.run(['config', 'methods', 'alp', '--json'])]\n"
+        "heavy = {'torch', 'textual', 'numpy'} & set(sys.modules)\n"
+        "sys.exit(f'{codes}, loaded: {heavy}' if heavy or any(codes) else 0)"
+    )
+    done = python("-c", code)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_comparing_runs_and_reporting_on_them_loads_no_torch(tmp_path: Path) -> None:
     for method in ("claf", "at"):
         compared_folder(tmp_path / "runs", f"20261124-080000-{method}", method=method)

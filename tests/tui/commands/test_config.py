@@ -1,3 +1,4 @@
+import json
 import os
 import tomllib
 from pathlib import Path
@@ -103,7 +104,7 @@ def write_console_file(text: str) -> None:
     file.write_text(text)
 
 
-def test_alerts_are_shown_without_what_may_be_secret(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_alerts_are_shown_without_what_may_be_secret(tmp_path: Path, capsys: Shown) -> None:
     (tmp_path / "alerts.toml").write_text('notify = ["/bin/tell", "--token", "secret"]')
     assert cli.run(["config", "alerts", "--alerts", str(tmp_path / "alerts.toml")]) == exit_codes.OK
     shown = capsys.readouterr()
@@ -113,10 +114,23 @@ def test_alerts_are_shown_without_what_may_be_secret(tmp_path: Path, capsys: pyt
 
 
 @pytest.mark.parametrize(("command", "code"), [("true", exit_codes.OK), ("false", exit_codes.USAGE)])
-def test_the_command_of_alerts_can_be_tried(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, code: int
-) -> None:
+def test_the_command_of_alerts_can_be_tried(tmp_path: Path, capsys: Shown, command: str, code: int) -> None:
     (tmp_path / "alerts.toml").write_text(f'notify = ["/bin/{command}"]')
     assert cli.run(["config", "alerts", "--test", "--alerts", str(tmp_path / "alerts.toml")]) == code
     said = capsys.readouterr().err
     assert ("told true" if code == exit_codes.OK else "it could not be told: false ended with 1") in said
+
+
+def test_methods_lists_all_with_what_they_cost_and_what_is_known(capsys: Shown) -> None:
+    assert cli.run(["config", "methods"]) == exit_codes.OK
+    out = capsys.readouterr().out
+    assert "alp " in out
+    assert "Adversarial logit pairing" in out
+
+
+def test_the_page_of_a_method_is_json_too(capsys: Shown) -> None:
+    assert cli.run(["config", "methods", "trades", "--json"]) == exit_codes.OK
+    record = json.loads(capsys.readouterr().out)
+    assert record["name"] == "trades"
+    assert record["costs"][0]["preset"] == "trades"
+    assert record["command"] == "claf-tui train --preset trades --dry-run"

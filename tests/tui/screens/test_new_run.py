@@ -159,3 +159,18 @@ async def test_a_name_that_no_folder_can_have_is_told_before_anything_begins() -
         await type_value(app, pilot, "name", "a/b")
         assert "'a/b' is no run name" in text_in(app, "#new-run-meaning")
         assert isinstance(app.focused, Input)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_page_of_a_method_stands_below_the_choice_and_follows_it(size: tuple[int, int]) -> None:
+    async with form(size=size) as (app, pilot):
+        go_to(app, "method")
+        await pilot.press("enter")
+        await until(lambda: isinstance(app.screen, ChoiceScreen))
+        await until(lambda: "claf · CLAF" in screen_text(app))
+        await pilot.press("a", "l", "p")
+        await until(lambda: "alp · Adversarial logit pairing" in screen_text(app))
+        assert "what Natural and attacked images" in text_in(app, "#method-page")
+        assert "known More steps and restarts undo" in text_in(app, "#method-page")
+        await pilot.press("enter")
+        await until(lambda: "--method alp" in screen_text(app))

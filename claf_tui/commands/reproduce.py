@@ -13,8 +13,8 @@ TABLE = Annotated[
     TableName,
     typer.Argument(
         metavar="TABLE",
-        help="table1 to table6, figure1 (Table 1 as bars), robust: our recipe beside AT, TRADES, CLAF; or related: the systems "
-        "that the paper stands on, each under the attacker who knows it.",
+        help="table1 to table6, figure1 (Table 1 as bars), robust: our recipe beside AT, TRADES, CLAF; or related: the "
+        "systems that the paper stands on, each under the attacker who knows it.",
     ),
 ]
 Scale = Annotated[

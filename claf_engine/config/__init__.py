@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from claf_engine.config.acl import AclConfig
 from claf_engine.config.base import Count, PixelDistance, Positive, Settings, Share
 from claf_engine.config.known import require_architecture, require_source
 from claf_engine.config.measuring import EvaluationConfig, ProbeConfig
@@ -31,6 +32,7 @@ from claf_engine.config.training import (
 )
 
 __all__ = [
+    "AclConfig",
     "AdversarialConfig",
     "AlpConfig",
     "AttackConfig",
@@ -256,8 +258,8 @@ class RunConfig(Settings):
 
     method: Annotated[str, AfterValidator(METHODS.require)] = Field(
         "claf",
-        description="claf, natural, scl, at, fgsm, trades, alp or rocl; see docs/methods.md; or the name that a plugin "
-        "registers",
+        description="claf, natural, scl, at, fgsm, trades, alp, rocl or acl; see docs/methods.md; or the name that a "
+        "plugin registers",
     )
     seed: Count = 0
     batch_size: Annotated[int, Field(ge=2)] = 256
@@ -281,6 +283,7 @@ class RunConfig(Settings):
     trades: TradesConfig = TradesConfig()
     alp: AlpConfig = AlpConfig()
     rocl: RoclConfig = RoclConfig()
+    acl: AclConfig = AclConfig()
     probe: ProbeConfig = ProbeConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()

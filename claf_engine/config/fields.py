@@ -29,6 +29,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "trades": ("trades", *SUPERVISED),
     "alp": ("alp", *SUPERVISED),
     "rocl": ("rocl", *CONTRASTIVE[:2], *SUPERVISED, "linear_evaluation"),
+    "acl": ("acl", *CONTRASTIVE[:2], *SUPERVISED, "linear_evaluation"),
 }
 """The groups of settings that a method of ours has of its own, the most telling one first."""
 COMMON = ("", "data", "model", "probe", "evaluation", "checkpoint", "runtime", "averaging", "weight_perturbation")

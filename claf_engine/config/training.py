@@ -104,7 +104,7 @@ class AttackConfig(Settings):
 
 
 class SupervisedConfig(Settings):
-    """Training of encoder and classifier together: natural, at, fgsm, trades, alp and the fine-tuning of rocl."""
+    """Training of encoder and classifier together: natural, at, fgsm, trades, alp, and fine-tuning of rocl and acl."""
 
     epochs: Count = 20
     view: Literal["image", "shift", "crop"] = Field(
@@ -133,7 +133,7 @@ class ObjectiveConfig(Settings):
     )
     cross_entropy: Literal["attacked", "natural"] = Field(
         "attacked",
-        description="at, fgsm and rocl: images whose cross-entropy is minimised; natural ones need a term below",
+        description="at, fgsm, rocl and acl: images whose cross-entropy is minimised; natural ones need a term below",
     )
     nuclear_weight: float = Field(
         0.0,

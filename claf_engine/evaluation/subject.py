@@ -10,6 +10,7 @@ from torch import nn
 from claf_engine.compute.device import Compute, choose_compute
 from claf_engine.compute.world import World
 from claf_engine.config import DataConfig, RunConfig, RuntimeConfig
+from claf_engine.config.acl import batch_norm_notices
 from claf_engine.config.known import named_source
 from claf_engine.config.sources import FOLDER
 from claf_engine.data import Dataset, dataset_steps, to_pixels
@@ -43,7 +44,7 @@ class Opened:
         classifier: the name of the one that is measured.
         compute: where.
         data: images of the classes that the network was trained on.
-        notices: what a reader of figures must know of the images.
+        notices: what a reader of figures must know of the images, and of the network where it has a choice.
         whole: pixels to logits, on the device; what is measured where there is no network of ours.
     """
 
@@ -126,6 +127,7 @@ def open_steps(
         notices = (measured, *lacking)
     require_channels(config, data)
     compute.place(network)
+    notices += batch_norm_notices(config.method, config.acl)
     return Opened(info, config, network, classifier, compute, data, notices)
 
 

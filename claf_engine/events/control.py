@@ -31,6 +31,7 @@ PHASE_EPOCHS = {
     "contrastive": "contrastive.epochs",
     "adversarial": "adversarial.epochs",
     "instance": "rocl.epochs",
+    "adversarial_contrastive": "acl.epochs",
     "supervised": "supervised.epochs",
     "linear_evaluation": "linear_evaluation.epochs",
     "adversarial_linear_evaluation": "linear_evaluation.adversarial_epochs",
@@ -40,6 +41,7 @@ PHASE_TEMPERATURES = {
     "contrastive": "contrastive.temperature",
     "adversarial": "contrastive.temperature",
     "instance": "rocl.temperature",
+    "adversarial_contrastive": "acl.temperature",
     "supervised": "objective.contrast_temperature",
 }
 """The setting of the temperature of each phase that has one."""

@@ -93,5 +93,15 @@ METHOD_PAGES: dict[str, MethodPage] = {
         "less.",
         "methods.md#rocl",
     ),
+    "acl": MethodPage(
+        "ACL: adversarial contrastive pretraining",
+        "Jiang et al. 2020, arXiv 2010.13337 (reference 26 of the paper)",
+        "An encoder learns to tell images apart while an attack on that very loss moves both views of each. In its "
+        "dual stream natural and attacked views share the convolutions and have a BatchNorm each. Then a classifier is "
+        "fitted on it, naturally or on attacked images, or everything is trained on adversarially.",
+        "Holds after adversarial fine-tuning, about as adversarial training does; a linear classifier alone keeps "
+        "less, and whose BatchNorm it reads decides how much.",
+        "related/acl.md#adversarial-contrastive-pretraining",
+    ),
 }
 """By the name that `method` has in the settings, for every method of our own."""

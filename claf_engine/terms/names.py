@@ -11,6 +11,7 @@ Method = Literal[
     "trades",
     "alp",
     "rocl",
+    "acl",
 ]
 AttackName = Literal["pgd", "fgsm", "mi-fgsm"]
 """Attacks of our own."""

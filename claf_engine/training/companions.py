@@ -13,6 +13,8 @@ from torch import nn
 from claf_engine.compute.batch_norm import synchronise_batch_norms
 from claf_engine.compute.device import Compute
 from claf_engine.config import RunConfig
+from claf_engine.models.dual_norms import second_norms
+from claf_engine.models.network import build_network
 from claf_engine.terms.errors import ConfigError
 
 
@@ -36,7 +38,17 @@ class Surroundings:
 Build = Callable[[Surroundings, torch.Generator], nn.Module]
 """Builds a companion on the CPU, initialised from the generator alone."""
 
-COMPANIONS: Mapping[str, Build] = {}
+
+def _other_norms(surroundings: Surroundings, generator: torch.Generator) -> nn.Module:
+    """The BatchNorm of the stream that is not measured (see `claf_engine.models.dual_norms`)."""
+    config, size = surroundings.config, surroundings.image_size
+    return second_norms(build_network(config.model, surroundings.num_classes, generator, size).encoder)
+
+
+OTHER_NORMS = "other-norms"
+COMPANIONS: Mapping[str, Build] = {
+    OTHER_NORMS: _other_norms,
+}
 """By name, a plain word."""
 
 

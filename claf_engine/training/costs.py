@@ -70,6 +70,13 @@ def instance_loops(config: RunConfig) -> Loops:
     return Loops(config.rocl.epochs, parts)
 
 
+def acl_loops(config: RunConfig) -> Loops:
+    """Of adversarial contrastive pretraining: an attack on both views, and each stream's two views, trained through."""
+    num_attacked, num_trained = {"standard": (0, 2), "adversarial": (2, 2), "dual": (2, 4)}[config.acl.streams]
+    cost = step_cost(config, 2 * config.attack.steps * num_attacked, num_trained * PASS)
+    return Loops(config.acl.epochs, (Part("encoder", 1, cost),))
+
+
 def linear_loops(config: RunConfig) -> Loops:
     """Of linear evaluation, on features that are there already."""
     return Loops(config.linear_evaluation.epochs, (Part("natural", 1, FEATURES_COST),))
@@ -187,12 +194,19 @@ def _linear_evaluations(config: RunConfig) -> tuple[Loops, ...]:
 
 
 def _rocl(config: RunConfig) -> tuple[Loops, ...]:
-    heads = {
-        "linear": linear_loops,
-        "robust-linear": adversarial_linear_loops,
-        "fine-tune": classification_loops,
-    }
-    return (instance_loops(config), heads[config.rocl.head](config))
+    return (instance_loops(config), HEADS[config.rocl.head](config))
+
+
+def _acl(config: RunConfig) -> tuple[Loops, ...]:
+    return (acl_loops(config), HEADS[config.acl.head](config))
+
+
+HEADS: dict[str, Callable[[RunConfig], Loops]] = {
+    "linear": linear_loops,
+    "robust-linear": adversarial_linear_loops,
+    "fine-tune": classification_loops,
+}
+"""What is trained on a pretrained encoder."""
 
 
 LOOPS: dict[str, Callable[[RunConfig], tuple[Loops, ...]]] = {
@@ -204,5 +218,6 @@ LOOPS: dict[str, Callable[[RunConfig], tuple[Loops, ...]]] = {
     "fgsm": lambda config: (fgsm_loops(config),),
     "trades": lambda config: (trades_loops(config),),
     "alp": lambda config: (alp_loops(config),),
+    "acl": _acl,
 }
 """The loops of the phases of our methods, phase by phase as in `training.methods.METHODS`; those of no epochs too."""

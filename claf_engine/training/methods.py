@@ -16,6 +16,7 @@ from claf_engine.terms.errors import ConfigError
 from claf_engine.training.costs import (
     Loops,
     Part,
+    acl_loops,
     adversarial_linear_loops,
     adversarial_loops,
     alp_loops,
@@ -29,6 +30,7 @@ from claf_engine.training.costs import (
     trades_loops,
     units_of_epoch,
 )
+from claf_engine.training.phases.acl import adversarial_contrastive
 from claf_engine.training.phases.adversarial import adversarial
 from claf_engine.training.phases.contrastive import contrastive
 from claf_engine.training.phases.linear import adversarial_linear_evaluation, linear_evaluation
@@ -102,8 +104,8 @@ def phases_of(config: RunConfig) -> tuple[Phase, ...]:
     """The phases of the configured method, in order; phases of no epochs are left out.
 
     Raises:
-        ConfigError: none is left, the head of rocl is to be trained for no epochs, attacks are to start warm where they
-            cannot, a term of the objective would be ignored, or a plugin's method gives no phases.
+        ConfigError: none is left, the head of rocl or acl is to be trained for no epochs, attacks are to start warm
+            where they cannot, a term of the objective would be ignored, or a plugin's method gives no phases.
     """
     if config.attack.warm_start:
         _require_warm_start(config)
@@ -170,20 +172,29 @@ def _scl(config: RunConfig) -> tuple[Phase, ...]:
 def _rocl(config: RunConfig) -> tuple[Phase, ...]:
     loops, title = instance_loops(config), "1 · robust contrastive"
     pretraining = Phase("instance", title, instance, loops.epochs, loops.parts, None, trains_features=True)
-    return (pretraining, _rocl_head(config))
+    return (pretraining, _head(config, config.rocl.head))
 
 
-def _rocl_head(config: RunConfig) -> Phase:
-    match config.rocl.head:
+def _acl(config: RunConfig) -> tuple[Phase, ...]:
+    loops = acl_loops(config)
+    title = "1 · contrastive (SimCLR)" if config.acl.streams == "standard" else "1 · adversarial contrastive"
+    play = adversarial_contrastive
+    pretraining = Phase("adversarial_contrastive", title, play, loops.epochs, loops.parts, None, trains_features=True)
+    return (pretraining, _head(config, config.acl.head))
+
+
+def _head(config: RunConfig, kind: str) -> Phase:
+    """What is trained on the pretrained encoder of rocl or acl."""
+    match kind:
         case "linear":
             head, epochs = _linear_evaluation(config, "2 · "), "linear_evaluation.epochs"
         case "robust-linear":
             head, epochs = _adversarial_linear_evaluation(config, "2 · "), "linear_evaluation.adversarial_epochs"
-        case "fine-tune":
+        case _:
             head = _adversarial_training(config, "2 · fine-tuning")
             epochs = "supervised.epochs"
     if not head.epochs:
-        raise ConfigError(f"rocl.head = {config.rocl.head!r} trains for no epochs: set {epochs} above 0")
+        raise ConfigError(f"{config.method}.head = {kind!r} trains for no epochs: set {epochs} above 0")
     return head
 
 
@@ -315,4 +326,5 @@ METHODS: dict[str, Callable[[RunConfig], tuple[Phase, ...]]] = {
     "trades": _trades,
     "alp": _alp,
     "rocl": _rocl,
+    "acl": _acl,
 }

@@ -12,6 +12,7 @@ from claf_engine import events as ev
 from claf_engine.compute.device import NO_MICRO_BATCH, Compute, choose_compute
 from claf_engine.compute.world import World
 from claf_engine.config import DataConfig, RunConfig, RuntimeConfig
+from claf_engine.config.acl import batch_norm_notices
 from claf_engine.data import Dataset, dataset_steps, to_pixels
 from claf_engine.data.fingerprint import Fingerprint
 from claf_engine.events.ticks import Pulse, pump
@@ -108,7 +109,7 @@ def opening_steps(directory: RunDirectory, journal: Journal, world: World) -> Ge
         *directory.notices,
     ):
         yield ev.Notice("warning", text, state.cursor.step)
-    for text in (*measured, *averaging_notices(config)):
+    for text in (*measured, *averaging_notices(config), *batch_norm_notices(config.method, config.acl)):
         yield ev.Notice("info", text, state.cursor.step)
     for text in branched:
         yield ev.Notice("info", text, state.cursor.step)

@@ -168,7 +168,7 @@ class Session:
         if not gamma:
             loss = loss_of()
             return Taken(loss, self.step_optimizer(name, loss, *schedule))
-        with buffers_kept(self.state.network):
+        with buffers_kept(nn.ModuleList([self.state.network, *self.state.companions.values()])):
             self._take_gradients(name, loss_of())
         weights = [weight for weight in self._weights(name) if weight.dim() > 1 and weight.grad is not None]
         with moved(weights, perturbations(weights, gamma)):
@@ -263,10 +263,13 @@ class Session:
         state.loss_count += 1
         return Boundary(part, loss_name, loss.detach(), rate, num_images)
 
-    def feature_step(self, loss_of: LossOf, epochs: int) -> Taken:
-        """Step encoder and projection head in a phase of so many epochs; all contrastive ones share one schedule."""
+    def feature_step(self, loss_of: LossOf, epochs: int, name: str = FEATURES) -> Taken:
+        """Step encoder and projection head in a phase of so many epochs; all contrastive ones share one schedule.
+
+        `name` is that of the optimiser, which may step a companion as well.
+        """
         cursor = self.state.cursor
         schedule = cursor.feature_steps, self.feature_epochs * self.steps_per_sweep
-        taken = self.minimise(FEATURES, loss_of, self.progress(epochs), schedule)
+        taken = self.minimise(name, loss_of, self.progress(epochs), schedule)
         cursor.feature_steps += 1
         return taken

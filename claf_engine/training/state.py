@@ -263,6 +263,7 @@ OPTIMIZER_SETTINGS = {
     ATTACK_CLASSIFIER: "adversarial.classifier_optimizer",
     NATURAL: "linear_evaluation.optimizer",
     ADVERSARIAL: "linear_evaluation.optimizer",
+    "encoder+head+other-norms": "features_optimizer",
 }
 """Where in the settings each optimiser has its own."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from claf_engine.config import RunConfig
+from claf_engine.config.acl import batch_norm_notices
 from claf_tui.words import figures
 
 
@@ -19,3 +20,4 @@ def plan_lines(config: RunConfig) -> Iterator[str]:
         units = f"{phase.units_per_epoch:.4g} forward-units an image"
         yield f"phase {number}: {phase.title}, {figures.count(phase.epochs)} epochs of {units}"
     yield from averaging_notices(config)
+    yield from batch_norm_notices(config.method, config.acl)

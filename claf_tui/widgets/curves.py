@@ -25,7 +25,14 @@ LOSS_TITLES = {
     "classifier": "classifier loss",
 }
 """What each loss is called; those that train the features come first."""
-METHOD_LOSSES = {"rocl": "nt_xent", "trades": "trades", "alp": "alp", "claf": "supcon", "scl": "supcon"}
+METHOD_LOSSES = {
+    "rocl": "nt_xent",
+    "acl": "nt_xent",
+    "trades": "trades",
+    "alp": "alp",
+    "claf": "supcon",
+    "scl": "supcon",
+}
 """The loss that a method begins with; the others begin with cross-entropy."""
 
 SHORT_TITLE = 18

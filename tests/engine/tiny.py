@@ -46,6 +46,7 @@ def tiny_config(**changes: Any) -> RunConfig:
         "linear_evaluation": {"epochs": 2, "adversarial_epochs": 1, "adversarial_steps": 2},
         "supervised": {"epochs": 2},
         "rocl": {"epochs": 2},
+        "acl": {"epochs": 2},
         "probe": {"every_epochs": 1, "num_examples": 8, "steps": 2, "fit_epochs": 1},
         "evaluation": {"steps": 2},
         "checkpoint": {"min_seconds": 0},

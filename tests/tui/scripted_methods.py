@@ -52,6 +52,10 @@ METHODS: dict[str, tuple[Part, ...]] = {
         Part("instance", "1 · robust contrastive", {"encoder": "nt_xent"}, "quick fit"),
         *_supervised("2 · fine-tuning"),
     ),
+    "acl": (
+        Part("adversarial_contrastive", "1 · adversarial contrastive", {"encoder": "nt_xent"}, "quick fit"),
+        *_supervised("2 · fine-tuning"),
+    ),
 }
 
 

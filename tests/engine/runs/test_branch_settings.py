@@ -16,7 +16,15 @@ from claf_engine.runs.branch import branch_run, changed_settings
 from claf_engine.terms.errors import ConfigError
 from tests.engine.tiny import play, tiny_config, use_tiny_data
 
-METHOD_OF = {"supervised": "at", "objective": "at", "fgsm": "fgsm", "trades": "trades", "alp": "alp", "rocl": "rocl"}
+METHOD_OF = {
+    "supervised": "at",
+    "objective": "at",
+    "fgsm": "fgsm",
+    "trades": "trades",
+    "alp": "alp",
+    "rocl": "rocl",
+    "acl": "acl",
+}
 """The method that a section of the settings is for; all others are tried with claf."""
 STEP = 10
 """Inside a pass, in the second phase of claf."""
@@ -73,7 +81,7 @@ def half_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Pa
         use_tiny_data(monkeypatch)
         found = {}
         for method in {"claf", *METHOD_OF.values()}:
-            config = tiny_config(method=method, supervised__epochs=4, rocl__epochs=4, **SHORT)
+            config = tiny_config(method=method, supervised__epochs=4, rocl__epochs=4, acl__epochs=4, **SHORT)
             directory = create_run(root, method, config, [])
             play(directory, stop)
             found[method] = directory.path
@@ -113,6 +121,9 @@ def test_every_setting_may_change_but_those_that_a_checkpoint_depends_on() -> No
         "adversarial.replay_passes",
         "adversarial.classifier_fraction",
         "rocl.head",
+        "acl.head",
+        "acl.streams",
+        "acl.measured_statistics",
         "runtime.precision",
         "runtime.layout",
         "runtime.threads",

@@ -40,6 +40,7 @@ TABLE = {
     "trades": {"supervised": ADVERSARIAL},
     "alp": {"supervised": ADVERSARIAL},
     "rocl": {"instance": None, "supervised": ADVERSARIAL},
+    "acl": {"adversarial_contrastive": None, "supervised": ADVERSARIAL},
 }
 """The phases of each method, and the classifier that each of them is probed with."""
 
@@ -92,6 +93,15 @@ VARIANTS = {
     "claf perturbed": {"weight_perturbation": {"gamma": 0.01, "after": 0}},
     "trades ramped": {"method": "trades", "attack__epsilon_ramp": 0.7},
     "claf ramped": {"attack__epsilon_ramp": 1.0},
+    "acl standard": {"method": "acl", "acl": {"streams": "standard", "head": "linear"}},
+    "acl adversarial": {"method": "acl", "acl": {"streams": "adversarial", "head": "robust-linear"}},
+    "acl natural statistics": {
+        "method": "acl",
+        "averaging__decay": 0.9,
+        "weight_perturbation__gamma": 0.01,
+        "acl": {"measured_statistics": "natural", "dual_weight": 0.5, "head": "linear"},
+        "checkpoint__every_steps": 2,
+    },
     "claf released code": {"attack__space": "released-code", "model__activation": "silu"},
 }
 """Everything that a method can be made of, as short runs."""
@@ -137,6 +147,7 @@ def test_a_method_has_the_phases_and_classifiers_of_the_table(method: str) -> No
         ({"adversarial__epochs": 0}, 2),
         ({"method": "scl"}, 2),
         ({"method": "rocl", "rocl__epochs": 7}, 7),
+        ({"method": "acl", "acl__epochs": 7}, 7),
         *(({"method": method}, 0) for method in ("natural", "at", "fgsm", "alp", "trades")),
     ],
 )
@@ -151,6 +162,7 @@ def test_the_common_schedule_spans_the_contrastive_phases(changes: dict[str, obj
         ({"linear_evaluation": {"epochs": 0, "adversarial_epochs": 0}}, {ATTACK_CLASSIFIER}),
         ({"method": "rocl"}, {ADVERSARIAL}),
         ({"method": "rocl", "rocl__head": "linear"}, {NATURAL}),
+        ({"method": "acl", "acl__head": "linear"}, {NATURAL}),
         ({"method": "natural"}, {NATURAL}),
         ({"adversarial__epochs": 0, "linear_evaluation": {"epochs": 0, "adversarial_epochs": 0}}, set()),
     ],
@@ -166,6 +178,7 @@ def test_a_method_of_no_epochs_is_refused() -> None:
         phases_of(tiny_config(method="trades", supervised__epochs=0))
 
 
+@pytest.mark.parametrize("method", ["rocl", "acl"])
 @pytest.mark.parametrize(
     ("head", "setting"),
     [
@@ -174,10 +187,10 @@ def test_a_method_of_no_epochs_is_refused() -> None:
         ("fine-tune", "supervised.epochs"),
     ],
 )
-def test_a_head_of_no_epochs_is_refused(head: str, setting: str) -> None:
+def test_a_head_of_no_epochs_is_refused(head: str, setting: str, method: str) -> None:
     section, key = setting.split(".")
-    config = tiny_config(method="rocl", rocl__head=head, **{f"{section}__{key}": 0})
-    with pytest.raises(ConfigError, match=f"rocl.head = '{head}' trains for no epochs: set {setting} above 0"):
+    config = tiny_config(method=method, **{f"{method}__head": head, f"{section}__{key}": 0})
+    with pytest.raises(ConfigError, match=f"{method}.head = '{head}' trains for no epochs: set {setting} above 0"):
         phases_of(config)
 
 
@@ -314,6 +327,7 @@ def short(**changes: object) -> RunConfig:
         "contrastive__epochs": 1,
         "adversarial__epochs": 1,
         "rocl__epochs": 1,
+        "acl__epochs": 1,
         "linear_evaluation": {"epochs": 1, "adversarial_epochs": 1, "adversarial_steps": 1},
         "fgsm": {"monitor_steps": 2},
         "probe": {"every_epochs": 1, "num_examples": 4, "epsilons": ["8/255"], "steps": 1, "fit_epochs": 1},

@@ -27,6 +27,8 @@ PRESETS: dict[RecipeName, str] = {
     "robust": "robust",
     "fgsm": "fgsm",
     "alp": "alp",
+    "acl": "acl",
+    "acl-linear": "acl-linear",
 }
 """The preset of each recipe. That of claf also fits the classifier of Table 4, so that its runs serve every table."""
 NEVER_ATTACKED: tuple[RecipeName, ...] = ("natural", "scl")

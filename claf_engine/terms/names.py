@@ -58,6 +58,8 @@ RecipeName = Literal[
     "robust",
     "fgsm",
     "alp",
+    "acl",
+    "acl-linear",
 ]
 """How a row is trained; a scale has its own settings for each that it has."""
 

@@ -1,8 +1,9 @@
 """The second panel: what only the method of this run has to show. Pure functions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from claf_engine.events import RunStarted
 from claf_tui.charts.plot import ChartLine
 from claf_tui.state import RunState
 from claf_tui.state.full_curves import FullCurves
@@ -35,4 +36,14 @@ def method_panel(state: RunState, full: FullCurves | None = None) -> MethodPanel
         return MethodPanel(
             f"{title}{suffix}", overfitting_lines(state), "the first check comes with the end of an epoch"
         )
-    return MethodPanel("learning rate", rate_lines(state, full), "no step logged yet", is_percent=False)
+    title = f"learning rate{_measured_statistics(state.run)}"
+    return MethodPanel(title, rate_lines(state, full), "no step logged yet", is_percent=False)
+
+
+def _measured_statistics(run: RunStarted) -> str:
+    """Which BatchNorm measures, in a run that trains two."""
+    settings = run.config.get("acl")
+    if run.method != "acl" or not isinstance(settings, Mapping) or settings.get("streams", "dual") != "dual":
+        return ""
+    seen = "natural" if settings.get("measured_statistics") == "natural" else "attacked"
+    return f" · measured: BatchNorm of {seen} views"

@@ -168,6 +168,15 @@ def test_the_three_heads_of_rocl_share_their_pretraining() -> None:
     assert fine_tuned.supervised.epochs > 0
 
 
+def test_the_heads_of_acl_share_the_authors_pretraining() -> None:
+    fine_tuned, linear = resolve_config("acl", None), resolve_config("acl-linear", None)
+    assert linear.model_copy(update={"acl": fine_tuned.acl}) == fine_tuned
+    assert linear.acl == fine_tuned.acl.model_copy(update={"head": "linear"})
+    assert (fine_tuned.acl.epochs, fine_tuned.acl.temperature, fine_tuned.acl.streams) == (1000, 0.5, "dual")
+    assert (fine_tuned.features_optimizer.name, fine_tuned.features_optimizer.learning_rate) == ("lars", 5.0)
+    assert fine_tuned.attack.steps == 5
+
+
 def test_an_ablation_differs_from_the_paper_s_preset_in_its_own_setting() -> None:
     own = resolve_config("table4-adversarial-evaluation", None)
     paper = resolve_config("paper", None)
@@ -340,8 +349,8 @@ def test_a_radius_above_1_is_a_setting_in_l2_alone(group: str) -> None:
         ),
         (
             "method=trade",
-            "--set: method: unknown method 'trade'; use claf, natural, scl, at, fgsm, trades, alp or rocl, or give a "
-            "--plugin that registers it; did you mean trades?",
+            "--set: method: unknown method 'trade'; use claf, natural, scl, at, fgsm, trades, alp, rocl or acl, or give "
+            "a --plugin that registers it; did you mean trades?",
         ),
         (
             "model.architecture=resnett",

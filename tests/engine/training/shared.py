@@ -84,7 +84,9 @@ def train(world: World) -> dict[str, Any]:
     """Losses of every method, the gradient of the first step of each of its parts, and a hash of how it ended."""
     found = {name: _train(session_of(world, **changes), list) for name, changes in METHODS.items()}
     rocl = session_of(world, method="rocl")
-    return {**found, "rocl": _train(rocl, lambda steps: [next(steps)])}
+    acl = session_of(world, method="acl")
+    first = {"rocl": rocl, "acl": acl}
+    return {**found, **{name: _train(session, lambda steps: [next(steps)]) for name, session in first.items()}}
 
 
 def _train(session: Session, take: Any) -> dict[str, Any]:

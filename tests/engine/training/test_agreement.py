@@ -13,7 +13,7 @@ from tests.engine.training.shared import METHODS, NUM_TRAIN
 
 pytestmark = pytest.mark.slow
 
-CASES = (*METHODS, "rocl")
+CASES = (*METHODS, "rocl", "acl")
 Found = dict[int, list[Any]]
 
 

@@ -5,7 +5,11 @@ from claf_engine.training.methods import METHODS, phases_of
 from tests.engine.tiny import tiny_config
 from tests.engine.training.test_methods import SINGLE_TERMS, VARIANTS
 
-HEADS = {f"rocl with a {head} head": {"method": "rocl", "rocl__head": head} for head in ("linear", "fine-tune")}
+HEADS = {
+    f"{method} with a {head} head": {"method": method, f"{method}__head": head}
+    for method in ("rocl", "acl")
+    for head in ("linear", "fine-tune")
+}
 ALL = {method: {"method": method} for method in METHODS} | VARIANTS | SINGLE_TERMS | HEADS
 
 

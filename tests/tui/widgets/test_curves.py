@@ -26,6 +26,7 @@ FIRST_LOSS = {
     "claf": "supcon",
     "scl": "supcon",
     "rocl": "nt_xent",
+    "acl": "nt_xent",
     "trades": "trades",
     "alp": "alp",
     "natural": "cross_entropy",

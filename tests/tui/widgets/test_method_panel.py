@@ -44,6 +44,19 @@ def test_claf_without_its_second_stage_shows_the_learning_rate(tmp_path: Path) -
     assert method_panel(fold([type(run)(**{**vars(run), "phases": (first, TEST)})])).title == "learning rate"
 
 
+@pytest.mark.parametrize(
+    ("settings", "ending"),
+    [
+        ({"streams": "dual"}, " · measured: BatchNorm of attacked views"),
+        ({"measured_statistics": "natural"}, " · measured: BatchNorm of natural views"),
+        ({"streams": "adversarial"}, "rate"),
+        ("not a section", "rate"),
+    ],
+)
+def test_of_two_batch_norms_the_one_that_measures_is_named(tmp_path: Path, settings: object, ending: str) -> None:
+    assert method_panel(fold([started(tmp_path, "acl", acl=settings)])).title.endswith(ending)
+
+
 def test_a_collapse_is_written_into_the_title(tmp_path: Path) -> None:
     assert method_panel(fold(played(tmp_path, "fgsm", is_collapsing=True))).title.startswith("COLLAPSED")
 

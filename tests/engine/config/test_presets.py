@@ -349,8 +349,8 @@ def test_a_radius_above_1_is_a_setting_in_l2_alone(group: str) -> None:
         ),
         (
             "method=trade",
-            "--set: method: unknown method 'trade'; use claf, natural, scl, at, fgsm, trades, alp, rocl or acl, or give "
-            "a --plugin that registers it; did you mean trades?",
+            "--set: method: unknown method 'trade'; use claf, natural, scl, at, fgsm, trades, alp, rocl or acl, or "
+            "give a --plugin that registers it; did you mean trades?",
         ),
         (
             "model.architecture=resnett",

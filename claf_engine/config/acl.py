@@ -56,11 +56,11 @@ def batch_norm_notices(method: str, config: AclConfig) -> tuple[str, ...]:
     if method != "acl":
         return ()
     seen = VIEWS_OF[config.measured]
-    then = "fine-tuning trained it on" if config.head == "fine-tune" else "it stands still under the classifier"
+    then = "which fine-tuning trains further" if config.head == "fine-tune" else "and stands still under the classifier"
     if config.streams != "dual":
-        return (f"measured with the one BatchNorm of the network, which saw {seen} views in pretraining; {then}",)
+        return (f"the BatchNorm that measures has seen {seen} views in pretraining, {then}",)
     other = VIEWS_OF["natural" if config.measured == "adversarial" else "adversarial"]
     return (
-        f"measured with the BatchNorm of {seen} views (acl.measured_statistics); {then}, and that of {other} views "
-        "served pretraining alone",
+        f"the BatchNorm that measures is that of {seen} views (acl.measured_statistics), {then}; that of {other} views "
+        "serves pretraining alone",
     )

@@ -12,10 +12,10 @@ def test_statistics_are_chosen_between_two_streams_alone() -> None:
 @pytest.mark.parametrize(
     ("config", "beginning"),
     [
-        (AclConfig(), "measured with the BatchNorm of attacked views"),
-        (AclConfig(measured_statistics="natural"), "measured with the BatchNorm of natural views"),
-        (AclConfig(streams="standard"), "measured with the one BatchNorm of the network, which saw natural views"),
-        (AclConfig(streams="adversarial"), "measured with the one BatchNorm of the network, which saw attacked views"),
+        (AclConfig(), "the BatchNorm that measures is that of attacked views"),
+        (AclConfig(measured_statistics="natural"), "the BatchNorm that measures is that of natural views"),
+        (AclConfig(streams="standard"), "the BatchNorm that measures has seen natural views"),
+        (AclConfig(streams="adversarial"), "the BatchNorm that measures has seen attacked views"),
     ],
 )
 def test_the_batch_norm_that_measures_is_named(config: AclConfig, beginning: str) -> None:

@@ -35,6 +35,8 @@ epochs = 2
 classifier_epochs = 1
 [rocl]
 epochs = 2
+[acl]
+epochs = 2
 [supervised]
 epochs = 3
 [attack]

@@ -54,6 +54,7 @@ def config_of(**changes: object) -> RunConfig:
         "adversarial__epochs": 2,
         "supervised__epochs": 2,
         "rocl__epochs": 1,
+        "acl__epochs": 1,
         "linear_evaluation": {"epochs": 1, "adversarial_epochs": 1, "adversarial_steps": 1},
         "probe": {"every_epochs": 1, "num_examples": 8, "epsilons": ["8/255"], "steps": 1, "fit_epochs": 1},
         "evaluation": {"epsilons": ["8/255"], "steps": 1},

@@ -258,8 +258,7 @@ class RunConfig(Settings):
 
     method: Annotated[str, AfterValidator(METHODS.require)] = Field(
         "claf",
-        description="claf, natural, scl, at, fgsm, trades, alp, rocl or acl; see docs/methods.md; or the name that a "
-        "plugin registers",
+        description="one of those that claf-tui config methods lists, or the name that a plugin registers",
     )
     seed: Count = 0
     batch_size: Annotated[int, Field(ge=2)] = 256

@@ -32,6 +32,8 @@ RELATED = Table(
         Row("TRADES", "trades"),
         Row("ALP", "alp"),
         Row("RoCL-AT", "rocl-at"),
+        Row("ACL, linear", "acl-linear", classifier=NATURAL),
+        Row("ACL, fine-tuned", "acl"),
         Row("CLAF", "claf"),
     ),
     legend=LEGEND,

@@ -36,8 +36,8 @@ MethodName = Annotated[
     typer.Option(
         "--method",
         metavar="NAME",
-        help="How to train: claf in three stages; at, fgsm, trades and alp against an attack; scl, rocl and acl: "
-        "contrastive features, then a classifier; natural: without an attack; or the name that a plugin registers.",
+        help="How to train: claf, the paper's; at, adversarial training; natural, without an attack; and more, of "
+        "which claf-tui config methods tells what each is and costs; or the name that a plugin registers.",
         autocompletion=completion.complete_methods,
         rich_help_panel="Settings",
     ),

@@ -115,7 +115,7 @@ def craft_pairs(session: Session, target: Target, loss: Loss, views: Tensor) -> 
 
 def joint_pair_loss(projections: Tensor, temperature: float, part: Part | None = None) -> Tensor:
     """NT-Xent of projections (2 B, P), in which the views of an image lie side by side; `part` as in `nt_xent_loss`."""
-    return nt_xent_loss(projections.unflatten(0, (-1, NUM_VIEWS)), temperature, part)
+    return nt_xent_loss(projections.view(-1, NUM_VIEWS, projections.shape[-1]), temperature, part)
 
 
 def acl_loss(session: Session, streams: Streams, views: Tensor, attacked: Tensor) -> Tensor:

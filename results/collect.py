@@ -31,7 +31,7 @@ from results.cleaning import cleaned
 from results.unfinished import keep, restore
 
 RESULTS = Path(__file__).parent
-UNFINISHED = "unfinished"
+UNFINISHED, RELATED = "unfinished", "related"
 LOST = ("diverged",)
 """Statuses of runs that nobody goes on with as they are."""
 FILLED = ("finished", "reused")
@@ -53,12 +53,12 @@ def collect(root: Path, results: Path) -> list[str]:
     """
     if not root.is_dir():
         raise RunError(f"there is no folder of runs at {root}; name the one that holds them")
-    told = [f"table {name}" for name in _take_tables(root / "reproductions", results / "tables")]
+    told = [f"table {name}" for name in _take_tables(root / "reproductions", results)]
     for path in sorted(root.glob("curves/*.json")):
         record = read_object(path, CARD_CAP)
         _write(results / "curves" / path.name, {key: record[key] for key in CURVE_KEYS if key in record})
         told.append(f"curve {path.stem}")
-    measured = set(_measured(results / "tables"))
+    measured = set(_measured(results))
     for path in sorted(root.glob("*/config.toml")):
         if not SEARCH.fullmatch(path.parent.name):
             told += _take_run(path.parent, results, path.parent.name in measured)
@@ -67,9 +67,9 @@ def collect(root: Path, results: Path) -> list[str]:
     return told
 
 
-def _measured(tables: Path) -> Iterator[str]:
+def _measured(results: Path) -> Iterator[str]:
     """The runs of finished rows, which nothing needs to go on with."""
-    for path in tables.glob("*/reproduction.json"):
+    for path in (*results.glob("tables/*/reproduction.json"), *results.glob(f"{RELATED}/*/reproduction.json")):
         for row in read_object(path, CARD_CAP)["rows"]:
             if row["status"] in FILLED:
                 yield from (seed["run"] for seed in row["runs"])
@@ -136,8 +136,10 @@ def _restored(unfinished: Path, root: Path, source: str | None) -> Iterator[str]
             yield f"{kept.name}: restored, trains on {images}"
 
 
-def _take_tables(reproductions: Path, target: Path) -> Iterator[str]:
-    """Copy the tables; of several of one name that with the most rows filled, then the latest; tells their names."""
+def _take_tables(reproductions: Path, results: Path) -> Iterator[str]:
+    """Copy the tables, that of related systems to a folder of its own; of several of one name that with the most rows
+    filled, then the latest; tells their names.
+    """
     found: dict[str, tuple[int, float, dict[str, Any]]] = {}
     for path in sorted(reproductions.glob("*/reproduction.json")):
         record = read_object(path, CARD_CAP)
@@ -150,7 +152,8 @@ def _take_tables(reproductions: Path, target: Path) -> Iterator[str]:
         if best is None or (filled, path.stat().st_mtime) > best[:2]:
             found[name] = filled, path.stat().st_mtime, record
     for name, (_, _, record) in found.items():
-        _write(target / name / "reproduction.json", record)
+        folder = RELATED if record["table"] == RELATED else "tables"
+        _write(results / folder / name / "reproduction.json", record)
         yield name
 
 

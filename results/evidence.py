@@ -87,9 +87,9 @@ def read_evidence(root: Path) -> Evidence:
     """
     configs = sorted((root / "configs").glob("*.toml"))
     return Evidence(
-        tables={path.parent.name: _json(path) for path in sorted(root.glob("tables/*/reproduction.json"))},
-        curves={path.stem: _json(path) for path in sorted(root.glob("curves/*.json"))},
-        dissociation={path.stem: _json(path) for path in sorted(root.glob("dissociation/*.json"))},
+        tables={path.parent.name: read_json(path) for path in sorted(root.glob("tables/*/reproduction.json"))},
+        curves={path.stem: read_json(path) for path in sorted(root.glob("curves/*.json"))},
+        dissociation={path.stem: read_json(path) for path in sorted(root.glob("dissociation/*.json"))},
         settings={path.stem: dict(flat_settings(tomllib.loads(path.read_text("utf-8")))) for path in configs},
         cards=tuple(path.stem for path in sorted(root.glob("cards/*.json"))),
         search=tuple(_json_or(root / "search.json", [])),
@@ -189,7 +189,13 @@ def _steps(table: Record, column: int) -> int:
     return max(row["robust"][column].get("steps") or 0 for row in table["rows"] if column < len(row["robust"]))
 
 
-def _json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """A file of evidence.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is damaged, or holds what is no figure.
+    """
     return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
 
 
@@ -198,4 +204,4 @@ def _refuse(constant: str) -> None:
 
 
 def _json_or(path: Path, otherwise: Any) -> Any:
-    return _json(path) if path.exists() else otherwise
+    return read_json(path) if path.exists() else otherwise

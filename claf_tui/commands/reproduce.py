@@ -13,7 +13,7 @@ TABLE = Annotated[
     TableName,
     typer.Argument(
         metavar="TABLE",
-        help="table1 to table6, figure1 (Table 1 as bars), robust: our recipe beside AT, TRADES, CLAF; or related: the "
+        help="table1 to table6, figure1 (Table 1 as bars); robust: our recipe beside AT, TRADES, CLAF; related: the "
         "systems that the paper stands on, each under the attacker who knows it.",
     ),
 ]

@@ -93,7 +93,8 @@ def choose_layout(table: ReproductionChanged, width: int) -> Layout:
     longest = max((len(safe(row.label, WIDEST_LABEL)) for row in table.rows), default=0)
     has_spread = any(row.spread is not None for row in table.rows)
     columns = zip(table.columns, has_paper(table), strict=True)
-    all_of = (0, *(0 if is_paper else len(_compact(name)) for name, is_paper in columns))
+    is_ours = all(row.paper_natural is None for row in table.rows) and not any(has_paper(table))
+    all_of = (len("natural") if is_ours else 0, *(0 if is_paper else len(_compact(name)) for name, is_paper in columns))
     runs = RUN_GAP + max((len(_runs(row)) for row in table.rows), default=0)
     rich = replace(
         Layout(0, 4, True, True, True, has_spread, all_of, max(runs, LEAST_RUNS)),

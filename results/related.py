@@ -1,0 +1,223 @@
+"""Write `docs/related-work.md` and its chart from `results/related/`: `python -m results.related [--check]`.
+
+The file is what `claf-tui reproduce related --scale tiny` wrote, as `python -m results.collect RUNS` copies it.
+"""
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from claf_engine.reproduce.bars_svg import Bar, Group, bar_chart
+from claf_engine.reproduce.markdown import UNKNOWN
+from claf_engine.reproduce.related import LEGEND, RELATED
+from claf_engine.reproduce.scales import resolve_recipe
+from claf_engine.terms.method_pages import METHOD_PAGES
+from results.evidence import NATURAL, Figure, Record, figure_of, measured_rows, read_json
+from results.markdown import listed, pending, plain, prose, table
+from results.page import DOCS, RESULTS, stale
+
+FILE = Path("related", "related-tiny-pixel", "reproduction.json")
+PAGE, CHART = "related-work.md", "related-work.svg"
+COMMAND = "claf-tui reproduce related --scale tiny"
+OBLIVIOUS, ADAPTIVE, WORST = range(3)
+"""Places of the columns of `RELATED`."""
+NOTHING = 0.05
+"""Share of images up to which nothing is left."""
+LOST = 0.1
+"""A system that loses more than this share between the oblivious attacker and the worst case has not held."""
+TITLES = {
+    "held": ("## What held", "", "At most ten points, or no more than noise, lie between oblivious and worst case."),
+    "fell": ("## What fell", "", "More than ten points, and more than noise, lie between oblivious and worst case."),
+    "broken": ("## What is broken", "", "At most one image in twenty stands in the worst case."),
+}
+SYSTEM_PAGES = {"bit-depth": "attacks.md#defences", "median": "attacks.md#defences"}
+"""Where `docs/` tells of what stands before a network, by what a row's system begins with."""
+SYSTEMS_KNOWN = dict.fromkeys(
+    ("bit-depth", "median"),
+    "Squeezing hides the gradient; an attacker who passes it as the identity meets the bare network (Athalye et "
+    "al. 2018, arXiv 1802.00420; He et al. 2017, arXiv 1706.04701).",
+)
+"""What the literature knows of each under a strong attack."""
+
+
+def rendered(found: Record | None) -> dict[str, str]:
+    """The page, and its chart where there are figures, by file name."""
+    rows = {str(row["label"]): row for row in measured_rows(found)} if found else {}
+    lines = [*_opening(), *_figures(found, rows), *_verdicts(rows), *_known(rows), *_repeat(found)]
+    charts = {CHART: _chart(found, rows)} if found and rows else {}
+    return {PAGE: "\n".join(lines).strip() + "\n", **charts}
+
+
+def outcome_of(row: Record) -> str:
+    """What became of a system between the oblivious attacker and the worst case: broken, fell or held.
+
+    Broken: at most one image in twenty stands. Fell: more than ten points are lost, and the intervals do not meet.
+    """
+    oblivious, worst = figure_of(row, OBLIVIOUS), figure_of(row, WORST)
+    if oblivious is None or worst is None:
+        return "unknown"
+    if worst.share <= NOTHING:
+        return "broken"
+    return "fell" if oblivious.share - worst.share > LOST and worst.high < oblivious.low else "held"
+
+
+def _opening() -> list[str]:
+    told = (
+        "The paper's section 2 names the defences that it builds on or sets itself against. This page says what is "
+        "left of each under the attacker who knows it, measured by one command on drawn shapes: small networks, so the "
+        "figures compare with each other and not with published ones."
+    )
+    return ["# What the paper stands on, and what of it holds", "", *prose(told), ""]
+
+
+def _figures(found: Record | None, rows: Mapping[str, Record]) -> list[str]:
+    lines = ["## Natural, oblivious, adaptive, worst case", ""]
+    if found is None or not rows:
+        return [*lines, *pending("no row of the table is finished", COMMAND), ""]
+    titles = found["columns"]
+    shown = [
+        [
+            row["label"],
+            *(_cell(row, place) for place in range(NATURAL, len(titles))),
+            row["audit"] or UNKNOWN,
+            f"{row['units_per_image']:.4g}",
+        ]
+        for row in rows.values()
+    ]
+    missing = [row.label for row in RELATED.rows if row.label not in rows]
+    return [
+        f"![natural, oblivious, adaptive and worst case]({CHART})",
+        "",
+        *table(["system", "natural", *titles, "audit", "units"], shown),
+        "",
+        *prose(LEGEND.replace("\n", " ")),
+        "",
+        *prose(
+            "Accuracy in percent on test images, ± half of its 95 % interval. Units are forward passes that training "
+            "spends on each image."
+        ),
+        "",
+        *([*prose(f"Not run yet: {listed(missing)}."), ""] if missing else []),
+    ]
+
+
+def _cell(row: Record, place: int) -> str:
+    figure = figure_of(row, place)
+    return UNKNOWN if figure is None else str(figure)
+
+
+def _verdicts(rows: Mapping[str, Record]) -> list[str]:
+    """What held and what did not, from the figures alone."""
+    lines = []
+    for outcome, title in TITLES.items():
+        told = [row for row in rows.values() if outcome_of(row) == outcome]
+        if told:
+            lines += [*title, "", *(line for row in told for line in _told(row)), ""]
+    return lines
+
+
+def _told(row: Record) -> list[str]:
+    natural, oblivious, adaptive, worst = (figure_of(row, place) for place in range(NATURAL, WORST + 1))
+    audit = f"; the audit {row['audit']}" if row["audit"] not in {None, "not-run"} else "; not audited"
+    return prose(
+        f"**{plain(row['label'])}**: {_percent(natural)} naturally, {_percent(oblivious)} for who does not know it, "
+        f"{_percent(adaptive)} for who does, {_percent(worst)} in the worst case{audit}.",
+        "- ",
+    )
+
+
+def _percent(figure: Figure | None) -> str:
+    return UNKNOWN if figure is None else f"{100 * figure.share:.1f} %"
+
+
+def _known(rows: Mapping[str, Record]) -> Iterator[str]:
+    """What the literature knows of each system, and where it is described."""
+    yield from ["## What is known of each", ""]
+    for row in RELATED.rows:
+        name = row.system.partition(":")[0]
+        page = METHOD_PAGES[resolve_recipe("tiny", row.recipe).method]
+        link = f"[{row.system or row.recipe}]({SYSTEM_PAGES.get(name, page.section)})"
+        state = "" if row.label in rows else " Not measured yet."
+        yield from prose(f"**{plain(row.label)}** ({link}). {SYSTEMS_KNOWN.get(name, page.known)}{state}", "- ")
+    yield ""
+
+
+def _repeat(found: Record | None) -> list[str]:
+    made = "" if found is None else f" The figures were made on {plain(found['machine'])}."
+    return [
+        "## Run it",
+        "",
+        f"    {COMMAND} --dry-run   # which runs it needs, and how long they and their measurements take",
+        f"    {COMMAND}",
+        "    claf-tui audit RUN --defence bit-depth:4   # a network behind what stands before it",
+        "    claf-tui config methods alp                # what a method is, costs, and is known to do",
+        "",
+        *prose(
+            f"`python -m results.collect RUNS` takes the finished table, and `python -m results.related` writes this "
+            f"page from it.{made} A row is a line in `claf_engine/reproduce/related.py`."
+        ),
+    ]
+
+
+def _chart(found: Record, rows: Mapping[str, Record]) -> str:
+    titles = ["natural", *found["columns"][: WORST + 1]]
+    groups = [
+        Group(row["label"], tuple(Bar(title, _share(row, place - 1), None) for place, title in enumerate(titles)))
+        for row in rows.values()
+    ]
+    return bar_chart("What is left of each system, drawn shapes", groups)
+
+
+def _share(row: Record, place: int) -> float | None:
+    figure = figure_of(row, place)
+    return None if figure is None else figure.share
+
+
+def read(results: Path) -> Record | None:
+    """The table below a folder of evidence; None where it was not collected yet.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is damaged.
+    """
+    path = results / FILE
+    found: Record | None = read_json(path) if path.exists() else None
+    return found
+
+
+def write(files: Mapping[str, str], docs: Path) -> None:
+    """Write what is rendered, and remove a chart that is not any more."""
+    for name in (PAGE, CHART):
+        if name in files:
+            (docs / name).write_text(files[name], encoding="utf-8", newline="\n")
+        else:
+            (docs / name).unlink(missing_ok=True)
+
+
+def outdated(files: Mapping[str, str], docs: Path) -> Sequence[str]:
+    """Names of files in a folder that are not as rendered."""
+    left = [CHART] if CHART not in files and (docs / CHART).exists() else []
+    return [*(name for name in stale(files, docs) if name in (PAGE, CHART)), *left]
+
+
+def main() -> None:
+    """Write the page, or with --check say what is not as the file has it, with exit code 1."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail if the page is not as the file has it"
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the files")
+    parser.add_argument("--docs", type=Path, default=DOCS, help="folder of the page")
+    arguments = parser.parse_args()
+    try:
+        files = rendered(read(arguments.results))
+    except (OSError, ValueError, KeyError) as error:
+        raise SystemExit(f"error: {arguments.results / FILE} cannot be read: {error!r}; collect it again") from error
+    if not arguments.check:
+        write(files, arguments.docs)
+    elif names := outdated(files, arguments.docs):
+        raise SystemExit(f"error: {', '.join(names)}: not as the file has it; run `python -m results.related`")
+
+
+if __name__ == "__main__":
+    main()

@@ -46,4 +46,4 @@ def _measured_statistics(run: RunStarted) -> str:
     if run.method != "acl" or not isinstance(settings, Mapping) or settings.get("streams", "dual") != "dual":
         return ""
     seen = "natural" if settings.get("measured_statistics") == "natural" else "attacked"
-    return f" · measured: BatchNorm of {seen} views"
+    return f" · BatchNorm: {seen}"

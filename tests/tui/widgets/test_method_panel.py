@@ -47,8 +47,8 @@ def test_claf_without_its_second_stage_shows_the_learning_rate(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("settings", "ending"),
     [
-        ({"streams": "dual"}, " · measured: BatchNorm of attacked views"),
-        ({"measured_statistics": "natural"}, " · measured: BatchNorm of natural views"),
+        ({"streams": "dual"}, " · BatchNorm: attacked"),
+        ({"measured_statistics": "natural"}, " · BatchNorm: natural"),
         ({"streams": "adversarial"}, "rate"),
         ("not a section", "rate"),
     ],

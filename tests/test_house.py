@@ -46,6 +46,7 @@ SPANNING = {
     "tests/engine/attacks/test_equations.py",
     "tests/engine/audits/checks/test_refitted.py",
     "tests/engine/audits/test_known_answers.py",
+    "tests/engine/audits/test_logit_pairing.py",
     "tests/engine/training/phases/test_ablations.py",
     "tests/engine/training/phases/test_overfitting.py",
     "tests/engine/training/phases/test_warm_start.py",

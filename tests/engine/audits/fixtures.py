@@ -246,6 +246,35 @@ class Gated(nn.Module):
         return logits / 20
 
 
+class Rippled(nn.Module):
+    """A model whose small logits ripple around every image, as those of logit pairing do (Mosbach et al. 2018).
+
+    The ripples move no decision by much, but turn the gradient: few steps go nowhere, many add up, and so do starts.
+
+    Args:
+        model: that decides.
+        height: of each of four ripples of a class, in units of the model's logits.
+        frequency: of each, per unit of the sum of all pixels with random signs.
+    """
+
+    NUM_RIPPLES = 4
+    SQUEEZED = 0.1
+
+    def __init__(self, model: nn.Module, height: float = 0.3, frequency: float = 12.0) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(3)
+        signs = torch.randint(0, 2, (NUM_CLASSES * self.NUM_RIPPLES, 3 * SIDE * SIDE), generator=generator)
+        self.model, self.height, self.frequency = model, height, frequency
+        self.register_buffer("directions", (signs * 2 - 1).float())
+        self.eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        along = (images - 0.5).flatten(1) @ self.get_buffer("directions").T
+        ripples = (self.frequency * along).sin().view(-1, NUM_CLASSES, self.NUM_RIPPLES).sum(2)
+        logits: Tensor = self.SQUEEZED * (self.model(images) + self.height * ripples)
+        return logits
+
+
 def dropout_left_on(model: nn.Module) -> nn.Module:
     """A layer of dropout whose mode was forgotten: it is in train mode, and all else in eval mode."""
     wrapped = nn.Sequential(nn.Dropout(0.2), model).eval()

@@ -200,6 +200,14 @@ class Part:
             dist.all_gather(found, padded)
         return torch.cat([block[:count] for block, count in zip(found, self.counts, strict=True)])
 
+    def in_order(self, gathered: Tensor) -> Tensor:
+        """Gathered rows (total, ...) in the order that they have in the batch."""
+        if self.is_whole:
+            return gathered
+        size = self.world.size
+        of_batch = torch.cat([torch.arange(rank, self.total, size) for rank in range(size)])
+        return gathered[of_batch.argsort().to(gathered.device)]
+
     def gather_with_graph(self, rows: Tensor) -> Tensor:
         """The same with an exact gradient: what every process makes of this one's rows comes back to them, added up."""
         if self.is_whole:

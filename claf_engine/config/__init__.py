@@ -13,6 +13,7 @@ from claf_engine.config.acl import AclConfig
 from claf_engine.config.base import Count, PixelDistance, Positive, Settings, Share
 from claf_engine.config.known import require_architecture, require_source
 from claf_engine.config.measuring import EvaluationConfig, ProbeConfig
+from claf_engine.config.pairing import ClpConfig, TwoEncodersConfig
 from claf_engine.config.registry import DEFAULT_ARCHITECTURE, METHODS, library_of
 from claf_engine.config.sources import MAX_SIDE, MIN_SIDE, file_of
 from claf_engine.config.training import (
@@ -38,6 +39,7 @@ __all__ = [
     "AttackConfig",
     "AveragingConfig",
     "CheckpointConfig",
+    "ClpConfig",
     "ContrastiveConfig",
     "DataConfig",
     "EvaluationConfig",
@@ -54,6 +56,7 @@ __all__ = [
     "Settings",
     "SupervisedConfig",
     "TradesConfig",
+    "TwoEncodersConfig",
     "ViewsConfig",
     "WeightPerturbationConfig",
 ]
@@ -283,6 +286,8 @@ class RunConfig(Settings):
     alp: AlpConfig = AlpConfig()
     rocl: RoclConfig = RoclConfig()
     acl: AclConfig = AclConfig()
+    clp: ClpConfig = ClpConfig()
+    two_encoders: TwoEncodersConfig = TwoEncodersConfig()
     probe: ProbeConfig = ProbeConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()

@@ -30,6 +30,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "alp": ("alp", *SUPERVISED),
     "rocl": ("rocl", *CONTRASTIVE[:2], *SUPERVISED, "linear_evaluation"),
     "acl": ("acl", *CONTRASTIVE[:2], *SUPERVISED, "linear_evaluation"),
+    "clp": ("clp", "supervised", "objective"),
+    "two-encoders": ("two_encoders", *SUPERVISED),
 }
 """The groups of settings that a method of ours has of its own, the most telling one first."""
 COMMON = ("", "data", "model", "probe", "evaluation", "checkpoint", "runtime", "averaging", "weight_perturbation")

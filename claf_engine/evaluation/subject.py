@@ -27,6 +27,7 @@ from claf_engine.terms.errors import CheckpointError, ConfigError, DataError
 from claf_engine.training.checkpoint import load_trained_network
 from claf_engine.training.identity import compare_images, placed_images, require_channels
 from claf_engine.training.methods import begun_classifiers, phases_of
+from claf_engine.training.partner import measured_encoder_notices
 from claf_engine.training.state import Cursor
 
 CONTIGUOUS = "contiguous"
@@ -127,7 +128,7 @@ def open_steps(
         notices = (measured, *lacking)
     require_channels(config, data)
     compute.place(network)
-    notices += batch_norm_notices(config.method, config.acl)
+    notices = (*notices, *batch_norm_notices(config.method, config.acl), *measured_encoder_notices(config))
     return Opened(info, config, network, classifier, compute, data, notices)
 
 

@@ -33,6 +33,7 @@ PHASE_EPOCHS = {
     "instance": "rocl.epochs",
     "adversarial_contrastive": "acl.epochs",
     "supervised": "supervised.epochs",
+    "two_encoders": "supervised.epochs",
     "linear_evaluation": "linear_evaluation.epochs",
     "adversarial_linear_evaluation": "linear_evaluation.adversarial_epochs",
 }
@@ -43,6 +44,7 @@ PHASE_TEMPERATURES = {
     "instance": "rocl.temperature",
     "adversarial_contrastive": "acl.temperature",
     "supervised": "objective.contrast_temperature",
+    "two_encoders": "two_encoders.temperature",
 }
 """The setting of the temperature of each phase that has one."""
 

@@ -29,9 +29,11 @@ PRESETS: dict[RecipeName, str] = {
     "alp": "alp",
     "acl": "acl",
     "acl-linear": "acl-linear",
+    "clp": "clp",
+    "two-encoders": "two-encoders",
 }
 """The preset of each recipe. That of claf also fits the classifier of Table 4, so that its runs serve every table."""
-NEVER_ATTACKED: tuple[RecipeName, ...] = ("natural", "scl")
+NEVER_ATTACKED: tuple[RecipeName, ...] = ("natural", "scl", "clp")
 """Recipes that train on natural images only: the space of attacks changes nothing for them."""
 COMMON, COMPUTE, MEASURE = "common", "compute", "measure"
 PAPER_AUTOATTACKED = 500

@@ -32,6 +32,8 @@ KEPT = (
     "acl.head",
     "acl.streams",
     "acl.measured_statistics",
+    "two_encoders.training",
+    "two_encoders.measured",
     "runtime.precision",
     "runtime.layout",
     "runtime.threads",

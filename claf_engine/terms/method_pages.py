@@ -103,5 +103,23 @@ METHOD_PAGES: dict[str, MethodPage] = {
         "less, and whose BatchNorm it reads decides how much.",
         "related/acl.md#adversarial-contrastive-pretraining",
     ),
+    "clp": MethodPage(
+        "Clean logit pairing and logit squeezing",
+        "Kannan et al. 2018, arXiv 1803.06373, sections 3 and 4; Mosbach et al. 2018, arXiv 1810.12042",
+        "Natural images with Gaussian noise are learned while the logits of random pairs are pulled together, or all "
+        "are kept small. No image is attacked.",
+        "Broken: a few steps of PGD leave much of it, many steps with restarts nothing (Mosbach et al. 2018): the loss "
+        "is flat around images, and the decision is as near as ever.",
+        "related/logit-pairing.md#clp",
+    ),
+    "two-encoders": MethodPage(
+        "Two encoders, clean and attacked",
+        "reference [28] of the paper, as its section 2 describes it",
+        "One encoder learns natural images, the other one attacked images; a contrastive loss pulls their projections "
+        "of an image together. One of the two is measured: the attacked one, unless told otherwise.",
+        "The attacked encoder is adversarial training with a term more. The clean one is attacked by nobody while it "
+        "learns, and agreement with the other encoder is no robustness.",
+        "related/two-encoders.md#two-encoders",
+    ),
 }
 """By the name that `method` has in the settings, for every method of our own."""

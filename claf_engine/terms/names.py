@@ -12,6 +12,8 @@ Method = Literal[
     "alp",
     "rocl",
     "acl",
+    "clp",
+    "two-encoders",
 ]
 AttackName = Literal["pgd", "fgsm", "mi-fgsm"]
 """Attacks of our own."""
@@ -60,6 +62,8 @@ RecipeName = Literal[
     "alp",
     "acl",
     "acl-linear",
+    "clp",
+    "two-encoders",
 ]
 """How a row is trained; a scale has its own settings for each that it has."""
 

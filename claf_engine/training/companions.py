@@ -16,6 +16,7 @@ from claf_engine.config import RunConfig
 from claf_engine.models.dual_norms import second_norms
 from claf_engine.models.network import build_network
 from claf_engine.terms.errors import ConfigError
+from claf_engine.training.partner import PARTNER, build_partner
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ def _other_norms(surroundings: Surroundings, generator: torch.Generator) -> nn.M
 OTHER_NORMS = "other-norms"
 COMPANIONS: Mapping[str, Build] = {
     OTHER_NORMS: _other_norms,
+    PARTNER: build_partner,
 }
 """By name, a plain word."""
 

@@ -120,6 +120,13 @@ def alp_loops(config: RunConfig) -> Loops:
     return supervised_loops(config, step_cost(config, crafting, 2 * PASS))
 
 
+def two_encoders_loops(config: RunConfig) -> Loops:
+    """Of an attack, and of a pass of each encoder; one that stands still is only asked."""
+    trained = 2 * PASS if config.two_encoders.training == "joint" else PASS + 1
+    cost = step_cost(config, 2 * config.attack.steps, trained)
+    return Loops(config.supervised.epochs, (Part("encoders", 1, cost),))
+
+
 def step_cost(config: RunConfig, crafting: float, trained: float) -> float:
     """Of one image in the mean over a phase.
 
@@ -209,6 +216,11 @@ HEADS: dict[str, Callable[[RunConfig], Loops]] = {
 """What is trained on a pretrained encoder."""
 
 
+def _two_encoders(config: RunConfig) -> tuple[Loops, ...]:
+    before = (natural_loops(config),) if config.two_encoders.training == "separate" else ()
+    return (*before, two_encoders_loops(config))
+
+
 LOOPS: dict[str, Callable[[RunConfig], tuple[Loops, ...]]] = {
     "claf": _claf,
     "scl": _scl,
@@ -219,5 +231,7 @@ LOOPS: dict[str, Callable[[RunConfig], tuple[Loops, ...]]] = {
     "trades": lambda config: (trades_loops(config),),
     "alp": lambda config: (alp_loops(config),),
     "acl": _acl,
+    "clp": lambda config: (natural_loops(config),),
+    "two-encoders": _two_encoders,
 }
 """The loops of the phases of our methods, phase by phase as in `training.methods.METHODS`; those of no epochs too."""

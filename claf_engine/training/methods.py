@@ -28,10 +28,13 @@ from claf_engine.training.costs import (
     natural_loops,
     supervised_loops,
     trades_loops,
+    two_encoders_loops,
     units_of_epoch,
 )
+from claf_engine.training.partner import measured_classifier
 from claf_engine.training.phases.acl import adversarial_contrastive
 from claf_engine.training.phases.adversarial import adversarial
+from claf_engine.training.phases.clean_pairing import clp_loss
 from claf_engine.training.phases.contrastive import contrastive
 from claf_engine.training.phases.linear import adversarial_linear_evaluation, linear_evaluation
 from claf_engine.training.phases.objectives import (
@@ -44,6 +47,7 @@ from claf_engine.training.phases.objectives import (
 )
 from claf_engine.training.phases.rocl import instance
 from claf_engine.training.phases.supervised import supervised
+from claf_engine.training.phases.two_encoders import two_encoders
 from claf_engine.training.session import Session
 from claf_engine.training.state import Cursor
 
@@ -55,6 +59,7 @@ TERMS: dict[Objective, tuple[str, ...]] = {
     fgsm_loss: (*COMPARED, "cross_entropy"),
     alp_loss: COMPARED,
     trades_loss: COMPARED,
+    clp_loss: CLASSIFIED,
 }
 """Which of the settings `objective` each loss of ours heeds."""
 
@@ -317,6 +322,36 @@ def _alp(config: RunConfig) -> tuple[Phase, ...]:
     return (_supervised(config, "adversarial logit pairing", alp_loss, "alp", alp_loops(config)),)
 
 
+def _clp(config: RunConfig) -> tuple[Phase, ...]:
+    return (_supervised(config, "clean logit pairing", clp_loss, "clp", natural_loops(config), is_natural=True),)
+
+
+def _two_encoders(config: RunConfig) -> tuple[Phase, ...]:
+    loops, settings = two_encoders_loops(config), config.two_encoders
+    is_separate = settings.training == "separate"
+    title = "2 · attacked encoder" if is_separate else f"two encoders, {settings.measured} measured"
+    both = Phase(
+        "two_encoders",
+        title,
+        two_encoders,
+        loops.epochs,
+        loops.parts,
+        measured_classifier(config),
+        terms=CLASSIFIED,
+        contrasts=True,
+    )
+    return (_clean_encoder(config), both) if is_separate else (both,)
+
+
+def _clean_encoder(config: RunConfig) -> Phase:
+    """Natural training of what becomes the clean one of two encoders; probes fit a classifier to look at it."""
+    loops = natural_loops(config)
+    play = partial(
+        supervised, objective=natural_loss, classifier=measured_classifier(config), loss_name="cross_entropy"
+    )
+    return Phase("clean_encoder", "1 · clean encoder", play, loops.epochs, loops.parts, None, terms=CLASSIFIED)
+
+
 METHODS: dict[str, Callable[[RunConfig], tuple[Phase, ...]]] = {
     "claf": _claf,
     "natural": _natural,
@@ -327,4 +362,6 @@ METHODS: dict[str, Callable[[RunConfig], tuple[Phase, ...]]] = {
     "alp": _alp,
     "rocl": _rocl,
     "acl": _acl,
+    "clp": _clp,
+    "two-encoders": _two_encoders,
 }

@@ -38,6 +38,7 @@ from claf_engine.training.identity import (
 )
 from claf_engine.training.live_edits import with_edits
 from claf_engine.training.methods import Phase, feature_epochs, phases_of
+from claf_engine.training.partner import measured_encoder_notices
 from claf_engine.training.progress import Pace, plan_work
 from claf_engine.training.saving import require_room
 from claf_engine.training.session import Session
@@ -109,7 +110,12 @@ def opening_steps(directory: RunDirectory, journal: Journal, world: World) -> Ge
         *directory.notices,
     ):
         yield ev.Notice("warning", text, state.cursor.step)
-    for text in (*measured, *averaging_notices(config), *batch_norm_notices(config.method, config.acl)):
+    for text in (
+        *measured,
+        *averaging_notices(config),
+        *batch_norm_notices(config.method, config.acl),
+        *measured_encoder_notices(config),
+    ):
         yield ev.Notice("info", text, state.cursor.step)
     for text in branched:
         yield ev.Notice("info", text, state.cursor.step)

@@ -88,9 +88,11 @@ def require_encoder(network: Network, phases: tuple[Phase, ...]) -> None:
         )
     if network.is_whole and any(phase.contrasts for phase in phases):
         assert isinstance(network.encoder, WrittenModel)
+        is_a_term = all(phase.name == "supervised" for phase in phases if phase.contrasts)
+        advice = "set objective.contrast_weight to 0" if is_a_term else "choose the method natural, at, trades or alp"
         raise ConfigError(
             f"{network.encoder.name} does not end in a linear layer that gives its logits, so that it has no features "
-            "to contrast; set objective.contrast_weight to 0"
+            f"to contrast; {advice}"
         )
 
 

@@ -19,6 +19,7 @@ from claf_engine.models.network import ADVERSARIAL, ATTACK_CLASSIFIER, NATURAL, 
 from claf_engine.models.probing import probe_images, require_output
 from claf_engine.models.written import WrittenModel
 from claf_engine.training.optimizers import build_optimizer
+from claf_engine.training.partner import PARTNER
 from claf_engine.training.soundness import require_sound
 
 LOWER = 10.0
@@ -250,9 +251,10 @@ def begin(
     )
 
 
-def joint_optimizer(classifier: str, *, with_head: bool = False) -> str:
-    """Name of the optimiser that trains the encoder together with a classifier, and perhaps the projection head."""
-    return f"encoder+head+{classifier}" if with_head else f"encoder+{classifier}"
+def joint_optimizer(classifier: str, *, with_head: bool = False, companion: str = "") -> str:
+    """Name of the optimiser that trains the encoder together with a classifier, and perhaps head and a companion."""
+    name = f"encoder+head+{classifier}" if with_head else f"encoder+{classifier}"
+    return f"{name}+{companion}" if companion else name
 
 
 OPTIMIZER_SETTINGS = {
@@ -260,6 +262,8 @@ OPTIMIZER_SETTINGS = {
     joint_optimizer(NATURAL): "supervised.optimizer",
     joint_optimizer(ADVERSARIAL): "supervised.optimizer",
     joint_optimizer(ADVERSARIAL, with_head=True): "supervised.optimizer",
+    joint_optimizer(NATURAL, with_head=True, companion=PARTNER): "supervised.optimizer",
+    joint_optimizer(ADVERSARIAL, with_head=True, companion=PARTNER): "supervised.optimizer",
     ATTACK_CLASSIFIER: "adversarial.classifier_optimizer",
     NATURAL: "linear_evaluation.optimizer",
     ADVERSARIAL: "linear_evaluation.optimizer",

@@ -15,9 +15,11 @@ def plan_lines(config: RunConfig) -> Iterator[str]:
     """
     from claf_engine.training.averaging import averaging_notices
     from claf_engine.training.methods import phases_of
+    from claf_engine.training.partner import measured_encoder_notices
 
     for number, phase in enumerate(phases_of(config), 1):
         units = f"{phase.units_per_epoch:.4g} forward-units an image"
         yield f"phase {number}: {phase.title}, {figures.count(phase.epochs)} epochs of {units}"
     yield from averaging_notices(config)
     yield from batch_norm_notices(config.method, config.acl)
+    yield from measured_encoder_notices(config)

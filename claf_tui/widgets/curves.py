@@ -21,6 +21,8 @@ LOSS_TITLES = {
     "nt_xent": "NT-Xent loss",
     "trades": "TRADES loss",
     "alp": "ALP loss",
+    "clp": "CLP loss",
+    "two_encoders": "two-encoder loss",
     "cross_entropy": "cross-entropy loss",
     "classifier": "classifier loss",
 }
@@ -30,6 +32,8 @@ METHOD_LOSSES = {
     "acl": "nt_xent",
     "trades": "trades",
     "alp": "alp",
+    "clp": "clp",
+    "two-encoders": "two_encoders",
     "claf": "supcon",
     "scl": "supcon",
 }

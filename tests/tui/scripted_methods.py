@@ -56,6 +56,10 @@ METHODS: dict[str, tuple[Part, ...]] = {
         Part("adversarial_contrastive", "1 · adversarial contrastive", {"encoder": "nt_xent"}, "quick fit"),
         *_supervised("2 · fine-tuning"),
     ),
+    "clp": _supervised("clean logit pairing", "clp", "natural"),
+    "two-encoders": (
+        Part("two_encoders", "two encoders, attacked measured", {"encoders": "two_encoders"}, "adversarial"),
+    ),
 }
 
 

@@ -15,7 +15,7 @@ from claf_engine.data.views import crop_and_flip, shift_and_flip
 from claf_engine.events import OverfittingChecked
 from claf_engine.events.ticks import PartEnd, Pulse, Tick
 from claf_engine.terms.names import AttackName
-from claf_engine.training.phases.objectives import Objective, crafting_target, fgsm_loss
+from claf_engine.training.phases.objectives import Batch, Objective, crafting_target, fgsm_loss
 from claf_engine.training.session import Session
 from claf_engine.training.state import FEATURES, joint_optimizer
 from claf_engine.training.weight_perturbation import LossOf
@@ -45,10 +45,7 @@ def supervised(session: Session, objective: Objective, classifier: str, loss_nam
     target = crafting_target(session, model)
     while cursor.epoch < epochs and not state.ledger.has_collapsed:
         for rows in session.batches():
-            images, labels = session.training_batch(rows)
-            if config.supervised.view != "image":
-                images = VIEW_OF[config.supervised.view](images, config.views, state.generators[VIEWS], session.part)
-            loss_of = yield from objective(session, model, target, (images, labels))
+            loss_of = yield from objective(session, model, target, viewed_batch(session, rows))
             loss_of = partial(own_share, session, loss_of)
             schedule = cursor.epoch * session.steps_per_sweep + cursor.batch, epochs * session.steps_per_sweep
             taken = session.minimise(optimizer, loss_of, session.progress(epochs), schedule)
@@ -58,6 +55,16 @@ def supervised(session: Session, objective: Objective, classifier: str, loss_nam
         cursor.end_epoch()
         yield PartEnd(epoch_ended=True, phase_ended=state.ledger.has_collapsed)
     session.drop_optimizer(optimizer)
+
+
+def viewed_batch(session: Session, rows: Tensor) -> Batch:
+    """The configured view of the training rows that `batches` yielded last, and their labels."""
+    images, labels = session.training_batch(rows)
+    config = session.config
+    if config.supervised.view != "image":
+        stream = session.state.generators[VIEWS]
+        images = VIEW_OF[config.supervised.view](images, config.views, stream, session.part)
+    return images, labels
 
 
 def own_share(session: Session, mean_of: LossOf) -> Tensor:

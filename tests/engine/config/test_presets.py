@@ -1,5 +1,6 @@
 from fractions import Fraction
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -15,6 +16,7 @@ from claf_engine.config.presets import (
 )
 from claf_engine.runs import to_plain
 from claf_engine.terms.errors import ConfigError
+from claf_engine.terms.names import Method
 
 
 def resolved(*settings: str, preset: str | None = "smoke", file: Path | None = None) -> RunConfig:
@@ -135,6 +137,12 @@ def test_logit_pairing_is_adversarial_training_with_a_weight() -> None:
     config = resolve_config("alp", None)
     assert (config.method, config.alp.weight) == ("alp", 0.5)
     assert config.supervised.optimizer == resolve_config("at-madry", None).supervised.optimizer
+
+
+def test_clean_logit_pairing_has_the_values_of_the_code_that_broke_it() -> None:
+    config = resolve_config("clp", None)
+    assert (config.method, config.batch_size, config.clp.weight, config.clp.noise) == ("clp", 256, 0.5, 0.5)
+    assert (config.supervised.optimizer.name, config.supervised.optimizer.learning_rate) == ("adam", 1e-3)
 
 
 def test_supervised_contrastive_learning_has_the_defaults_of_its_repository() -> None:
@@ -349,8 +357,8 @@ def test_a_radius_above_1_is_a_setting_in_l2_alone(group: str) -> None:
         ),
         (
             "method=trade",
-            "--set: method: unknown method 'trade'; use claf, natural, scl, at, fgsm, trades, alp, rocl or acl, or "
-            "give a --plugin that registers it; did you mean trades?",
+            f"--set: method: unknown method 'trade'; use {', '.join(get_args(Method)[:-1])} or {get_args(Method)[-1]}, "
+            "or give a --plugin that registers it; did you mean trades?",
         ),
         (
             "model.architecture=resnett",

@@ -24,6 +24,8 @@ METHOD_OF = {
     "alp": "alp",
     "rocl": "rocl",
     "acl": "acl",
+    "clp": "clp",
+    "two_encoders": "two-encoders",
 }
 """The method that a section of the settings is for; all others are tried with claf."""
 STEP = 10
@@ -124,6 +126,8 @@ def test_every_setting_may_change_but_those_that_a_checkpoint_depends_on() -> No
         "acl.head",
         "acl.streams",
         "acl.measured_statistics",
+        "two_encoders.training",
+        "two_encoders.measured",
         "runtime.precision",
         "runtime.layout",
         "runtime.threads",

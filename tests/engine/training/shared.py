@@ -45,6 +45,9 @@ METHODS: dict[str, dict[str, Any]] = {
     "at with batch statistics": {"method": "at", "supervised__epochs": 1, "supervised__attack_batch_norm": "batch"},
     "trades": {"method": "trades", "supervised__epochs": 1},
     "alp": {"method": "alp", "supervised__epochs": 1},
+    "two encoders": {"method": "two-encoders", "supervised__epochs": 1, "two_encoders__positives": "class"},
+    "two encoders apart": {"method": "two-encoders", "supervised__epochs": 1, "two_encoders__training": "separate"},
+    "clp": {"method": "clp", "supervised__epochs": 1, "clp": {"squeezing": 0.1, "noise": 0.1}},
     "nuat": {
         "method": "fgsm",
         "supervised__epochs": 1,

@@ -41,6 +41,8 @@ TABLE = {
     "alp": {"supervised": ADVERSARIAL},
     "rocl": {"instance": None, "supervised": ADVERSARIAL},
     "acl": {"adversarial_contrastive": None, "supervised": ADVERSARIAL},
+    "clp": {"supervised": NATURAL},
+    "two-encoders": {"two_encoders": ADVERSARIAL},
 }
 """The phases of each method, and the classifier that each of them is probed with."""
 
@@ -92,6 +94,24 @@ VARIANTS = {
     "at perturbed": {"method": "at", "weight_perturbation__gamma": 0.01},
     "claf perturbed": {"weight_perturbation": {"gamma": 0.01, "after": 0}},
     "trades ramped": {"method": "trades", "attack__epsilon_ramp": 0.7},
+    "clp squeezing": {
+        "method": "clp",
+        "clp": {"squeezing": 0.1, "noise": 0.1},
+        "weight_perturbation__gamma": 0.01,
+        "checkpoint__every_steps": 2,
+    },
+    "two encoders separate": {
+        "method": "two-encoders",
+        "two_encoders__training": "separate",
+        "checkpoint__every_steps": 2,
+    },
+    "two encoders clean perturbed": {
+        "method": "two-encoders",
+        "two_encoders": {"measured": "clean", "positives": "class"},
+        "weight_perturbation": {"gamma": 0.01, "after": 0},
+        "averaging__decay": 0.9,
+        "checkpoint__every_steps": 2,
+    },
     "claf ramped": {"attack__epsilon_ramp": 1.0},
     "acl standard": {"method": "acl", "acl": {"streams": "standard", "head": "linear"}},
     "acl adversarial": {"method": "acl", "acl": {"streams": "adversarial", "head": "robust-linear"}},

@@ -201,6 +201,8 @@ METHODS = [
     ("fgsm", {}, {ADVERSARIAL}, {ADVERSARIAL}),
     ("trades", {}, {ADVERSARIAL}, {ADVERSARIAL}),
     ("alp", {}, {ADVERSARIAL}, {ADVERSARIAL}),
+    ("clp", {}, {NATURAL}, {NATURAL}),
+    ("two-encoders", {}, {ADVERSARIAL}, {ADVERSARIAL}),
     ("rocl", {"head": "linear", "epochs": 1}, {NATURAL}, {NATURAL}),
     ("rocl", {"head": "robust-linear", "epochs": 1}, {ADVERSARIAL}, {ADVERSARIAL}),
     ("rocl", {"head": "fine-tune", "epochs": 1}, {ADVERSARIAL}, {ADVERSARIAL}),

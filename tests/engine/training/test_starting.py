@@ -113,6 +113,12 @@ def test_a_model_of_one_piece_has_no_features_to_contrast(tmp_path: Path) -> Non
     require_encoder(network(name_of(tmp_path)), phases_of(settings))
 
 
+def test_a_model_of_one_piece_is_told_what_to_train_it_with_in_place_of_two_encoders(tmp_path: Path) -> None:
+    whole = network(name_of(tmp_path, "whole"))
+    with pytest.raises(ConfigError, match=r"net.py:whole does not .* to contrast; choose the method natural, at"):
+        require_encoder(whole, phases_of(tiny_config(method="two-encoders")))
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_trains_a_model_that_can_be_split(tmp_path: Path, method: str) -> None:
     require_encoder(network(name_of(tmp_path)), phases_of(tiny_config(method=method)))

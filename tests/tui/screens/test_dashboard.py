@@ -18,6 +18,8 @@ TITLES = {
     "fgsm": ("2 cross-entropy loss", "3 one-step attack against PGD"),
     "trades": ("2 TRADES loss", "3 learning rate"),
     "alp": ("2 ALP loss", "3 learning rate"),
+    "clp": ("2 CLP loss", "3 learning rate"),
+    "two-encoders": ("2 two-encoder loss", "3 learning rate"),
     "rocl": ("2 NT-Xent loss", "3 learning rate"),
 }
 

@@ -29,6 +29,8 @@ FIRST_LOSS = {
     "acl": "nt_xent",
     "trades": "trades",
     "alp": "alp",
+    "clp": "clp",
+    "two-encoders": "two_encoders",
     "natural": "cross_entropy",
     "at": "cross_entropy",
     "fgsm": "cross_entropy",

@@ -42,7 +42,16 @@ def test_only_who_may_ask_for_a_probe_is_told_how() -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_the_loss_of_every_method_is_named(tmp_path: Path, method: str) -> None:
     line = machine_line(fold(played(tmp_path, method)), 140).plain
-    names = {"claf": "SupCon", "scl": "SupCon", "rocl": "NT-Xent", "acl": "NT-Xent", "trades": "TRADES", "alp": "ALP"}
+    names = {
+        "claf": "SupCon",
+        "scl": "SupCon",
+        "rocl": "NT-Xent",
+        "acl": "NT-Xent",
+        "trades": "TRADES",
+        "alp": "ALP",
+        "clp": "CLP",
+        "two-encoders": "two-encoder",
+    }
     assert f" {names.get(method, 'cross-entropy')} loss 0." in line
 
 

@@ -31,6 +31,8 @@ RELATED = Table(
         Row("AT", "at"),
         Row("TRADES", "trades"),
         Row("ALP", "alp"),
+        Row("CLP", "clp"),
+        Row("Two encoders", "two-encoders"),
         Row("RoCL-AT", "rocl-at"),
         Row("ACL, linear", "acl-linear", classifier=NATURAL),
         Row("ACL, fine-tuned", "acl"),

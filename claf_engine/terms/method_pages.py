@@ -108,8 +108,8 @@ METHOD_PAGES: dict[str, MethodPage] = {
         "Kannan et al. 2018, arXiv 1803.06373, sections 3 and 4; Mosbach et al. 2018, arXiv 1810.12042",
         "Natural images with Gaussian noise are learned while the logits of random pairs are pulled together, or all "
         "are kept small. No image is attacked.",
-        "Broken: a few steps of PGD leave much of it, many steps with restarts nothing (Mosbach et al. 2018): the loss "
-        "is flat around images, and the decision is as near as ever.",
+        "Broken: a few steps of PGD leave much of it, many steps with restarts little (Mosbach et al. 2018). On drawn "
+        "shapes its noise makes it hold at 8/255, and without noise nothing is left (ours).",
         "related/logit-pairing.md#clp",
     ),
     "two-encoders": MethodPage(

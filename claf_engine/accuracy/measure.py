@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from claf_engine.accuracy.curve import Curve
+from claf_engine.accuracy.detection import Detection
 from claf_engine.accuracy.suite import AttackSuite, Distances, figure_of
 from claf_engine.attacks import Attacked, attack_steps, predict, require_ball, require_pixels
 from claf_engine.attacks.any_point import any_point_steps
@@ -33,6 +34,7 @@ class Accuracy:
 
     `curve` is what the figures were read off, where a curve was measured; `correct` are the examples (N,) that are
     classified correctly without an attack, and `outcomes` those (N,) that survive each figure's, where they are known.
+    With a `detection` what is rejected naturally is not among them (see `claf_engine.accuracy.detectors`).
     """
 
     natural: float
@@ -41,6 +43,7 @@ class Accuracy:
     curve: Curve | None = None
     outcomes: tuple[Tensor, ...] = field(default=(), compare=False, repr=False)
     correct: Tensor | None = field(default=None, compare=False, repr=False)
+    detection: Detection | None = None
 
 
 @dataclass(frozen=True)

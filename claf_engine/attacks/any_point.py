@@ -18,8 +18,9 @@ from claf_engine.attacks.spec import Attack
 from claf_engine.compute.device import Compute
 from claf_engine.events.ticks import Pulse
 
-Judge = Callable[[Tensor], Tensor]
-"""Images (N, C, H, W) in [0, 1] to the classes (N,) that they are taken for."""
+Judge = Callable[[Tensor, Tensor], Tensor]
+"""Images (N, C, H, W) in [0, 1] and their labels (N,) to the classes (N,) that they are taken for; the label where the
+attack has failed for another reason, such as a detector."""
 
 GRAIN = 32
 NUM_SIZES = 8
@@ -55,8 +56,11 @@ def any_point_steps(
         generator: of the random start.
         compute: precision of all passes.
     """
-    climb = _Climb(images, labels, spec, generator)
-    judge = partial(predict, attacked.model, compute=compute)
+    climb = Climb(images, labels, spec, generator)
+
+    def judge(points: Tensor, _: Tensor) -> Tensor:
+        return predict(attacked.model, points, compute)
+
     for number in range(spec.steps):
         yield Pulse(spec.title, number, spec.steps)
         loss = partial(CLIMBED[spec.climbs], labels=climb.labels)
@@ -80,7 +84,7 @@ def coarse(count: int, whole: int) -> int:
     return min(whole, grain * -(-count // grain))
 
 
-class _Climb:
+class Climb:
     """A batch of M of the N examples: those that stand, and broken ones that fill it up to a coarse size.
 
     Attributes:
@@ -102,6 +106,11 @@ class _Climb:
         self._velocity = torch.zeros_like(self._origin)
 
     @property
+    def rows(self) -> Tensor:
+        """Which of the N examples the batch (M,) is of."""
+        return self._rows
+
+    @property
     def images(self) -> Tensor:
         """Where the batch (M, C, H, W) is now."""
         return self._spec.space.leave(self._point)
@@ -115,7 +124,8 @@ class _Climb:
         # Others are judged along with them for the sake of the size, and their answers left aside.
         asked = _first(suspects, coarse(count, len(self.answers)))
         points = self.images[asked]
-        answers, asked, points = judge(points)[:count], asked[:count], points[:count]
+        answers = judge(points, self.labels[asked])[:count]
+        asked, points = asked[:count], points[:count]
         rows = self._rows[asked]
         is_broken = answers != self.labels[asked]
         self.points[rows[is_broken]] = points[is_broken]

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from claf_engine.evaluation.detection_text import detection_sentences
+
 UNKNOWN = "–"
 GLYPHS = {"passes": "✔", "warns": "!", "fails": "✘", "not-run": "○"}
 NO_BALL = (
@@ -38,6 +40,9 @@ def as_markdown(card: Mapping[str, Any]) -> str:
     parts += [f"**{plain_text(worst['notice'])}**", ""] if worst.get("notice") else []
     parts += [UPPER_BOUND, "", "## Diagnostics", "", *_diagnostics(card["diagnostics"])]
     parts += ["", "## Attacks", "", *_attacks(card["attacks"])]
+    if isinstance(card.get("detector"), Mapping):
+        sentences = detection_sentences(card["detector"])
+        parts += ["", "## Detector", "", *(f"- {plain_text(sentence)}" for sentence in sentences)]
     parts += ["", "## How to repeat it", ""]
     parts += [f"- {title}: {plain_text(card[key])}" for title, key in SETTINGS if card.get(key) not in {None, ""}]
     parts += [f"- versions: {plain_text(', '.join(f'{name} {version}' for name, version in card['versions'].items()))}"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from claf_engine.accuracy.defences import Defence
+from claf_engine.accuracy.non_local_means import NonLocalMeans
 from claf_engine.accuracy.squeezing import Squeezing
 from claf_engine.terms.errors import ConfigError
 
@@ -49,6 +50,11 @@ class DefenceKind:
 DEFENCES: Mapping[str, DefenceKind] = {
     "bit-depth": DefenceKind("bit-depth:N (N from 1 to 7)", (range(1, 8),), lambda n, _: Squeezing("bit-depth", *n)),
     "median": DefenceKind("median:N (N from 2 to 5)", (range(2, 6),), lambda n, _: Squeezing("median", *n)),
+    "nlm": DefenceKind(
+        "nlm:SEARCH,PATCH,STRENGTH (odd sides up to 21 and 9, strength 1 to 255 levels)",
+        (range(3, 22, 2), range(1, 10, 2), range(1, 256)),
+        lambda numbers, _: NonLocalMeans(*numbers),
+    ),
 }
 
 

@@ -15,18 +15,22 @@ from claf_engine.accuracy.curve_steps import curve_steps
 from claf_engine.accuracy.defences import ADAPTIVE, Defence, defended_steps, labelled
 from claf_engine.accuracy.measure import Accuracy, accuracy_steps
 from claf_engine.accuracy.suite import AttackSuite
+from claf_engine.accuracy.watched import Watched, watched_steps
 from claf_engine.attacks import space_of
 from claf_engine.compute.device import Compute, settings_restored
 from claf_engine.compute.world import World
 from claf_engine.config import RunConfig
 from claf_engine.data import Split
+from claf_engine.data.fingerprint import SplitName
 from claf_engine.evaluation.cards import MODEL, Standing
 from claf_engine.evaluation.defences import open_defence
+from claf_engine.evaluation.detectors import open_detector
 from claf_engine.evaluation.measured_card import keep_report_card
 from claf_engine.evaluation.request import EvaluationRequest
 from claf_engine.evaluation.subject import Opened, Wanted, open_source_steps, open_steps, size_notices
 from claf_engine.events import RobustFigure
 from claf_engine.events.ticks import Pulse, exhaust
+from claf_engine.models.folding import fold
 from claf_engine.models.hashing import hash_tensors
 from claf_engine.runs import versions
 from claf_engine.runs.header import CheckpointInfo
@@ -68,10 +72,10 @@ class EvaluationReport:
     def to_record(self) -> dict[str, Any]:
         """The report as a JSON object; its keys are stable.
 
-        `curve` is one of them where one was measured, `model` where it is of no checkpoint of ours, and `weights` where
-        these are a running average.
+        `curve` is one of them where one was measured, `detector` where one stands beside the classifier, `model` where
+        it is of no checkpoint of ours, and `weights` where these are a running average.
         """
-        curve, model = self.accuracy.curve, self.info.metadata.get(MODEL)
+        curve, model, detection = self.accuracy.curve, self.info.metadata.get(MODEL), self.accuracy.detection
         return {
             "natural_accuracy": self.accuracy.natural,
             "robust": [figure_record(figure) for figure in self.accuracy.robust],
@@ -97,6 +101,7 @@ class EvaluationReport:
             "card": None if self.card is None else str(self.card),
             "audit": self.audit,
             **({} if curve is None else {"curve": curve.to_record()}),
+            **({} if detection is None else {"detector": detection.to_record()}),
             **({} if model is None else {"model": model}),
             **({} if self.info.weights is None else {"weights": self.info.weights}),
         }
@@ -127,6 +132,8 @@ def evaluation_steps(
     """
     if request.attack == "autoattack" and not world.is_single:
         raise ConfigError("autoattack keeps what it has done for one process; start it without torchrun")
+    if request.detector is not None and not world.is_single:
+        raise ConfigError("a detector is measured by one process; start it without torchrun")
     with settings_restored():
         opened = yield from _open_steps(request, world)
         if not world.is_single:
@@ -138,6 +145,8 @@ def evaluation_steps(
         if request.is_curve:
             suite = requested_suite(request, config)
             accuracy = yield from curve_steps(model, split, data.class_names, suite, compute, request.batch_size)
+        elif request.detector is not None:
+            accuracy = yield from _watched_steps(request, opened, split)
         else:
             accuracy = yield from measurement_steps(request, config, model, split, compute)
     seconds = time.monotonic() - started
@@ -161,7 +170,8 @@ def evaluation_steps(
 
 def _open_steps(request: EvaluationRequest, world: World) -> Generator[Pulse, None, Opened]:
     """Open the checkpoint of a request, or its model."""
-    wanted = Wanted(request.data, accepts_changed=request.accepts_changed_data)
+    splits: tuple[SplitName, ...] = ("test",) if request.detector is None else ("validation", "test")
+    wanted = Wanted(request.data, splits=splits, accepts_changed=request.accepts_changed_data)
     about: dict[str, Any] = {
         "classifier": request.classifier,
         "wanted": wanted,
@@ -233,6 +243,30 @@ def _suite_steps(
     if defence is None:
         return (yield from accuracy_steps(model, split, suite, compute, batch_size))
     return (yield from defended_steps(model, defence, split, suite, compute, batch_size))
+
+
+def _watched_steps(request: EvaluationRequest, opened: Opened, split: Split) -> Generator[Pulse, None, Accuracy]:
+    """Accuracy with the request's detector beside the classifier, behind the request's defence."""
+    assert request.detector is not None
+    model, folded, before, compute = opened.model, fold(opened.model).eval(), "", opened.compute
+    adaptive = oblivious = folded
+    if request.defence is not None:
+        defence = open_defence(request.defence, request.checkpoint)
+        before = str(defence)
+        model, oblivious, adaptive = defence.guarded(model), defence.oblivious(folded), defence.guarded(folded)
+        for module in (model, oblivious, adaptive):
+            compute.place(module)
+    detector = open_detector(request.detector, adaptive, request.checkpoint)
+    return (
+        yield from watched_steps(
+            Watched(model, detector, oblivious, adaptive, before, request.wanted_rate),
+            opened.data.validation,
+            split,
+            requested_suite(request, opened.config),
+            compute,
+            request.batch_size,
+        )
+    )
 
 
 def requested_suite(request: EvaluationRequest, config: RunConfig) -> AttackSuite:

@@ -71,6 +71,7 @@ def keep_report_card(
         **facts(info, config, record["classifier"]),
         **{key: record[key] for key in ("data", "device", "seed", "batch_size", "image_size", "seconds", "notices")},
         "command": command_line(command),
+        **({"detector": record["detector"]} if "detector" in record else {}),
     }
     robust = record["robust"]
     folder = keep_evaluation_card(record["natural_accuracy"], robust, record["num_examples"], about, info.path)

@@ -10,6 +10,7 @@ from claf_engine.accuracy.curve_steps import require_curve
 from claf_engine.attacks.registered import require_registered
 from claf_engine.config.registry import ATTACKS
 from claf_engine.evaluation.defences import DEFENCES, DefenceChoice
+from claf_engine.evaluation.detectors import USUAL_RATE, DetectorChoice
 from claf_engine.evaluation.model_source import ModelSource
 from claf_engine.terms.errors import ConfigError
 from claf_engine.terms.names import EvaluationAttack, Norm, PointName, SpaceName
@@ -60,6 +61,9 @@ class EvaluationRequest:
         accepts_changed_data: measure although the run's test images are not those that it was trained with.
         source: a model that no run of ours trained, in place of a checkpoint.
         as_paper: with the paper's attack (`AS_PAPER`), and with the usual one where that cannot cross the ball.
+        detector: stands beside the classifier and may reject an image; attacked with and without knowledge of it.
+        fpr: share of natural images that it may reject, in (0, 1), which its threshold is set by on the run's
+            validation images; None is `USUAL_RATE`.
         is_curve: measure the radii as one curve (see `claf_engine.accuracy.curve_steps`) instead of each for itself.
 
     Raises:
@@ -88,6 +92,8 @@ class EvaluationRequest:
     accepts_changed_data: bool = False
     source: ModelSource | None = None
     as_paper: bool = False
+    detector: DetectorChoice | None = None
+    fpr: float | None = None
 
     def __post_init__(self) -> None:
         self._write_exactly()
@@ -116,6 +122,37 @@ class EvaluationRequest:
             )
         if self.is_curve:
             require_curve(self.attack, self.defence, len(self.epsilons))
+        self._require_detectable()
+
+    @property
+    def wanted_rate(self) -> float:
+        """Share of natural images that a detector may reject."""
+        return USUAL_RATE if self.fpr is None else self.fpr
+
+    def _require_detectable(self) -> None:
+        """Refuse what is not measured with a detector.
+
+        Raises:
+            ConfigError: there is one and it cannot be measured like this, or there is none and a rate is given.
+        """
+        if self.detector is None:
+            if self.fpr is not None:
+                raise ConfigError("--fpr is the share of natural images that a --detector may reject; name a detector")
+            return
+        if not 0 < self.wanted_rate < 1:
+            raise ConfigError(f"--fpr is a share of natural images between 0 and 1, and {self.fpr:g} is none; try 0.05")
+        refusals = {
+            f"--attack {self.attack}": (self.attack != "pgd", "its adaptive attacker is PGD"),
+            "--decides": (self.decides is not None, "the oblivious attacker offers its last point, the adaptive any"),
+            "--as-paper": (self.as_paper, "the paper measures none"),
+            "the range of --eps": (self.is_curve, "a range is one curve, and a detector has two attackers"),
+            f"--space {self.space}": (self.space != "pixel", "what gets past it is sought in an epsilon-ball"),
+            "--model": (self.source is not None, "its threshold is set on the validation images of a run"),
+            "--data": (self.data is not None, "its threshold is set on the validation images of the run's own data"),
+        }
+        for flag, (is_so, reason) in refusals.items():
+            if is_so:
+                raise ConfigError(f"a detector is not measured with {flag}: {reason}; leave it out")
 
     def _require_paper(self) -> None:
         """Take the paper's attack, or say what contradicts it."""

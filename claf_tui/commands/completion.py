@@ -28,6 +28,12 @@ WORD_BREAKS = "=:"
 RUN_PARAMETERS = ("resume", "run", "checkpoint")
 """What commands call the run that they are given; while a value is missing, it is an argument without a name."""
 MAX_OFFERED = 200
+SQUEEZERS = {
+    "bit-depth:5": "round to 32 levels",
+    "median:2": "median of 2x2 pixels",
+    "nlm:13,3,2": "mean of pixels that look alike",
+}
+"""What a detector by squeezing compares with, and what each does."""
 Offer = tuple[str, str]
 """A word, and what it means."""
 
@@ -110,6 +116,16 @@ def complete_attacks(context: typer.Context, incomplete: str) -> list[str]:
     """Attacks to measure with that begin like this: ours, and those that plugins named on the line register."""
     own = [name for part in get_args(EvaluationAttack) for name in (get_args(part) or (part,))]
     return [name for name in (*own, *_of_plugins(context, "attack")) if name.startswith(incomplete)]
+
+
+def complete_detectors(incomplete: str) -> list[Offer]:
+    """Detectors that begin like this, and after a plus the squeezers of one."""
+    before, plus, beginning = incomplete.rpartition("+")
+    if plus:
+        return [(f"{before}+{name}", text) for name, text in SQUEEZERS.items() if name.startswith(beginning)]
+    usual = {"squeezing": "bit depth, median and non-local means"}
+    one = {f"squeezing:{name}": text for name, text in SQUEEZERS.items()}
+    return [(name, text) for name, text in {**usual, **one}.items() if name.startswith(incomplete)]
 
 
 def complete_sources(context: typer.Context, incomplete: str) -> list[str]:

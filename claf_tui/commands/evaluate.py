@@ -45,6 +45,8 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
     decides: options.Decides = None,
     seed: options.Seed = 0,
     defence: options.Defence = None,
+    detector: options.Detector = None,
+    fpr: options.FalsePositiveRate = None,
     data: options.TestData = None,
     num_examples: options.NumExamples = None,
     classifier: options.Classifier = None,
@@ -72,6 +74,7 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
 
     chosen = path()
     from claf_engine.evaluation.defences import parse_defence
+    from claf_engine.evaluation.detectors import parse_detector
     from claf_engine.evaluation.request import EvaluationRequest
 
     request = EvaluationRequest(
@@ -96,6 +99,8 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
         accepts_changed_data=accept_changed_data,
         source=source,
         as_paper=as_paper,
+        detector=None if detector is None else parse_detector(detector),
+        fpr=fpr,
     )
     from claf_engine.config.launch import Launch
 

@@ -1,5 +1,6 @@
 """Options of commands: how each reads its value, what its help says, and shell completion for it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,6 +14,7 @@ from claf_engine.terms.pixels import parse_distance, parse_radii
 from claf_tui.commands.completion import (
     complete_attacks,
     complete_checkpoints,
+    complete_detectors,
     complete_presets,
     complete_runs,
     complete_settings,
@@ -213,6 +215,22 @@ def share(text: str) -> float:
         raise typer.BadParameter(f"{text!r} is not a fraction in [0, 1], such as 0.5") from error
 
 
+def percentage(text: str) -> float:
+    """Read a share strictly between 0 and 1, such as 5% or 0.05.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    number = text.removesuffix("%")
+    try:
+        value = float(number) / (100 if number != text else 1)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 1:
+        raise typer.BadParameter(f"{text!r} is not a share between 0 and 1, such as 5% or 0.05")
+    return value
+
+
 def which_checkpoint(text: str, flag: str = "--checkpoint") -> Literal["best", "last"] | int:
     """Read which checkpoint of a run is meant; a complaint names the flag.
 
@@ -383,6 +401,28 @@ Defence = Annotated[
     typer.Option(
         metavar="bit-depth:N|median:N",
         help="Squeeze images before the classifier, and attack it with and without knowledge of that.",
+        rich_help_panel="What",
+    ),
+]
+Detector = Annotated[
+    str | None,
+    typer.Option(
+        "--detector",
+        metavar="squeezing[:SQUEEZER+...]",
+        help="Reject suspicious images, such as those that squeezing:bit-depth:5+median:2 makes the classifier change "
+        "its mind about; attacked with and without knowledge of that.",
+        autocompletion=complete_detectors,
+        rich_help_panel="What",
+    ),
+]
+FalsePositiveRate = Annotated[
+    float | None,
+    typer.Option(
+        "--fpr",
+        metavar="SHARE",
+        parser=percentage,
+        help="Share of natural images that a --detector may reject, which its threshold is set by on validation "
+        "images; 5% by default.",
         rich_help_panel="What",
     ),
 ]

@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from claf_engine.evaluation.detection_text import detection_sentences
 from claf_tui.words import figures
 from claf_tui.words.attack_words import (
     ANY,
@@ -37,6 +38,13 @@ ANY_DECIDES = f"{ANY_POINT}: broken by the first misclassified point; most paper
 ADAPTIVE_ONLY = "natural accuracy is with the defence; AutoAttack crafts and judges with one model, so it is adaptive"
 
 
+WATCHED = (
+    "natural accuracy is of images that are classified rightly and not rejected; under attack those count for which "
+    "the attacker found no image that fools the classifier and is not rejected; the oblivious one does not know of the "
+    "detector, the adaptive one keeps it quiet; the lower figure counts"
+)
+
+
 def evaluation_tables(record: Mapping[str, Any]) -> list[RenderableType]:
     """An evaluation's record: what a reader needs to repeat it, the figures, and sentences of what they are not.
 
@@ -45,11 +53,13 @@ def evaluation_tables(record: Mapping[str, Any]) -> list[RenderableType]:
     """
     robust = record["robust"]
     sentences = [Text(sentence, style="yellow") for sentence in no_ball_sentences(robust)]
-    sentences += [Text(sentence, style="dim") for sentence in (*_point_sentences(robust), *_defence_sentences(robust))]
+    guards = [WATCHED] if "detector" in record else _defence_sentences(robust)
+    sentences += [Text(sentence, style="dim") for sentence in (*_point_sentences(robust), *guards)]
     if "curve" in record:
         from claf_tui.reports.curve import curve_tables  # it draws, with numpy, which a list of runs does not wait for
 
         return [_facts(record), *curve_tables(record), *sentences]
+    sentences += [Text(f"detector: {safe(text, 400)}") for text in detector_sentences(record)]
     sentences += [Text(sentence) for sentence in class_sentences(record)]
     return [_facts(record), _accuracies(record), *sentences]
 
@@ -67,6 +77,12 @@ def class_sentences(record: Mapping[str, Any]) -> list[str]:
         for name, shares in told
     ]
     return [f"worst class: {', '.join(worst)}; --json has all of them"]
+
+
+def detector_sentences(record: Mapping[str, Any]) -> list[str]:
+    """What the detector beside the classifier did; nothing where there was none."""
+    detector = record.get("detector")
+    return detection_sentences(detector) if isinstance(detector, Mapping) else []
 
 
 def no_ball_sentences(robust: Iterable[Figure]) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 from textual.content import Content
 from textual.widget import Widget
 
+from claf_engine.evaluation.detection_text import detection_sentences
 from claf_tui.state.audit import VERDICTS
 from claf_tui.widgets.audit_bar import figure_lines, subject_facts
 from claf_tui.widgets.chart import robust_color
@@ -110,7 +111,7 @@ def attack_lines(card: Card, width: int) -> list[Content]:
         if left_out and item is left_out[0]:
             lines.append(Content.styled(" outside the ball of the claim, not counted", DIM).truncate(width))
         lines.append(_attack(item, room, width, has_moved=has_moved))
-    return [*lines, *_notice_lines(listed, width)]
+    return [*lines, *_notice_lines(listed, width), *_detector_lines(card, width)]
 
 
 def provenance_lines(card: Card, width: int) -> list[Content]:
@@ -177,6 +178,15 @@ def _notice_lines(items: Sequence[Card], width: int) -> list[Content]:
     told = [text for item in items if (text := safe(item.get("notice") or "", attack_words.MAX_NOTICE))]
     lines = [line for text in dict.fromkeys(told) for line in wrapped(f"{attack_words.DOUBTED} {text}", width - 2)]
     return [Content.styled(f" {line}", "bold $warning") for line in lines]
+
+
+def _detector_lines(card: Card, width: int) -> list[Content]:
+    """What a detector beside the classifier did; nothing where there was none."""
+    detector = card.get("detector")
+    sentences = detection_sentences(detector) if isinstance(detector, Mapping) else []
+    lines = [line for text in sentences for line in wrapped(safe(text, 400), width - 4)]
+    heading = [Content(""), Content.styled(" detector", DIM)] if lines else []
+    return [*heading, *(Content.styled(f"   {line}", "$foreground") for line in lines)]
 
 
 def _labelled(label: str, value: object, width: int) -> list[Content]:

@@ -13,7 +13,7 @@ from claf_engine.evaluation.defences import DEFENCES, DefenceChoice, open_defenc
 from claf_engine.terms.errors import ConfigError
 
 USUAL_SQUEEZERS = "bit-depth:5+median:2+nlm:13,3,2"
-"""The best joint set of Xu et al. for CIFAR-10 (Table VI); on ImageNet it has nlm:11,3,4, on MNIST bit-depth:1."""
+"""The best joint set of Xu et al. for CIFAR-10; on ImageNet it has nlm:11,3,4, on MNIST it is bit-depth:1+median:2."""
 USUAL_RATE = 0.05
 """Share of natural images that may be rejected, there."""
 

@@ -13,9 +13,11 @@ from claf_engine.accuracy.measure import Accuracy, accuracy_steps
 from claf_engine.accuracy.squeezing import Squeezing
 from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.attacks import space_of
+from claf_engine.compute.world import World
 from claf_engine.config import DataConfig
 from claf_engine.data import Dataset, Split
 from claf_engine.evaluation.defences import parse_defence
+from claf_engine.evaluation.detectors import parse_detector
 from claf_engine.evaluation.evaluate import (
     EvaluationReport,
     EvaluationRequest,
@@ -554,3 +556,34 @@ def test_a_card_that_cannot_be_written_costs_no_figure_and_is_told(
     report = ask(checkpoint, steps=16)
     assert (report.card, report.audit) == (None, "unaudited")
     assert report.accuracy.notices == (f"no card was kept beside {checkpoint.name}: Read-only file system",)
+
+
+def test_with_a_detector_the_record_the_card_and_the_figures_say_what_it_did(checkpoint: Path) -> None:
+    report = ask(checkpoint, detector=parse_detector("squeezing:bit-depth:4"), fpr=0.1, epsilons=("8/255",))
+    record = report.to_record()
+    assert [(item["knowledge"], item["defence"]) for item in record["robust"]] == [
+        (knowledge, "detector squeezing:bit-depth:4 at 10 %") for knowledge in ("oblivious", "adaptive")
+    ]
+    assert record["detector"]["validation_false_positives"]["of"] == 16
+    assert record["detector"]["false_positives"]["of"] == record["num_examples"] == 16
+    assert all(item["robust_accuracy"] <= record["natural_accuracy"] for item in record["robust"])
+    assert report.card is not None
+    assert "## Detector" in (report.card / "card.md").read_text()
+    assert json.loads((report.card / "card.json").read_text())["detector"] == record["detector"]
+
+
+def test_a_detector_stands_behind_a_defence_too(checkpoint: Path) -> None:
+    detector, defence = parse_detector("squeezing:bit-depth:4"), parse_defence("median:2")
+    record = ask(checkpoint, detector=detector, defence=defence, fpr=0.1, epsilons=("8/255",)).to_record()
+    assert record["robust"][1]["defence"] == "median:2 and detector squeezing:bit-depth:4 at 10 %"
+
+
+def test_a_threshold_that_too_few_validation_images_can_tell_is_refused(checkpoint: Path) -> None:
+    with pytest.raises(DataError, match="at least 20 validation images, and there are 16"):
+        ask(checkpoint, detector=parse_detector("squeezing:median:2"))
+
+
+def test_several_processes_measure_no_detector(checkpoint: Path) -> None:
+    request = EvaluationRequest(checkpoint, detector=parse_detector("squeezing"))
+    with pytest.raises(ConfigError, match="a detector is measured by one process; start it without torchrun"):
+        next(evaluation_steps(request, World(0, 2)))

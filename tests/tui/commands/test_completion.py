@@ -169,3 +169,13 @@ def test_a_real_bash_completes_a_setting(tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == "linf l2\n"
+
+
+def test_detectors_are_offered_and_after_a_plus_their_squeezers(ask) -> None:
+    assert ask("eval latest --detector s") == [
+        "squeezing",
+        "squeezing:bit-depth:5",
+        "squeezing:median:2",
+        "squeezing:nlm:13,3,2",
+    ]
+    assert ask("eval latest --detector squeezing:median:2+n") == ["squeezing:median:2+nlm:13,3,2"]

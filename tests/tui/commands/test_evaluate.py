@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from claf_engine.evaluation.defences import DefenceChoice
+from claf_engine.evaluation.detectors import DetectorChoice
 from claf_engine.evaluation.evaluate import autoattack_folder
 from claf_engine.evaluation.request import EvaluationRequest
 from claf_engine.events.ticks import Pulse
@@ -104,6 +105,16 @@ def test_the_options_reach_the_request(evaluation: Evaluation, checkpoint: Path)
     assert (request.batch_size, request.device) == (9, "cpu")
 
 
+@pytest.mark.parametrize(("text", "rate"), [("5%", 0.05), ("0.1", 0.1), (None, 0.05)])
+def test_a_detector_reaches_the_request_with_its_rate(
+    evaluation: Evaluation, checkpoint: Path, text: str | None, rate: float
+) -> None:
+    options = ["--detector", "squeezing:median:2", *(["--fpr", text] if text else [])]
+    assert cli.run(["eval", str(checkpoint), *options]) == 0
+    assert evaluation.request.detector == DetectorChoice("squeezing", (DefenceChoice("median", (2,)),))
+    assert evaluation.request.wanted_rate == pytest.approx(rate)
+
+
 def test_a_range_of_radii_is_measured_as_a_curve_together_with_single_ones(
     evaluation: Evaluation, checkpoint: Path
 ) -> None:
@@ -193,7 +204,14 @@ def test_a_radius_above_1_is_taken_in_l2_and_in_no_other_norm(
         (["--attack", "cw"], "--attack: unknown attack 'cw'; use pgd, fgsm, mi-fgsm or autoattack"),
         (["--norm", "l1"], "'--norm'"),
         (["--space", "refcode"], "'--space'"),
-        (["--defence", "blur:3"], "unknown defence 'blur:3'; use bit-depth:N (N from 1 to 7) or median:N (N from 2 to"),
+        (["--defence", "blur:3"], "unknown defence 'blur:3'; use bit-depth:N (N from 1 to 7), median:N (N from 2 to"),
+        (["--detector", "blur"], "unknown detector 'blur'; use squeezing[:SQUEEZER+...]"),
+        (["--detector", "squeezing", "--fpr", "0"], "'0' is not a share between 0 and 1, such as 5% or 0.05"),
+        (["--detector", "squeezing", "--fpr", "5%%"], "'5%%' is not a share"),
+        (["--fpr", "5%"], "--fpr is the share of natural images that a --detector may reject; name a detector"),
+        (["--detector", "squeezing", "--attack", "autoattack"], "a detector is not measured with --attack autoattack"),
+        (["--detector", "squeezing", "--eps", "0:4/255:2/255"], "a detector is not measured with the range of --eps"),
+        (["--detector", "squeezing", "--data", "shapes"], "its threshold is set on the validation images of the run"),
         (["--defence", "median:9"], "median of 9 is out of range; use median:N (N from 2 to 5)"),
         (["--attack", "fgsm", "--steps", "10"], "fgsm takes one step of epsilon from the image itself; leave out --st"),
         (

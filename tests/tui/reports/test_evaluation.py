@@ -210,3 +210,24 @@ def test_the_sentence_takes_the_largest_of_all_distances_and_the_mean_of_the_mea
     ]
     (sentence,) = no_ball_sentences(robust)
     assert sentence.endswith("moved them up to 102/255, 76.5/255 on average")
+
+
+def test_a_detector_is_told_with_what_counts_as_robust() -> None:
+    count = {"count": 3, "of": 60, "share": 0.05, "interval": [0.02, 0.14]}
+    detector = {
+        "detector": "squeezing:median:2",
+        "threshold": 1.14,
+        "wanted_false_positive_rate": 0.05,
+        "validation_false_positives": count,
+        "false_positives": count,
+        "natural_accuracy_without": count,
+        "detection": [{"epsilon": "8/255", "knowledge": "adaptive", "detected": count}],
+    }
+    robust = [
+        {**FIGURE, "defence": "detector squeezing:median:2 at 5 %", "knowledge": knowledge}
+        for knowledge in ("oblivious", "adaptive")
+    ]
+    text = "\n".join(lines_of({**REPORT, "robust": robust, "detector": detector}, width=200))
+    assert "detector: squeezing:median:2 rejects scores above 1.14" in text
+    assert "found no image that fools the classifier and is not rejected" in text
+    assert "takes its gradient" not in text

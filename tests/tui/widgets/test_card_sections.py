@@ -53,3 +53,21 @@ def test_a_card_without_a_ball_warns_in_its_head() -> None:
 def test_hashes_are_shown_to_their_end() -> None:
     text = "".join(line[13:] for line in plain(provenance_lines(card(weights_sha256="ab" * 32), 40)))
     assert "ab" * 32 in text
+
+
+def test_a_detector_beside_the_classifier_is_told_below_the_attacks() -> None:
+    count = {"count": 3, "of": 60, "share": 0.05, "interval": [0.02, 0.14]}
+    detector = {
+        "detector": "squeezing:median:2",
+        "threshold": 1.14,
+        "wanted_false_positive_rate": 0.05,
+        "validation_false_positives": count,
+        "false_positives": count,
+        "natural_accuracy_without": count,
+        "detection": [{"epsilon": "8/255", "knowledge": "adaptive", "detected": count}],
+    }
+    lines = plain(attack_lines(card(detector=detector), 77))
+    at = lines.index(" detector")
+    assert lines[at + 1].startswith("   squeezing:median:2 rejects scores above 1.14")
+    assert any("8/255, adaptive: of 60 images" in line for line in lines[at:])
+    assert plain(attack_lines(card(detector={"detector": EVERYTHING}), 77))[-1].strip().startswith("what the detector")

@@ -50,6 +50,7 @@ class Watched:
         adaptive: of one who knows them all.
         before: what stands before the classifier besides, such as "median:2", or nothing.
         wanted_rate: share of natural images that the detector may reject, in (0, 1).
+        attackers: those who are measured.
     """
 
     model: nn.Module
@@ -58,6 +59,7 @@ class Watched:
     adaptive: nn.Module
     before: str = ""
     wanted_rate: float = 0.05
+    attackers: tuple[str, ...] = (OBLIVIOUS, ADAPTIVE)
 
     @classmethod
     def by(cls, model: nn.Module, detector: Detector) -> "Watched":
@@ -119,7 +121,7 @@ def watched_steps(
         batch_size: examples attacked at once.
 
     Returns:
-        Natural accuracy with rejected images as errors; for each radius the oblivious figure and then the adaptive one,
+        Natural accuracy with rejected images as errors; for each radius the figure of every attacker,
         of images that the attacker could neither have misclassified unnoticed nor were rejected naturally.
 
     Raises:
@@ -135,7 +137,7 @@ def watched_steps(
     stands = mask_of(right, len(test)) & ~is_rejected
     scene = _Scene(watched, threshold, Examples(test, right, batch_size), compute)
     robust, outcomes, caught = [], [], []
-    for epsilon, knowledge in product(suite.epsilons, (OBLIVIOUS, ADAPTIVE)):
+    for epsilon, knowledge in product(suite.epsilons, watched.attackers):
         attack, steps = _attacker(scene, suite, epsilon, knowledge)
         outcome = yield from retold(steps, partial(_told, who=knowledge))
         survives = stands & ~mask_of(right[outcome.passed], len(test))

@@ -42,6 +42,13 @@ def _sentences(record: Mapping[str, Any]) -> list[str]:
         detected = item["detected"]
         lines.append(
             f"{item['epsilon']}, {item['knowledge']}: of {detected['of']} images that the attacker had fooling the "
-            f"classifier it stopped {detected['count']}, {share_text(detected)}"
+            f"classifier it stopped {detected['count']}, {share_text(detected)}{_chance(detected, natural)}"
         )
     return lines
+
+
+def _chance(detected: Mapping[str, Any], natural: Mapping[str, Any]) -> str:
+    """Said of a detector that may as well reject at random."""
+    if detected["share"] is None or natural["share"] is None or detected["interval"][0] > natural["share"]:
+        return ""
+    return ", which is no surer than rejecting at random"

@@ -9,7 +9,10 @@ from torch import nn
 
 from claf_engine.accuracy.detectors import Detector
 from claf_engine.accuracy.squeezing_detector import SqueezingDetector
+from claf_engine.accuracy.watched import Watched
+from claf_engine.compute.device import Compute
 from claf_engine.evaluation.defences import DEFENCES, DefenceChoice, open_defence, parse_defence
+from claf_engine.models.folding import fold
 from claf_engine.terms.errors import ConfigError
 
 USUAL_SQUEEZERS = "bit-depth:5+median:2+nlm:13,3,2"
@@ -91,3 +94,28 @@ def open_detector(choice: DetectorChoice, model: nn.Module, checkpoint: Path) ->
         CheckpointError: the file cannot be read, or its run trained no such detector.
     """
     return DETECTORS[choice.name].opened(choice.settings, model, checkpoint)
+
+
+def open_watched(
+    guards: tuple[DetectorChoice, DefenceChoice | None], model: nn.Module, checkpoint: Path, compute: Compute
+) -> Watched:
+    """A classifier with its detector beside it, and its defence before both.
+
+    Args:
+        guards: the detector, and the defence where there is one.
+        model: images (N, C, H, W) in [0, 1] to logits (N, K), in its place.
+        checkpoint: that is measured; weights of the guards are read from it.
+        compute: where.
+
+    Raises:
+        CheckpointError: see `open_detector`.
+    """
+    (detector, before), folded = guards, fold(model)
+    judged, oblivious, adaptive, name = model, folded, folded, ""
+    if before is not None:
+        defence = open_defence(before, checkpoint)
+        judged, oblivious, adaptive = defence.guarded(model), defence.oblivious(folded), defence.guarded(folded)
+        name = str(defence)
+        for module in (judged, oblivious, adaptive):
+            compute.place(module)
+    return Watched(judged, open_detector(detector, adaptive.eval(), checkpoint), oblivious, adaptive, name)

@@ -15,7 +15,7 @@ from claf_engine.accuracy.curve_steps import curve_steps
 from claf_engine.accuracy.defences import ADAPTIVE, Defence, defended_steps, labelled
 from claf_engine.accuracy.measure import Accuracy, accuracy_steps
 from claf_engine.accuracy.suite import AttackSuite
-from claf_engine.accuracy.watched import Watched, watched_steps
+from claf_engine.accuracy.watched import watched_steps
 from claf_engine.attacks import space_of
 from claf_engine.compute.device import Compute, settings_restored
 from claf_engine.compute.world import World
@@ -24,13 +24,12 @@ from claf_engine.data import Split
 from claf_engine.data.fingerprint import SplitName
 from claf_engine.evaluation.cards import MODEL, Standing
 from claf_engine.evaluation.defences import open_defence
-from claf_engine.evaluation.detectors import open_detector
+from claf_engine.evaluation.detectors import open_watched
 from claf_engine.evaluation.measured_card import keep_report_card
 from claf_engine.evaluation.request import EvaluationRequest
 from claf_engine.evaluation.subject import Opened, Wanted, open_source_steps, open_steps, size_notices
 from claf_engine.events import RobustFigure
 from claf_engine.events.ticks import Pulse, exhaust
-from claf_engine.models.folding import fold
 from claf_engine.models.hashing import hash_tensors
 from claf_engine.runs import versions
 from claf_engine.runs.header import CheckpointInfo
@@ -248,25 +247,11 @@ def _suite_steps(
 def _watched_steps(request: EvaluationRequest, opened: Opened, split: Split) -> Generator[Pulse, None, Accuracy]:
     """Accuracy with the request's detector beside the classifier, behind the request's defence."""
     assert request.detector is not None
-    model, folded, before, compute = opened.model, fold(opened.model).eval(), "", opened.compute
-    adaptive = oblivious = folded
-    if request.defence is not None:
-        defence = open_defence(request.defence, request.checkpoint)
-        before = str(defence)
-        model, oblivious, adaptive = defence.guarded(model), defence.oblivious(folded), defence.guarded(folded)
-        for module in (model, oblivious, adaptive):
-            compute.place(module)
-    detector = open_detector(request.detector, adaptive, request.checkpoint)
-    return (
-        yield from watched_steps(
-            Watched(model, detector, oblivious, adaptive, before, request.wanted_rate),
-            opened.data.validation,
-            split,
-            requested_suite(request, opened.config),
-            compute,
-            request.batch_size,
-        )
-    )
+    compute = opened.compute
+    guards = request.detector, request.defence
+    watched = replace(open_watched(guards, opened.model, request.checkpoint, compute), wanted_rate=request.wanted_rate)
+    suite, validation = requested_suite(request, opened.config), opened.data.validation
+    return (yield from watched_steps(watched, validation, split, suite, compute, request.batch_size))
 
 
 def requested_suite(request: EvaluationRequest, config: RunConfig) -> AttackSuite:

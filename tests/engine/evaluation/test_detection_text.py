@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -38,3 +39,10 @@ def test_a_card_has_a_section_of_the_detector() -> None:
     page = as_markdown(card(detector=DETECTION.to_record()))
     assert "## Detector\n\n- squeezing:median:2 rejects scores above 1.14" in page
     assert "## Detector" not in as_markdown(card())
+
+
+def test_a_detector_that_stops_no_more_than_chance_does_is_told_to() -> None:
+    caught = (Caught("8/255", "adaptive", Count(4, 100)), Caught("8/255", "oblivious", Count(12, 100)))
+    adaptive, oblivious = detection_sentences(replace(DETECTION, caught=caught).to_record())[2:]
+    assert adaptive.endswith(", which is no surer than rejecting at random")
+    assert oblivious.endswith("(95 % interval 7.0 to 19.8)")

@@ -20,13 +20,13 @@ from claf_engine.data import Dataset, dataset_steps
 from claf_engine.data.fingerprint import SplitName
 from claf_engine.evaluation.evaluate import figure_record
 from claf_engine.evaluation.measured_card import command_line, facts, keep_evaluation_card
-from claf_engine.evaluation.subject import open_steps
+from claf_engine.evaluation.subject import Wanted, open_steps
 from claf_engine.events import RobustFigure
 from claf_engine.events.records import build
 from claf_engine.events.ticks import Pulse
 from claf_engine.reproduce.rows import Column
 from claf_engine.reproduce.stored import key_of, packed, read_stored, store, unpacked
-from claf_engine.reproduce.systems import attacked_steps, space_named
+from claf_engine.reproduce.systems import attacked_steps, space_named, system_of
 from claf_engine.runs import read_config, versions
 from claf_engine.runs.header import read_info
 from claf_engine.terms.errors import ConfigError, RunError
@@ -88,7 +88,7 @@ class Measurer:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory / MEASUREMENTS
-        self._images: tuple[DataConfig, Dataset] | None = None
+        self._images: tuple[DataConfig, tuple[SplitName, ...], Dataset] | None = None
 
     def missing(self, subject: Subject, data: DataConfig, columns: Iterable[Column]) -> tuple[Column, ...]:
         """The columns that a subject has not been measured under yet, on these test images."""
@@ -111,7 +111,10 @@ class Measurer:
         started = time.monotonic()
         with settings_restored():
             opened = yield from open_steps(
-                subject.checkpoint, classifier=subject.classifier, load_images=self._load_images
+                subject.checkpoint,
+                classifier=subject.classifier,
+                wanted=Wanted(splits=system_of(subject.system).splits),
+                load_images=self._load_images,
             )
             accuracy = yield from attacked_steps(opened, subject.checkpoint, subject.system, column)
         assert accuracy.correct is not None, "every measurement of a whole split tells it"
@@ -146,9 +149,9 @@ class Measurer:
     def _load_images(
         self, config: DataConfig, device: torch.device, splits: tuple[SplitName, ...]
     ) -> Generator[Pulse, None, Dataset]:
-        if self._images is None or self._images[0] != config:
-            self._images = config, (yield from dataset_steps(config, device, splits))
-        return self._images[1]
+        if self._images is None or self._images[:2] != (config, splits):
+            self._images = config, splits, (yield from dataset_steps(config, device, splits))
+        return self._images[2]
 
 
 def why_not_measured(columns: Iterable[Column]) -> dict[Column, str]:

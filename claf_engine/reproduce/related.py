@@ -27,6 +27,7 @@ RELATED = Table(
         Row("Natural", "natural", classifier=NATURAL),
         Row("Squeezing, 4 bits", "natural", classifier=NATURAL, system="bit-depth:4"),
         Row("Squeezing, median 2", "natural", classifier=NATURAL, system="median:2"),
+        Row("Squeezing, detector", "natural", classifier=NATURAL, system="detector:squeezing:bit-depth:5+nlm:13,3,2"),
         Row("FGSM training", "fgsm"),
         Row("AT", "at"),
         Row("TRADES", "trades"),

@@ -4,7 +4,7 @@ What a row names as its `system` is a defence of `claf-tui eval --defence`, unle
 """
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -14,10 +14,13 @@ from torch import nn
 from claf_engine.accuracy.defences import ADAPTIVE, OBLIVIOUS, labelled
 from claf_engine.accuracy.measure import Accuracy, accuracy_steps
 from claf_engine.accuracy.suite import AttackSuite
+from claf_engine.accuracy.watched import watched_steps
 from claf_engine.attacks import PIXEL, Space, space_of
 from claf_engine.config.presets import resolve_config
 from claf_engine.data import Split
+from claf_engine.data.fingerprint import SplitName
 from claf_engine.evaluation.defences import open_defence, parse_defence
+from claf_engine.evaluation.detectors import open_watched, parse_detector
 from claf_engine.evaluation.evaluate import autoattack_folder
 from claf_engine.evaluation.subject import Opened
 from claf_engine.events.ticks import Pulse
@@ -54,11 +57,13 @@ class System:
         attacked: accuracy under the attack of a column, with the outcome of every image.
         without_autoattack: why AutoAttack cannot be tried on it; empty where it can.
         without_audit: why it cannot be audited; empty where it can, because it is a defence.
+        splits: images that it takes to measure it.
     """
 
     attacked: Callable[[Faced, Column], Generator[Pulse, None, Accuracy]]
     without_autoattack: str = ""
     without_audit: str = ""
+    splits: tuple[SplitName, ...] = ("test",)
 
 
 def attacked_steps(opened: Opened, checkpoint: Path, system: str, column: Column) -> Generator[Pulse, None, Accuracy]:
@@ -114,6 +119,15 @@ def _defended_steps(faced: Faced, column: Column) -> Generator[Pulse, None, Accu
     return labelled((yield from steps), defence, ADAPTIVE if knows else OBLIVIOUS)
 
 
+def _watched_steps(faced: Faced, column: Column) -> Generator[Pulse, None, Accuracy]:
+    """A detector stands beside the network; what it rejects is neither right nor broken."""
+    opened, choice = faced.opened, parse_detector(faced.system.removeprefix("detector:"))
+    watched = open_watched((choice, None), opened.model, faced.checkpoint, opened.compute)
+    watched = replace(watched, attackers=(OBLIVIOUS if column.knowledge == OBLIVIOUS else ADAPTIVE,))
+    suite = suite_for(column)
+    return (yield from watched_steps(watched, opened.data.validation, faced.split, suite, opened.compute))
+
+
 def _autoattacked_steps(faced: Faced, model: nn.Module, column: Column) -> Generator[Pulse, None, Accuracy]:
     from claf_engine.accuracy.autoattack import AutoAttackSuite, autoattack_steps
 
@@ -130,5 +144,11 @@ DEFENCE = System(_defended_steps)
 """Of whatever `claf-tui eval --defence` takes."""
 SYSTEMS: dict[str, System] = {
     "": System(_alone_steps),
+    "detector": System(
+        _watched_steps,
+        "AutoAttack looks at no detector",
+        "an audit is of a classifier, which does not reject",
+        ("validation", "test"),
+    ),
 }
 """By what a row's system begins with, up to a colon, where its attackers are not those of a defence."""

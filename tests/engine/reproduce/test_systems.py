@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from claf_engine.accuracy.measure import Accuracy
+from claf_engine.data import Split
+from claf_engine.evaluation.subject import Wanted, open_steps
 from claf_engine.events.ticks import Pulse
 from claf_engine.reproduce.auditing import audited_steps, is_audited
 from claf_engine.reproduce.choosing import candidates_of
@@ -17,7 +19,7 @@ from claf_engine.reproduce.rows import Column, Row
 from claf_engine.reproduce.stored import packed
 from claf_engine.reproduce.systems import SYSTEMS, Faced, System, suite_for, why_not_tried
 from claf_engine.runs import list_runs
-from claf_engine.terms.errors import ConfigError
+from claf_engine.terms.errors import ConfigError, DataError
 from tests.engine.reproduce.conftest import Reproduced
 from tests.engine.tiny import exhaust
 
@@ -121,3 +123,21 @@ def test_a_system_that_cannot_be_audited_says_why_in_the_place_of_a_verdict(
     pulses, found = exhaust(audited_steps(trained.parent, subject, "pixel", ()))
     assert (pulses, found.verdict, found.warned, found.worst_case) == ([], "not-run", (reason,), None)
     assert is_audited(trained.parent, subject, "pixel")
+
+
+def test_a_detector_is_measured_by_the_attacker_that_a_column_names(trained: Path) -> None:
+    subject = candidates_of(trained, Row("row", "claf", classifier="natural"))[0]
+    wanted = Wanted(splits=SYSTEMS["detector"].splits)
+    opened = exhaust(open_steps(subject.checkpoint, classifier="natural", wanted=wanted, device="cpu"))[1]
+    validation = opened.data.validation
+    twice = Split(torch.cat([validation.images[:]] * 2), validation.labels.repeat(2))
+    opened = dataclasses.replace(opened, data=dataclasses.replace(opened.data, validation=twice))
+    faced = Faced(opened, subject.checkpoint, "detector:squeezing:bit-depth:5", opened.data.test)
+    for column, attacker in ((OBLIVIOUS, "oblivious"), (QUICK, "adaptive")):
+        (figure,) = exhaust(SYSTEMS["detector"].attacked(faced, column))[1].robust
+        assert (figure.knowledge, figure.defence) == (attacker, "detector squeezing:bit-depth:5 at 5 %")
+
+
+def test_a_detector_of_too_few_validation_images_is_a_sentence(trained: Path) -> None:
+    with pytest.raises(DataError, match="at least 20 validation images, and there are 16"):
+        measured(trained, OBLIVIOUS, "detector:squeezing:bit-depth:5")

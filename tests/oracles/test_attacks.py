@@ -14,8 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from claf_engine.attacks import RELEASED_CODE, Attack, Space, attack, make_attack
+from claf_engine.attacks.deepfool import DeepFool, deepfool_steps
 from claf_engine.attacks.loop import start
+from claf_engine.attacks.norms import distances
 from claf_engine.compute.device import Compute
+from claf_engine.events.ticks import exhaust
 from claf_engine.terms.names import Norm
 
 # The libraries are imported inside the tests, where this holds: foolbox asks SciPy for a name that it has moved.
@@ -204,3 +207,27 @@ def test_pgd_in_l2_is_that_of_foolbox(network: Network) -> None:
 def test_fgsm_is_that_of_foolbox(network: Network, kind: str, norm: Norm) -> None:
     spec = make_attack("fgsm", EPSILON, norm=norm)
     assert_same_attack(ours(network(), spec), by_foolbox(kind, network(), spec, random_start=False))
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_deepfool_finds_about_what_foolbox_finds(norm: Norm) -> None:
+    """Theirs goes a ten-thousandth farther in every step, against rounding."""
+    import foolbox
+
+    model, shown = convolutional(), images()[:4]
+    labels = model(shown).argmax(1)
+    kinds = {"l2": foolbox.attacks.L2DeepFoolAttack, "linf": foolbox.attacks.LinfDeepFoolAttack}
+    attacked = foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu")
+    _, theirs, _ = kinds[norm](steps=50, candidates=10, overshoot=0.02)(attacked, shown, labels, epsilons=None)
+    found = exhaust(deepfool_steps(model, shown, DeepFool(norm=norm), FP32))
+    torch.testing.assert_close(distances(found, shown, norm), distances(theirs, shown, norm), rtol=0.02, atol=1e-3)
+
+
+def test_deepfool_takes_the_step_of_torchattacks_on_a_linear_classifier() -> None:
+    """There one step is enough; afterwards theirs overshoots step by step, ours and the paper's once on the whole."""
+    import torchattacks
+
+    model, shown = linear(), images()
+    theirs = torchattacks.DeepFool(model, steps=1, overshoot=0.02)(shown, model(shown).argmax(1))
+    found = exhaust(deepfool_steps(model, shown, DeepFool(steps=1), FP32))
+    torch.testing.assert_close(found, theirs, rtol=0, atol=1e-6)

@@ -14,8 +14,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from claf_engine.accuracy.measure import Accuracy, accuracy_steps
+from claf_engine.accuracy.measure import Accuracy
 from claf_engine.accuracy.suite import AttackSuite
+from claf_engine.accuracy.universal import UniversalSuite, suite_steps
 from claf_engine.compute.device import Compute
 from claf_engine.data import Split
 from claf_engine.events import RobustFigure
@@ -82,7 +83,12 @@ class Preprocessed(nn.Module):
 
 
 def defended_steps(
-    model: nn.Module, defence: Defence, split: Split, suite: AttackSuite, compute: Compute, batch_size: int = 250
+    model: nn.Module,
+    defence: Defence,
+    split: Split,
+    suite: AttackSuite | UniversalSuite,
+    compute: Compute,
+    batch_size: int = 250,
 ) -> Generator[Pulse, None, Accuracy]:
     """Measure a classifier behind a defence: naturally, and under both attackers at every radius.
 
@@ -110,7 +116,7 @@ def defended_steps(
     columns: list[tuple[RobustFigure, ...]] = []
     outcomes: list[tuple[Tensor, ...]] = []
     for knowledge, target in targets.items():
-        steps = accuracy_steps(defended, split, suite, compute, batch_size, target)
+        steps = suite_steps(defended, split, suite, compute, batch_size, target)
         measured = yield from _named(steps, knowledge)
         columns.append(labelled(measured, defence, knowledge).robust)
         outcomes.append(measured.outcomes)

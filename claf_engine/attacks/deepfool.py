@@ -127,4 +127,5 @@ def to_nearest_boundary(margins: Tensor, gradients: Tensor, norm: Norm) -> Tenso
     rows, nearest = torch.arange(len(margins), device=margins.device), distances.argmin(1)
     gradient, distance, size = gradients[rows, nearest], distances[rows, nearest], sizes[rows, nearest]
     direction = gradient / size.view(-1, 1, 1, 1) if norm == "l2" else gradient.sign()
-    return distance.view(-1, 1, 1, 1) * direction
+    found: Tensor = distance.view(-1, 1, 1, 1) * direction
+    return found

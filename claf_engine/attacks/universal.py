@@ -8,6 +8,7 @@ usually stronger. Both are generators of pulses, so that they can be paused.
 from collections.abc import Generator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Literal
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from claf_engine.attacks import norms
 from claf_engine.attacks.attacked import predict
 from claf_engine.attacks.deepfool import DeepFool, deepfool_steps
-from claf_engine.attacks.gradients import Gradient, Target, log_odds
+from claf_engine.attacks.gradients import Gradient, gradient_of, log_odds
 from claf_engine.compute.device import Compute
 from claf_engine.events.ticks import Pulse
 from claf_engine.terms.names import Norm
@@ -109,15 +110,19 @@ def universal_steps(
     Returns:
         (1, C, H, W), within epsilon.
     """
-    images, labels = examples
     if spec.algorithm == "deepfool":
-        return _deepfool_passes(model, images, spec, generator, compute)
-    return _ascent_passes(Target(model, compute), images, labels, spec, generator)
+        return _deepfool_passes(model, examples[0], spec, generator, compute)
+    return _ascent_passes(model, examples, spec, generator, compute)
 
 
 def _ascent_passes(
-    target: Target, images: Tensor, labels: Tensor, spec: Universal, generator: torch.Generator
+    model: nn.Module,
+    examples: tuple[Tensor, Tensor],
+    spec: Universal,
+    generator: torch.Generator,
+    compute: Compute,
 ) -> Generator[Pulse, None, Tensor]:
+    images, labels = examples
     found = norms.uniform_noise(images[:1], float(spec.epsilon), spec.norm, generator)
     num_batches = -(-len(images) // spec.batch_size)
     for number in range(spec.passes):
@@ -126,7 +131,7 @@ def _ascent_passes(
             yield Pulse(
                 f"universal perturbation, pass {number + 1} of {spec.passes}", batch, num_batches, abandonable=True
             )
-            gradient = target.gradient(capped_log_odds, labels[rows])
+            gradient = gradient_of(model, partial(capped_log_odds, labels=labels[rows]), compute)
             found = ascend(found, total_gradient(gradient, images[rows], found), spec, float(spec.step))
     return found
 

@@ -13,14 +13,15 @@ from claf_engine.accuracy.classes import chance_notices, class_records, unmeasur
 from claf_engine.accuracy.crossing import beside
 from claf_engine.accuracy.curve_steps import curve_steps
 from claf_engine.accuracy.defences import ADAPTIVE, Defence, defended_steps, labelled
-from claf_engine.accuracy.measure import Accuracy, accuracy_steps
+from claf_engine.accuracy.measure import Accuracy
 from claf_engine.accuracy.suite import AttackSuite
+from claf_engine.accuracy.universal import USUAL_IMAGES, USUAL_PASSES, UniversalSuite, suite_steps
 from claf_engine.accuracy.watched import watched_steps
 from claf_engine.attacks import space_of
 from claf_engine.compute.device import Compute, settings_restored
 from claf_engine.compute.world import World
 from claf_engine.config import RunConfig
-from claf_engine.data import Split
+from claf_engine.data import Dataset, Split
 from claf_engine.data.fingerprint import SplitName
 from claf_engine.evaluation.cards import MODEL, Standing
 from claf_engine.evaluation.defences import open_defence
@@ -147,7 +148,8 @@ def evaluation_steps(
         elif request.detector is not None:
             accuracy = yield from _watched_steps(request, opened, split)
         else:
-            accuracy = yield from measurement_steps(request, config, model, split, compute)
+            asked = _asked_suite(request, config, data)
+            accuracy = yield from measurement_steps(request, asked, model, split, compute)
     seconds = time.monotonic() - started
     classes = class_records(accuracy, split.labels, data.class_names)
     report = EvaluationReport(
@@ -171,6 +173,8 @@ def _open_steps(request: EvaluationRequest, world: World) -> Generator[Pulse, No
     """Open the checkpoint of a request, or its model."""
     splits: tuple[SplitName, ...] = ("test",) if request.detector is None else ("validation", "test")
     wanted = Wanted(request.data, splits=splits, accepts_changed=request.accepts_changed_data)
+    if request.is_universal:
+        wanted = replace(wanted, num_train=None, splits=("train", "test"))
     about: dict[str, Any] = {
         "classifier": request.classifier,
         "wanted": wanted,
@@ -208,14 +212,25 @@ def _with_card(report: EvaluationReport, config: RunConfig) -> EvaluationReport:
     return replace(report, card=card, audit=audit)
 
 
+def _asked_suite(request: EvaluationRequest, config: RunConfig, data: Dataset) -> AttackSuite | UniversalSuite | None:
+    """The attack of a request on the network of a run's settings; None for AutoAttack, which is a library's."""
+    if request.attack == "autoattack":
+        return None
+    return universal_suite(request, data.train) if request.is_universal else requested_suite(request, config)
+
+
 def measurement_steps(
-    request: EvaluationRequest, config: RunConfig, model: nn.Module, split: Split, compute: Compute
+    request: EvaluationRequest,
+    suite: AttackSuite | UniversalSuite | None,
+    model: nn.Module,
+    split: Split,
+    compute: Compute,
 ) -> Generator[Pulse, None, Accuracy]:
     """Natural and robust accuracy under the attack, and behind the defence, of a request.
 
     Args:
-        request: attack, radii, space and defence; the rest is given by the other arguments.
-        config: of the run, for what its network normalises by.
+        request: defence and size of batches; the rest is given by the other arguments.
+        suite: the attack; None for AutoAttack.
         model: images in [0, 1] to logits.
         split: what to measure on.
         compute: where.
@@ -225,22 +240,26 @@ def measurement_steps(
         ClafError: see `evaluation_steps`.
     """
     defence = None if request.defence is None else open_defence(request.defence, request.checkpoint)
-    if request.attack == "autoattack":
+    if suite is None:
         return (yield from _autoattack_steps(request, defence, model, split, compute))
-    suite = requested_suite(request, config)
     measured = yield from _suite_steps(request.batch_size, defence, model, split, suite, compute)
-    crossing = suite.crossing() if request.as_paper else None
+    crossing = suite.crossing() if request.as_paper and isinstance(suite, AttackSuite) else None
     if crossing is None:
         return measured
     return beside(measured, (yield from _suite_steps(request.batch_size, defence, model, split, crossing, compute)))
 
 
 def _suite_steps(
-    batch_size: int, defence: Defence | None, model: nn.Module, split: Split, suite: AttackSuite, compute: Compute
+    batch_size: int,
+    defence: Defence | None,
+    model: nn.Module,
+    split: Split,
+    suite: AttackSuite | UniversalSuite,
+    compute: Compute,
 ) -> Generator[Pulse, None, Accuracy]:
     """Accuracy under one attack, behind a defence."""
     if defence is None:
-        return (yield from accuracy_steps(model, split, suite, compute, batch_size))
+        return (yield from suite_steps(model, split, suite, compute, batch_size))
     return (yield from defended_steps(model, defence, split, suite, compute, batch_size))
 
 
@@ -267,6 +286,26 @@ def requested_suite(request: EvaluationRequest, config: RunConfig) -> AttackSuit
         request.norm,
         space_of(request.space, config.model),
         request.decides or "last",
+    )
+
+
+def universal_suite(request: EvaluationRequest, train: Split) -> UniversalSuite:
+    """The universal perturbation of a request, which is crafted on the first training images.
+
+    Raises:
+        ConfigError: there are none, or fewer than were asked for.
+    """
+    if request.crafted_on is not None and request.crafted_on > len(train):
+        raise ConfigError(f"--crafted-on {request.crafted_on}: there are {len(train)} training images; give fewer")
+    return UniversalSuite(
+        request.epsilons,
+        train.first(min(len(train), request.crafted_on or USUAL_IMAGES)),
+        request.attack,
+        request.norm,
+        USUAL_PASSES if request.steps is None else request.steps,
+        request.step_size,
+        1 if request.restarts is None else request.restarts,
+        request.seed,
     )
 
 

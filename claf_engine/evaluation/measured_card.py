@@ -91,9 +91,10 @@ def standing_of_figures(
 def _is_asked(key: str, value: object) -> bool:
     """Whether a value of a figure tells evaluations apart.
 
-    What decides does only where it does not go without saying, so that a card that says nothing of it is replaced.
+    What decides does only where it does not go without saying, and what one perturbation for all was crafted on only
+    where there is one, so that a card that says nothing of it is replaced.
     """
-    return key not in MEASURED and (key != "decides" or value == "any")
+    return key not in MEASURED and (key != "decides" or value == "any") and (key != "num_crafted" or value is not None)
 
 
 NO_RADIUS = ("0", "0/255")
@@ -203,9 +204,11 @@ def _evaluated(figure: Mapping[str, Any], *, is_claimed: bool) -> dict[str, Any]
     distances = ("robust_accuracy", "largest_distance", "mean_distance")
     behind = "" if figure["defence"] == "none" else f", behind {figure['defence']}, {figure['knowledge']}"
     decides = ", any point decides" if figure["decides"] == "any" else ""
+    crafted = figure.get("num_crafted")
+    one_for_all = "" if crafted is None else f", one for all, crafted on {crafted} training images"
     steps = f"-{figure['steps']}" if figure["steps"] else ""
     return {
-        "label": f"{figure['attack']}{steps} at {figure['epsilon']}{behind}{decides}",
+        "label": f"{figure['attack']}{steps} at {figure['epsilon']}{behind}{decides}{one_for_all}",
         **{key: figure[key] for key in (*keys, "decides", *distances)},
         "notice": figure.get("notice", ""),
         "counts": is_claimed,

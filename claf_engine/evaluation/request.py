@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from claf_engine.accuracy.curve_steps import require_curve
+from claf_engine.accuracy.universal import ALGORITHMS
 from claf_engine.attacks.registered import require_registered
 from claf_engine.config.registry import ATTACKS
 from claf_engine.evaluation.defences import DEFENCES, DefenceChoice
@@ -29,6 +30,11 @@ IGNORED = {
     "fgsm": ("takes one step of epsilon from the image itself", ("steps", "step_size", "restarts", "decides")),
     "mi-fgsm": ("starts from the image itself, so that all its runs are the same", ("restarts",)),
     "autoattack": ("sets its own steps and restarts", ("steps", "step_size", "restarts", "decides")),
+    "universal": ("is one perturbation for all images, judged as it comes out", ("decides",)),
+    "universal-deepfool": (
+        "takes the steps that DeepFool asks for, and is judged as it comes out",
+        ("step_size", "decides"),
+    ),
 }
 """What is peculiar to an attack, and the fields of a request that it therefore has no use for."""
 OF_A_PLUGIN = ("of a plugin sets its own steps, the last of which decides", ("steps", "step_size", "decides"))
@@ -60,6 +66,7 @@ class EvaluationRequest:
         command: the command line, for the card.
         accepts_changed_data: measure although the run's test images are not those that it was trained with.
         source: a model that no run of ours trained, in place of a checkpoint.
+        crafted_on: training images that a universal perturbation is crafted on, the first ones; None is 1,000, or all.
         as_paper: with the paper's attack (`AS_PAPER`), and with the usual one where that cannot cross the ball.
         detector: stands beside the classifier and may reject an image; attacked with and without knowledge of it.
         fpr: share of natural images that it may reject, in (0, 1), which its threshold is set by on the run's
@@ -94,6 +101,7 @@ class EvaluationRequest:
     as_paper: bool = False
     detector: DetectorChoice | None = None
     fpr: float | None = None
+    crafted_on: int | None = None
 
     def __post_init__(self) -> None:
         self._write_exactly()
@@ -120,6 +128,7 @@ class EvaluationRequest:
             raise ConfigError(
                 f"autoattack searches an epsilon-ball, and --space {self.space} has none; use --attack pgd there"
             )
+        self._require_crafting()
         if self.is_curve:
             require_curve(self.attack, self.defence, len(self.epsilons))
         self._require_detectable()
@@ -153,6 +162,23 @@ class EvaluationRequest:
         for flag, (is_so, reason) in refusals.items():
             if is_so:
                 raise ConfigError(f"a detector is not measured with {flag}: {reason}; leave it out")
+
+    @property
+    def is_universal(self) -> bool:
+        """Whether one perturbation is crafted for all images, for which training images are needed."""
+        return self.attack in ALGORITHMS
+
+    def _require_crafting(self) -> None:
+        """Refuse what contradicts one perturbation for all images, or asks for one where there is none."""
+        if self.is_universal and self.space != "pixel":
+            raise ConfigError(
+                f"{self.attack} searches an epsilon-ball, and --space {self.space} has none; leave it out"
+            )
+        if self.crafted_on is not None and not self.is_universal:
+            raise ConfigError(
+                f"--crafted-on says what a universal perturbation is crafted on, and {self.attack} moves each image by "
+                "itself; leave it out, or use --attack universal"
+            )
 
     def _require_paper(self) -> None:
         """Take the paper's attack, or say what contradicts it."""

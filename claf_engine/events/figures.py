@@ -28,6 +28,7 @@ class RobustFigure:
         decides: "last" point of each run of the attack, or "any": then one misclassified point is enough; or "own",
             where the attack, which is AutoAttack, keeps the worst point by rules of its own.
         notice: why the figure cannot be right, such as steps that do not cross the ball; empty where nothing is known.
+        num_crafted: training images that one perturbation for all images was crafted on; None where each has its own.
     """
 
     epsilon: str
@@ -47,6 +48,7 @@ class RobustFigure:
     mean_distance: float | None = None
     decides: str = "last"
     notice: str = ""
+    num_crafted: int | None = None
 
     @property
     def is_in_a_ball(self) -> bool:

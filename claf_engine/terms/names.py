@@ -17,8 +17,13 @@ Method = Literal[
 ]
 AttackName = Literal["pgd", "fgsm", "mi-fgsm"]
 """Attacks of our own."""
-EvaluationAttack = Literal[AttackName, "autoattack"]
-"""What accuracy is measured under; a library runs AutoAttack."""
+EvaluationAttack = Literal[
+    AttackName,
+    "autoattack",
+    "universal",
+    "universal-deepfool",
+]
+"""What accuracy is measured under; a library runs AutoAttack, universal ones are one perturbation for all images."""
 Norm = Literal[
     "linf",
     "l2",

@@ -40,6 +40,7 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
     space: options.Space = "pixel",
     steps: options.Steps = None,
     step_size: options.StepSize = None,
+    crafted_on: options.CraftedOn = None,
     as_paper: options.AsPaper = False,
     restarts: options.Restarts = None,
     decides: options.Decides = None,
@@ -101,6 +102,7 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
         as_paper=as_paper,
         detector=None if detector is None else parse_detector(detector),
         fpr=fpr,
+        crafted_on=crafted_on,
     )
     from claf_engine.config.launch import Launch
 

@@ -332,7 +332,8 @@ Attack = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="pgd, fgsm, mi-fgsm, or autoattack, which takes hours; or the name that a plugin registers.",
+        help="pgd, fgsm, mi-fgsm, or autoattack, which takes hours; universal or universal-deepfool, one perturbation "
+        "for all images, crafted on training images; or the name that a plugin registers.",
         autocompletion=complete_attacks,
         rich_help_panel="Attack",
     ),
@@ -352,7 +353,19 @@ Steps = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Attack steps; by default as many as cross the ball of each radius, at least 10.",
+        help="Attack steps; by default as many as cross the ball of each radius, at least 10. Of a universal "
+        "perturbation passes over the images that it is crafted on, 10.",
+        show_default=False,
+        rich_help_panel="Attack",
+    ),
+]
+CraftedOn = Annotated[
+    int | None,
+    typer.Option(
+        "--crafted-on",
+        min=1,
+        metavar="N",
+        help="Training images that a universal perturbation is crafted on; 1,000 by default, or all.",
         show_default=False,
         rich_help_panel="Attack",
     ),

@@ -135,6 +135,7 @@ def _facts(record: Mapping[str, Any]) -> Table:
         "weights_sha256": safe(record.get("weights_sha256"), 64),
         "measured on": _listed(record.get("data"), images, shared.get("precision"), record.get("device")),
         "attack": _listed(NAMES.get(name, safe(name, 20).upper()), *settings),
+        "crafted on": _crafted(robust),
         "decides": ", ".join(dict.fromkeys(deciding_text(item.get("decides", LAST)) for item in robust)),
         "space": _listed(*space),
         "defence": _listed(*defence, shared.get("knowledge") if defence else None),
@@ -184,6 +185,12 @@ def _defence_sentences(robust: Sequence[Figure]) -> list[str]:
     if not attackers:
         return []
     return [ATTACKERS if "oblivious" in attackers else ADAPTIVE_ONLY]
+
+
+def _crafted(robust: Sequence[Figure]) -> str:
+    """What one perturbation for all images was crafted on; empty where each image had its own."""
+    count = _shared(robust, "num_crafted")
+    return f"{figures.count(count)} training images, one perturbation for all test images" if _is_number(count) else ""
 
 
 def _shared(robust: Sequence[Figure], key: str) -> Any:

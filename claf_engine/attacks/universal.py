@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from claf_engine.attacks import norms
 from claf_engine.attacks.attacked import predict
 from claf_engine.attacks.deepfool import DeepFool, deepfool_steps
-from claf_engine.attacks.gradients import Gradient, gradient_of, log_odds
+from claf_engine.attacks.gradients import gradient_of, log_odds
 from claf_engine.compute.device import Compute
 from claf_engine.events.ticks import Pulse
 from claf_engine.terms.names import Norm
@@ -75,14 +75,18 @@ def capped_log_odds(logits: Tensor, labels: Tensor) -> Tensor:
     return log_odds(logits, labels).clamp(max=CEILING)
 
 
-def total_gradient(gradient: Gradient, images: Tensor, perturbation: Tensor) -> Tensor:
+def total_gradient(gradients: Tensor, images: Tensor, perturbation: Tensor) -> Tensor:
     """The gradient (1, C, H, W) by the perturbation of a loss summed over images (N, C, H, W) in [0, 1].
 
     A value that [0, 1] cuts off follows the perturbation no more.
+
+    Args:
+        gradients: (N, C, H, W), of each image's loss where the perturbation moves it.
+        images: as they were.
+        perturbation: (1, C, H, W).
     """
     moved = images + perturbation
-    follows = (moved >= 0) & (moved <= 1)
-    return (gradient(moved.clamp(0, 1)) * follows).sum(0, keepdim=True)
+    return (gradients * ((moved >= 0) & (moved <= 1))).sum(0, keepdim=True)
 
 
 def ascend(perturbation: Tensor, gradient: Tensor, spec: Universal, step: float) -> Tensor:
@@ -132,7 +136,8 @@ def _ascent_passes(
                 f"universal perturbation, pass {number + 1} of {spec.passes}", batch, num_batches, abandonable=True
             )
             gradient = gradient_of(model, partial(capped_log_odds, labels=labels[rows]), compute)
-            found = ascend(found, total_gradient(gradient, images[rows], found), spec, float(spec.step))
+            gradients = gradient(perturbed(images[rows], found))
+            found = ascend(found, total_gradient(gradients, images[rows], found), spec, float(spec.step))
     return found
 
 

@@ -14,6 +14,7 @@ from claf_engine.config.base import Count, PixelDistance, Positive, Settings, Sh
 from claf_engine.config.known import require_architecture, require_source
 from claf_engine.config.measuring import EvaluationConfig, ProbeConfig
 from claf_engine.config.pairing import ClpConfig, TwoEncodersConfig
+from claf_engine.config.rectifier import RectifierConfig
 from claf_engine.config.registry import DEFAULT_ARCHITECTURE, METHODS, library_of
 from claf_engine.config.sources import MAX_SIDE, MIN_SIDE, file_of
 from claf_engine.config.training import (
@@ -50,6 +51,7 @@ __all__ = [
     "OptimizerConfig",
     "PixelDistance",
     "ProbeConfig",
+    "RectifierConfig",
     "RoclConfig",
     "RunConfig",
     "RuntimeConfig",
@@ -292,6 +294,7 @@ class RunConfig(Settings):
     evaluation: EvaluationConfig = EvaluationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     runtime: RuntimeConfig = RuntimeConfig()
+    rectifier: RectifierConfig = RectifierConfig()
 
     @model_validator(mode="after")
     def _has_cosines_for_its_margin(self) -> "RunConfig":

@@ -120,6 +120,15 @@ METHOD_PAGES: dict[str, MethodPage] = {
         "The attacked encoder is adversarial training with a term more. The clean one is attacked by nobody while it "
         "learns, and agreement with the other encoder is no robustness.",
         "related/two-encoders.md#two-encoders",
+    "rectifier": MethodPage(
+        "Perturbation rectifying network",
+        "Akhtar et al. 2018, arXiv 1711.05929",
+        "A network is trained naturally and then stands still. Universal perturbations are crafted against it, and "
+        "convolutions before it learn to restore its answers to perturbed images; a detector learns the spectrum of "
+        "what they change. `eval --defence rectifier` measures both together.",
+        "Holds against the perturbations that it learnt from and others of their kind, crafted without knowledge of "
+        "it. White-box PGD through the rectifier breaks it, as a network that was never attacked.",
+        "related/rectifier.md#perturbation-rectifying-network",
     ),
 }
 """By the name that `method` has in the settings, for every method of our own."""

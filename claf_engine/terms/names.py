@@ -14,6 +14,7 @@ Method = Literal[
     "acl",
     "clp",
     "two-encoders",
+    "rectifier",
 ]
 AttackName = Literal["pgd", "fgsm", "mi-fgsm"]
 """Attacks of our own."""
@@ -69,6 +70,7 @@ RecipeName = Literal[
     "acl-linear",
     "clp",
     "two-encoders",
+    "rectifier",
 ]
 """How a row is trained; a scale has its own settings for each that it has."""
 

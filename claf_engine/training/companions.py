@@ -15,6 +15,7 @@ from claf_engine.compute.device import Compute
 from claf_engine.config import RunConfig
 from claf_engine.models.dual_norms import second_norms
 from claf_engine.models.network import build_network
+from claf_engine.models.rectifier import PerturbationSet, build_detector, build_rectifier
 from claf_engine.terms.errors import ConfigError
 from claf_engine.training.partner import PARTNER, build_partner
 
@@ -46,10 +47,37 @@ def _other_norms(surroundings: Surroundings, generator: torch.Generator) -> nn.M
     return second_norms(build_network(config.model, surroundings.num_classes, generator, size).encoder)
 
 
+def size_of(surroundings: Surroundings) -> tuple[int, int]:
+    """Height and width of the images, for what is built for one size.
+
+    Raises:
+        ConfigError: they are not known.
+    """
+    if surroundings.image_size is None:
+        raise ConfigError(
+            "the size of the images is not known, and what is trained beside the network is built for one"
+        )
+    return surroundings.image_size
+
+
+def _rectifier(surroundings: Surroundings, generator: torch.Generator) -> nn.Module:
+    config = surroundings.config
+    return build_rectifier(config.model.num_channels, config.rectifier.width, config.rectifier.blocks, generator)
+
+
+def _perturbations(surroundings: Surroundings, _: torch.Generator) -> nn.Module:
+    config = surroundings.config
+    count = config.rectifier.num_perturbations + config.rectifier.num_synthetic
+    return PerturbationSet(count, config.model.num_channels, size_of(surroundings))
+
+
 OTHER_NORMS = "other-norms"
 COMPANIONS: Mapping[str, Build] = {
     OTHER_NORMS: _other_norms,
     PARTNER: build_partner,
+    "perturbations": _perturbations,
+    "rectifier": _rectifier,
+    "detector": lambda surroundings, generator: build_detector(size_of(surroundings), generator),
 }
 """By name, a plain word."""
 

@@ -188,6 +188,26 @@ def _terms_cost(terms: ObjectiveConfig, *, has_natural: bool) -> int:
     return (terms.nuclear_weight > 0 and not has_natural) + (terms.contrast_weight > 0)
 
 
+def universal_epochs(config: RunConfig) -> int:
+    """Passes over the images in which universal perturbations are crafted."""
+    return config.rectifier.num_perturbations * config.rectifier.perturbation_epochs
+
+
+def universal_loops(config: RunConfig) -> Loops:
+    """Of universal perturbations: a gradient by each image."""
+    return Loops(universal_epochs(config), (Part("universal", 1, 2),))
+
+
+def rectifier_loops(config: RunConfig) -> Loops:
+    """Of the rectifier: the network's own answer, and a gradient through it; its own convolutions are not counted."""
+    return Loops(config.rectifier.epochs, (Part("rectifier", 1, 3),))
+
+
+def detector_loops(config: RunConfig) -> Loops:
+    """Of the detector, which asks the rectifier alone."""
+    return Loops(config.rectifier.detector_epochs, (Part("detector", 1, FEATURES_COST),))
+
+
 def _claf(config: RunConfig) -> tuple[Loops, ...]:
     return (contrastive_loops(config), adversarial_loops(config), *_linear_evaluations(config))
 
@@ -233,5 +253,11 @@ LOOPS: dict[str, Callable[[RunConfig], tuple[Loops, ...]]] = {
     "acl": _acl,
     "clp": lambda config: (natural_loops(config),),
     "two-encoders": _two_encoders,
+    "rectifier": lambda config: (
+        natural_loops(config),
+        universal_loops(config),
+        rectifier_loops(config),
+        detector_loops(config),
+    ),
 }
 """The loops of the phases of our methods, phase by phase as in `training.methods.METHODS`; those of no epochs too."""

@@ -22,14 +22,17 @@ from claf_engine.training.costs import (
     alp_loops,
     classification_loops,
     contrastive_loops,
+    detector_loops,
     fgsm_loops,
     instance_loops,
     linear_loops,
     natural_loops,
+    rectifier_loops,
     supervised_loops,
     trades_loops,
     two_encoders_loops,
     units_of_epoch,
+    universal_loops,
 )
 from claf_engine.training.partner import measured_classifier
 from claf_engine.training.phases.acl import adversarial_contrastive
@@ -45,6 +48,7 @@ from claf_engine.training.phases.objectives import (
     natural_loss,
     trades_loss,
 )
+from claf_engine.training.phases.rectifier import train_detector, train_rectifier, universal_perturbations
 from claf_engine.training.phases.rocl import instance
 from claf_engine.training.phases.supervised import supervised
 from claf_engine.training.phases.two_encoders import two_encoders
@@ -352,6 +356,22 @@ def _clean_encoder(config: RunConfig) -> Phase:
     return Phase("clean_encoder", "1 · clean encoder", play, loops.epochs, loops.parts, None, terms=CLASSIFIED)
 
 
+def _rectifier(config: RunConfig) -> tuple[Phase, ...]:
+    """Natural training, and what is learnt beside the network, which then stands still."""
+    first, plays = natural_loops(config), (universal_perturbations, train_rectifier, train_detector)
+    natural = _supervised(config, "1 · natural training", natural_loss, "cross_entropy", first, is_natural=True)
+    names = ("universal", "rectifier", "detector")
+    titles = ("2 · universal perturbations", "3 · rectifier", "4 · detector")
+    loops = (universal_loops(config), rectifier_loops(config), detector_loops(config))
+    return (
+        natural,
+        *(
+            Phase(name, title, play, each.epochs, each.parts, NATURAL, is_frozen=True)
+            for name, title, play, each in zip(names, titles, plays, loops, strict=True)
+        ),
+    )
+
+
 METHODS: dict[str, Callable[[RunConfig], tuple[Phase, ...]]] = {
     "claf": _claf,
     "natural": _natural,
@@ -364,4 +384,5 @@ METHODS: dict[str, Callable[[RunConfig], tuple[Phase, ...]]] = {
     "acl": _acl,
     "clp": _clp,
     "two-encoders": _two_encoders,
+    "rectifier": _rectifier,
 }

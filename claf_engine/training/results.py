@@ -57,11 +57,9 @@ def last_candidates(session: Session, phases: tuple[Phase, ...]) -> list[Candida
     network = session.state.measured
     reported, sha256 = reported_classifiers(phases), weights_sha256(network)
     return [
-        Candidate("last", phase.classifier, network.with_classifier(phase.classifier), chosen_by(figures), sha256)
-        for phase in phases
-        if phase.classifier in reported
-        and phase.classifier is not None
-        and (figures := validation.get(phase.classifier)) is not None
+        Candidate("last", classifier, network.with_classifier(classifier), chosen_by(figures), sha256)
+        for classifier in dict.fromkeys(phase.classifier for phase in phases)
+        if classifier in reported and classifier is not None and (figures := validation.get(classifier)) is not None
     ]
 
 

@@ -268,6 +268,8 @@ OPTIMIZER_SETTINGS = {
     NATURAL: "linear_evaluation.optimizer",
     ADVERSARIAL: "linear_evaluation.optimizer",
     "encoder+head+other-norms": "features_optimizer",
+    "rectifier": "rectifier.optimizer",
+    "detector": "rectifier.detector_optimizer",
 }
 """Where in the settings each optimiser has its own."""
 

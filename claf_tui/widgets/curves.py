@@ -25,6 +25,9 @@ LOSS_TITLES = {
     "two_encoders": "two-encoder loss",
     "cross_entropy": "cross-entropy loss",
     "classifier": "classifier loss",
+    "log_odds": "universal log-odds",
+    "rectified": "rectifier loss",
+    "hinge": "detector loss",
 }
 """What each loss is called; those that train the features come first."""
 METHOD_LOSSES = {

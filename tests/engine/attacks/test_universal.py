@@ -108,9 +108,9 @@ def test_a_loss_beyond_the_ceiling_pulls_no_more() -> None:
 def test_a_value_that_is_cut_off_does_not_follow() -> None:
     target = Target(linear(), FP32)
     white = torch.ones(2, 3, 4, 4)
-    gradient = target.gradient(capped_log_odds, torch.tensor([0, 1]))
-    assert total_gradient(gradient, white, torch.full((1, 3, 4, 4), 0.1)).abs().sum() == 0
-    assert total_gradient(gradient, white, torch.full((1, 3, 4, 4), -0.1)).abs().sum() > 0
+    gradients = target.gradient(capped_log_odds, torch.tensor([0, 1]))(white)
+    assert total_gradient(gradients, white, torch.full((1, 3, 4, 4), 0.1)).abs().sum() == 0
+    assert total_gradient(gradients, white, torch.full((1, 3, 4, 4), -0.1)).abs().sum() > 0
 
 
 @EACH_NORM

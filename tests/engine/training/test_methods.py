@@ -43,6 +43,7 @@ TABLE = {
     "acl": {"adversarial_contrastive": None, "supervised": ADVERSARIAL},
     "clp": {"supervised": NATURAL},
     "two-encoders": {"two_encoders": ADVERSARIAL},
+    "rectifier": dict.fromkeys(("supervised", "universal", "rectifier", "detector"), NATURAL),
 }
 """The phases of each method, and the classifier that each of them is probed with."""
 
@@ -63,6 +64,7 @@ VARIANTS = {
     "claf fraction": {"adversarial": {"epochs": 2, "classifier_epochs": 2, "classifier_fraction": 0.4}},
     "claf warm start": {"attack__warm_start": True},
     "claf averaged": {"averaging__decay": 0.9},
+    "rectifier averaged": {"method": "rectifier", "averaging__decay": 0.9, "checkpoint__every_steps": 1},
     "rocl averaged": {"method": "rocl", "averaging__decay": 0.9, "checkpoint__every_steps": 2},
     "nuat contrast": {
         "method": "fgsm",

@@ -201,7 +201,10 @@ def test_a_radius_above_1_is_taken_in_l2_and_in_no_other_norm(
         (["--num-examples", "0"], "'--num-examples'"),
         (["--classifier", "best"], "'--classifier'"),
         (["--decides", "first"], "'--decides'"),
-        (["--attack", "cw"], "--attack: unknown attack 'cw'; use pgd, fgsm, mi-fgsm, autoattack, universal or universal-deepfool"),
+        (
+            ["--attack", "cw"],
+            "--attack: unknown attack 'cw'; use pgd, fgsm, mi-fgsm, autoattack, universal or universal-deepfool",
+        ),
         (["--norm", "l1"], "'--norm'"),
         (["--space", "refcode"], "'--space'"),
         (["--defence", "blur:3"], "unknown defence 'blur:3'; use bit-depth:N (N from 1 to 7), median:N (N from 2 to"),

@@ -21,6 +21,7 @@ TITLES = {
     "clp": ("2 CLP loss", "3 learning rate"),
     "two-encoders": ("2 two-encoder loss", "3 learning rate"),
     "rocl": ("2 NT-Xent loss", "3 learning rate"),
+    "rectifier": ("2 cross-entropy loss", "3 learning rate"),
 }
 
 

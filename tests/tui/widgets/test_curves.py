@@ -34,6 +34,7 @@ FIRST_LOSS = {
     "natural": "cross_entropy",
     "at": "cross_entropy",
     "fgsm": "cross_entropy",
+    "rectifier": "cross_entropy",
 }
 
 

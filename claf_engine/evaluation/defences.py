@@ -11,8 +11,10 @@ from pathlib import Path
 
 from claf_engine.accuracy.defences import Defence
 from claf_engine.accuracy.non_local_means import NonLocalMeans
+from claf_engine.accuracy.rectifying import Rectifying
 from claf_engine.accuracy.squeezing import Squeezing
 from claf_engine.terms.errors import ConfigError
+from claf_engine.training.checkpoint import load_companion
 
 DIGITS = re.compile(r"\d{1,6}(,\d{1,6})*", re.ASCII)
 
@@ -54,6 +56,9 @@ DEFENCES: Mapping[str, DefenceKind] = {
         "nlm:SEARCH,PATCH,STRENGTH (odd sides up to 21 and 9, strength 1 to 255 levels)",
         (range(3, 22, 2), range(1, 10, 2), range(1, 256)),
         lambda numbers, _: NonLocalMeans(*numbers),
+    ),
+    "rectifier": DefenceKind(
+        "rectifier", (), lambda _, path: Rectifying(load_companion(path, "rectifier")), usual=(), has_weights=True
     ),
 }
 

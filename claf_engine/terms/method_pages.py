@@ -120,6 +120,7 @@ METHOD_PAGES: dict[str, MethodPage] = {
         "The attacked encoder is adversarial training with a term more. The clean one is attacked by nobody while it "
         "learns, and agreement with the other encoder is no robustness.",
         "related/two-encoders.md#two-encoders",
+    ),
     "rectifier": MethodPage(
         "Perturbation rectifying network",
         "Akhtar et al. 2018, arXiv 1711.05929",

@@ -51,7 +51,7 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
     data: options.TestData = None,
     num_examples: options.NumExamples = None,
     classifier: options.Classifier = None,
-    which: options.Which = "best",
+    which: options.WhichMeasured = None,
     batch_size: options.BatchSize = 250,
     device: options.Device = "auto",
     json: options.Json = False,
@@ -67,14 +67,20 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
     source = options.model_source(checkpoint, model, weights, out)
     from claf_engine.runs import find_checkpoint, runs_root
 
+    guard, usual = None, "best"
+    if defence is not None:
+        from claf_engine.evaluation.defences import DEFENCES, parse_defence
+
+        guard = parse_defence(defence)
+        usual = "last" if DEFENCES[guard.name].has_weights else usual
+
     def path() -> Path:
         if checkpoint is None:
             assert source is not None, "one of the two is named"
             return source.place
-        return find_checkpoint(checkpoint, runs_root(), options.which_checkpoint(which))
+        return find_checkpoint(checkpoint, runs_root(), options.which_checkpoint(which or usual))
 
     chosen = path()
-    from claf_engine.evaluation.defences import parse_defence
     from claf_engine.evaluation.detectors import parse_detector
     from claf_engine.evaluation.request import EvaluationRequest
 
@@ -88,7 +94,7 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
         decides=decides,
         norm=norm,
         space=space,
-        defence=None if defence is None else parse_defence(defence),
+        defence=guard,
         num_examples=num_examples,
         data=data,
         classifier=classifier,

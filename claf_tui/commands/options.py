@@ -412,8 +412,9 @@ Space = Annotated[
 Defence = Annotated[
     str | None,
     typer.Option(
-        metavar="bit-depth:N|median:N",
-        help="Squeeze images before the classifier, and attack it with and without knowledge of that.",
+        metavar="bit-depth:N|median:N|rectifier",
+        help="Squeeze images before the classifier, or rectify them by what its run trained beside it, and attack it "
+        "with and without knowledge of that.",
         rich_help_panel="What",
     ),
 ]
@@ -445,6 +446,18 @@ Classifier = Annotated[
     typer.Option(
         metavar="NAME",
         help="attack, natural or adversarial; by default the one the checkpoint was measured with.",
+        rich_help_panel="What",
+    ),
+]
+WhichMeasured = Annotated[
+    str | None,
+    typer.Option(
+        "--checkpoint",
+        metavar="best|last|STEP",
+        help="Which checkpoint of the run; best by default, and last behind a defence that is trained beside the "
+        "network, which earlier ones may lack.",
+        autocompletion=complete_steps,
+        show_default=False,
         rich_help_panel="What",
     ),
 ]

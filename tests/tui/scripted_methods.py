@@ -55,6 +55,7 @@ METHODS: dict[str, tuple[Part, ...]] = {
     "acl": (
         Part("adversarial_contrastive", "1 · adversarial contrastive", {"encoder": "nt_xent"}, "quick fit"),
         *_supervised("2 · fine-tuning"),
+    ),
     "rectifier": (
         *_supervised("1 · natural training", classifier="natural"),
         Part("universal", "2 · universal perturbations", {"universal": "log_odds"}, "natural"),

@@ -134,7 +134,7 @@ def test_the_loss_of_the_detector_is_the_hinge_of_the_slow_spectrum(session: Ses
     features = [dctn(change.double().mean(0).numpy(), norm="ortho") for change in changes]
     spectra = torch.stack([torch.as_tensor(abs(found) + 1e-5).log().flatten() for found in features])
     spread = (spectra.var(0, unbiased=False) + 1e-5).sqrt()
-    scores = ((spectra - spectra.mean(0)) / spread) @ detector.linear.weight[0].double() + float(
+    scores = ((spectra - spectra.mean(0)) / spread) @ detector.linear.weight[0].detach().double() + float(
         detector.linear.bias.detach()
     )
     sides = [-1.0] * 8 + [1.0] * 8

@@ -8,17 +8,18 @@ Carlini and Wagner 2018).
 
 from abc import abstractmethod
 from collections.abc import Callable, Generator
-from dataclasses import replace
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from claf_engine.accuracy.measure import Accuracy
+from claf_engine.accuracy.measure import Accuracy, Examples
 from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.accuracy.universal import UniversalSuite, suite_steps
-from claf_engine.compute.device import Compute
-from claf_engine.data import Split
+from claf_engine.attacks import Attack, Attacked, predict, require_ball
+from claf_engine.compute.device import Compute, exact_fp32
+from claf_engine.data import Split, to_pixels
 from claf_engine.events import RobustFigure
 from claf_engine.events.ticks import Pulse, retold
 from claf_engine.models.folding import fold
@@ -28,7 +29,13 @@ ADAPTIVE = "adaptive"
 
 
 class Defence(Protocol):
-    """What stands before a classifier; its text is its name in figures."""
+    """What stands before a classifier; its text is its name in figures.
+
+    Attributes:
+        largest_batch: images that it takes at once, where it is so slow that a pause would wait; None is any number.
+    """
+
+    largest_batch: ClassVar[int | None] = None
 
     @abstractmethod
     def __str__(self) -> str:
@@ -48,6 +55,27 @@ class Defence(Protocol):
     def oblivious(self, model: nn.Module) -> nn.Module:
         """What an attacker takes gradients of who does not know of the defence: by default the classifier itself."""
         return model
+
+    def further_steps(
+        self,
+        model: nn.Module,  # noqa: ARG002 (for those that try something)
+        images: Tensor,  # noqa: ARG002
+        labels: Tensor,  # noqa: ARG002
+        spec: Attack,  # noqa: ARG002
+    ) -> Generator[Pulse, None, tuple[Tensor, ...]]:
+        """What else an attacker tries who knows of the defence: by default nothing.
+
+        Args:
+            model: the classifier without the defence, images in [0, 1] to logits.
+            images: (N, C, H, W) in [0, 1].
+            labels: (N,) true classes.
+            spec: radius and norm of the ball.
+
+        Returns:
+            Attacked images (N, C, H, W) in the ball, from each of its attacks.
+        """
+        yield from ()
+        return ()
 
 
 class _StraightThrough(torch.autograd.Function):
@@ -92,7 +120,8 @@ def defended_steps(
 ) -> Generator[Pulse, None, Accuracy]:
     """Measure a classifier behind a defence: naturally, and under both attackers at every radius.
 
-    Both attackers are always run, and their figures stand as measured: neither is derived from the other.
+    Both attackers are always run, and their figures stand as measured: neither is derived from the other. The adaptive
+    one takes gradients through the defence, and then tries on what is left what the defence itself knows against it.
 
     Args:
         model: the classifier, images in [0, 1] to logits.
@@ -113,17 +142,70 @@ def defended_steps(
     targets = {OBLIVIOUS: defence.oblivious(folded), ADAPTIVE: defence.guarded(folded)}
     for module in (defended, *targets.values()):
         compute.place(module)
+    batch_size = min(batch_size, defence.largest_batch or batch_size)
     columns: list[tuple[RobustFigure, ...]] = []
     outcomes: list[tuple[Tensor, ...]] = []
     for knowledge, target in targets.items():
         steps = suite_steps(defended, split, suite, compute, batch_size, target)
         measured = yield from _named(steps, knowledge)
+        if knowledge == ADAPTIVE and suite.space.is_pixel:
+            tried = Tried(defence, Attacked(defended, folded), split, batch_size)
+            measured = yield from _named(_further_steps(measured, tried, suite, compute), knowledge)
         columns.append(labelled(measured, defence, knowledge).robust)
         outcomes.append(measured.outcomes)
     robust = tuple(figure for pair in zip(*columns, strict=True) for figure in pair)
     return replace(
         measured, robust=robust, outcomes=tuple(mask for pair in zip(*outcomes, strict=True) for mask in pair)
     )
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A defence under attacks of its own kind.
+
+    Attributes:
+        defence: what stands before the classifier.
+        attacked: the defended classifier, and the classifier alone.
+        split: examples.
+        batch_size: how many are attacked at once.
+    """
+
+    defence: Defence
+    attacked: Attacked
+    split: Split
+    batch_size: int
+
+
+def _further_steps(
+    measured: Accuracy, tried: Tried, suite: AttackSuite, compute: Compute
+) -> Generator[Pulse, None, Accuracy]:
+    """The adaptive attacker's figures as worst case over what was measured and the defence's own attacks."""
+    robust, outcomes, notices, total = [], [], list(measured.notices), len(tried.split)
+    for epsilon, figure, survives in zip(suite.epsilons, measured.robust, measured.outcomes, strict=True):
+        left = survives.clone()
+        num_attacks = (yield from _left_steps(tried, left, suite.attack(epsilon), compute)) if epsilon else 0
+        accuracy = int(left.sum()) / total
+        robust.append(replace(figure, accuracy=accuracy))
+        outcomes.append(left)
+        if num_attacks:
+            notices.append(
+                f"adaptive at {figure.epsilon} is the worst case over attacks: {figure.accuracy:.1%} withstand those "
+                f"on the gradient through {tried.defence}, {accuracy:.1%} its own as well"
+            )
+    return replace(measured, robust=tuple(robust), outcomes=tuple(outcomes), notices=tuple(notices))
+
+
+def _left_steps(tried: Tried, left: Tensor, spec: Attack, compute: Compute) -> Generator[Pulse, None, int]:
+    """Take off, in place, those of the examples `left` (N,) that an attack of the defence breaks; counts attacks."""
+    split, compute, num_attacks = tried.split, exact_fp32(compute), 0
+    for rows in Examples(split, left.nonzero()[:, 0], tried.batch_size).batches():
+        images, labels = to_pixels(split.images[rows]), split.labels[rows]
+        attacks = yield from tried.defence.further_steps(tried.attacked.gradient_source, images, labels, spec)
+        for points in attacks:
+            require_ball(images, points, spec)
+            left[rows] &= predict(tried.attacked.model, points, compute) == labels
+        num_attacks = len(attacks)
+    return num_attacks
 
 
 def labelled(measured: Accuracy, defence: Defence, knowledge: str) -> Accuracy:

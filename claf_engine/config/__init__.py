@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 
 from claf_engine.config.acl import AclConfig
 from claf_engine.config.base import Count, PixelDistance, Positive, Settings, Share
+from claf_engine.config.defense_gan import DefenseGanConfig
 from claf_engine.config.known import require_architecture, require_source
 from claf_engine.config.measuring import EvaluationConfig, ProbeConfig
 from claf_engine.config.pairing import ClpConfig, TwoEncodersConfig
@@ -43,6 +44,7 @@ __all__ = [
     "ClpConfig",
     "ContrastiveConfig",
     "DataConfig",
+    "DefenseGanConfig",
     "EvaluationConfig",
     "FgsmConfig",
     "LinearEvaluationConfig",
@@ -295,6 +297,7 @@ class RunConfig(Settings):
     checkpoint: CheckpointConfig = CheckpointConfig()
     runtime: RuntimeConfig = RuntimeConfig()
     rectifier: RectifierConfig = RectifierConfig()
+    defense_gan: DefenseGanConfig = DefenseGanConfig()
 
     @model_validator(mode="after")
     def _has_cosines_for_its_margin(self) -> "RunConfig":

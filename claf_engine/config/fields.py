@@ -32,6 +32,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "acl": ("acl", *CONTRASTIVE[:2], *SUPERVISED, "linear_evaluation"),
     "clp": ("clp", "supervised", "objective"),
     "two-encoders": ("two_encoders", *SUPERVISED),
+    "defense-gan": ("defense_gan", "supervised", "objective"),
 }
 """The groups of settings that a method of ours has of its own, the most telling one first."""
 COMMON = ("", "data", "model", "probe", "evaluation", "checkpoint", "runtime", "averaging", "weight_perturbation")

@@ -25,6 +25,9 @@ class OptimizerConfig(Settings):
     name: Literal["sgd", "adam", "lars"] = Field("sgd", description="lars is SGD with a trust ratio for each tensor")
     learning_rate: float = Field(0.1, gt=0, description="base learning rate", json_schema_extra={**LIVE})
     momentum: Share = Field(0.9, description="SGD and LARS only")
+    betas: tuple[Share, Share] = Field(
+        (0.9, 0.999), description="Adam only: what its means of gradients and of their squares keep at each step"
+    )
     weight_decay: float = Field(1e-4, ge=0)
     schedule: Literal["cosine", "constant", "linear", "steps"] = "cosine"
     final_fraction: Share = Field(

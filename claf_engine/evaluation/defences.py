@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from claf_engine.accuracy.defences import Defence
+from claf_engine.accuracy.defense_gan import DefenseGan, Descent, starting_points
 from claf_engine.accuracy.non_local_means import NonLocalMeans
 from claf_engine.accuracy.rectifying import Rectifying
 from claf_engine.accuracy.squeezing import Squeezing
+from claf_engine.models.generative import Generator
 from claf_engine.terms.errors import ConfigError
 from claf_engine.training.checkpoint import load_companion
 
@@ -49,6 +51,13 @@ class DefenceKind:
     has_weights: bool = False
 
 
+def _defense_gan(numbers: tuple[int, ...], checkpoint: Path) -> Defence:
+    restarts, steps = numbers
+    generator = load_companion(checkpoint, "generator")
+    assert isinstance(generator, Generator)
+    return DefenseGan(generator, Descent(starting_points(restarts, generator.latent), steps))
+
+
 DEFENCES: Mapping[str, DefenceKind] = {
     "bit-depth": DefenceKind("bit-depth:N (N from 1 to 7)", (range(1, 8),), lambda n, _: Squeezing("bit-depth", *n)),
     "median": DefenceKind("median:N (N from 2 to 5)", (range(2, 6),), lambda n, _: Squeezing("median", *n)),
@@ -60,11 +69,18 @@ DEFENCES: Mapping[str, DefenceKind] = {
     "rectifier": DefenceKind(
         "rectifier", (), lambda _, path: Rectifying(load_companion(path, "rectifier")), usual=(), has_weights=True
     ),
+    "defense-gan": DefenceKind(
+        "defense-gan:R,L (R restarts of L steps)",
+        (range(1, 1001), range(1, 100_001)),
+        _defense_gan,
+        usual=(10, 200),
+        has_weights=True,
+    ),
 }
 
 
 def parse_defence(text: str) -> DefenceChoice:
-    """Read "bit-depth:4" or "median:2".
+    """Read "bit-depth:4", or "defense-gan" alone where it has usual numbers.
 
     Raises:
         ConfigError: there is no such defence, or none with these numbers.

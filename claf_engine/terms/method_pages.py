@@ -130,6 +130,15 @@ METHOD_PAGES: dict[str, MethodPage] = {
         "Holds against the perturbations that it learnt from and others of their kind, crafted without knowledge of "
         "it. White-box PGD through the rectifier breaks it, as a network that was never attacked.",
         "related/rectifier.md#perturbation-rectifying-network",
+    "defense-gan": MethodPage(
+        "DefenseGAN",
+        "Samangouei et al. 2018, arXiv 1805.06605; WGAN-GP, Gulrajani et al. 2017, arXiv 1704.00028",
+        "A generator learns natural images against a critic, and a classifier learns them as they are. With "
+        "`claf-tui eval RUN --defence defense-gan` the classifier sees, of every image, the nearest one that the "
+        "generator can make.",
+        "Its descent hides the gradient. Taking it for the identity left 55 % on MNIST, and among generated images "
+        "themselves there are adversarial ones (Athalye et al. 2018, arXiv 1802.00420).",
+        "related/defense-gan.md#defensegan",
     ),
 }
 """By the name that `method` has in the settings, for every method of our own."""

@@ -15,6 +15,7 @@ Method = Literal[
     "clp",
     "two-encoders",
     "rectifier",
+    "defense-gan",
 ]
 AttackName = Literal["pgd", "fgsm", "mi-fgsm"]
 """Attacks of our own."""
@@ -71,6 +72,7 @@ RecipeName = Literal[
     "clp",
     "two-encoders",
     "rectifier",
+    "defense-gan",
 ]
 """How a row is trained; a scale has its own settings for each that it has."""
 

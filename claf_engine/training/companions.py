@@ -14,6 +14,7 @@ from claf_engine.compute.batch_norm import synchronise_batch_norms
 from claf_engine.compute.device import Compute
 from claf_engine.config import RunConfig
 from claf_engine.models.dual_norms import second_norms
+from claf_engine.models.generative import Critic, Generator, initialise
 from claf_engine.models.network import build_network
 from claf_engine.models.rectifier import PerturbationSet, build_detector, build_rectifier
 from claf_engine.terms.errors import ConfigError
@@ -71,6 +72,24 @@ def _perturbations(surroundings: Surroundings, _: torch.Generator) -> nn.Module:
     return PerturbationSet(count, config.model.num_channels, size_of(surroundings))
 
 
+def _generator(surroundings: Surroundings, stream: torch.Generator) -> nn.Module:
+    channels, size, gan = *_of_images(surroundings), surroundings.config.defense_gan
+    return initialise(Generator(gan.latent, gan.width, channels, size), stream)
+
+
+def _critic(surroundings: Surroundings, stream: torch.Generator) -> nn.Module:
+    channels, size, gan = *_of_images(surroundings), surroundings.config.defense_gan
+    return initialise(Critic(gan.width, channels, size), stream)
+
+
+def _of_images(surroundings: Surroundings) -> tuple[int, tuple[int, int]]:
+    """Channels, height and width of the images."""
+    size = surroundings.image_size
+    if size is None:
+        raise ConfigError("a generator needs to know how large the images are, which this checkpoint does not say")
+    return surroundings.config.model.num_channels, size
+
+
 OTHER_NORMS = "other-norms"
 COMPANIONS: Mapping[str, Build] = {
     OTHER_NORMS: _other_norms,
@@ -78,6 +97,8 @@ COMPANIONS: Mapping[str, Build] = {
     "perturbations": _perturbations,
     "rectifier": _rectifier,
     "detector": lambda surroundings, generator: build_detector(size_of(surroundings), generator),
+    "generator": _generator,
+    "critic": _critic,
 }
 """By name, a plain word."""
 

@@ -14,6 +14,8 @@ PASS = 3
 """A pass that is trained through."""
 FEATURES_COST = 0.02
 """Of a classifier's step on features that are there already."""
+GENERATOR_COST = 2.5
+"""Of an image in a critic's step, with its share of a generator's: a guess that holds for networks of like sizes."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,11 @@ def two_encoders_loops(config: RunConfig) -> Loops:
     trained = 2 * PASS if config.two_encoders.training == "joint" else PASS + 1
     cost = step_cost(config, 2 * config.attack.steps, trained)
     return Loops(config.supervised.epochs, (Part("encoders", 1, cost),))
+
+
+def generator_loops(config: RunConfig) -> Loops:
+    """Of a generator and its critic, which pass no image through the encoder."""
+    return Loops(config.defense_gan.epochs, (Part("critic", 1, GENERATOR_COST),))
 
 
 def step_cost(config: RunConfig, crafting: float, trained: float) -> float:
@@ -259,5 +266,6 @@ LOOPS: dict[str, Callable[[RunConfig], tuple[Loops, ...]]] = {
         rectifier_loops(config),
         detector_loops(config),
     ),
+    "defense-gan": lambda config: (generator_loops(config), natural_loops(config)),
 }
 """The loops of the phases of our methods, phase by phase as in `training.methods.METHODS`; those of no epochs too."""

@@ -24,6 +24,7 @@ from claf_engine.training.costs import (
     contrastive_loops,
     detector_loops,
     fgsm_loops,
+    generator_loops,
     instance_loops,
     linear_loops,
     natural_loops,
@@ -39,6 +40,7 @@ from claf_engine.training.phases.acl import adversarial_contrastive
 from claf_engine.training.phases.adversarial import adversarial
 from claf_engine.training.phases.clean_pairing import clp_loss
 from claf_engine.training.phases.contrastive import contrastive
+from claf_engine.training.phases.generator import generator
 from claf_engine.training.phases.linear import adversarial_linear_evaluation, linear_evaluation
 from claf_engine.training.phases.objectives import (
     Objective,
@@ -155,7 +157,7 @@ def registered_phases(name: str, config: RunConfig) -> tuple[Phase, ...]:
 
 def reported_classifiers(phases: tuple[Phase, ...]) -> set[str]:
     """The classifiers that a run of these phases reports: those of linear evaluation, or else all that it trains."""
-    fitted_last = {phase.classifier for phase in phases if phase.is_frozen}
+    fitted_last = {phase.classifier for phase in phases if phase.is_frozen} - {None}
     return {name for name in fitted_last or {phase.classifier for phase in phases} if name is not None}
 
 
@@ -372,6 +374,14 @@ def _rectifier(config: RunConfig) -> tuple[Phase, ...]:
     )
 
 
+def _defense_gan(config: RunConfig) -> tuple[Phase, ...]:
+    """The generator comes first, so that every checkpoint of a classifier holds it."""
+    loops = generator_loops(config)
+    made = Phase("generator", "1 · generator (WGAN-GP)", generator, loops.epochs, loops.parts, None, is_frozen=True)
+    (classified,) = _natural(config)
+    return (made, replace(classified, title="2 · supervised"))
+
+
 METHODS: dict[str, Callable[[RunConfig], tuple[Phase, ...]]] = {
     "claf": _claf,
     "natural": _natural,
@@ -385,4 +395,5 @@ METHODS: dict[str, Callable[[RunConfig], tuple[Phase, ...]]] = {
     "clp": _clp,
     "two-encoders": _two_encoders,
     "rectifier": _rectifier,
+    "defense-gan": _defense_gan,
 }

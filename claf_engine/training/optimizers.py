@@ -45,7 +45,7 @@ def build_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter])
     # On an accelerator one kernel steps all tensors; on a CPU nothing is gained, and the plain loop is kept.
     is_fused = trained[0].device.type != "cpu"
     if config.name == "adam":
-        return torch.optim.Adam(trained, lr=rate, weight_decay=decay, fused=is_fused)
+        return torch.optim.Adam(trained, lr=rate, betas=config.betas, weight_decay=decay, fused=is_fused)
     if config.name == "lars":
         return Lars(trained, lr=rate, momentum=config.momentum, weight_decay=decay)
     return torch.optim.SGD(trained, lr=rate, momentum=config.momentum, weight_decay=decay, fused=is_fused)

@@ -270,6 +270,8 @@ OPTIMIZER_SETTINGS = {
     "encoder+head+other-norms": "features_optimizer",
     "rectifier": "rectifier.optimizer",
     "detector": "rectifier.detector_optimizer",
+    "critic": "defense_gan.optimizer",
+    "generator": "defense_gan.optimizer",
 }
 """Where in the settings each optimiser has its own."""
 

@@ -412,9 +412,10 @@ Space = Annotated[
 Defence = Annotated[
     str | None,
     typer.Option(
-        metavar="bit-depth:N|median:N|rectifier",
-        help="Squeeze images before the classifier, or rectify them by what its run trained beside it, and attack it "
-        "with and without knowledge of that.",
+        metavar="bit-depth:N|median:N|nlm:S,P,H|rectifier|defense-gan",
+        help="What changes images before the classifier, which is attacked with and without knowledge of it: a "
+        "squeezer, or what its run trained beside it, a rectifier or a generator (defense-gan:R,L: R restarts of L "
+        "steps).",
         rich_help_panel="What",
     ),
 ]

@@ -17,6 +17,7 @@ from claf_tui.words import attack_words, figures
 from claf_tui.words.safe_text import safe
 
 LOSS_TITLES = {
+    "wgan_gp": "critic loss",
     "supcon": "SupCon loss",
     "nt_xent": "NT-Xent loss",
     "trades": "TRADES loss",
@@ -29,7 +30,7 @@ LOSS_TITLES = {
     "rectified": "rectifier loss",
     "hinge": "detector loss",
 }
-"""What each loss is called; those that train the features come first."""
+"""What each loss is called; those that a method has of its own come first."""
 METHOD_LOSSES = {
     "rocl": "nt_xent",
     "acl": "nt_xent",
@@ -39,6 +40,7 @@ METHOD_LOSSES = {
     "two-encoders": "two_encoders",
     "claf": "supcon",
     "scl": "supcon",
+    "defense-gan": "wgan_gp",
 }
 """The loss that a method begins with; the others begin with cross-entropy."""
 

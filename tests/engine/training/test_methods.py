@@ -16,7 +16,7 @@ from claf_engine.models.residual import Encoder
 from claf_engine.runs import create_run, list_checkpoints, open_run
 from claf_engine.terms.errors import ConfigError
 from claf_engine.terms.names import Method
-from claf_engine.training.costs import FEATURES_COST, Part
+from claf_engine.training.costs import FEATURES_COST, GENERATOR_COST, Part
 from claf_engine.training.methods import (
     METHODS,
     Phase,
@@ -44,6 +44,7 @@ TABLE = {
     "clp": {"supervised": NATURAL},
     "two-encoders": {"two_encoders": ADVERSARIAL},
     "rectifier": dict.fromkeys(("supervised", "universal", "rectifier", "detector"), NATURAL),
+    "defense-gan": {"generator": None, "supervised": NATURAL},
 }
 """The phases of each method, and the classifier that each of them is probed with."""
 
@@ -170,7 +171,7 @@ def test_a_method_has_the_phases_and_classifiers_of_the_table(method: str) -> No
         ({"method": "scl"}, 2),
         ({"method": "rocl", "rocl__epochs": 7}, 7),
         ({"method": "acl", "acl__epochs": 7}, 7),
-        *(({"method": method}, 0) for method in ("natural", "at", "fgsm", "alp", "trades")),
+        *(({"method": method}, 0) for method in ("natural", "at", "fgsm", "alp", "trades", "defense-gan")),
     ],
 )
 def test_the_common_schedule_spans_the_contrastive_phases(changes: dict[str, object], expected: int) -> None:
@@ -186,6 +187,7 @@ def test_the_common_schedule_spans_the_contrastive_phases(changes: dict[str, obj
         ({"method": "rocl", "rocl__head": "linear"}, {NATURAL}),
         ({"method": "acl", "acl__head": "linear"}, {NATURAL}),
         ({"method": "natural"}, {NATURAL}),
+        ({"method": "defense-gan"}, {NATURAL}),
         ({"adversarial__epochs": 0, "linear_evaluation": {"epochs": 0, "adversarial_epochs": 0}}, set()),
     ],
 )
@@ -313,7 +315,9 @@ def test_the_parts_of_a_phase_cost_what_the_table_says(variant: str, monkeypatch
         if phase.name == "linear_evaluation":
             assert counted == {"natural": 1 / phase.epochs}, "features are computed once"
         else:
-            costs = {part.name: part.cost if part.cost != FEATURES_COST else 0 for part in phase.parts}
+            costs = {
+                part.name: 0 if part.cost in {FEATURES_COST, GENERATOR_COST} else part.cost for part in phase.parts
+            }
             assert counted == costs, phase.name
 
 
@@ -350,6 +354,7 @@ def short(**changes: object) -> RunConfig:
         "adversarial__epochs": 1,
         "rocl__epochs": 1,
         "acl__epochs": 1,
+        "defense_gan__epochs": 1,
         "linear_evaluation": {"epochs": 1, "adversarial_epochs": 1, "adversarial_steps": 1},
         "fgsm": {"monitor_steps": 2},
         "probe": {"every_epochs": 1, "num_examples": 4, "epsilons": ["8/255"], "steps": 1, "fit_epochs": 1},

@@ -35,6 +35,7 @@ FIRST_LOSS = {
     "at": "cross_entropy",
     "fgsm": "cross_entropy",
     "rectifier": "cross_entropy",
+    "defense-gan": "wgan_gp",
 }
 
 

@@ -52,6 +52,8 @@ def test_the_loss_of_every_method_is_named(tmp_path: Path, method: str) -> None:
         "clp": "CLP",
         "two-encoders": "two-encoder",
     }
+    names = {"claf": "SupCon", "scl": "SupCon", "rocl": "NT-Xent", "acl": "NT-Xent", "trades": "TRADES", "alp": "ALP"}
+    names["defense-gan"] = "critic"
     assert f" {names.get(method, 'cross-entropy')} loss 0." in line
 
 

@@ -138,25 +138,54 @@ def defended_steps(
         DataError: the images do not lie in [0, 1].
         ClafError: see `accuracy_steps`.
     """
-    defended, folded = defence.guarded(model), fold(model)
-    targets = {OBLIVIOUS: defence.oblivious(folded), ADAPTIVE: defence.guarded(folded)}
-    for module in (defended, *targets.values()):
-        compute.place(module)
-    batch_size = min(batch_size, defence.largest_batch or batch_size)
     columns: list[tuple[RobustFigure, ...]] = []
     outcomes: list[tuple[Tensor, ...]] = []
-    for knowledge, target in targets.items():
-        steps = suite_steps(defended, split, suite, compute, batch_size, target)
-        measured = yield from _named(steps, knowledge)
-        if knowledge == ADAPTIVE and suite.space.is_pixel:
-            tried = Tried(defence, Attacked(defended, folded), split, batch_size)
-            measured = yield from _named(_further_steps(measured, tried, suite, compute), knowledge)
-        columns.append(labelled(measured, defence, knowledge).robust)
+    notices: list[str] = []
+    for knowledge in (OBLIVIOUS, ADAPTIVE):
+        measured = yield from attacker_steps(Guarded(model, defence, knowledge), split, suite, compute, batch_size)
+        columns.append(measured.robust)
         outcomes.append(measured.outcomes)
+        notices += [notice for notice in measured.notices if notice not in notices]
     robust = tuple(figure for pair in zip(*columns, strict=True) for figure in pair)
     return replace(
-        measured, robust=robust, outcomes=tuple(mask for pair in zip(*outcomes, strict=True) for mask in pair)
+        measured,
+        robust=robust,
+        outcomes=tuple(mask for pair in zip(*outcomes, strict=True) for mask in pair),
+        notices=tuple(notices),
     )
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A classifier behind a defence, and what its attacker knows.
+
+    Attributes:
+        model: the classifier, images in [0, 1] to logits.
+        defence: what stands before it.
+        knowledge: "oblivious" or "adaptive".
+    """
+
+    model: nn.Module
+    defence: Defence
+    knowledge: str
+
+
+def attacker_steps(
+    guarded: Guarded, split: Split, suite: AttackSuite | UniversalSuite, compute: Compute, batch_size: int = 250
+) -> Generator[Pulse, None, Accuracy]:
+    """Measure a classifier behind a defence under one attacker; arguments and errors as in `defended_steps`."""
+    defence, knowledge = guarded.defence, guarded.knowledge
+    defended, folded = defence.guarded(guarded.model), fold(guarded.model)
+    batch_size = min(batch_size, defence.largest_batch or batch_size)
+    climbed = defence.guarded(folded) if knowledge == ADAPTIVE else defence.oblivious(folded)
+    for module in (defended, climbed):
+        compute.place(module)
+    steps = suite_steps(defended, split, suite, compute, batch_size, climbed)
+    measured = labelled((yield from _named(steps, knowledge)), defence, knowledge)
+    if knowledge != ADAPTIVE or isinstance(suite, UniversalSuite) or not suite.space.is_pixel:
+        return measured
+    tried = Tried(defence, Attacked(defended, folded), split, batch_size)
+    return (yield from _named(_further_steps(measured, tried, suite, compute), knowledge))
 
 
 @dataclass(frozen=True)

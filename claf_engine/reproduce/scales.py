@@ -31,9 +31,11 @@ PRESETS: dict[RecipeName, str] = {
     "acl-linear": "acl-linear",
     "clp": "clp",
     "two-encoders": "two-encoders",
+    "rectifier": "rectifier",
+    "defense-gan": "defense-gan",
 }
 """The preset of each recipe. That of claf also fits the classifier of Table 4, so that its runs serve every table."""
-NEVER_ATTACKED: tuple[RecipeName, ...] = ("natural", "scl", "clp")
+NEVER_ATTACKED: tuple[RecipeName, ...] = ("natural", "scl", "clp", "rectifier", "defense-gan")
 """Recipes that train on natural images only: the space of attacks changes nothing for them."""
 COMMON, COMPUTE, MEASURE = "common", "compute", "measure"
 PAPER_AUTOATTACKED = 500

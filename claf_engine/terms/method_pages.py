@@ -130,6 +130,7 @@ METHOD_PAGES: dict[str, MethodPage] = {
         "Holds against the perturbations that it learnt from and others of their kind, crafted without knowledge of "
         "it. White-box PGD through the rectifier breaks it, as a network that was never attacked.",
         "related/rectifier.md#perturbation-rectifying-network",
+    ),
     "defense-gan": MethodPage(
         "DefenseGAN",
         "Samangouei et al. 2018, arXiv 1805.06605; WGAN-GP, Gulrajani et al. 2017, arXiv 1704.00028",

@@ -65,6 +65,7 @@ METHODS: dict[str, tuple[Part, ...]] = {
     "clp": _supervised("clean logit pairing", "clp", "natural"),
     "two-encoders": (
         Part("two_encoders", "two encoders, attacked measured", {"encoders": "two_encoders"}, "adversarial"),
+    ),
     "defense-gan": (
         Part("generator", "1 · generator (WGAN-GP)", {"critic": "wgan_gp"}, "quick fit"),
         *_supervised("2 · supervised", classifier="natural"),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from claf_engine.config import DataConfig, ModelConfig
 from claf_engine.config.presets import Override, resolve_config
 from claf_engine.reproduce.plan import ReproductionRequest, config_of
 from claf_engine.reproduce.scales import PRESETS, autoattacked, resolve_recipe, space_overrides
@@ -36,6 +37,17 @@ def test_every_recipe_of_every_scale_trains_its_method(scale: ScaleName, recipe:
 @pytest.mark.parametrize("recipe", list(METHOD_OF))
 def test_the_paper_s_scale_is_the_packaged_preset(recipe: RecipeName) -> None:
     assert resolve_recipe("paper", recipe) == resolve_config(PRESETS[recipe], None)
+
+
+def test_the_generator_of_the_smallest_scale_trains_before_its_classifier() -> None:
+    config = resolve_recipe("tiny", "defense-gan")
+    assert (config.method, config.data, config.model) == ("defense-gan", *_images_and_network("at"))
+    assert config.defense_gan.optimizer.betas == (0.0, 0.9)
+
+
+def _images_and_network(recipe: RecipeName) -> tuple[DataConfig, ModelConfig]:
+    config = resolve_recipe("tiny", recipe)
+    return config.data, config.model
 
 
 @pytest.mark.parametrize("scale", ["gpu", "small", "tiny"])

@@ -11,7 +11,7 @@ from typing import Literal
 
 from torch import nn
 
-from claf_engine.accuracy.defences import ADAPTIVE, OBLIVIOUS, labelled
+from claf_engine.accuracy.defences import ADAPTIVE, OBLIVIOUS, Guarded, attacker_steps, labelled
 from claf_engine.accuracy.measure import Accuracy, accuracy_steps
 from claf_engine.accuracy.suite import AttackSuite
 from claf_engine.accuracy.watched import watched_steps
@@ -24,7 +24,6 @@ from claf_engine.evaluation.detectors import open_watched, parse_detector
 from claf_engine.evaluation.evaluate import autoattack_folder
 from claf_engine.evaluation.subject import Opened
 from claf_engine.events.ticks import Pulse
-from claf_engine.models.folding import fold
 from claf_engine.reproduce.rows import Column
 from claf_engine.terms.names import SpaceName
 
@@ -108,15 +107,12 @@ def _defended_steps(faced: Faced, column: Column) -> Generator[Pulse, None, Accu
     """A defence stands before the network, and judges; an oblivious attacker climbs the network alone."""
     defence = open_defence(parse_defence(faced.system), faced.checkpoint)
     model, compute = faced.opened.model, faced.opened.compute
-    guarded = defence.guarded(model)
-    compute.place(guarded)
     if column.attack == "autoattack":
+        guarded = defence.guarded(model)
+        compute.place(guarded)
         return labelled((yield from _autoattacked_steps(faced, guarded, column)), defence, ADAPTIVE)
-    knows = column.knowledge != OBLIVIOUS
-    climbed = defence.guarded(fold(model)) if knows else defence.oblivious(fold(model))
-    compute.place(climbed)
-    steps = accuracy_steps(guarded, faced.split, suite_for(column), compute, gradient_source=climbed)
-    return labelled((yield from steps), defence, ADAPTIVE if knows else OBLIVIOUS)
+    knowledge = OBLIVIOUS if column.knowledge == OBLIVIOUS else ADAPTIVE
+    return (yield from attacker_steps(Guarded(model, defence, knowledge), faced.split, suite_for(column), compute))
 
 
 def _watched_steps(faced: Faced, column: Column) -> Generator[Pulse, None, Accuracy]:
@@ -149,6 +145,11 @@ SYSTEMS: dict[str, System] = {
         "AutoAttack looks at no detector",
         "an audit is of a classifier, which does not reject",
         ("validation", "test"),
+    ),
+    "defense-gan": System(
+        _defended_steps,
+        without_autoattack="its Square Attack alone would project every image 5,000 times; "
+        "claf-tui eval RUN --attack autoattack --defence defense-gan does so",
     ),
 }
 """By what a row's system begins with, up to a colon, where its attackers are not those of a defence."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from claf_engine.compute.device import Captured, Compute
@@ -56,6 +57,11 @@ def log_odds(logits: Tensor, labels: Tensor) -> Tensor:
     """
     own = labels[:, None]
     return logits.scatter(1, own, -torch.inf).logsumexp(1) - logits.gather(1, own)[:, 0]
+
+
+def cross_entropy_by_log_odds(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy (N,) as log(1 + e^s) of the log-odds s, whose gradient does not vanish in a sure network."""
+    return F.softplus(log_odds(logits, labels))
 
 
 def logit_margin(logits: Tensor, labels: Tensor) -> Tensor:

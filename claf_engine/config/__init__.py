@@ -15,6 +15,7 @@ from claf_engine.config.defense_gan import DefenseGanConfig
 from claf_engine.config.known import require_architecture, require_source
 from claf_engine.config.measuring import EvaluationConfig, ProbeConfig
 from claf_engine.config.pairing import ClpConfig, TwoEncodersConfig
+from claf_engine.config.pretext import PretextConfig
 from claf_engine.config.rectifier import RectifierConfig
 from claf_engine.config.registry import DEFAULT_ARCHITECTURE, METHODS, library_of
 from claf_engine.config.sources import MAX_SIDE, MIN_SIDE, file_of
@@ -52,6 +53,7 @@ __all__ = [
     "ObjectiveConfig",
     "OptimizerConfig",
     "PixelDistance",
+    "PretextConfig",
     "ProbeConfig",
     "RectifierConfig",
     "RoclConfig",
@@ -298,6 +300,7 @@ class RunConfig(Settings):
     runtime: RuntimeConfig = RuntimeConfig()
     rectifier: RectifierConfig = RectifierConfig()
     defense_gan: DefenseGanConfig = DefenseGanConfig()
+    pretext: PretextConfig = PretextConfig()
 
     @model_validator(mode="after")
     def _has_cosines_for_its_margin(self) -> "RunConfig":

@@ -33,6 +33,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "clp": ("clp", "supervised", "objective"),
     "two-encoders": ("two_encoders", *SUPERVISED),
     "defense-gan": ("defense_gan", "supervised", "objective"),
+    "pretext": ("pretext", *CONTRASTIVE[:2], *SUPERVISED, "linear_evaluation"),
 }
 """The groups of settings that a method of ours has of its own, the most telling one first."""
 COMMON = ("", "data", "model", "probe", "evaluation", "checkpoint", "runtime", "averaging", "weight_perturbation")

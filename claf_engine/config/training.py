@@ -107,7 +107,7 @@ class AttackConfig(Settings):
 
 
 class SupervisedConfig(Settings):
-    """Training of encoder and classifier together: natural, at, fgsm, trades, alp, and fine-tuning of rocl and acl."""
+    """Training of encoder and classifier together: natural, at, fgsm, trades, alp and fine-tuning."""
 
     epochs: Count = 20
     view: Literal["image", "shift", "crop"] = Field(
@@ -120,7 +120,7 @@ class SupervisedConfig(Settings):
 
 
 class ObjectiveConfig(Settings):
-    """What the losses of natural, at, fgsm, trades, alp and the fine-tuning of rocl may have besides; off by default.
+    """What the losses of natural, at, fgsm, trades, alp and fine-tuning may have besides; off by default.
 
     Ramped weights grow linearly from zero, over the epochs of the phase.
     """
@@ -136,7 +136,7 @@ class ObjectiveConfig(Settings):
     )
     cross_entropy: Literal["attacked", "natural"] = Field(
         "attacked",
-        description="at, fgsm, rocl and acl: images whose cross-entropy is minimised; natural ones need a term below",
+        description="at, fgsm and fine-tuning: images whose cross-entropy is minimised; natural ones need a term below",
     )
     nuclear_weight: float = Field(
         0.0,
@@ -151,6 +151,13 @@ class ObjectiveConfig(Settings):
         "averaged network gives to natural ones; not in natural",
     )
     contrast_temperature: float = Field(0.3, gt=0, description="of that contrast")
+    rotation_weight: float = Field(
+        0.0,
+        ge=0,
+        description="weight of the loss of a head that tells by how many quarters attacked images were turned; not in "
+        "natural",
+    )
+    rotation_in_attack: bool = Field(False, description="whether the attack climbs that loss too, times its weight")
 
     @model_validator(mode="after")
     def _uses_its_attack(self) -> "ObjectiveConfig":
@@ -159,6 +166,12 @@ class ObjectiveConfig(Settings):
                 "objective.cross_entropy = 'natural' leaves attacked images without a loss; set "
                 "objective.nuclear_weight or objective.contrast_weight above 0"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_rotation_to_attack(self) -> "ObjectiveConfig":
+        if self.rotation_in_attack and not self.rotation_weight:
+            raise ValueError("objective.rotation_in_attack needs objective.rotation_weight above 0, such as 0.5")
         return self
 
 

@@ -127,6 +127,10 @@ def shift_and_flip(images: Tensor, config: ViewsConfig, generator: torch.Generat
     return padded[image[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
+VIEW_OF = {"shift": shift_and_flip, "crop": crop_and_flip}
+"""The supervised views, by their name in the settings; "image" is none."""
+
+
 def resample(images: Tensor, boxes: Tensor, flips: Tensor) -> Tensor:
     """Cut a box out of each image and stretch it, bilinearly, over the whole frame; mirror it where asked.
 

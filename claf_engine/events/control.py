@@ -36,6 +36,7 @@ PHASE_EPOCHS = {
     "two_encoders": "supervised.epochs",
     "linear_evaluation": "linear_evaluation.epochs",
     "adversarial_linear_evaluation": "linear_evaluation.adversarial_epochs",
+    "pretext": "pretext.epochs",
 }
 """The setting that says how long each phase is, by the name of the phase."""
 PHASE_TEMPERATURES = {

@@ -33,6 +33,8 @@ PRESETS: dict[RecipeName, str] = {
     "two-encoders": "two-encoders",
     "rectifier": "rectifier",
     "defense-gan": "defense-gan",
+    "pretext": "pretext-rotation",
+    "at-rotation": "at-rotation",
 }
 """The preset of each recipe. That of claf also fits the classifier of Table 4, so that its runs serve every table."""
 NEVER_ATTACKED: tuple[RecipeName, ...] = ("natural", "scl", "clp", "rectifier", "defense-gan")

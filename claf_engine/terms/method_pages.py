@@ -140,6 +140,15 @@ METHOD_PAGES: dict[str, MethodPage] = {
         "Its descent hides the gradient. Taking it for the identity left 55 % on MNIST, and among generated images "
         "themselves there are adversarial ones (Athalye et al. 2018, arXiv 1802.00420).",
         "related/defense-gan.md#defensegan",
+    "pretext": MethodPage(
+        "Self-supervised pretexts, then adversarial fine-tuning",
+        "Gidaris et al. 2018, arXiv 1803.07728; Chen et al. 2020, arXiv 2003.12862",
+        "An encoder learns without labels to tell by how many quarters an image was turned, in which order its tiles "
+        "lie (jigsaw) or which hidden patch belongs where (selfie), on attacked images too; then everything is trained "
+        "adversarially, or a classifier is fitted on it. The rotation task may also stand beside any adversarial loss.",
+        "Holds after adversarial fine-tuning, for that is what protects: pretraining adds a point or two and saves "
+        "epochs. A linear classifier on pretraining alone keeps little.",
+        "related/pretexts.md#pretraining",
     ),
 }
 """By the name that `method` has in the settings, for every method of our own."""

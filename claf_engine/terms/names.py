@@ -16,6 +16,7 @@ Method = Literal[
     "two-encoders",
     "rectifier",
     "defense-gan",
+    "pretext",
 ]
 AttackName = Literal["pgd", "fgsm", "mi-fgsm"]
 """Attacks of our own."""
@@ -73,6 +74,8 @@ RecipeName = Literal[
     "two-encoders",
     "rectifier",
     "defense-gan",
+    "pretext",
+    "at-rotation",
 ]
 """How a row is trained; a scale has its own settings for each that it has."""
 

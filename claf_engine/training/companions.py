@@ -13,9 +13,11 @@ from torch import nn
 from claf_engine.compute.batch_norm import synchronise_batch_norms
 from claf_engine.compute.device import Compute
 from claf_engine.config import RunConfig
+from claf_engine.config.pretext import NUM_TURNS
 from claf_engine.models.dual_norms import second_norms
 from claf_engine.models.generative import Critic, Generator, initialise
 from claf_engine.models.network import build_network
+from claf_engine.models.pretext_heads import linear_head, selfie_head
 from claf_engine.models.rectifier import PerturbationSet, build_detector, build_rectifier
 from claf_engine.terms.errors import ConfigError
 from claf_engine.training.partner import PARTNER, build_partner
@@ -90,6 +92,19 @@ def _of_images(surroundings: Surroundings) -> tuple[int, tuple[int, int]]:
     return surroundings.config.model.num_channels, size
 
 
+def _rotation(surroundings: Surroundings, generator: torch.Generator) -> nn.Module:
+    return linear_head(surroundings.num_features, NUM_TURNS, generator)
+
+
+def _jigsaw(surroundings: Surroundings, generator: torch.Generator) -> nn.Module:
+    return linear_head(surroundings.num_features, surroundings.config.pretext.permutations, generator)
+
+
+def _selfie(surroundings: Surroundings, generator: torch.Generator) -> nn.Module:
+    config = surroundings.config.pretext
+    return selfie_head(surroundings.num_features, config.grid, config.attention_layers, generator)
+
+
 OTHER_NORMS = "other-norms"
 COMPANIONS: Mapping[str, Build] = {
     OTHER_NORMS: _other_norms,
@@ -99,6 +114,9 @@ COMPANIONS: Mapping[str, Build] = {
     "detector": lambda surroundings, generator: build_detector(size_of(surroundings), generator),
     "generator": _generator,
     "critic": _critic,
+    "rotation": _rotation,
+    "jigsaw": _jigsaw,
+    "selfie": _selfie,
 }
 """By name, a plain word."""
 

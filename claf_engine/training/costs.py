@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from claf_engine.config import AdversarialConfig, ObjectiveConfig, RunConfig, WeightPerturbationConfig
+from claf_engine.config.pretext import NUM_TURNS
 
 PASS = 3
 """A pass that is trained through."""
@@ -90,6 +91,13 @@ def adversarial_linear_loops(config: RunConfig) -> Loops:
     return Loops(config.linear_evaluation.adversarial_epochs, (Part("adversarial", 1, 2 * steps + 1),))
 
 
+def pretext_loops(config: RunConfig) -> Loops:
+    """Of pretraining on a pretext task: a pass over natural images, and an attack and a pass over attacked ones."""
+    is_attacked = config.pretext.images == "adversarial"
+    cost = step_cost(config, 2 * config.attack.steps * is_attacked, PASS + PASS * is_attacked)
+    return Loops(config.pretext.epochs, (Part("encoder", 1, cost),))
+
+
 def supervised_loops(config: RunConfig, cost: float) -> Loops:
     """Of a supervised phase of which one image costs so much."""
     return Loops(config.supervised.epochs, (Part("supervised", 1, cost),))
@@ -112,14 +120,14 @@ def fgsm_loops(config: RunConfig) -> Loops:
 
 def trades_loops(config: RunConfig) -> Loops:
     """Of an attack against natural logits, and of passes over image and attacked image."""
-    crafting = 2 * config.attack.steps + 1 + _terms_cost(config.objective, has_natural=True)
-    return supervised_loops(config, step_cost(config, crafting, 2 * PASS))
+    crafting = attack_cost(config, config.attack.steps) + 1 + _terms_cost(config.objective, has_natural=True)
+    return supervised_loops(config, step_cost(config, crafting, 2 * PASS + _turns_cost(config.objective)))
 
 
 def alp_loops(config: RunConfig) -> Loops:
     """Of an attack, and of passes over image and attacked image."""
-    crafting = 2 * config.attack.steps + _terms_cost(config.objective, has_natural=False)
-    return supervised_loops(config, step_cost(config, crafting, 2 * PASS))
+    crafting = attack_cost(config, config.attack.steps) + _terms_cost(config.objective, has_natural=False)
+    return supervised_loops(config, step_cost(config, crafting, 2 * PASS + _turns_cost(config.objective)))
 
 
 def two_encoders_loops(config: RunConfig) -> Loops:
@@ -147,8 +155,14 @@ def step_cost(config: RunConfig, crafting: float, trained: float) -> float:
 
 def classification_cost(config: RunConfig, steps: int) -> float:
     """Of an attack of so many steps, of the pass over what it made, and of one over the image where it is shown too."""
-    crafting = 2 * steps + _terms_cost(config.objective, has_natural=False)
-    return step_cost(config, crafting, PASS + PASS * shows_natural(config.objective))
+    crafting = attack_cost(config, steps) + _terms_cost(config.objective, has_natural=False)
+    trained = PASS + PASS * shows_natural(config.objective) + _turns_cost(config.objective)
+    return step_cost(config, crafting, trained)
+
+
+def attack_cost(config: RunConfig, steps: int) -> int:
+    """Of the steps of a supervised attack, which may climb the loss of four turns of each image as well."""
+    return 2 * steps * (1 + NUM_TURNS * config.objective.rotation_in_attack)
 
 
 def shows_natural(terms: ObjectiveConfig) -> bool:
@@ -215,6 +229,11 @@ def detector_loops(config: RunConfig) -> Loops:
     return Loops(config.rectifier.detector_epochs, (Part("detector", 1, FEATURES_COST),))
 
 
+def _turns_cost(terms: ObjectiveConfig) -> int:
+    """Of the loss of the rotation head, which sees every image in four turns."""
+    return NUM_TURNS * PASS if terms.rotation_weight else 0
+
+
 def _claf(config: RunConfig) -> tuple[Loops, ...]:
     return (contrastive_loops(config), adversarial_loops(config), *_linear_evaluations(config))
 
@@ -267,5 +286,6 @@ LOOPS: dict[str, Callable[[RunConfig], tuple[Loops, ...]]] = {
         detector_loops(config),
     ),
     "defense-gan": lambda config: (generator_loops(config), natural_loops(config)),
+    "pretext": lambda config: (pretext_loops(config), HEADS[config.pretext.head](config)),
 }
 """The loops of the phases of our methods, phase by phase as in `training.methods.METHODS`; those of no epochs too."""

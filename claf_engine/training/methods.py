@@ -28,6 +28,7 @@ from claf_engine.training.costs import (
     instance_loops,
     linear_loops,
     natural_loops,
+    pretext_loops,
     rectifier_loops,
     supervised_loops,
     trades_loops,
@@ -50,6 +51,7 @@ from claf_engine.training.phases.objectives import (
     natural_loss,
     trades_loss,
 )
+from claf_engine.training.phases.pretext import pretext
 from claf_engine.training.phases.rectifier import train_detector, train_rectifier, universal_perturbations
 from claf_engine.training.phases.rocl import instance
 from claf_engine.training.phases.supervised import supervised
@@ -58,7 +60,7 @@ from claf_engine.training.session import Session
 from claf_engine.training.state import Cursor
 
 CLASSIFIED = ("label_smoothing", "margin")
-COMPARED = (*CLASSIFIED, "nuclear_weight", "contrast_weight")
+COMPARED = (*CLASSIFIED, "nuclear_weight", "contrast_weight", "rotation_weight")
 TERMS: dict[Objective, tuple[str, ...]] = {
     natural_loss: CLASSIFIED,
     adversarial_loss: (*COMPARED, "cross_entropy"),
@@ -116,6 +118,7 @@ def phases_of(config: RunConfig) -> tuple[Phase, ...]:
 
     Raises:
         ConfigError: none is left, the head of rocl or acl is to be trained for no epochs, attacks are to start warm
+        ConfigError: none is left, what follows pretraining is to be trained for no epochs, attacks are to start warm
             where they cannot, a term of the objective would be ignored, or a plugin's method gives no phases.
     """
     if config.attack.warm_start:
@@ -194,8 +197,14 @@ def _acl(config: RunConfig) -> tuple[Phase, ...]:
     return (pretraining, _head(config, config.acl.head))
 
 
+def _pretext(config: RunConfig) -> tuple[Phase, ...]:
+    loops, title = pretext_loops(config), f"1 · {config.pretext.images} {config.pretext.task}"
+    pretraining = Phase("pretext", title, pretext, loops.epochs, loops.parts, None)
+    return (pretraining, _head(config, config.pretext.head))
+
+
 def _head(config: RunConfig, kind: str) -> Phase:
-    """What is trained on the pretrained encoder of rocl or acl."""
+    """What is trained on the pretrained encoder of rocl, acl or pretext."""
     match kind:
         case "linear":
             head, epochs = _linear_evaluation(config, "2 · "), "linear_evaluation.epochs"
@@ -311,7 +320,8 @@ def _adversarial_training(config: RunConfig, title: str) -> Phase:
 
 
 def _classification_name(terms: ObjectiveConfig) -> str:
-    return "objective" if terms.nuclear_weight or terms.contrast_weight else "cross_entropy"
+    is_sum = terms.nuclear_weight or terms.contrast_weight or terms.rotation_weight
+    return "objective" if is_sum else "cross_entropy"
 
 
 def _fgsm(config: RunConfig) -> tuple[Phase, ...]:
@@ -396,4 +406,5 @@ METHODS: dict[str, Callable[[RunConfig], tuple[Phase, ...]]] = {
     "two-encoders": _two_encoders,
     "rectifier": _rectifier,
     "defense-gan": _defense_gan,
+    "pretext": _pretext,
 }

@@ -265,6 +265,8 @@ OPTIMIZER_SETTINGS = {
     joint_optimizer(NATURAL, with_head=True, companion=PARTNER): "supervised.optimizer",
     joint_optimizer(ADVERSARIAL, with_head=True, companion=PARTNER): "supervised.optimizer",
     ATTACK_CLASSIFIER: "adversarial.classifier_optimizer",
+    joint_optimizer(ADVERSARIAL, companion="rotation"): "supervised.optimizer",
+    joint_optimizer(ADVERSARIAL, with_head=True, companion="rotation"): "supervised.optimizer",
     NATURAL: "linear_evaluation.optimizer",
     ADVERSARIAL: "linear_evaluation.optimizer",
     "encoder+head+other-norms": "features_optimizer",
@@ -272,6 +274,9 @@ OPTIMIZER_SETTINGS = {
     "detector": "rectifier.detector_optimizer",
     "critic": "defense_gan.optimizer",
     "generator": "defense_gan.optimizer",
+    "encoder+rotation": "features_optimizer",
+    "encoder+jigsaw": "features_optimizer",
+    "encoder+selfie": "features_optimizer",
 }
 """Where in the settings each optimiser has its own."""
 

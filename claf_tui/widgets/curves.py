@@ -24,6 +24,9 @@ LOSS_TITLES = {
     "alp": "ALP loss",
     "clp": "CLP loss",
     "two_encoders": "two-encoder loss",
+    "rotation": "rotation loss",
+    "jigsaw": "jigsaw loss",
+    "selfie": "selfie loss",
     "cross_entropy": "cross-entropy loss",
     "classifier": "classifier loss",
     "log_odds": "universal log-odds",
@@ -71,6 +74,8 @@ def first_loss(state: RunState) -> str:
     """The loss that the run begins with, before it has logged any; empty before the run is known."""
     if state.run is None:
         return ""
+    if state.run.method == "pretext":
+        return str((state.run.config.get("pretext") or {}).get("task", "rotation"))
     name = METHOD_LOSSES.get(state.run.method, "cross_entropy")
     positives = (state.run.config.get("contrastive") or {}).get("positives")
     return "nt_xent" if name == "supcon" and positives == "views" else name

@@ -57,6 +57,7 @@ def tiny_config(**changes: Any) -> RunConfig:
             "detector_epochs": 2,
         },
         "defense_gan": {"epochs": 2, "latent": 4, "width": 2, "critic_steps": 2},
+        "pretext": {"epochs": 2},
         "probe": {"every_epochs": 1, "num_examples": 8, "steps": 2, "fit_epochs": 1},
         "evaluation": {"steps": 2},
         "checkpoint": {"min_seconds": 0},

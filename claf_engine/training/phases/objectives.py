@@ -9,26 +9,27 @@ from dataclasses import replace
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from claf_engine.attacks import Attack, ascent_steps, from_config, log_odds
-from claf_engine.attacks.gradients import Gradient, Target
+from claf_engine.attacks.gradients import Gradient, Target, cross_entropy_by_log_odds
 from claf_engine.compute.seeding import ATTACK_STREAM
 from claf_engine.events.ticks import Pulse
-from claf_engine.models.modes import batch_statistics, frozen, training
+from claf_engine.models.modes import batch_statistics, frozen
 from claf_engine.models.network import Pipeline
 from claf_engine.training.costs import shows_natural
-from claf_engine.training.encoding import encode
 from claf_engine.training.losses import kl_divergence, logit_distance
 from claf_engine.training.objective_terms import true_class_weight
+from claf_engine.training.phases.rotation import TurnedTarget
 from claf_engine.training.phases.terms import (
+    ROTATION,
     Outputs,
     Shown,
     added_terms,
     cross_entropy,
     joint_gradient,
     natural_keys,
+    trained_pass,
 )
 from claf_engine.training.ramps import grown
 from claf_engine.training.session import Session
@@ -133,14 +134,16 @@ def craft(session: Session, target: Target, batch: Batch, spec: Attack) -> Gener
 
     With batch statistics an image moves the losses of all others too, and cross-entropy weighs those by how wrong the
     model is on each. Log-odds alone would weigh them equally, so there the climb is on cross-entropy itself; so it is
-    where the nuclear norm is added to it.
+    where the nuclear norm or the loss of the rotation head is added to it.
     """
     images, labels = batch
+    terms = session.config.objective
     target.refresh()
-    if session.config.objective.nuclear_weight:
+    if terms.nuclear_weight:
         climb = joint_gradient(session, target, cross_entropy_by_log_odds, target.outputs(images), labels)
     else:
-        climb = target.gradient(cross_entropy_by_log_odds if target.mode is batch_statistics else log_odds, labels)
+        is_summed = terms.rotation_in_attack or target.mode is batch_statistics
+        climb = target.gradient(cross_entropy_by_log_odds if is_summed else log_odds, labels)
     return (yield from climb_steps(session, climb, images, spec))
 
 
@@ -158,11 +161,6 @@ def climb_steps(session: Session, climb: Gradient, images: Tensor, spec: Attack)
     return (yield from ascent_steps(climb, images, spec, stream, part=session.part))
 
 
-def cross_entropy_by_log_odds(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy (N,) as log(1 + e^s) of the log-odds s, whose gradient does not vanish in a sure network."""
-    return F.softplus(log_odds(logits, labels))
-
-
 def crafting_target(session: Session, model: Pipeline) -> Target:
     """What the attacks of training climb, and how it is frozen meanwhile: with running or with batch statistics.
 
@@ -170,22 +168,17 @@ def crafting_target(session: Session, model: Pipeline) -> Target:
     value decomposition waits for the accelerator, and cannot be captured.
     """
     uses_batch = session.config.supervised.attack_batch_norm == "batch"
-    captures = session.compute.captures and not session.config.objective.nuclear_weight
-    return Target(model, replace(session.compute, captures=captures), batch_statistics if uses_batch else frozen)
+    terms, mode = session.config.objective, batch_statistics if uses_batch else frozen
+    compute = replace(session.compute, captures=session.compute.captures and not terms.nuclear_weight)
+    if terms.rotation_in_attack:
+        return TurnedTarget(model, session.companion(ROTATION), terms.rotation_weight, compute, mode)
+    return Target(model, compute, mode)
 
 
 def single_step(session: Session) -> Attack:
     """The one-step attack of fast training."""
     spec = from_config(session.config.attack, session.config.model, steps=1)
     return replace(spec, step_size=session.config.fgsm.step_size, name="fgsm")
-
-
-def trained_pass(session: Session, model: Pipeline, images: Tensor) -> Outputs:
-    """Features and logits of images (N, C, H, W) in train mode, with a graph."""
-    with training(model), session.compute.autocast():
-        features = encode(model.encoder, session.compute.arrange(images), session.compute)
-        logits: Tensor = model.classifier(features)
-    return Outputs(features, logits.float())
 
 
 def trained_logits(session: Session, model: Pipeline, images: Tensor) -> Tensor:

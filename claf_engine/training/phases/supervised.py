@@ -11,22 +11,21 @@ from claf_engine.accuracy.suite import AttackSuite, training_suite
 from claf_engine.attacks import crossing_step_size
 from claf_engine.compute.seeding import VIEWS
 from claf_engine.config import RunConfig
-from claf_engine.data.views import crop_and_flip, shift_and_flip
+from claf_engine.data.views import VIEW_OF
 from claf_engine.events import OverfittingChecked
 from claf_engine.events.ticks import PartEnd, Pulse, Tick
 from claf_engine.terms.names import AttackName
 from claf_engine.training.phases.objectives import Batch, Objective, crafting_target, fgsm_loss
+from claf_engine.training.phases.terms import ROTATION
 from claf_engine.training.session import Session
-from claf_engine.training.state import FEATURES, joint_optimizer
+from claf_engine.training.state import FEATURES, joint_optimizer, optimizer_parts
 from claf_engine.training.weight_perturbation import LossOf
-
-VIEW_OF = {"shift": shift_and_flip, "crop": crop_and_flip}
 
 
 def supervised(session: Session, objective: Objective, classifier: str, loss_name: str) -> Iterator[Tick]:
     """Train encoder and classifier on the configured view of every image, epoch after epoch.
 
-    With a contrast in the objective the projection head learns with them.
+    With a contrast in the objective the projection head learns with them, with turns the rotation head.
 
     Args:
         session: where the run is.
@@ -34,13 +33,13 @@ def supervised(session: Session, objective: Objective, classifier: str, loss_nam
         classifier: the name of the classifier that is trained.
         loss_name: the name under which the loss is logged.
     """
-    session.drop_optimizer(FEATURES)
     state, config = session.state, session.config
     cursor, epochs = state.cursor, config.supervised.epochs
-    with_head = config.objective.contrast_weight > 0
-    optimizer = joint_optimizer(classifier, with_head=with_head)
-    # A branch may have begun or left off contrasting.
-    session.drop_optimizer(joint_optimizer(classifier, with_head=not with_head))
+    terms = config.objective
+    optimizer = joint_optimizer(
+        classifier, with_head=terms.contrast_weight > 0, companion=ROTATION if terms.rotation_weight > 0 else ""
+    )
+    prepare_parts(session, optimizer)
     model = state.network.with_classifier(classifier)
     target = crafting_target(session, model)
     while cursor.epoch < epochs and not state.ledger.has_collapsed:
@@ -55,6 +54,18 @@ def supervised(session: Session, objective: Objective, classifier: str, loss_nam
         cursor.end_epoch()
         yield PartEnd(epoch_ended=True, phase_ended=state.ledger.has_collapsed)
     session.drop_optimizer(optimizer)
+    session.drop_companion(ROTATION)
+
+
+def prepare_parts(session: Session, optimizer: str) -> None:
+    """Have what this optimiser steps, and no other one; a branch may have begun or left off a term."""
+    if ROTATION in optimizer_parts(optimizer):
+        session.companion(ROTATION)
+    else:
+        session.drop_companion(ROTATION)
+    stale = [name for name in session.state.optimizers if name.startswith((FEATURES, "encoder+")) and name != optimizer]
+    for name in stale:
+        session.drop_optimizer(name)
 
 
 def viewed_batch(session: Session, rows: Tensor) -> Batch:

@@ -7,9 +7,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from claf_engine.attacks.gradients import Gradient, Loss, Target
-from claf_engine.models.modes import evaluating
+from claf_engine.data.pretexts import all_turns
+from claf_engine.models.modes import evaluating, training
+from claf_engine.models.network import Pipeline
+from claf_engine.training.encoding import encode
 from claf_engine.training.objective_terms import asymmetric_supcon_loss, nuclear_norm, with_margin
 from claf_engine.training.session import Session
+
+ROTATION = "rotation"
+"""The companion that tells how an image is turned."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,27 @@ def added_terms(session: Session, shown: Shown, natural: Tensor | None, adversar
             anchors = session.state.network.projection_head(adversarial.features)
         contrast = asymmetric_supcon_loss(anchors, shown.keys, shown.labels, terms.contrast_temperature, part)
         added = added + ramped(session, terms.contrast_weight) * contrast
+    if terms.rotation_weight:
+        added = added + terms.rotation_weight * rotation_loss(session, shown.attacked)
     return added
+
+
+def rotation_loss(session: Session, images: Tensor) -> Tensor:
+    """Mean cross-entropy (0-d) of the four turns of images (B, C, H, W): L_SS of Hendrycks et al. (2019), section 3.1.
+
+    All turns share a forward pass, in train mode.
+    """
+    turns, quarters = all_turns(images)
+    model = Pipeline(session.state.network.encoder, session.companion(ROTATION))
+    return F.cross_entropy(trained_pass(session, model, turns).logits, quarters)
+
+
+def trained_pass(session: Session, model: Pipeline, images: Tensor) -> Outputs:
+    """Features and logits of images (N, C, H, W) in train mode, with a graph."""
+    with training(model), session.compute.autocast():
+        features = encode(model.encoder, session.compute.arrange(images), session.compute)
+        logits: Tensor = model.classifier(features)
+    return Outputs(features, logits.float())
 
 
 def ramped(session: Session, weight: float) -> float:

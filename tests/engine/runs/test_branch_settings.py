@@ -26,6 +26,7 @@ METHOD_OF = {
     "acl": "acl",
     "clp": "clp",
     "two_encoders": "two-encoders",
+    "pretext": "pretext",
 }
 """The method that a section of the settings is for; all others are tried with claf."""
 STEP = 10
@@ -39,6 +40,7 @@ COMPANIONS = {
     "attack.random_start": Override("attack.start", "auto"),
     "objective.contrast_weight": Override("averaging.decay", "0.5"),
     "objective.cross_entropy": Override("objective.nuclear_weight", "0.5"),
+    "objective.rotation_in_attack": Override("objective.rotation_weight", "0.5"),
 }
 """What must change as well: steps as long as an L2 ball asks for; what would contradict a setting, or leave it idle."""
 
@@ -83,7 +85,8 @@ def half_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Pa
         use_tiny_data(monkeypatch)
         found = {}
         for method in {"claf", *METHOD_OF.values()}:
-            config = tiny_config(method=method, supervised__epochs=4, rocl__epochs=4, acl__epochs=4, **SHORT)
+            epochs = {f"{section}__epochs": 4 for section in ("supervised", "rocl", "acl", "pretext")}
+            config = tiny_config(method=method, **epochs, **SHORT)
             directory = create_run(root, method, config, [])
             play(directory, stop)
             found[method] = directory.path
@@ -128,6 +131,11 @@ def test_every_setting_may_change_but_those_that_a_checkpoint_depends_on() -> No
         "acl.measured_statistics",
         "two_encoders.training",
         "two_encoders.measured",
+        "pretext.task",
+        "pretext.grid",
+        "pretext.permutations",
+        "pretext.attention_layers",
+        "pretext.head",
         "runtime.precision",
         "runtime.layout",
         "runtime.threads",

@@ -7,8 +7,8 @@ from tests.engine.training.test_methods import SINGLE_TERMS, VARIANTS
 
 HEADS = {
     f"{method} with a {head} head": {"method": method, f"{method}__head": head}
-    for method in ("rocl", "acl")
-    for head in ("linear", "fine-tune")
+    for method in ("rocl", "acl", "pretext")
+    for head in ("linear", "robust-linear", "fine-tune")
 }
 ALL = {method: {"method": method} for method in METHODS} | VARIANTS | SINGLE_TERMS | HEADS
 

@@ -45,6 +45,7 @@ TABLE = {
     "two-encoders": {"two_encoders": ADVERSARIAL},
     "rectifier": dict.fromkeys(("supervised", "universal", "rectifier", "detector"), NATURAL),
     "defense-gan": {"generator": None, "supervised": NATURAL},
+    "pretext": {"pretext": None, "supervised": ADVERSARIAL},
 }
 """The phases of each method, and the classifier that each of them is probed with."""
 
@@ -66,6 +67,15 @@ VARIANTS = {
     "claf warm start": {"attack__warm_start": True},
     "claf averaged": {"averaging__decay": 0.9},
     "rectifier averaged": {"method": "rectifier", "averaging__decay": 0.9, "checkpoint__every_steps": 1},
+    "pretext natural jigsaw": {"method": "pretext", "pretext": {"epochs": 2, "task": "jigsaw", "images": "natural"}},
+    "pretext selfie": {"method": "pretext", "pretext": {"epochs": 2, "task": "selfie"}, "checkpoint__every_steps": 2},
+    "pretext linear": {"method": "pretext", "pretext__head": "linear"},
+    "pretext robust linear": {"method": "pretext", "pretext__head": "robust-linear"},
+    "at rotation": {
+        "method": "at",
+        "objective": {"rotation_weight": 0.5, "rotation_in_attack": True},
+        "checkpoint__every_steps": 2,
+    },
     "rocl averaged": {"method": "rocl", "averaging__decay": 0.9, "checkpoint__every_steps": 2},
     "nuat contrast": {
         "method": "fgsm",
@@ -145,6 +155,10 @@ SINGLE_TERMS = {
         "weight_perturbation": {"gamma": 0.01, "after": 0.5},
         "objective": {"nuclear_weight": 4.0, "cross_entropy": "natural", "contrast_weight": 0.2},
     },
+    "at rotation natural attack": {"method": "at", "objective__rotation_weight": 0.5},
+    "fgsm rotation": {"method": "fgsm", "objective__rotation_weight": 0.5},
+    "trades rotation": {"method": "trades", "objective": {"rotation_weight": 0.5, "rotation_in_attack": True}},
+    "alp rotation": {"method": "alp", "objective": {"rotation_weight": 0.5, "rotation_in_attack": True}},
     "natural smoothed": {"method": "natural", "objective__label_smoothing": 0.1},
 }
 """Objectives with one term more, each with a cost of its own."""
@@ -267,16 +281,20 @@ def test_the_steps_of_a_phase_bear_the_names_of_its_parts(method: str) -> None:
 
 
 class Counter:
-    """What the encoder is asked for, in passes of one image: a backward pass to the images counts 1, a full one 2."""
+    """What the encoder is asked for, in passes of one image: a backward pass to the images counts 1, a full one 2.
+
+    A patch counts as the part of an image of 8x8 pixels that it is.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.cost = 0
+        self.cost = 0.0
         forward = Encoder.forward
 
         def counted(encoder: Encoder, images: Tensor) -> Tensor:
             is_trained = any(parameter.requires_grad for parameter in encoder.parameters())
             backward = 0 if not torch.is_grad_enabled() else 2 if is_trained else 1 if images.requires_grad else 0
-            self.cost += len(images) * (1 + backward)
+            area = images.shape[-2] * images.shape[-1] / 64
+            self.cost += len(images) * area * (1 + backward)
             return forward(encoder, images)
 
         monkeypatch.setattr(Encoder, "forward", counted)
@@ -289,7 +307,7 @@ def _measured_for_nothing(*_: object) -> Generator[Pulse, None, float]:
 
 def counted_costs(session: Session, phase: Phase, counter: Counter) -> dict[str, float]:
     """Cost of each part of a phase for one image, as counted."""
-    costs: dict[str, int] = {}
+    costs: dict[str, float] = {}
     images: dict[str, int] = {}
     counter.cost = 0
     for tick in phase.play(session):

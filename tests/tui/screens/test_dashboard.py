@@ -22,6 +22,7 @@ TITLES = {
     "two-encoders": ("2 two-encoder loss", "3 learning rate"),
     "rocl": ("2 NT-Xent loss", "3 learning rate"),
     "rectifier": ("2 cross-entropy loss", "3 learning rate"),
+    "pretext": ("2 rotation loss", "3 learning rate"),
 }
 
 

@@ -27,6 +27,7 @@ FIRST_LOSS = {
     "scl": "supcon",
     "rocl": "nt_xent",
     "acl": "nt_xent",
+    "pretext": "rotation",
     "trades": "trades",
     "alp": "alp",
     "clp": "clp",

@@ -54,6 +54,8 @@ def test_the_loss_of_every_method_is_named(tmp_path: Path, method: str) -> None:
     }
     names = {"claf": "SupCon", "scl": "SupCon", "rocl": "NT-Xent", "acl": "NT-Xent", "trades": "TRADES", "alp": "ALP"}
     names["defense-gan"] = "critic"
+    contrastive = {"claf": "SupCon", "scl": "SupCon", "rocl": "NT-Xent", "acl": "NT-Xent"}
+    names = {**contrastive, "trades": "TRADES", "alp": "ALP"}
     assert f" {names.get(method, 'cross-entropy')} loss 0." in line
 
 

@@ -140,6 +140,7 @@ METHOD_PAGES: dict[str, MethodPage] = {
         "Its descent hides the gradient. Taking it for the identity left 55 % on MNIST, and among generated images "
         "themselves there are adversarial ones (Athalye et al. 2018, arXiv 1802.00420).",
         "related/defense-gan.md#defensegan",
+    ),
     "pretext": MethodPage(
         "Self-supervised pretexts, then adversarial fine-tuning",
         "Gidaris et al. 2018, arXiv 1803.07728; Chen et al. 2020, arXiv 2003.12862",

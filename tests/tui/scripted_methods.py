@@ -69,6 +69,7 @@ METHODS: dict[str, tuple[Part, ...]] = {
     "defense-gan": (
         Part("generator", "1 · generator (WGAN-GP)", {"critic": "wgan_gp"}, "quick fit"),
         *_supervised("2 · supervised", classifier="natural"),
+    ),
     "pretext": (
         Part("pretext", "1 · adversarial rotation", {"encoder": "rotation"}, "quick fit"),
         *_supervised("2 · fine-tuning"),

@@ -16,8 +16,8 @@ from claf_engine.compute.world import Part
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.network import Pipeline
 from claf_engine.training.losses import logit_distance
-from claf_engine.training.phases.objectives import Batch, trained_pass
-from claf_engine.training.phases.terms import cross_entropy
+from claf_engine.training.phases.objectives import Batch
+from claf_engine.training.phases.terms import cross_entropy, trained_pass
 from claf_engine.training.session import Session
 from claf_engine.training.weight_perturbation import LossOf
 

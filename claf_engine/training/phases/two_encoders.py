@@ -16,9 +16,9 @@ from claf_engine.models.modes import evaluating, training
 from claf_engine.models.network import Pipeline
 from claf_engine.training.losses import nt_xent_loss, supcon_loss
 from claf_engine.training.partner import PARTNER, Partner, measured_classifier
-from claf_engine.training.phases.objectives import craft, crafting_target, trained_pass
+from claf_engine.training.phases.objectives import craft, crafting_target
 from claf_engine.training.phases.supervised import viewed_batch
-from claf_engine.training.phases.terms import Shown, cross_entropy
+from claf_engine.training.phases.terms import Shown, cross_entropy, trained_pass
 from claf_engine.training.session import Session
 from claf_engine.training.state import FEATURES, joint_optimizer
 

@@ -91,7 +91,8 @@ def test_tags_of_runs_are_offered(ask, runs: Path) -> None:
 
 def test_presets_and_methods_are_offered(ask) -> None:
     assert ask("train --preset cpu") == ["cpu-small"]
-    assert ask("train --method a") == ["at", "alp"]
+    assert ask("train --method al") == ["alp"]
+    assert ask("config methods tra") == ["trades"]
     assert ask("eval latest --attack ") == ["pgd", "fgsm", "mi-fgsm", "autoattack", "universal", "universal-deepfool"]
 
 

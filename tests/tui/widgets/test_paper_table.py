@@ -175,3 +175,14 @@ def test_foreign_text_is_cleaned() -> None:
 )
 def test_columns_keep_what_tells_them_apart(columns: tuple[str, ...], room: int, names: list[str]) -> None:
     assert column_names(columns, room) == names
+
+
+def test_a_table_that_the_paper_has_no_figures_of_has_no_columns_for_them() -> None:
+    rows = tuple(
+        replace(row, paper_natural=None, paper_robust=(None, None), natural=0.941, robust=(0.3, 0.2))
+        for row in waiting_rows()
+    )
+    head = drawn(table(rows))[1]
+    assert "paper" not in head
+    assert "diff" not in head
+    assert head.count("ours") == 3

@@ -16,7 +16,7 @@ from claf_engine.terms.errors import ConfigError
 from claf_engine.training.methods import Phase, phases_of
 
 EQUAL = "--compute equal"
-EPOCHS = {"instance": "rocl.epochs", "adversarial_contrastive": "acl.epochs"}
+EPOCHS = {"instance": "rocl.epochs", "adversarial_contrastive": "acl.epochs", "two_encoders": "supervised.epochs"}
 """The setting that a phase takes its epochs from, where it is not called after the phase."""
 ROUNDING = 1e-9
 """Share of a budget by which sums of floats may differ."""

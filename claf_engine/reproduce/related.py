@@ -37,6 +37,7 @@ RELATED = Table(
         Row("RoCL-AT", "rocl-at"),
         Row("ACL, linear", "acl-linear", classifier=NATURAL),
         Row("ACL, fine-tuned", "acl"),
+        Row("PRN", "rectifier", classifier=NATURAL, system="rectifier"),
         Row("CLAF", "claf"),
     ),
     legend=LEGEND,

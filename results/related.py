@@ -30,13 +30,22 @@ TITLES = {
     "fell": ("## What fell", "", "More than ten points, and more than noise, lie between oblivious and worst case."),
     "broken": ("## What is broken", "", "At most one image in twenty stands in the worst case."),
 }
-SYSTEM_PAGES = {"bit-depth": "attacks.md#defences", "median": "attacks.md#defences"}
-"""Where `docs/` tells of what stands before a network, by what a row's system begins with."""
-SYSTEMS_KNOWN = dict.fromkeys(
-    ("bit-depth", "median"),
-    "Squeezing hides the gradient; an attacker who passes it as the identity meets the bare network (Athalye et "
-    "al. 2018, arXiv 1802.00420; He et al. 2017, arXiv 1706.04701).",
+SYSTEM_PAGES = {
+    "bit-depth": "related/feature-squeezing.md#as-a-defence",
+    "median": "related/feature-squeezing.md#as-a-defence",
+    "detector": "related/feature-squeezing.md#as-a-detector",
+}
+"""Where `docs/` tells of what stands before a network trained without it, by what a row's system begins with."""
+SQUEEZED = (
+    "Squeezing hides the gradient; an attacker who passes it as the identity meets the bare network (Athalye et al. "
+    "2018, arXiv 1802.00420)."
 )
+SYSTEMS_KNOWN = {
+    "bit-depth": SQUEEZED,
+    "median": SQUEEZED,
+    "detector": "An attacker who keeps the score low while the loss climbs is not seen (He et al. 2017, arXiv "
+    "1706.04701).",
+}
 """What the literature knows of each under a strong attack."""
 
 

@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from claf_engine.accuracy.detectors import Detector
+from claf_engine.accuracy.rectifying import RectifierDetector
 from claf_engine.accuracy.squeezing_detector import SqueezingDetector
 from claf_engine.accuracy.watched import Watched
 from claf_engine.compute.device import Compute
 from claf_engine.evaluation.defences import DEFENCES, DefenceChoice, open_defence, parse_defence
 from claf_engine.models.folding import fold
 from claf_engine.terms.errors import ConfigError
+from claf_engine.training.checkpoint import load_companion
 
 USUAL_SQUEEZERS = "bit-depth:5+median:2+nlm:13,3,2"
 """The best joint set of Xu et al. for CIFAR-10; on ImageNet it has nlm:11,3,4, on MNIST it is bit-depth:1+median:2."""
@@ -30,11 +33,13 @@ class DetectorKind:
         parse: reads what follows the name and a colon, "" where nothing does, into settings; ConfigError where wrong.
         opened: gives the detector with these settings, of a classifier (images to logits, in eval mode) whose network
             is that of this checkpoint.
+        has_weights: whether it is read from a checkpoint of ours.
     """
 
     usage: str
     parse: Callable[[str], Any]
     opened: Callable[[Any, nn.Module, Path], Detector]
+    has_weights: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,8 +68,25 @@ def _open_squeezing(choices: tuple[DefenceChoice, ...], model: nn.Module, checkp
     return SqueezingDetector(model, tuple(open_defence(choice, checkpoint) for choice in choices))
 
 
+def _no_settings(text: str) -> None:
+    """Nothing may follow the name.
+
+    Raises:
+        ConfigError: something does.
+    """
+    if text:
+        raise ConfigError(f"rectifier:{text} has settings, and the rectifier's detector takes none; leave them out")
+
+
+def _open_rectifier(_: None, model: nn.Module, checkpoint: Path) -> Detector:
+    device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
+    parts = [load_companion(checkpoint, name).requires_grad_(False).to(device) for name in ("rectifier", "detector")]
+    return RectifierDetector(*parts)
+
+
 DETECTORS: Mapping[str, DetectorKind] = {
     "squeezing": DetectorKind("squeezing[:SQUEEZER+...]", parse_squeezers, _open_squeezing),
+    "rectifier": DetectorKind("rectifier", _no_settings, _open_rectifier, has_weights=True),
 }
 
 

@@ -123,7 +123,7 @@ def complete_detectors(incomplete: str) -> list[Offer]:
     before, plus, beginning = incomplete.rpartition("+")
     if plus:
         return [(f"{before}+{name}", text) for name, text in SQUEEZERS.items() if name.startswith(beginning)]
-    usual = {"squeezing": "bit depth, median and non-local means"}
+    usual = {"squeezing": "bit depth, median and non-local means", "rectifier": "trained beside the network"}
     one = {f"squeezing:{name}": text for name, text in SQUEEZERS.items()}
     return [(name, text) for name, text in {**usual, **one}.items() if name.startswith(incomplete)]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -18,6 +18,8 @@ from claf_tui.words import exit_codes
 
 if TYPE_CHECKING:
     from claf_engine.config.launch import Launch
+    from claf_engine.evaluation.defences import DefenceChoice
+    from claf_engine.evaluation.detectors import DetectorChoice
     from claf_engine.evaluation.request import EvaluationRequest
 
 DEFAULT_RADII: Mapping[Norm, tuple[str, ...]] = {"linf": ("8/255", "16/255"), "l2": ("0.25", "0.5")}
@@ -67,12 +69,7 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
     source = options.model_source(checkpoint, model, weights, out)
     from claf_engine.runs import find_checkpoint, runs_root
 
-    guard, usual = None, "best"
-    if defence is not None:
-        from claf_engine.evaluation.defences import DEFENCES, parse_defence
-
-        guard = parse_defence(defence)
-        usual = "last" if DEFENCES[guard.name].has_weights else usual
+    guard, watch, usual = guards(defence, detector)
 
     def path() -> Path:
         if checkpoint is None:
@@ -81,7 +78,6 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
         return find_checkpoint(checkpoint, runs_root(), options.which_checkpoint(which or usual))
 
     chosen = path()
-    from claf_engine.evaluation.detectors import parse_detector
     from claf_engine.evaluation.request import EvaluationRequest
 
     request = EvaluationRequest(
@@ -106,7 +102,7 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
         accepts_changed_data=accept_changed_data,
         source=source,
         as_paper=as_paper,
-        detector=None if detector is None else parse_detector(detector),
+        detector=watch,
         fpr=fpr,
         crafted_on=crafted_on,
     )
@@ -117,6 +113,26 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
     if min_robust_accuracy is None or launch.is_follower:
         return exit_codes.OK
     return verdict(record, min_robust_accuracy)
+
+
+def guards(
+    defence: str | None, detector: str | None
+) -> "tuple[DefenceChoice | None, DetectorChoice | None, Literal['best', 'last']]":
+    """The defence and the detector that were asked for, and the checkpoint that is measured where none is named.
+
+    What a run trained beside its network stands in its last checkpoint, and earlier ones may lack it.
+    """
+    if defence is None and detector is None:  # nothing to read, and a run that does not exist is told at once
+        return None, None, "best"
+    from claf_engine.evaluation.defences import DEFENCES, parse_defence
+    from claf_engine.evaluation.detectors import DETECTORS, parse_detector
+
+    guard = None if defence is None else parse_defence(defence)
+    watch = None if detector is None else parse_detector(detector)
+    is_trained = (guard is not None and DEFENCES[guard.name].has_weights) or (
+        watch is not None and DETECTORS[watch.name].has_weights
+    )
+    return guard, watch, "last" if is_trained else "best"
 
 
 def radii(given: Sequence[str] | None, norm: Norm) -> tuple[Fraction, ...]:

@@ -423,7 +423,7 @@ Detector = Annotated[
     str | None,
     typer.Option(
         "--detector",
-        metavar="squeezing[:SQUEEZER+...]",
+        metavar="squeezing[:SQUEEZER+...]|rectifier",
         help="Reject suspicious images, such as those that squeezing:bit-depth:5+median:2 makes the classifier change "
         "its mind about; attacked with and without knowledge of that.",
         autocompletion=complete_detectors,
@@ -455,8 +455,8 @@ WhichMeasured = Annotated[
     typer.Option(
         "--checkpoint",
         metavar="best|last|STEP",
-        help="Which checkpoint of the run; best by default, and last behind a defence that is trained beside the "
-        "network, which earlier ones may lack.",
+        help="Which checkpoint of the run; best by default, and last with a defence or detector that is trained "
+        "beside the network, which earlier ones may lack.",
         autocompletion=complete_steps,
         show_default=False,
         rich_help_panel="What",

@@ -46,5 +46,11 @@ def test_a_detector_that_does_not_exist_is_refused_with_those_that_do(text: str,
     assert sentence in str(caught.value)
 
 
+def test_that_of_a_rectifier_has_no_settings() -> None:
+    assert parse_detector("rectifier").name == "rectifier"
+    with pytest.raises(ConfigError, match="rectifier:5 has settings, and the rectifier's detector takes none"):
+        parse_detector("rectifier:5")
+
+
 def test_every_detector_says_how_it_is_written() -> None:
     assert all(kind.usage.startswith(name) for name, kind in DETECTORS.items())

@@ -127,8 +127,8 @@ METHOD_PAGES: dict[str, MethodPage] = {
         "A network is trained naturally and then stands still. Universal perturbations are crafted against it, and "
         "convolutions before it learn to restore its answers to perturbed images; a detector learns the spectrum of "
         "what they change. `eval --defence rectifier` measures both together.",
-        "Holds against the perturbations that it learnt from and others of their kind, crafted without knowledge of "
-        "it. White-box PGD through the rectifier breaks it, as a network that was never attacked.",
+        "Holds against universal perturbations that are crafted without knowledge of it (85.5 % of test images, ours) "
+        "and against nothing else: one that is crafted through it leaves 10.5 %, and PGD on each image next to none.",
         "related/rectifier.md#perturbation-rectifying-network",
     ),
     "defense-gan": MethodPage(

@@ -257,7 +257,7 @@ def attack_text(figure: RobustFigure) -> str:
     """What an accuracy was measured under, as far as it is needed to repeat it."""
     steps = f"-{figure.steps}" if figure.steps else ""
     restarts = f", {figure.restarts} restarts" if figure.restarts > 1 else ""
-    defence = "" if figure.defence == "none" else f", behind {safe(figure.defence, 20)} ({safe(figure.knowledge, 12)})"
+    defence = "" if figure.defence == "none" else f", behind {safe(figure.defence, 60)} ({safe(figure.knowledge, 12)})"
     size = f", steps of {safe(figure.step_size, 12)}" if figure.steps else ""
     return f"{safe(figure.attack, 20)}{steps}{size}{restarts}{defence}, {safe(figure.precision, 8)}"
 

@@ -154,6 +154,10 @@ class EvaluationRequest:
             f"--attack {self.attack}": (self.attack != "pgd", "its adaptive attacker is PGD"),
             "--decides": (self.decides is not None, "the oblivious attacker offers its last point, the adaptive any"),
             "--as-paper": (self.as_paper, "the paper measures none"),
+            f"--defence {self.defence}": (
+                self.defence is not None and DEFENCES[self.defence.name].has_weights,
+                "a trained defence has attacks of its own, which look at no detector",
+            ),
             "the range of --eps": (self.is_curve, "a range is one curve, and a detector has two attackers"),
             f"--space {self.space}": (self.space != "pixel", "what gets past it is sought in an epsilon-ball"),
             "--model": (self.source is not None, "its threshold is set on the validation images of a run"),

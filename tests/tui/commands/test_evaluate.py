@@ -214,6 +214,10 @@ def test_a_radius_above_1_is_taken_in_l2_and_in_no_other_norm(
         (["--fpr", "5%"], "--fpr is the share of natural images that a --detector may reject; name a detector"),
         (["--detector", "squeezing", "--attack", "autoattack"], "a detector is not measured with --attack autoattack"),
         (["--detector", "squeezing", "--eps", "0:4/255:2/255"], "a detector is not measured with the range of --eps"),
+        (
+            ["--detector", "squeezing", "--defence", "defense-gan"],
+            "a detector is not measured with --defence defense-gan",
+        ),
         (["--detector", "squeezing", "--data", "shapes"], "its threshold is set on the validation images of the run"),
         (["--defence", "median:9"], "median of 9 is out of range; use median:N (N from 2 to 5)"),
         (["--attack", "fgsm", "--steps", "10"], "fgsm takes one step of epsilon from the image itself; leave out --st"),

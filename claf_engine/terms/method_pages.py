@@ -99,8 +99,8 @@ METHOD_PAGES: dict[str, MethodPage] = {
         "An encoder learns to tell images apart while an attack on that very loss moves both views of each. In its "
         "dual stream natural and attacked views share the convolutions and have a BatchNorm each. Then a classifier is "
         "fitted on it, naturally or on attacked images, or everything is trained on adversarially.",
-        "Holds after adversarial fine-tuning, which is what makes it robust; a linear classifier alone keeps a third of "
-        "drawn shapes where fine-tuning keeps nine tenths (ours, docs/related/acl.md).",
+        "Holds after adversarial fine-tuning, which is what makes it robust; a linear classifier alone keeps a third "
+        "of drawn shapes where fine-tuning keeps nine tenths (ours, docs/related/acl.md).",
         "related/acl.md#adversarial-contrastive-pretraining",
     ),
     "clp": MethodPage(

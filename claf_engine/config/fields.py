@@ -32,6 +32,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "acl": ("acl", *CONTRASTIVE[:2], *SUPERVISED, "linear_evaluation"),
     "clp": ("clp", "supervised", "objective"),
     "two-encoders": ("two_encoders", *SUPERVISED),
+    "rectifier": ("rectifier", "supervised", "objective"),
     "defense-gan": ("defense_gan", "supervised", "objective"),
     "pretext": ("pretext", *CONTRASTIVE[:2], *SUPERVISED, "linear_evaluation"),
 }

@@ -180,6 +180,7 @@ def test_a_robust_figure_of_a_report_has_stable_keys(checkpoint: Path) -> None:
         "mean_distance": float,
         "decides": str,
         "notice": str,
+        "num_crafted": type(None),
         "is_epsilon_ball": bool,
         "largest_distance_text": str,
         "mean_distance_text": str,

@@ -128,7 +128,7 @@ METHOD_PAGES: dict[str, MethodPage] = {
         "convolutions before it learn to restore its answers to perturbed images; a detector learns the spectrum of "
         "what they change. `eval --defence rectifier` measures both together.",
         "Holds against universal perturbations that are crafted without knowledge of it (85.5 % of test images, ours) "
-        "and against nothing else: one that is crafted through it leaves 10.5 %, and PGD on each image next to none.",
+        "and nothing else: one that is crafted through it leaves 10.5 %, and PGD on each image next to none.",
         "related/rectifier.md#perturbation-rectifying-network",
     ),
     "defense-gan": MethodPage(

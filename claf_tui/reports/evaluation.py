@@ -31,8 +31,8 @@ HEADINGS = {"step_size": "step size", "knowledge": "attacker"}
 SETTINGS = ("attack", "knowledge", "norm", "space", "steps", "step_size", "restarts", "seed", "precision")
 """What tells figures apart besides the radius: a column each where it differs, else named once above the table."""
 ATTACKERS = (
-    "natural accuracy is with the defence; an oblivious attack does not know of it, an adaptive one climbs through it, "
-    "and takes what has no gradient for the identity; the lower figure counts"
+    "natural accuracy is with the defence; an oblivious attack does not know of it, an adaptive one climbs through it "
+    "as far as it can; the lower figure counts"
 )
 ANY_DECIDES = f"{ANY_POINT}: broken by the first misclassified point; most papers judge the last alone, which is weaker"
 ADAPTIVE_ONLY = "natural accuracy is with the defence; AutoAttack crafts and judges with one model, so it is adaptive"

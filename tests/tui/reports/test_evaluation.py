@@ -116,7 +116,7 @@ def test_behind_a_defence_every_figure_names_its_attacker() -> None:
         " 8/255        40.0%   adaptive    8/255",
         "",
         "natural accuracy is with the defence; an oblivious attack does not know of it,",
-        "an adaptive one takes its gradient for the identity; the lower figure counts",
+        "an adaptive one climbs through it as far as it can; the lower figure counts",
     ]
 
 
@@ -230,4 +230,4 @@ def test_a_detector_is_told_with_what_counts_as_robust() -> None:
     text = "\n".join(lines_of({**REPORT, "robust": robust, "detector": detector}, width=200))
     assert "detector: squeezing:median:2 rejects scores above 1.14" in text
     assert "found no image that fools the classifier and is not rejected" in text
-    assert "takes its gradient" not in text
+    assert "climbs through it" not in text

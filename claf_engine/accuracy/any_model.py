@@ -45,10 +45,10 @@ def attack(  # noqa: PLR0913 (a script names the few that it changes)
         model: images (N, C, H, W) in [0, 1] to logits (N, K).
         images: (N, C, H, W), floats in [0, 1] or uint8; not modified.
         labels: (N,) true classes.
-        eps: radius of the ball; never left, and neither is [0, 1]. In Linf at most 1; in L2 a Euclidean length.
+        eps: radius of the ball; never left, and neither is [0, 1]. In Linf at most 1; in L2 and L1 a length.
         steps: gradient steps of each restart; ignored by fgsm.
         step_size: by default 2.5 eps / steps, which crosses the ball; ignored by fgsm.
-        norm: linf or l2.
+        norm: linf, l2 or l1.
         name: pgd (Madry et al. 2018), fgsm (Goodfellow et al. 2015), mi-fgsm (Dong et al. 2018), or what was registered
             (see `register_attack`), which takes steps of its own.
         restarts: random starts; what one has broken is not tried again.
@@ -215,7 +215,7 @@ def _suite(  # noqa: PLR0913 (the options of `attack` and `measure`, once)
         ConfigError: one of them is wrong.
     """
     if norm not in get_args(Norm):
-        raise ConfigError(f"norm={norm!r} is unknown; use {' or '.join(map(repr, get_args(Norm)))}")
+        raise ConfigError(f"norm={norm!r} is unknown; use one of {', '.join(map(repr, get_args(Norm)))}")
     is_registered = name not in get_args(AttackName)
     if is_registered:
         require_registered(name, norm, "pixel")

@@ -29,7 +29,7 @@ from claf_engine.accuracy.autoattack_state import (
     untouched,
 )
 from claf_engine.accuracy.measure import Accuracy, correct_steps, mask_of
-from claf_engine.attacks.norms import distances
+from claf_engine.attacks.norms import distances, rounding
 from claf_engine.attacks.weakness import unit_notices
 from claf_engine.compute.device import Compute, exact_fp32
 from claf_engine.data import Split, to_pixels
@@ -41,7 +41,7 @@ from claf_engine.terms.errors import CheckpointError, ClafError
 from claf_engine.terms.names import Norm
 from claf_engine.terms.pixels import format_distance
 
-NORMS: dict[Norm, str] = {"linf": "Linf", "l2": "L2"}
+NORMS: dict[Norm, str] = {"linf": "Linf", "l2": "L2", "l1": "L1"}
 STEPS = 100
 """Iterations of each gradient attack; Square Attack asks the model 5000 times instead."""
 TARGETS = 9
@@ -90,7 +90,7 @@ class Job:
     @property
     def title(self) -> str:
         """For a person: "AutoAttack at 8/255"."""
-        norm = "" if self.suite.norm == "linf" else " L2"
+        norm = "" if self.suite.norm == "linf" else f" {self.suite.norm.upper()}"
         return f"AutoAttack{norm} at {format_distance(self.epsilon)}"
 
 
@@ -210,7 +210,9 @@ def _set_up(model: nn.Module, suite: AutoAttackSuite, epsilon: Fraction, compute
             device=compute.device,
             version="standard",
         )
-    library.apgd_targeted.n_target_classes = library.fab.n_target_classes = num_targets
+    # In L1 the library's standard version has APGD-T aim at fewer classes than FAB-T.
+    library.apgd_targeted.n_target_classes = min(library.apgd_targeted.n_target_classes, num_targets)
+    library.fab.n_target_classes = num_targets
     return library
 
 
@@ -265,7 +267,7 @@ def _require_ball(job: Job, images: Tensor, adversarial: Tensor) -> None:
     low, high = torch.aminmax(adversarial)
     if not math.isfinite(distance):
         raise ClafError(f"{job.title} gave an image that is not finite: the model's logits or gradients are not")
-    if distance > job.epsilon + SLACK or low < 0 or high > 1:
+    if distance > job.epsilon + max(SLACK, rounding(job.suite.norm, images[0].numel())) or low < 0 or high > 1:
         raise ClafError(
             f"{job.title} left the ball: an image lies {distance:.6f} from its original, and values lie in "
             f"[{low:.6f}, {high:.6f}]"

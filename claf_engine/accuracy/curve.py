@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
-from claf_engine.terms.pixels import format_distance, parse_distance
+from claf_engine.terms.pixels import LONGEST, format_distance, parse_distance
 
 Confusion = tuple[tuple[int, ...], ...]
 """Numbers of examples: rows are true classes, columns predicted ones, in the order of the class names."""
@@ -217,7 +217,7 @@ class Curve:
     def _read(cls, record: Mapping[str, Any]) -> "Curve":
         points = tuple(
             CurvePoint(
-                format_distance(parse_distance(point["epsilon"], "l2")),
+                format_distance(parse_distance(point["epsilon"], LONGEST)),
                 _count(point["num_attacked"]),
                 _confusion(point["confusion"]),
                 str(point.get("notice", "")),
@@ -249,7 +249,7 @@ class Curve:
                 raise CurveError("not a robustness curve: the confusion matrices are about different examples")
         if not self.points or not sum(totals):
             raise CurveError("not a robustness curve: it has no radius or no example")
-        radii = [parse_distance(point.epsilon, "l2") for point in self.points]
+        radii = [parse_distance(point.epsilon, LONGEST) for point in self.points]
         if radii != sorted(set(radii)):
             raise CurveError("not a robustness curve: its radii do not ascend")
         if len(self.minimal.broken) != len(self.points) or self.minimal.num_examples != self.num_examples:

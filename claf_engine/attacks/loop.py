@@ -19,9 +19,6 @@ from claf_engine.compute.world import Part
 from claf_engine.events.ticks import Pulse, exhaust
 from claf_engine.terms.errors import ClafError, ConfigError, DataError
 
-ROUNDING = 1e-6
-"""How far beyond epsilon, or outside [0, 1], rounding may carry an attacked image."""
-
 
 def require_pixels(images: Tensor) -> None:
     """Refuse what is not an image in [0, 1]: a normalised tensor here means a wrong epsilon, not a detail.
@@ -54,10 +51,10 @@ def require_ball(images: Tensor, adversarial: Tensor, spec: Attack, title: str |
         raise ClafError(f"{title} gave an image that is not finite: the model's logits or gradients are not")
     if not spec.space.is_pixel:
         return
-    if distance > spec.epsilon + ROUNDING:
+    if distance > spec.epsilon + norms.rounding(spec.norm, images[0].numel()):
         raise ClafError(f"{title} left the ball: an attacked image lies {distance:.6f} from its original")
     low, high = torch.aminmax(adversarial)
-    if low < -ROUNDING or high > 1 + ROUNDING:
+    if low < -norms.ROUNDING or high > 1 + norms.ROUNDING:
         raise ClafError(f"{title} left [0, 1]: attacked images lie in [{low:.6f}, {high:.6f}]")
 
 

@@ -1,21 +1,30 @@
-"""Noise, step, projection and distance in Linf and L2; coordinates (N, C, H, W) that an attack keeps in [0, 1]."""
+"""Noise, step, projection and distance in Linf, L2 and L1; coordinates (N, C, H, W) that an attack keeps in [0, 1]."""
 
 import torch
 from torch import Tensor
 
+from claf_engine.attacks.sparse import l1_noise, project_l1, sparse_direction
 from claf_engine.terms.names import Norm
 
 GAUSSIAN_DEVIATION = 0.001
 """Of the start that TRADES attacks from."""
 TINY = 1e-12
 """Keeps a gradient of zero from being divided by zero."""
+ORDERS: dict[Norm, float] = {"linf": torch.inf, "l2": 2, "l1": 1}
+ROUNDING = 1e-6
+"""How far beyond epsilon, or outside [0, 1], rounding may carry an attacked image."""
+ROUNDING_OF_ONE = 2.0**-23
+"""Of one value in [0, 1], and where it is added to the others."""
 
 
 def uniform_noise(like: Tensor, epsilon: float, norm: Norm, generator: torch.Generator) -> Tensor:
     """A random displacement within the ball, of the shape of `like`.
 
-    In Linf it is uniform in the ball; in L2 the direction is uniform and so is the radius, which favours the middle.
+    In Linf and L1 it is uniform in the ball; in L2 the direction is uniform and so is the radius, which favours the
+    middle.
     """
+    if norm == "l1":
+        return l1_noise(like, epsilon, generator)
     if norm == "linf":
         return (torch.rand(like.shape, generator=generator, device=like.device, dtype=like.dtype) * 2 - 1) * epsilon
     direction = torch.randn(like.shape, generator=generator, device=like.device, dtype=like.dtype)
@@ -36,17 +45,23 @@ def gaussian_noise(like: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def step(point: Tensor, gradient: Tensor, step_size: float, norm: Norm) -> Tensor:
-    """Steepest ascent: in Linf every coordinate moves by the step size, in L2 every image by that length.
+    """Steepest ascent: in Linf every coordinate moves by the step size, in L2 and L1 every image by that length.
+
+    In L1 it goes into the steepest coordinates alone (see `sparse_direction`).
 
     A gradient of NaN makes the point NaN. Its sign would be 0, and an attack that stands still looks like robustness.
     """
     if norm == "linf":
         return point + step_size * gradient.sign().where(~gradient.isnan(), gradient)
+    if norm == "l1":
+        return point + step_size * sparse_direction(point, gradient)
     return point + step_size * (gradient / lengths(gradient))
 
 
 def project(point: Tensor, origin: Tensor, epsilon: float, norm: Norm) -> Tensor:
-    """Back into the ball first, then into [0, 1]."""
+    """Back into the ball first, then into [0, 1]; in L1 to the nearest point of both (see `project_l1`)."""
+    if norm == "l1":
+        return project_l1(point, origin, epsilon)
     if norm == "linf":
         return torch.minimum(torch.maximum(point, origin - epsilon), origin + epsilon).clamp(0, 1)
     moved = point - origin
@@ -55,9 +70,13 @@ def project(point: Tensor, origin: Tensor, epsilon: float, norm: Norm) -> Tensor
 
 def distances(ones: Tensor, others: Tensor, norm: Norm) -> Tensor:
     """Distance (N,) between each pair of images (N, C, H, W)."""
-    order = torch.inf if norm == "linf" else 2
-    found: Tensor = torch.linalg.vector_norm(ones - others, order, dim=(1, 2, 3))
+    found: Tensor = torch.linalg.vector_norm(ones - others, ORDERS[norm], dim=(1, 2, 3))
     return found
+
+
+def rounding(norm: Norm, num_values: int) -> float:
+    """How far beyond epsilon rounding may carry an image of so many values; the L1 norm adds up that of all."""
+    return max(ROUNDING, num_values * ROUNDING_OF_ONE) if norm == "l1" else ROUNDING
 
 
 def lengths(values: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ class Attack:
         """For a person: "PGD-10 at 8/255"; where the radius is no distance between images, with the space's name."""
         is_plain = self.name == "fgsm" or self.is_registered
         name = self.name.upper() if is_plain else f"{self.name.upper()}-{self.steps}"
-        norm = "" if self.norm == "linf" else " L2"
+        norm = "" if self.norm == "linf" else f" {self.norm.upper()}"
         space = "" if self.space.is_pixel else f" ({self.space.name})"
         return f"{name}{norm} at {_short(self.epsilon)}{space}"
 
@@ -92,8 +92,8 @@ def make_attack(
         epsilon: radius, as a Fraction, a float or text such as "8/255".
         steps: None is as many of the step size as cross the ball (pgd, see `crossing_steps`), else 10; ignored by fgsm
             and by a plugin's attack.
-        step_size: by default 2/255 (pgd), epsilon / steps (mi-fgsm), or 2.5 epsilon / steps in L2; ignored by fgsm
-            and by a plugin's attack.
+        step_size: by default 2/255 (pgd), epsilon / steps (mi-fgsm), or 2.5 epsilon / steps in L2 and L1; ignored by
+            fgsm and by a plugin's attack.
         norm: of ball and step.
         space: the coordinates.
 
@@ -153,7 +153,7 @@ def from_config(
 
 
 def _default_steps(name: str, epsilon: Fraction, step_size: Fraction | None, norm: Norm) -> int:
-    if name != "pgd" or (step_size is None and norm == "l2"):  # the step size follows from their number
+    if name != "pgd" or (step_size is None and norm != "linf"):  # the step size follows from their number
         return USUAL_STEPS
     return crossing_steps(epsilon, USUAL_STEP_SIZE if step_size is None else step_size)
 
@@ -161,4 +161,4 @@ def _default_steps(name: str, epsilon: Fraction, step_size: Fraction | None, nor
 def _default_step_size(name: str, epsilon: Fraction, steps: int, norm: Norm) -> Fraction:
     if name == "mi-fgsm":
         return epsilon / steps
-    return crossing_step_size(epsilon, steps) if norm == "l2" else USUAL_STEP_SIZE
+    return crossing_step_size(epsilon, steps) if norm != "linf" else USUAL_STEP_SIZE

@@ -12,8 +12,9 @@ from claf_engine.terms.names import Norm
 from claf_engine.terms.pixels import format_distance
 from claf_engine.terms.reach import reach_sentence
 
-SMALLEST_L2 = Fraction(1, 10)
-"""A Linf radius such as 8/255 is 0.03; taken for a Euclidean length, it is a change that no network notices."""
+SMALLEST: dict[Norm, Fraction] = {"linf": Fraction(0), "l2": Fraction(1, 10), "l1": Fraction(1, 2)}
+"""A Linf radius such as 8/255 is 0.03; taken for a length in L2 or L1, it is a change that no network notices."""
+LENGTHS: dict[Norm, str] = {"l2": "a Euclidean length, such as 0.5", "l1": "the sum of all changes, such as 12"}
 
 
 def weaknesses(
@@ -38,8 +39,8 @@ def unit_notices(
 ) -> tuple[str, ...]:
     """Say that radii in pixel space look like those of another norm.
 
-    An L2 ball below 0.1 is as good as no attack. From the other end: in a ball that holds a gray image for every image,
-    no network can be more accurate than one that does not look.
+    An L2 ball below 0.1, or an L1 ball below 0.5, is as good as no attack. From the other end: in a ball that holds a
+    gray image for every image, no network can be more accurate than one that does not look.
 
     Args:
         radii: of one attack.
@@ -48,21 +49,26 @@ def unit_notices(
         largest: see `weaknesses`.
     """
     widest = max(*radii, largest or Fraction(0), Fraction(0))
-    if norm == "l2" and 0 < widest < SMALLEST_L2:
+    if 0 < widest < SMALLEST[norm]:
         shown = format_distance(widest)
         return (
-            f"an L2 radius of {shown} hardly changes an image: it is a Euclidean length, such as 0.5, and no distance "
-            "in levels",
+            f"an {norm.upper()} radius of {shown} hardly changes an image: it is {LENGTHS[norm]}, and no distance in "
+            "levels",
         )
-    gray = 0.5 if norm == "linf" else None if num_values is None else 0.5 * math.sqrt(num_values)
+    gray = None if num_values is None and norm != "linf" else 0.5 * longest(norm, num_values or 1)
     reaching = [radius for radius in radii if gray is not None and radius >= gray]
     if not reaching:
         return ()
-    fix = "; an L2 radius needs --norm l2" if norm == "linf" else ""
+    fix = "; an L2 radius needs --norm l2, one in L1 --norm l1" if norm == "linf" else ""
     return (
         f"from {format_distance(min(reaching))} on the ball of every image holds the same gray one, so that no network "
         f"is better than chance there{fix}",
     )
+
+
+def longest(norm: Norm, num_values: int) -> float:
+    """The length of a change by 1 in each of so many values."""
+    return {"linf": 1, "l2": math.sqrt(num_values), "l1": num_values}[norm]
 
 
 def reach_notices(attacks: Sequence[Attack]) -> tuple[str, ...]:

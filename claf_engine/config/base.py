@@ -7,10 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationInfo
 
 from claf_engine.terms.names import Norm
-from claf_engine.terms.pixels import format_distance, parse_distance, require_length
-
-LONGEST: Norm = "l2"
-"""The norm whose distances may be longest."""
+from claf_engine.terms.pixels import LONGEST, format_distance, parse_distance, require_length
 
 PixelDistance = Annotated[Fraction, BeforeValidator(parse_distance), PlainSerializer(format_distance, return_type=str)]
 BallDistance = Annotated[
@@ -36,16 +33,16 @@ def fitting(distances: Fraction | tuple[Fraction, ...], info: ValidationInfo) ->
 
 
 def require_reach(norm: Norm, epsilons: tuple[Fraction, ...], step_size: Fraction, steps: int) -> None:
-    """Refuse an L2 attack whose steps cannot cross half of its ball: the defaults are lengths of the Linf norm.
+    """Refuse an L2 or L1 attack whose steps cannot cross half of its ball: the defaults are lengths of the Linf norm.
 
     Raises:
         ValueError: steps times step size is below the largest radius.
     """
     reach, radius = steps * step_size, max(epsilons, default=Fraction(0))
-    if norm == "l2" and reach < radius:
+    if norm != "linf" and reach < radius:
         raise ValueError(
-            f"{steps} steps of {format_distance(step_size)} go no farther than {format_distance(reach)}, and the L2 "
-            f"radius is {format_distance(radius)}; raise step_size"
+            f"{steps} steps of {format_distance(step_size)} go no farther than {format_distance(reach)}, and the "
+            f"{norm.upper()} radius is {format_distance(radius)}; raise step_size"
         )
 
 

@@ -60,7 +60,7 @@ class WeightPerturbationConfig(Settings):
 class AttackConfig(Settings):
     """The attack of training: PGD from a random start."""
 
-    norm: Norm = Field("linf", description="linf, or l2: epsilon and step size are then Euclidean lengths")
+    norm: Norm = Field("linf", description="linf; or l2 or l1: epsilon and step size are then lengths in that norm")
     epsilon: BallDistance = Fraction(8, 255)
     step_size: BallDistance = Fraction(2, 255)
     steps: Count = 5

@@ -54,7 +54,7 @@ class EvaluationRequest:
         step_size: length of one; None is the attack's own (see `make_attack`).
         restarts: independent attacks; an example counts as robust only if all fail; None is 1.
         decides: last or any point of each (see `AttackSuite`); None is last.
-        norm: of the ball, linf or l2.
+        norm: of the ball: linf, l2 or l1.
         space: pixel, or released-code, whose figures are not accuracy in an epsilon-ball.
         defence: stands before the classifier, which is then attacked with and without knowledge of it.
         num_examples: test images, in the order of the split, which holds the classes in proportion; None is all.

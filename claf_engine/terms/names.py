@@ -30,6 +30,7 @@ EvaluationAttack = Literal[
 Norm = Literal[
     "linf",
     "l2",
+    "l1",
 ]
 SpaceName = Literal["pixel", "released-code"]
 PointName = Literal["last", "any"]

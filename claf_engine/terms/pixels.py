@@ -1,7 +1,7 @@
 """Distances in pixel space, where a value of an image lies in [0, 1].
 
-A Linf distance therefore lies in [0, 1] too; an L2 distance is a Euclidean length over a whole image, and usually above
-1 for larger images.
+A Linf distance therefore lies in [0, 1] too; an L2 distance is a Euclidean length over a whole image, an L1 distance
+the sum of all its changes: both are usually above 1 for larger images.
 
 They are exact fractions, so that "8/255" survives a round trip through TOML, JSON and the screen as "8/255".
 """
@@ -23,8 +23,10 @@ RANGE_MARK = ":"
 """Between start, stop and step of a range of radii."""
 MAX_RADII = 64
 """The most radii of one curve."""
-LIMITS: dict[Norm, int] = {"linf": 1, "l2": 1000}
-"""The largest distance in each norm; the diagonal of an RGB image of 256x256 pixels has length 443."""
+LIMITS: dict[Norm, int] = {"linf": 1, "l2": 1000, "l1": 1_000_000}
+"""The largest distance in each norm; the diagonal of an RGB image of 256x256 pixels has length 443, in L1 196608."""
+LONGEST: Norm = "l1"
+"""The norm whose distances may be longest: what was once accepted in any norm is read back with it."""
 
 
 def parse_distance(value: object, norm: Norm = "linf") -> Fraction:
@@ -32,10 +34,10 @@ def parse_distance(value: object, norm: Norm = "linf") -> Fraction:
 
     Args:
         value: what was written.
-        norm: of the distance; what was once accepted in any norm is read back with l2, which accepts more.
+        norm: of the distance; what was once accepted in any norm is read back with `LONGEST`, which accepts more.
 
     Returns:
-        An exact fraction in [0, 1], or up to the limit of L2.
+        An exact fraction in [0, 1], or up to the limit of L2 or L1.
 
     Raises:
         ValueError: the value is not a number, not finite, negative, or above the limit of its norm (in Linf with "did
@@ -77,8 +79,8 @@ def require_length(distance: Fraction, norm: Norm, text: str | None = None) -> F
         ValueError: it is above the limit.
     """
     text = str(distance) if text is None else text
-    if norm == "l2" and distance > LIMITS["l2"]:
-        raise ValueError(f"{text} is above {LIMITS['l2']}, and no two images are that far apart in L2")
+    if norm != "linf" and distance > LIMITS[norm]:
+        raise ValueError(f"{text} is above {LIMITS[norm]}, and no two images are that far apart in {norm.upper()}")
     if norm == "linf" and distance > 1:
         hint = f"; did you mean {distance}/255?" if distance.denominator == 1 and distance <= 255 else ""
         raise ValueError(f"{text} is above 1, and images lie in [0, 1]{hint}")
@@ -120,7 +122,7 @@ def parse_radii(text: str, norm: Norm = "linf") -> tuple[Fraction, ...]:
 def format_distance(distance: Fraction) -> str:
     """Write a distance the way the field does: "8/255" or a short decimal where that is exact, else as a fraction.
 
-    Levels go up to 255/255; a longer distance, which is one of L2, is "2" or "1.5".
+    Levels go up to 255/255; a longer distance, which is one of L2 or L1, is "2" or "1.5".
     """
     levels = distance * 255
     if levels.denominator == 1 and distance <= 1:

@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from claf_engine.terms.pixels import format_distance, parse_distance
+from claf_engine.terms.pixels import LONGEST, format_distance, parse_distance
 
 RADII_TO_WALK = {"pgd": 2, "mi-fgsm": 1}
 """Of the attacks that take steps: from a random start across the ball, from the image itself out of its middle."""
@@ -34,6 +34,6 @@ def written_reach(attack: object, epsilon: object, steps: object, step_size: obj
     if radii is None or not isinstance(steps, int):
         return ""
     try:
-        return reach_sentence(parse_distance(epsilon, "l2"), steps, parse_distance(step_size, "l2"), radii)
+        return reach_sentence(parse_distance(epsilon, LONGEST), steps, parse_distance(step_size, LONGEST), radii)
     except ValueError:
         return ""

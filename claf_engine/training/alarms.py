@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from claf_engine.attacks.loop import ROUNDING
+from claf_engine.attacks.norms import ROUNDING
 from claf_engine.config import RunConfig
 from claf_engine.events import OverfittingChecked
 from claf_engine.runs.alerting import Finding

@@ -137,7 +137,7 @@ def _compare_steps(
 
 
 def _ball(suite: AttackSuite, epsilon: Fraction) -> str:
-    norm = "" if suite.norm == "linf" else "L2 "
+    norm = "" if suite.norm == "linf" else f"{suite.norm.upper()} "
     space = "" if suite.space.is_pixel else f" ({suite.space.name}, no ball)"
     return f"{norm}{format_distance(epsilon)}{' !' if suite.notice(epsilon) else ''}{space}"
 

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from claf_engine.evaluation.detectors import DetectorChoice
     from claf_engine.evaluation.request import EvaluationRequest
 
-DEFAULT_RADII: Mapping[Norm, tuple[str, ...]] = {"linf": ("8/255", "16/255"), "l2": ("0.25", "0.5")}
+DEFAULT_RADII: Mapping[Norm, tuple[str, ...]] = {
+    "linf": ("8/255", "16/255"),
+    "l2": ("0.25", "0.5"),
+    "l1": ("6", "12"),
+}
 MinRobust = Annotated[
     float | None,
     typer.Option(

@@ -10,7 +10,7 @@ import typer
 from claf_engine.terms.errors import ConfigError
 from claf_engine.terms.names import Norm as NormName
 from claf_engine.terms.names import PointName, SpaceName
-from claf_engine.terms.pixels import parse_distance, parse_radii
+from claf_engine.terms.pixels import LONGEST, parse_distance, parse_radii
 from claf_tui.commands.completion import (
     complete_attacks,
     complete_checkpoints,
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from claf_engine.evaluation.model_source import ModelSource
     from claf_tui.state.draft import Draft
 
-LONGEST: NormName = "l2"
-"""The norm whose distances may be longest."""
 KEYS = {
     "--data": "data.source",
     "--seed": "seed",
@@ -345,7 +343,7 @@ Epsilons = Annotated[
         metavar="N/255|START:STOP:STEP",
         parser=radii,
         help="Radius of the attack; repeat it for several, or give a range for a robustness curve. "
-        "8/255 and 16/255 by default; 0.25 and 0.5 in L2.",
+        "8/255 and 16/255 by default; 0.25 and 0.5 in L2, 6 and 12 in L1.",
         rich_help_panel="Attack",
     ),
 ]
@@ -384,7 +382,8 @@ StepSize = Annotated[
     typer.Option(
         metavar="N/255",
         parser=step_length,
-        help="Length of one step; by default 2/255 (pgd), epsilon / steps (mi-fgsm), or 2.5 epsilon / steps in L2.",
+        help="Length of one step; by default 2/255 (pgd), epsilon / steps (mi-fgsm), or 2.5 epsilon / steps in L2 and "
+        "L1.",
         rich_help_panel="Attack",
     ),
 ]

@@ -8,7 +8,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
 from claf_engine.accuracy.curve import Confusion, Curve
-from claf_engine.terms.pixels import parse_distance
+from claf_engine.terms.pixels import LONGEST, parse_distance
 from claf_tui.charts.plot import ChartLine, ChartOptions, Row, plot
 from claf_tui.reports.fitted_table import FittedTable
 from claf_tui.state.series import Series
@@ -18,7 +18,7 @@ from claf_tui.words.safe_text import safe
 
 ALL_COLOR, WORST_COLOR = "#56b4e9", "#e69f00"
 WIDEST_CHART, CHART_HEIGHT = 110, 16
-CLAIMS = {"linf": "8/255", "l2": "0.5"}
+CLAIMS = {"linf": "8/255", "l2": "0.5", "l1": "12"}
 """The radius that figures are usually claimed at: classes are shown there where it was measured."""
 NUM_RADII = 4
 """Radii that the table of classes has room for."""
@@ -83,7 +83,7 @@ def curve_chart(curve: Curve, width: int, height: int) -> list[Row]:
 
     In pixel space both begin with natural accuracy, which is what a radius of 0 gives.
     """
-    levels = [float(255 * parse_distance(point.epsilon, "l2")) for point in curve.points]
+    levels = [float(255 * parse_distance(point.epsilon, LONGEST)) for point in curve.points]
     overall = [point.robust_accuracy for point in curve.points]
     worst = [curve.worst_class(number).robust[number] or 0.0 for number in range(len(curve.points))]
     marks = list(zip(levels, (point.epsilon for point in curve.points), strict=True))
@@ -246,7 +246,7 @@ def _few_radii(curve: Curve, always: int) -> list[int]:
 
     In a ball of radius 0 accuracy is natural accuracy, which needs no column of its own.
     """
-    numbers = [number for number, point in enumerate(curve.points) if parse_distance(point.epsilon, "l2") > 0]
+    numbers = [number for number, point in enumerate(curve.points) if parse_distance(point.epsilon, LONGEST) > 0]
     numbers = numbers if numbers and curve.is_epsilon_ball else list(range(len(curve.points)))
     if len(numbers) <= NUM_RADII:
         return numbers

@@ -170,6 +170,7 @@ FIGURES: FigureTexts = (
         "between before and after: 1 is the same direction.",
     ),
     ("L2", "The attack is bounded by the Euclidean length of the whole change instead of one pixel's."),
+    ("L1", "The attack is bounded by the sum of all changes, which favours large changes of few pixels."),
     (
         "no ball",
         "Figures of the released code's space: it clamps normalised images to [0, 1], which moves some pixels much "

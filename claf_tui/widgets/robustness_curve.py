@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from claf_engine.terms.pixels import parse_distance
+from claf_engine.terms.pixels import LONGEST, parse_distance
 from claf_tui.charts.plot import ChartLine, ChartOptions
 from claf_tui.state.series import Series
 from claf_tui.widgets.chart import PALETTE, Chart
@@ -95,7 +95,7 @@ def _marked(item: Mapping[str, Any]) -> str:
 
 
 def _level(epsilon: object) -> float:
-    return float(255 * parse_distance(str(epsilon), "l2"))
+    return float(255 * parse_distance(str(epsilon), LONGEST))
 
 
 def _series(levels: Sequence[float], accuracies: Sequence[object]) -> Series:

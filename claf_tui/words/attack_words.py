@@ -13,7 +13,7 @@ from claf_engine.terms.reach import written_reach
 from claf_tui.words.safe_text import safe
 
 PIXEL, LINF = "pixel", "linf"
-NORM_NAMES = {LINF: "", "l2": "L2"}
+NORM_NAMES = {LINF: "", "l2": "L2", "l1": "L1"}
 NO_BALL = "(no ball)"
 DOUBTED = "!"
 """Marks a figure that cannot be right; a sentence nearby says why."""

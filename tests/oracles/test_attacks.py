@@ -6,6 +6,7 @@ differ.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -17,6 +18,7 @@ from claf_engine.attacks import RELEASED_CODE, Attack, Space, attack, make_attac
 from claf_engine.attacks.deepfool import DeepFool, deepfool_steps
 from claf_engine.attacks.loop import start
 from claf_engine.attacks.norms import distances
+from claf_engine.attacks.sparse import project_l1
 from claf_engine.compute.device import Compute
 from claf_engine.events.ticks import exhaust
 from claf_engine.terms.names import Norm
@@ -231,3 +233,29 @@ def test_deepfool_takes_the_step_of_torchattacks_on_a_linear_classifier() -> Non
     theirs = torchattacks.DeepFool(model, steps=1, overshoot=0.02)(shown, model(shown).argmax(1))
     found = exhaust(deepfool_steps(model, shown, DeepFool(steps=1), FP32))
     torch.testing.assert_close(found, theirs, rtol=0, atol=1e-6)
+
+
+def smooth() -> nn.Module:
+    """Its gradients have no ties; foolbox moves every coordinate of a tie."""
+    layers = (nn.Flatten(), nn.Linear(3 * SIDE**2, 32), nn.Tanh(), nn.Linear(32, NUM_CLASSES))
+    return initialised(nn.Sequential(*layers))
+
+
+@pytest.mark.parametrize("network", [linear, smooth])
+def test_a_sparse_step_is_that_of_foolbox(network: Network) -> None:
+    # The steps reach the border of the ball and no farther: what foolbox projects lies outside of it by a few per cent.
+    spec = replace(make_attack("pgd", Fraction(2), steps=10, step_size=Fraction(1, 5), norm="l1"), start="none")
+    theirs = by_foolbox("SparseL1DescentAttack", network(), spec, abs_stepsize=0.2, steps=10)
+    crafted = ours(network(), spec)
+    assert share_of_equal_pixels(crafted, images()) < 0.99, "the attack does something"
+    assert share_of_equal_pixels(crafted, theirs) >= 0.999
+
+
+@pytest.mark.parametrize("epsilon", [0.5, 12.0, 100.0])
+def test_the_projection_in_l1_is_that_of_autoattack(epsilon: float) -> None:
+    # Theirs adds thousands of values up in single precision.
+    from pyautoattack.autopgd_base import L1_projection
+
+    moved = torch.randn(images().shape, generator=seeded(3))
+    theirs = images() + moved + L1_projection(images(), moved, epsilon)
+    torch.testing.assert_close(project_l1(images() + moved, images(), epsilon), theirs, rtol=0, atol=5e-4)

@@ -3,7 +3,7 @@
 from collections.abc import Generator
 from fractions import Fraction
 
-from claf_engine.attacks.loop import ROUNDING
+from claf_engine.attacks.norms import ROUNDING
 from claf_engine.audits.bench import Bench, Outcome
 from claf_engine.audits.crafted import attackable_steps, percent
 from claf_engine.audits.diagnostic import Check, Finding, graded

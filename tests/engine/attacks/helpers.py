@@ -27,9 +27,10 @@ RELEASED = Space(RELEASED_CODE, MEAN, STD)
 
 PGD = Attack(Fraction(8, 255), Fraction(2, 255), steps=3)
 PGD_L2 = Attack(Fraction(1, 2), Fraction(1, 4), steps=3, norm="l2")
+PGD_L1 = Attack(Fraction(2), Fraction(1, 2), steps=3, norm="l1")
 MI_FGSM = Attack(Fraction(8, 255), Fraction(2, 255), 3, "none", momentum=1.0, name="mi-fgsm")
 AS_RELEASED = Attack(Fraction(8, 255), Fraction(2, 255), steps=3, space=RELEASED)
-ATTACKS = {"pgd": PGD, "pgd l2": PGD_L2, "mi-fgsm": MI_FGSM, "released code": AS_RELEASED}
+ATTACKS = {"pgd": PGD, "pgd l2": PGD_L2, "pgd l1": PGD_L1, "mi-fgsm": MI_FGSM, "released code": AS_RELEASED}
 
 
 def seeded(seed: int = 0) -> torch.Generator:

@@ -61,6 +61,45 @@ def pgd_l2(climb: Climb, image: Pixels, begin: Pixels, epsilon: float, step_size
     return point
 
 
+def nearest_in_l1(point: Pixels, origin: Pixels, epsilon: float) -> Pixels:
+    """The nearest point of an L1 ball and of [0, 1] at once, by bisection of the multiplier of its length."""
+
+    def shrunk(threshold: float) -> Pixels:
+        """Each value by itself minimises (z - p)^2 / 2 + threshold * |z - x| over [0, 1]."""
+        values = []
+        for p, x in zip(point, origin, strict=True):
+            pulled = max(p - threshold, x) if p > x else min(p + threshold, x)
+            values.append(clip(pulled, 0, 1))
+        return values
+
+    low, high = 0.0, max(abs(p - x) for p, x in zip(point, origin, strict=True))
+    if sum(abs(z - x) for z, x in zip(shrunk(0.0), origin, strict=True)) <= epsilon:
+        return shrunk(0.0)
+    for _ in range(100):
+        middle = (low + high) / 2
+        is_long = sum(abs(z - x) for z, x in zip(shrunk(middle), origin, strict=True)) > epsilon
+        low, high = (middle, high) if is_long else (low, middle)
+    return shrunk(high)
+
+
+def sparse_direction(point: Pixels, gradient: Pixels, share: float) -> Pixels:
+    """Tramer and Boneh (2019), section 4: signs of the largest gradients that can move, of L1 length 1."""
+    free = [0.0 if (x <= 0 and g < 0) or (x >= 1 and g > 0) else g for x, g in zip(point, gradient, strict=True)]
+    chosen = sorted(range(len(free)), key=lambda i: -abs(free[i]))[: math.ceil(share * len(free))]
+    count = sum(free[i] != 0 for i in chosen)
+    return [sign(free[i]) / count if i in chosen else 0.0 for i in range(len(free))]
+
+
+def pgd_l1(climb: Climb, image: Pixels, begin: Pixels, epsilon: float, step_size: float, steps: int) -> Pixels:
+    """SLIDE's step, and the exact projection of Croce and Hein (2021)."""
+    point = begin
+    for _ in range(steps):
+        direction = sparse_direction(point, climb(point), 0.01)
+        moved = [p + step_size * d for p, d in zip(point, direction, strict=True)]
+        point = nearest_in_l1(moved, image, epsilon)
+    return point
+
+
 def mi_fgsm(climb: Climb, image: Pixels, epsilon: float, steps: int) -> Pixels:
     """Dong et al. (2018), algorithm 1, with mu = 1 and alpha = epsilon / T."""
     point, velocity = image, [0.0] * len(image)

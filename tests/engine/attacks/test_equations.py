@@ -51,6 +51,17 @@ def test_pgd_in_l2_is_what_a_slow_loop_over_images_and_pixels_gives(begin: Start
     assert_close(craft(model, images, LABELS, spec, seed=5), expected)
 
 
+@pytest.mark.parametrize("begin", ["none", "uniform", "gaussian"])
+def test_pgd_in_l1_is_what_a_slow_loop_over_images_and_pixels_gives(begin: Start) -> None:
+    model, images = convolutional_model().eval(), random_images(2)
+    spec = Attack(Fraction(2), Fraction(1, 2), 6, begin, "l1")
+    starts = start(images, spec, seeded(5)).flatten(1).tolist()
+    expected = slow.each_image(
+        model, images, LABELS, lambda climb, image, i: slow.pgd_l1(climb, image, starts[i], 2.0, 0.5, 6)
+    )
+    assert_close(craft(model, images, LABELS, spec, seed=5), expected)
+
+
 def test_fgsm_is_what_a_slow_loop_over_images_and_pixels_gives() -> None:
     model, images = convolutional_model().eval(), random_images(1)
     expected = slow.each_image(model, images, LABELS, lambda climb, image, _: slow.fgsm(climb, image, 8 / 255))

@@ -125,6 +125,7 @@ def test_distances_are_those_of_each_image() -> None:
     others = torch.cat([vector(0.3, -0.4), vector(0.5, 0.6)])
     assert_close(distances(ones, others, "linf"), torch.tensor([0.4, 0.1]))
     assert_close(distances(ones, others, "l2"), torch.tensor([0.5, 0.1]))
+    assert_close(distances(ones, others, "l1"), torch.tensor([0.7, 0.1]))
 
 
 @pytest.mark.parametrize("norm", NORMS)

@@ -99,7 +99,7 @@ def test_presets_and_methods_are_offered(ask) -> None:
 def test_keys_of_settings_are_offered(ask) -> None:
     assert ask("train --set attack.st") == ["attack.step_size=", "attack.steps=", "attack.start="]
     assert ask("train --set attack.step_") == ["attack.step_size="]
-    assert ask("config show --set attack.norm=") == ["attack.norm=linf", "attack.norm=l2"]
+    assert ask("config show --set attack.norm=") == ["attack.norm=linf", "attack.norm=l2", "attack.norm=l1"]
 
 
 @pytest.mark.parametrize(
@@ -129,15 +129,15 @@ def test_folders_of_images_are_offered(ask, tmp_path: Path) -> None:
 
 
 def test_bash_is_offered_the_part_after_its_break_alone(ask_bash) -> None:
-    assert ask_bash("train", "--set", "attack.norm", "=", "l") == ["linf", "l2"]
-    assert ask_bash("train", "--set", "attack.norm", "=") == ["linf", "l2"]
+    assert ask_bash("train", "--set", "attack.norm", "=", "l") == ["linf", "l2", "l1"]
+    assert ask_bash("train", "--set", "attack.norm", "=") == ["linf", "l2", "l1"]
     assert ask_bash("train", "--data", "torchvision", ":", "SV") == ["SVHN"]
     assert ask_bash("train", "--set", "data.source", "=", "torchvision", ":", "SV") == ["SVHN"]
-    assert ask_bash("train", "--set", "attack.nor") == ["attack.norm=linf", "attack.norm=l2"]
+    assert ask_bash("train", "--set", "attack.nor") == ["attack.norm=linf", "attack.norm=l2", "attack.norm=l1"]
 
 
 def test_bash_that_breaks_no_words_is_offered_whole_ones(ask_bash) -> None:
-    assert ask_bash("train", "--set", "attack.norm=l") == ["attack.norm=linf", "attack.norm=l2"]
+    assert ask_bash("train", "--set", "attack.norm=l") == ["attack.norm=linf", "attack.norm=l2", "attack.norm=l1"]
     assert ask_bash("train", "--data", "torchvision:SV") == ["torchvision:SVHN"]
 
 
@@ -154,7 +154,7 @@ def test_nothing_of_torch_is_loaded_to_complete_a_word() -> None:
     asked = {"_CLAF_TUI_COMPLETE": "complete_fish", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
     environment = {**os.environ, **asked, "_TYPER_COMPLETE_ARGS": line}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
-    assert done.stdout.split() == ["attack.norm=linf", "attack.norm=l2", "set()"]
+    assert done.stdout.split() == ["attack.norm=linf", "attack.norm=l2", "attack.norm=l1", "set()"]
 
 
 @pytest.mark.slow
@@ -169,7 +169,7 @@ def test_a_real_bash_completes_a_setting(tmp_path: Path) -> None:
     """
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout == "linf l2\n"
+    assert done.stdout == "linf l2 l1\n"
 
 
 def test_detectors_are_offered_and_after_a_plus_their_squeezers(ask) -> None:

@@ -77,7 +77,7 @@ def test_every_value_of_the_form_can_be_typed_again(preset: str) -> None:
 
 def test_choices_and_meanings_come_from_the_settings() -> None:
     assert [value for value, _ in choices_of(PRESET)] == list(preset_names())
-    assert [value for value, _ in choices_of("attack.norm")] == ["linf", "l2"]
+    assert [value for value, _ in choices_of("attack.norm")] == ["linf", "l2", "l1"]
     assert choices_of(DATA) == ()
     assert "of the encoder" in meaning("model.architecture")
     assert meaning("attack.steps").endswith("(whole number, at least 0)")

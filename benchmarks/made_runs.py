@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 METHODS = ("claf", "at", "trades", "scl", "natural", "fgsm", "alp", "rocl", "rectifier")
+METHODS = ("claf", "at", "trades", "scl", "natural", "fgsm", "alp", "rocl", "union")
 DATA = ("cifar10", "shapes", "folder:/data/animals", "torchvision:SVHN")
 STATES = ("finished", "finished", "finished", "stopped", "running", "diverged", "failed")
 """Those that say they are running have no process: they were interrupted."""

@@ -34,6 +34,7 @@ from claf_engine.config.training import (
     TradesConfig,
     WeightPerturbationConfig,
 )
+from claf_engine.config.union import BallConfig, UnionConfig
 
 __all__ = [
     "AclConfig",
@@ -41,6 +42,7 @@ __all__ = [
     "AlpConfig",
     "AttackConfig",
     "AveragingConfig",
+    "BallConfig",
     "CheckpointConfig",
     "ClpConfig",
     "ContrastiveConfig",
@@ -63,6 +65,7 @@ __all__ = [
     "SupervisedConfig",
     "TradesConfig",
     "TwoEncodersConfig",
+    "UnionConfig",
     "ViewsConfig",
     "WeightPerturbationConfig",
 ]
@@ -301,6 +304,7 @@ class RunConfig(Settings):
     rectifier: RectifierConfig = RectifierConfig()
     defense_gan: DefenseGanConfig = DefenseGanConfig()
     pretext: PretextConfig = PretextConfig()
+    union: UnionConfig = UnionConfig()
 
     @model_validator(mode="after")
     def _has_cosines_for_its_margin(self) -> "RunConfig":

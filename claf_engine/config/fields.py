@@ -35,6 +35,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "rectifier": ("rectifier", "supervised", "objective"),
     "defense-gan": ("defense_gan", "supervised", "objective"),
     "pretext": ("pretext", *CONTRASTIVE[:2], *SUPERVISED, "linear_evaluation"),
+    "union": ("union", "supervised", "objective"),
 }
 """The groups of settings that a method of ours has of its own, the most telling one first."""
 COMMON = ("", "data", "model", "probe", "evaluation", "checkpoint", "runtime", "averaging", "weight_perturbation")
@@ -162,6 +163,8 @@ def _kind(annotation: Any) -> str:
         return "one of " + ", ".join(map(str, get_args(plain)))
     if get_origin(plain) is tuple:
         first = _plain(get_args(plain)[0])
+        if get_origin(first) is Literal:
+            return "list of " + ", ".join(map(str, get_args(first)))
         return f"list of {_KINDS.get(first, 'values')}" if first is Fraction else f"list of {_KINDS[first]}s"
     return _KINDS.get(plain, "text")
 

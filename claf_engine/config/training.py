@@ -107,7 +107,7 @@ class AttackConfig(Settings):
 
 
 class SupervisedConfig(Settings):
-    """Training of encoder and classifier together: natural, at, fgsm, trades, alp and fine-tuning."""
+    """Training of encoder and classifier together: natural, at, fgsm, trades, alp, union and fine-tuning."""
 
     epochs: Count = 20
     view: Literal["image", "shift", "crop"] = Field(

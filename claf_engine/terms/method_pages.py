@@ -150,6 +150,15 @@ METHOD_PAGES: dict[str, MethodPage] = {
         "Holds after adversarial fine-tuning, for that is what protects: pretraining adds a point or two and saves "
         "epochs. A linear classifier on pretraining alone keeps little.",
         "related/pretexts.md#pretraining",
+    "union": MethodPage(
+        "Adversarial training over several perturbation types",
+        "Tramer and Boneh 2019, arXiv 1904.13000; Maini et al. 2020, arXiv 1909.04068",
+        "Adversarial training over the union of balls in Linf, L2 and L1: the worst of an attack in each (max), all of "
+        "them (avg), or one attack that takes the worst of all steps at every step (msd).",
+        "Holds in each of its balls, below a network that was trained for that ball alone. Judge it by the worst case "
+        "over all balls per example, and in L1 by an attack that projects exactly (Croce and Hein 2021, arXiv "
+        "2103.01208): the one of its time left L1 figures too high.",
+        "related/union.md#training-over-the-union",
     ),
 }
 """By the name that `method` has in the settings, for every method of our own."""

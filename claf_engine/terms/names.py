@@ -17,6 +17,7 @@ Method = Literal[
     "rectifier",
     "defense-gan",
     "pretext",
+    "union",
 ]
 AttackName = Literal["pgd", "fgsm", "mi-fgsm"]
 """Attacks of our own."""

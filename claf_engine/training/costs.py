@@ -142,6 +142,15 @@ def generator_loops(config: RunConfig) -> Loops:
     return Loops(config.defense_gan.epochs, (Part("critic", 1, GENERATOR_COST),))
 
 
+def union_loops(config: RunConfig) -> Loops:
+    """Of attacks in several balls at once; choosing between them takes a pass over each."""
+    num_balls, steps = len(config.union.norms), config.union.steps
+    choosing = {"max": num_balls, "avg": 0, "msd": steps * num_balls}[config.union.strategy]
+    crafting = 2 * steps * (1 if config.union.strategy == "msd" else num_balls) + choosing
+    learned = num_balls if config.union.strategy == "avg" else 1
+    return supervised_loops(config, step_cost(config, crafting, learned * PASS))
+
+
 def step_cost(config: RunConfig, crafting: float, trained: float) -> float:
     """Of one image in the mean over a phase.
 
@@ -287,5 +296,6 @@ LOOPS: dict[str, Callable[[RunConfig], tuple[Loops, ...]]] = {
     ),
     "defense-gan": lambda config: (generator_loops(config), natural_loops(config)),
     "pretext": lambda config: (pretext_loops(config), HEADS[config.pretext.head](config)),
+    "union": lambda config: (union_loops(config),),
 }
 """The loops of the phases of our methods, phase by phase as in `training.methods.METHODS`; those of no epochs too."""

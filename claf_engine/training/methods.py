@@ -33,6 +33,7 @@ from claf_engine.training.costs import (
     supervised_loops,
     trades_loops,
     two_encoders_loops,
+    union_loops,
     units_of_epoch,
     universal_loops,
 )
@@ -56,6 +57,7 @@ from claf_engine.training.phases.rectifier import train_detector, train_rectifie
 from claf_engine.training.phases.rocl import instance
 from claf_engine.training.phases.supervised import supervised
 from claf_engine.training.phases.two_encoders import two_encoders
+from claf_engine.training.phases.union import union_loss
 from claf_engine.training.session import Session
 from claf_engine.training.state import Cursor
 
@@ -68,6 +70,7 @@ TERMS: dict[Objective, tuple[str, ...]] = {
     alp_loss: COMPARED,
     trades_loss: COMPARED,
     clp_loss: CLASSIFIED,
+    union_loss: CLASSIFIED,
 }
 """Which of the settings `objective` each loss of ours heeds."""
 
@@ -392,6 +395,10 @@ def _defense_gan(config: RunConfig) -> tuple[Phase, ...]:
     return (made, replace(classified, title="2 · supervised"))
 
 
+def _union(config: RunConfig) -> tuple[Phase, ...]:
+    return (_supervised(config, "several perturbation types", union_loss, "cross_entropy", union_loops(config)),)
+
+
 METHODS: dict[str, Callable[[RunConfig], tuple[Phase, ...]]] = {
     "claf": _claf,
     "natural": _natural,
@@ -407,4 +414,5 @@ METHODS: dict[str, Callable[[RunConfig], tuple[Phase, ...]]] = {
     "rectifier": _rectifier,
     "defense-gan": _defense_gan,
     "pretext": _pretext,
+    "union": _union,
 }

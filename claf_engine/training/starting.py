@@ -84,7 +84,7 @@ def require_encoder(network: Network, phases: tuple[Phase, ...]) -> None:
         assert isinstance(network.encoder, WrittenModel)
         raise ConfigError(
             f"{network.encoder.name} does not end in a linear layer that gives its logits, so that it has no encoder "
-            f"to train by itself, as {apart[0].title!r} does; choose the method natural, at, fgsm, trades or alp"
+            f"to train by itself, as {apart[0].title!r} does; choose the method natural, at, fgsm, trades, alp or union"
         )
     if network.is_whole and any(phase.contrasts for phase in phases):
         assert isinstance(network.encoder, WrittenModel)

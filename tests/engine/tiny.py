@@ -58,6 +58,12 @@ def tiny_config(**changes: Any) -> RunConfig:
         },
         "defense_gan": {"epochs": 2, "latent": 4, "width": 2, "critic_steps": 2},
         "pretext": {"epochs": 2},
+        "union": {
+            "steps": 2,
+            "linf": {"epsilon": "8/255", "step_size": "8/255"},
+            "l2": {"epsilon": "1/2", "step_size": "1/4"},
+            "l1": {"epsilon": 2, "step_size": 1},
+        },
         "probe": {"every_epochs": 1, "num_examples": 8, "steps": 2, "fit_epochs": 1},
         "evaluation": {"steps": 2},
         "checkpoint": {"min_seconds": 0},

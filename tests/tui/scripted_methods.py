@@ -74,6 +74,7 @@ METHODS: dict[str, tuple[Part, ...]] = {
         Part("pretext", "1 · adversarial rotation", {"encoder": "rotation"}, "quick fit"),
         *_supervised("2 · fine-tuning"),
     ),
+    "union": _supervised("several perturbation types"),
 }
 
 

@@ -48,6 +48,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "two encoders": {"method": "two-encoders", "supervised__epochs": 1, "two_encoders__positives": "class"},
     "two encoders apart": {"method": "two-encoders", "supervised__epochs": 1, "two_encoders__training": "separate"},
     "clp": {"method": "clp", "supervised__epochs": 1, "clp": {"squeezing": 0.1, "noise": 0.1}},
+    "union": {"method": "union", "supervised__epochs": 1},
     "nuat": {
         "method": "fgsm",
         "supervised__epochs": 1,

@@ -46,6 +46,7 @@ TABLE = {
     "rectifier": dict.fromkeys(("supervised", "universal", "rectifier", "detector"), NATURAL),
     "defense-gan": {"generator": None, "supervised": NATURAL},
     "pretext": {"pretext": None, "supervised": ADVERSARIAL},
+    "union": {"supervised": ADVERSARIAL},
 }
 """The phases of each method, and the classifier that each of them is probed with."""
 
@@ -58,6 +59,8 @@ VARIANTS = {
         "features_optimizer": {"name": "lars", "learning_rate": 1.5, "warmup_epochs": 0.5, "weight_decay": 1e-6},
     },
     "simclr": {"method": "scl", "contrastive__positives": "views"},
+    "union max": {"method": "union", "union__strategy": "max", "checkpoint__every_steps": 2},
+    "union avg": {"method": "union", "union__strategy": "avg", "union__norms": ["l2", "l1"]},
     "at batch": {"method": "at", "supervised": {"attack_batch_norm": "batch", "view": "crop"}},
     "trades l2": {"method": "trades", "attack": {"norm": "l2", "epsilon": "0.5", "step_size": "0.1"}},
     "claf replay": {

@@ -150,6 +150,7 @@ METHOD_PAGES: dict[str, MethodPage] = {
         "Holds after adversarial fine-tuning, for that is what protects: pretraining adds a point or two and saves "
         "epochs. A linear classifier on pretraining alone keeps little.",
         "related/pretexts.md#pretraining",
+    ),
     "union": MethodPage(
         "Adversarial training over several perturbation types",
         "Tramer and Boneh 2019, arXiv 1904.13000; Maini et al. 2020, arXiv 1909.04068",

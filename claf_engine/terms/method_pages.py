@@ -109,7 +109,7 @@ METHOD_PAGES: dict[str, MethodPage] = {
         "Natural images with Gaussian noise are learned while the logits of random pairs are pulled together, or all "
         "are kept small. No image is attacked.",
         "Broken: a few steps of PGD leave much of it, many steps with restarts little (Mosbach et al. 2018). On drawn "
-        "shapes its noise makes it hold at 8/255, and without noise nothing is left (ours).",
+        "shapes with noise it holds at 8/255, and without noise nothing is left (ours).",
         "related/logit-pairing.md#clp",
     ),
     "two-encoders": MethodPage(

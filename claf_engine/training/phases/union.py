@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from claf_engine.attacks import Attack, ascent_steps, log_odds
-from claf_engine.attacks.gradients import Target
+from claf_engine.attacks.gradients import Target, cross_entropy_by_log_odds
 from claf_engine.attacks.union import multi_steepest_steps, worst_of
 from claf_engine.compute.seeding import ATTACK_STREAM
 from claf_engine.config.union import UnionConfig
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.modes import batch_statistics
 from claf_engine.models.network import Pipeline
-from claf_engine.training.phases.objectives import Batch, cross_entropy_by_log_odds, trained_logits
+from claf_engine.training.phases.objectives import Batch, trained_logits
 from claf_engine.training.phases.terms import cross_entropy
 from claf_engine.training.session import Session
 from claf_engine.training.weight_perturbation import LossOf

@@ -326,7 +326,11 @@ def test_a_radius_above_1_is_a_setting_in_l2_alone(group: str) -> None:
         ("attack.epsilon=-1", "--set: attack.epsilon: -1 is negative; a distance lies in [0, 1], such as 8/255"),
         ("attack.epsilon=nan", "--set: attack.epsilon: nan is not a finite distance; write a fraction such as 8/255"),
         ("attack.epsilom=1", "--set: unknown key attack.epsilom; did you mean attack.epsilon?"),
-        ("epsilon=1", "--set: unknown key epsilon; did you mean attack.epsilon or rectifier.epsilon?"),
+        (
+            "epsilon=1",
+            "--set: unknown key epsilon; did you mean attack.epsilon or rectifier.epsilon or union.linf.epsilon or "
+            "union.l2.epsilon or union.l1.epsilon?",
+        ),
         ("atack.epsilon=1", "--set: unknown key atack; did you mean attack?"),
         ("zzz=1", "--set: unknown key zzz"),
         ("seed=x", "--set: seed must be a whole number, not 'x'"),

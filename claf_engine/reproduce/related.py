@@ -38,6 +38,7 @@ RELATED = Table(
         Row("ACL, linear", "acl-linear", classifier=NATURAL),
         Row("ACL, fine-tuned", "acl"),
         Row("PRN", "rectifier", classifier=NATURAL, system="rectifier"),
+        Row("DefenseGAN", "defense-gan", classifier=NATURAL, system="defense-gan:1,50"),
         Row("CLAF", "claf"),
     ),
     legend=LEGEND,

@@ -35,6 +35,7 @@ class Accuracy:
     `curve` is what the figures were read off, where a curve was measured; `correct` are the examples (N,) that are
     classified correctly without an attack, and `outcomes` those (N,) that survive each figure's, where they are known.
     With a `detection` what is rejected naturally is not among them (see `claf_engine.accuracy.detectors`).
+    `union` is the share that survives all of them, where the figures are of balls of several norms.
     """
 
     natural: float
@@ -44,6 +45,7 @@ class Accuracy:
     outcomes: tuple[Tensor, ...] = field(default=(), compare=False, repr=False)
     correct: Tensor | None = field(default=None, compare=False, repr=False)
     detection: Detection | None = None
+    union: float | None = None
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ def as_markdown(card: Mapping[str, Any]) -> str:
     worst = card["worst_case"]
     parts = [f"# Robustness card: {plain_text(card['run'])}, {plain_text(card['classifier'])} classifier", ""]
     parts += [f"**{_headline(card)}**", "", worst_sentence(card), ""]
+    parts += [union_sentence(card["union"]), ""] if "union" in card else []
     parts += [] if worst["is_epsilon_ball"] else [NO_BALL, ""]
     parts += [f"**{plain_text(worst['notice'])}**", ""] if worst.get("notice") else []
     parts += [UPPER_BOUND, "", "## Diagnostics", "", *_diagnostics(card["diagnostics"])]
@@ -60,6 +61,13 @@ def worst_sentence(card: Mapping[str, Any]) -> str:
         f"Robust accuracy at {worst['epsilon']} ({worst['norm']}, {worst['space']} space): {_percent(worst)}, {what} "
         f"{how_many} on {card['num_examples']} test images; natural accuracy {_percent(natural)}."
     )
+
+
+def union_sentence(union: Mapping[str, Any]) -> str:
+    """The worst case over several balls with its interval, in one sentence."""
+    balls = ", ".join(plain_text(f"{ball['norm']} {ball['epsilon']}") for ball in union["balls"])
+    share = _percent({"accuracy": union["robust_accuracy"], "interval": union["interval"]})
+    return f"Worst case per example over all of {balls}: {share}."
 
 
 def tally(diagnostics: Iterable[Mapping[str, Any]]) -> str:

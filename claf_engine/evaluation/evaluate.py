@@ -15,6 +15,7 @@ from claf_engine.accuracy.curve_steps import curve_steps
 from claf_engine.accuracy.defences import ADAPTIVE, Defence, defended_steps, labelled
 from claf_engine.accuracy.measure import Accuracy
 from claf_engine.accuracy.suite import AttackSuite
+from claf_engine.accuracy.union import over_all, union_record
 from claf_engine.accuracy.universal import USUAL_IMAGES, USUAL_PASSES, UniversalSuite, suite_steps
 from claf_engine.accuracy.watched import watched_steps
 from claf_engine.attacks import space_of
@@ -69,11 +70,17 @@ class EvaluationReport:
         source = self.request.source
         return str(self.request.checkpoint if source is None else source.weights or source.model)
 
+    @property
+    def _union(self) -> dict[str, Any]:
+        share, robust = self.accuracy.union, self.accuracy.robust
+        return {} if share is None else {"union": union_record(share, robust, self.num_examples)}
+
     def to_record(self) -> dict[str, Any]:
         """The report as a JSON object; its keys are stable.
 
-        `curve` is one of them where one was measured, `detector` where one stands beside the classifier, `model` where
-        it is of no checkpoint of ours, and `weights` where these are a running average.
+        `curve` is one of them where one was measured, `detector` where one stands beside the classifier, `union` the
+        worst case over several norms, `model` where it is of no checkpoint of ours, and `weights` where these are a
+        running average.
         """
         curve, model, detection = self.accuracy.curve, self.info.metadata.get(MODEL), self.accuracy.detection
         return {
@@ -102,6 +109,7 @@ class EvaluationReport:
             "audit": self.audit,
             **({} if curve is None else {"curve": curve.to_record()}),
             **({} if detection is None else {"detector": detection.to_record()}),
+            **self._union,
             **({} if model is None else {"model": model}),
             **({} if self.info.weights is None else {"weights": self.info.weights}),
         }
@@ -147,6 +155,8 @@ def evaluation_steps(
             accuracy = yield from curve_steps(model, split, data.class_names, suite, compute, request.batch_size)
         elif request.detector is not None:
             accuracy = yield from _watched_steps(request, opened, split)
+        elif request.further:
+            accuracy = yield from _union_steps(request, opened, split)
         else:
             asked = _asked_suite(request, config, data)
             accuracy = yield from measurement_steps(request, asked, model, split, compute)
@@ -217,6 +227,16 @@ def _asked_suite(request: EvaluationRequest, config: RunConfig, data: Dataset) -
     if request.attack == "autoattack":
         return None
     return universal_suite(request, data.train) if request.is_universal else requested_suite(request, config)
+
+
+def _union_steps(request: EvaluationRequest, opened: Opened, split: Split) -> Generator[Pulse, None, Accuracy]:
+    """`measurement_steps` in every ball of a request, and the worst case over them per example."""
+    measured: tuple[Accuracy, ...] = ()
+    for each in request.in_each_ball():
+        asked = _asked_suite(each, opened.config, opened.data)
+        found = yield from measurement_steps(each, asked, opened.model, split, opened.compute)
+        measured = (*measured, found)
+    return over_all(measured)
 
 
 def measurement_steps(

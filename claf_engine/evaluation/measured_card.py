@@ -72,6 +72,7 @@ def keep_report_card(
         **{key: record[key] for key in ("data", "device", "seed", "batch_size", "image_size", "seconds", "notices")},
         "command": command_line(command),
         **({"detector": record["detector"]} if "detector" in record else {}),
+        **({"union": record["union"]} if "union" in record else {}),
     }
     robust = record["robust"]
     folder = keep_evaluation_card(record["natural_accuracy"], robust, record["num_examples"], about, info.path)
@@ -153,13 +154,13 @@ def evaluation_card(
 
     Args:
         natural: accuracy in [0, 1].
-        robust: figures as `figure_record` gives them, at least one, all of one space and norm.
+        robust: figures as `figure_record` gives them, at least one, all of one space; the first one's norm is told.
         count: test images.
         about: as for `audit_card`.
     """
     first = next((item for item in robust if item["epsilon"] not in NO_RADIUS), robust[0])
     claim = {key: first[key] for key in ("epsilon", "norm", "space")}
-    claimed = [item for item in robust if item["epsilon"] == claim["epsilon"]]
+    claimed = [item for item in robust if (item["epsilon"], item["norm"]) == (claim["epsilon"], claim["norm"])]
     worst = proportion(min(natural, *(item["robust_accuracy"] for item in claimed)), count)
     return {
         **card_frame("evaluation", "not-run", claim, about),

@@ -1,7 +1,7 @@
 """What an evaluation is asked for: whose accuracy, on which images, under which attack."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, get_args
@@ -42,6 +42,14 @@ OF_A_PLUGIN = ("of a plugin sets its own steps, the last of which decides", ("st
 
 
 @dataclass(frozen=True)
+class Ball:
+    """A ball of one norm."""
+
+    norm: Norm
+    epsilon: Fraction
+
+
+@dataclass(frozen=True)
 class EvaluationRequest:
     """What to evaluate and how.
 
@@ -71,6 +79,7 @@ class EvaluationRequest:
         detector: stands beside the classifier and may reject an image; attacked with and without knowledge of it.
         fpr: share of natural images that it may reject, in (0, 1), which its threshold is set by on the run's
             validation images; None is `USUAL_RATE`.
+        further: balls of other norms, each attacked too; an example is then also judged by all of them together.
         is_curve: measure the radii as one curve (see `claf_engine.accuracy.curve_steps`) instead of each for itself.
 
     Raises:
@@ -102,6 +111,7 @@ class EvaluationRequest:
     detector: DetectorChoice | None = None
     fpr: float | None = None
     crafted_on: int | None = None
+    further: tuple[Ball, ...] = ()
 
     def __post_init__(self) -> None:
         self._write_exactly()
@@ -116,6 +126,14 @@ class EvaluationRequest:
         for name in ignored:
             if getattr(self, name) is not None:
                 raise ConfigError(f"{self.attack} {peculiarity}; leave out --{name.replace('_', '-')}")
+        self._require_space()
+        if self.further:
+            self._require_union()
+        if self.is_curve:
+            require_curve(self.attack, self.defence, len(self.epsilons))
+
+    def _require_space(self) -> None:
+        """Refuse a space that the model or the attack does not have."""
         if self.source is not None and self.space != "pixel":
             raise ConfigError(
                 f"--space {self.space} attacks what a network of ours normalises by, and --model is none; leave it out"
@@ -129,8 +147,6 @@ class EvaluationRequest:
                 f"autoattack searches an epsilon-ball, and --space {self.space} has none; use --attack pgd there"
             )
         self._require_crafting()
-        if self.is_curve:
-            require_curve(self.attack, self.defence, len(self.epsilons))
         self._require_detectable()
 
     @property
@@ -159,6 +175,7 @@ class EvaluationRequest:
                 "a trained defence has attacks of its own, which look at no detector",
             ),
             "the range of --eps": (self.is_curve, "a range is one curve, and a detector has two attackers"),
+            "several --norm": (bool(self.further), "what gets past it is sought in one ball"),
             f"--space {self.space}": (self.space != "pixel", "what gets past it is sought in an epsilon-ball"),
             "--model": (self.source is not None, "its threshold is set on the validation images of a run"),
             "--data": (self.data is not None, "its threshold is set on the validation images of the run's own data"),
@@ -178,11 +195,35 @@ class EvaluationRequest:
             raise ConfigError(
                 f"{self.attack} searches an epsilon-ball, and --space {self.space} has none; leave it out"
             )
+        if self.is_universal and self.norm == "l1":
+            raise ConfigError(f"{self.attack} moves all pixels, and an L1 ball is for few; use --norm linf or l2")
         if self.crafted_on is not None and not self.is_universal:
             raise ConfigError(
                 f"--crafted-on says what a universal perturbation is crafted on, and {self.attack} moves each image by "
                 "itself; leave it out, or use --attack universal"
             )
+
+    def in_each_ball(self) -> tuple["EvaluationRequest", ...]:
+        """The same request in each of its norms by itself."""
+        own = replace(self, further=())
+        return (own, *(replace(own, norm=ball.norm, epsilons=(ball.epsilon,)) for ball in self.further))
+
+    def _require_union(self) -> None:
+        """Refuse what cannot be asked in several norms at once."""
+        norms = [self.norm, *(ball.norm for ball in self.further)]
+        if len(set(norms)) < len(norms) or len(self.epsilons) != 1:
+            raise ConfigError(
+                "with several norms each --norm is given once, with one --eps; measure others by themselves"
+            )
+        options = {
+            "--as-paper": self.as_paper,
+            "--step-size": self.step_size is not None,
+            "--space": self.space != "pixel",
+            "a range of --eps": self.is_curve,
+        }
+        for option in (name for name, is_given in options.items() if is_given):
+            raise ConfigError(f"{option} belongs to one norm; leave it out, or give one --norm")
+        self.in_each_ball()
 
     def _require_paper(self) -> None:
         """Take the paper's attack, or say what contradicts it."""

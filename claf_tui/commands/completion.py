@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, get_args
 import typer
 
 from claf_engine.terms.errors import ClafError
-from claf_engine.terms.names import EvaluationAttack, Method
+from claf_engine.terms.names import EvaluationAttack, Method, Norm
 from claf_tui.words import theme_names
 
 if TYPE_CHECKING:
@@ -110,6 +110,11 @@ def complete_methods(context: typer.Context, incomplete: str) -> list[str]:
     """Methods that begin like this: ours, and those that plugins named on the line register."""
     known = (*get_args(Method), *_of_plugins(context, "method", "loss"))
     return [name for name in known if name.startswith(incomplete)]
+
+
+def complete_norms(incomplete: str) -> list[str]:
+    """Norms that begin like this."""
+    return [name for name in get_args(Norm) if name.startswith(incomplete)]
 
 
 def complete_attacks(context: typer.Context, incomplete: str) -> list[str]:

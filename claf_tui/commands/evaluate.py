@@ -27,6 +27,8 @@ DEFAULT_RADII: Mapping[Norm, tuple[str, ...]] = {
     "l2": ("0.25", "0.5"),
     "l1": ("6", "12"),
 }
+UNION_RADII: Mapping[Norm, str] = {"linf": "8/255", "l2": "0.5", "l1": "12"}
+"""Where several norms are asked about at once (Maini et al. 2020)."""
 MinRobust = Annotated[
     float | None,
     typer.Option(
@@ -42,7 +44,7 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
     checkpoint: options.CheckpointOrModel = None,
     attack: options.Attack = "pgd",
     eps: options.Epsilons = None,
-    norm: options.Norm = "linf",
+    norm: options.Norms = None,
     space: options.Space = "pixel",
     steps: options.Steps = None,
     step_size: options.StepSize = None,
@@ -82,17 +84,20 @@ def evaluate(  # noqa: PLR0913 (Typer declares one parameter per option)
         return find_checkpoint(checkpoint, runs_root(), options.which_checkpoint(which or usual))
 
     chosen = path()
-    from claf_engine.evaluation.request import EvaluationRequest
+    from claf_engine.evaluation.request import Ball, EvaluationRequest
 
+    norms: Any = norm or ("linf",)
+    first, epsilons, further = radii_of_norms(eps, norms)
     request = EvaluationRequest(
         checkpoint=chosen,
-        epsilons=radii(eps, norm),
+        epsilons=epsilons,
         attack=attack,
         steps=steps,
-        step_size=None if step_size is None else length(step_size, norm),
+        step_size=None if step_size is None else length(step_size, first),
         restarts=restarts,
         decides=decides,
-        norm=norm,
+        norm=first,
+        further=tuple(Ball(*ball) for ball in further),
         space=space,
         defence=guard,
         num_examples=num_examples,
@@ -151,6 +156,31 @@ def radii(given: Sequence[str] | None, norm: Norm) -> tuple[Fraction, ...]:
         )
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="'--eps'") from error
+
+
+def radii_of_norms(
+    given: Sequence[str] | None, norms: Sequence[Norm]
+) -> tuple[Norm, tuple[Fraction, ...], tuple[tuple[Norm, Fraction], ...]]:
+    """The first norm with its radii, and further norms with a radius each.
+
+    One norm has all radii. Of several, the n-th norm has the n-th radius, or the usual one of its norm where none is
+    given.
+
+    Raises:
+        typer.BadParameter: there are not as many radii as norms, or one is too long for its norm.
+    """
+    first, *others = norms
+    if not others:
+        return first, radii(given, first), ()
+    texts = given or [UNION_RADII[norm] for norm in norms]
+    if len(texts) != len(norms):
+        raise typer.BadParameter(
+            f"there are {len(norms)} --norm and {len(texts)} --eps; with several norms give each its own --eps, in the "
+            "same order, or none at all",
+            param_hint="'--eps'",
+        )
+    found = [radii([text], norm)[0] for text, norm in zip(texts, norms, strict=True)]
+    return first, (found[0],), tuple(zip(others, found[1:], strict=True))
 
 
 def length(text: str, norm: Norm) -> Fraction:
@@ -223,7 +253,16 @@ def resumption(checkpoint: Path) -> str:
 
 
 def verdict(record: Mapping[str, Any], required: float) -> int:
-    """Compare the lowest robust accuracy with what was required, and say when it falls short."""
+    """Compare the lowest robust accuracy with what was required, and say when it falls short.
+
+    Over several norms it is the worst case over all of them.
+    """
+    if "union" in record and record["union"]["robust_accuracy"] < required:
+        share = record["union"]["robust_accuracy"]
+        output.error(
+            f"robust accuracy over all norms is {share:.4f}, below the required {required:g} (--min-robust-accuracy)"
+        )
+        return exit_codes.NOT_ROBUST_ENOUGH
     worst = min(record["robust"], key=lambda item: float(item["robust_accuracy"]))
     if worst["robust_accuracy"] >= required:
         return exit_codes.OK

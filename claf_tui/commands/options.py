@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
@@ -15,6 +15,7 @@ from claf_tui.commands.completion import (
     complete_attacks,
     complete_checkpoints,
     complete_detectors,
+    complete_norms,
     complete_presets,
     complete_runs,
     complete_settings,
@@ -183,6 +184,17 @@ def step_length(text: str) -> str:
         parse_distance(text, LONGEST)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+    return text
+
+
+def norm_name(text: str) -> str:
+    """The name of a norm.
+
+    Raises:
+        typer.BadParameter: there is none of this name.
+    """
+    if text not in get_args(NormName):
+        raise typer.BadParameter(f"{text!r} is not one of {', '.join(get_args(NormName))}")
     return text
 
 
@@ -399,7 +411,18 @@ Decides = Annotated[
         rich_help_panel="Attack",
     ),
 ]
-Norm = Annotated[NormName, typer.Option(help="Norm of the epsilon-ball.", rich_help_panel="Attack")]
+Norms = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--norm",
+        metavar="linf|l2|l1",
+        parser=norm_name,
+        autocompletion=complete_norms,
+        help="Norm of the epsilon-ball, linf by default; repeat it, each with its own --eps in the same order, for the "
+        "worst case over several balls too.",
+        rich_help_panel="Attack",
+    ),
+]
 Space = Annotated[
     SpaceName,
     typer.Option(

@@ -17,6 +17,7 @@ from claf_tui.words.attack_words import (
     LINF,
     NO_BALL,
     PIXEL,
+    UNION,
     deciding_text,
     notice_of,
     radius_text,
@@ -60,7 +61,7 @@ def evaluation_tables(record: Mapping[str, Any]) -> list[RenderableType]:
 
         return [_facts(record), *curve_tables(record), *sentences]
     sentences += [Text(f"detector: {safe(text, 400)}") for text in detector_sentences(record)]
-    sentences += [Text(sentence) for sentence in class_sentences(record)]
+    sentences += [Text(sentence) for sentence in (*union_sentences(record), *class_sentences(record))]
     return [_facts(record), _accuracies(record), *sentences]
 
 
@@ -173,7 +174,20 @@ def _accuracies(record: Mapping[str, Any]) -> Table:
             *cells_of(*(item.get(key, "") for key in differing)),
             *(figures.levels(item[key]) if _is_number(item.get(key)) else figures.UNKNOWN for key in distances),
         )
+    if "union" in record:
+        table.add_row(UNION, figures.percent(record["union"]["robust_accuracy"]))
     return table
+
+
+def union_sentences(record: Mapping[str, Any]) -> list[str]:
+    """The worst case over several balls with its interval; nothing where there is one norm."""
+    if "union" not in record:
+        return []
+    low, high = record["union"]["interval"]
+    return [
+        f"{UNION}: worst case per example, {figures.percent(record['union']['robust_accuracy'])} with a 95 % interval "
+        f"from {figures.percent(low)} to {figures.percent(high)}"
+    ]
 
 
 def _point_sentences(robust: Sequence[Figure]) -> list[str]:

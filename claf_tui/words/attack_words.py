@@ -15,6 +15,8 @@ from claf_tui.words.safe_text import safe
 PIXEL, LINF = "pixel", "linf"
 NORM_NAMES = {LINF: "", "l2": "L2", "l1": "L1"}
 NO_BALL = "(no ball)"
+UNION = "all of these"
+"""What the worst case over balls of several norms is called."""
 DOUBTED = "!"
 """Marks a figure that cannot be right; a sentence nearby says why."""
 MAX_NOTICE = 400

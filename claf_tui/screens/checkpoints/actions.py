@@ -16,7 +16,7 @@ from claf_tui.widgets.chart import PALETTE, robust_color
 from claf_tui.widgets.diagnostics import wrapped
 from claf_tui.widgets.tables import Cell, table
 from claf_tui.words import attack_words, figures
-from claf_tui.words.attack_words import LAST, LINF, PIXEL
+from claf_tui.words.attack_words import LAST, LINF, PIXEL, UNION
 from claf_tui.words.plugin_options import plugin_options
 from claf_tui.words.safe_text import safe
 
@@ -177,6 +177,8 @@ def figure_lines(output: str, width: int) -> list[Content]:
             place = (item.get("norm", LINF), item.get("space", PIXEL), item.get("decides", LAST))
             radius = attack_words.radius_text(item["epsilon"], *place, attack_words.notice_of(item))
             rows.append([(radius, color), (accuracy, f"bold {color}"), (attack, "")])
+        if "union" in record:
+            rows.append([(UNION, ""), (figures.percent(float(record["union"]["robust_accuracy"])), "bold"), ("", "")])
         warnings = warning_lines(record, width)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"the evaluation printed no figures ({type(error).__name__})") from error

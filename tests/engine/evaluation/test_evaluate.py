@@ -26,6 +26,7 @@ from claf_engine.evaluation.evaluate import (
     evaluation_steps,
     figure_record,
 )
+from claf_engine.evaluation.request import Ball
 from claf_engine.events import RobustFigure
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.network import CLASSIFIERS, Pipeline
@@ -588,3 +589,48 @@ def test_several_processes_measure_no_detector(checkpoint: Path) -> None:
     request = EvaluationRequest(checkpoint, detector=parse_detector("squeezing"))
     with pytest.raises(ConfigError, match="a detector is measured by one process; start it without torchrun"):
         next(evaluation_steps(request, World(0, 2)))
+
+
+def test_over_several_norms_an_example_counts_that_survives_in_all(checkpoint: Path) -> None:
+    further = (Ball("l2", Fraction(1, 2)), Ball("l1", Fraction(4)))
+    report = ask(checkpoint, epsilons=(Fraction(8, 255),), further=further)
+    alone = [
+        ask(checkpoint, epsilons=(ball.epsilon,), norm=ball.norm).accuracy
+        for ball in (Ball("linf", Fraction(8, 255)), *further)
+    ]
+    assert report.accuracy.robust == tuple(figure for accuracy in alone for figure in accuracy.robust)
+    survivors = torch.stack([accuracy.outcomes[0] for accuracy in alone]).all(0)
+    union = report.to_record()["union"]
+    assert union["robust_accuracy"] == report.accuracy.union == int(survivors.sum()) / 16
+    assert [(ball["norm"], ball["epsilon"]) for ball in union["balls"]] == [
+        ("linf", "8/255"),
+        ("l2", "0.5"),
+        ("l1", "4"),
+    ]
+    assert union["interval"][0] <= union["robust_accuracy"] <= union["interval"][1]
+    assert report.card is not None
+    assert "over all of linf 8/255, l2 0.5, l1 4" in (report.card / "card.md").read_text(encoding="utf-8")
+
+
+def test_one_norm_alone_has_no_worst_case_over_norms(checkpoint: Path) -> None:
+    report = ask(checkpoint, epsilons=(Fraction(8, 255),))
+    assert "union" not in report.to_record()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"step_size": Fraction(1, 10)}, "--step-size belongs to one norm; leave it out"),
+        ({"as_paper": True}, "--as-paper belongs to one norm"),
+        ({"space": "released-code"}, "--space belongs to one norm"),
+        ({"is_curve": True}, "a range of --eps belongs to one norm"),
+        ({"norm": "l2"}, "each --norm is given once"),
+        ({"epsilons": (Fraction(1, 255), Fraction(2, 255))}, "with one --eps"),
+        ({"detector": parse_detector("squeezing")}, "a detector is not measured with several --norm"),
+        ({"attack": "universal", "further": (Ball("l1", Fraction(4)),)}, "universal moves all pixels"),
+    ],
+)
+def test_what_belongs_to_one_norm_is_refused_with_several(options: dict[str, Any], sentence: str) -> None:
+    asked = {"epsilons": (Fraction(8, 255),), "further": (Ball("l2", Fraction(1, 2)),), **options}
+    with pytest.raises(ConfigError, match=sentence):
+        EvaluationRequest(Path("x"), **asked)

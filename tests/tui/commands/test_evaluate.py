@@ -14,6 +14,8 @@ from claf_engine.evaluation.evaluate import autoattack_folder
 from claf_engine.evaluation.request import EvaluationRequest
 from claf_engine.events.ticks import Pulse
 from claf_tui import cli
+from claf_tui.commands.evaluate import verdict
+from claf_tui.words import exit_codes
 from tests.tui.hostile import EVERYTHING
 from tests.tui.scripted import write_checkpoint
 
@@ -205,7 +207,7 @@ def test_a_radius_above_1_is_taken_in_l2_and_in_no_other_norm(
             ["--attack", "cw"],
             "--attack: unknown attack 'cw'; use pgd, fgsm, mi-fgsm, autoattack, universal or universal-deepfool",
         ),
-        (["--norm", "l1"], "'--norm'"),
+        (["--norm", "l3"], "'--norm'"),
         (["--space", "refcode"], "'--space'"),
         (["--defence", "blur:3"], "unknown defence 'blur:3'; use bit-depth:N (N from 1 to 7), median:N (N from 2 to"),
         (["--detector", "blur"], "unknown detector 'blur'; use squeezing[:SQUEEZER+...]"),
@@ -386,3 +388,31 @@ def test_changed_images_are_accepted_only_where_a_person_says_so(
 ) -> None:
     assert cli.run(["eval", str(checkpoint), *flags]) == 0
     assert evaluation.request.accepts_changed_data == bool(flags)
+
+
+def test_the_nth_radius_belongs_to_the_nth_norm(evaluation: Evaluation, checkpoint: Path) -> None:
+    assert cli.run(["eval", "latest", "--norm", "linf", "--eps", "4/255", "--norm", "l1", "--eps", "6"]) == 0
+    request = evaluation.request
+    assert (request.norm, request.epsilons) == ("linf", (Fraction(4, 255),))
+    assert [(ball.norm, ball.epsilon) for ball in request.further] == [("l1", 6)]
+
+
+def test_several_norms_without_radii_have_those_of_the_field(evaluation: Evaluation, checkpoint: Path) -> None:
+    assert cli.run(["eval", "latest", "--norm", "l1", "--norm", "linf", "--norm", "l2"]) == 0
+    request = evaluation.request
+    assert (request.norm, request.epsilons) == ("l1", (12,))
+    assert [(ball.norm, ball.epsilon) for ball in request.further] == [
+        ("linf", Fraction(8, 255)),
+        ("l2", Fraction(1, 2)),
+    ]
+
+
+def test_several_norms_need_a_radius_each(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["eval", "latest", "--norm", "linf", "--norm", "l2", "--eps", "8/255"]) == 2
+    assert "there are 2 --norm and 1 --eps" in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_worst_case_over_all_norms_may_fall_short() -> None:
+    record = {"robust": [{"epsilon": "8/255", "robust_accuracy": 0.5}], "union": {"robust_accuracy": 0.2}}
+    assert verdict(record, 0.3) == exit_codes.NOT_ROBUST_ENOUGH
+    assert verdict(record, 0.2) == exit_codes.OK

@@ -231,3 +231,10 @@ def test_a_detector_is_told_with_what_counts_as_robust() -> None:
     assert "detector: squeezing:median:2 rejects scores above 1.14" in text
     assert "found no image that fools the classifier and is not rejected" in text
     assert "climbs through it" not in text
+
+
+def test_over_several_norms_the_worst_case_stands_below_with_its_interval() -> None:
+    union = {"robust_accuracy": 0.25, "interval": [0.24, 0.26], "balls": []}
+    lines = lines_of({**REPORT, "union": union})
+    assert " all of these      25.0%" in [line[:24] for line in lines]
+    assert "all of these: worst case per example, 25.0% with a 95 % interval from 24.0% to" in lines

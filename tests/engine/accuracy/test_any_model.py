@@ -277,7 +277,7 @@ def test_what_does_not_fit_is_refused_in_a_sentence(
         ({"eps": "8"}, "did you mean 8/255"),
         ({"eps": "x"}, "is not a distance"),
         ({"step_size": -0.1}, "is negative"),
-        ({"norm": "l1"}, "norm='l1' is unknown; use 'linf' or 'l2'"),
+        ({"norm": "l3"}, "norm='l3' is unknown; use one of 'linf', 'l2', 'l1'"),
         ({"name": "cw"}, "unknown attack 'cw'"),
         ({"steps": -1}, "steps of at least 0"),
         ({"restarts": 0}, "restarts of at least 1"),

@@ -143,7 +143,7 @@ def test_the_same_evaluation_again_replaces_its_card_and_another_does_not(tmp_pa
 def test_a_card_replaces_one_from_before_figures_said_which_point_decides(tmp_path: Any) -> None:
     checkpoint = tmp_path / "checkpoints" / "step-1.safetensors"
     about = {**ABOUT, **dict.fromkeys(("run", "method", "checkpoint", "seed", "device", "config_sha256"), "x")}
-    asked = {key: value for key, value in figure(0.6).items() if key != "decides" and key not in MEASURED}
+    asked = {key: value for key, value in figure(0.6).items() if key not in ("decides", "num_crafted", *MEASURED)}
     digest = hashlib.sha256(json.dumps([[asked], 100, "tiny"], sort_keys=True).encode()).hexdigest()[:12]
     folders = [
         keep_evaluation_card(0.9, [figure(0.6, decides=decides)], 100, about, checkpoint) for decides in ("last", "any")

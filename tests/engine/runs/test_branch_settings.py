@@ -56,8 +56,8 @@ def settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, An
 
 def another(key: str, kind: Any, value: Any) -> Any:
     """Another value of the same kind."""
-    if key == "runtime.device":
-        return "cpu"
+    if key in (given := {"runtime.device": "cpu", "union.norms": ["linf", "l2"]}):
+        return given[key]
     if isinstance(value, bool):
         return not value
     if isinstance(value, int | float):
@@ -66,7 +66,17 @@ def another(key: str, kind: Any, value: Any) -> Any:
         return next(choice for choice in choices if choice != value)
     if isinstance(value, list):
         return [another(key, None, value[0]), *value[1:]]
-    return {None: 8, "8/255": "4/255", "2/255": "1/255", "10/255": "5/255"}.get(value, f"{value}-other")
+    return {
+        None: 8,
+        "8/255": "4/255",
+        "2/255": "1/255",
+        "10/255": "5/255",
+        "0.5": "0.25",
+        "0.25": "0.3",
+        "255/255": "300/255",
+        "2": "1.5",
+        "1": "0.9",
+    }.get(value, f"{value}-other")
 
 
 KEYS = dict(settings(RunConfig))

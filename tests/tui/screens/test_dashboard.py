@@ -23,6 +23,9 @@ TITLES = {
     "rocl": ("2 NT-Xent loss", "3 learning rate"),
     "rectifier": ("2 cross-entropy loss", "3 learning rate"),
     "pretext": ("2 rotation loss", "3 learning rate"),
+    "acl": ("2 NT-Xent loss", "3 learning rate"),
+    "defense-gan": ("2 critic loss", "3 learning rate"),
+    "union": ("2 cross-entropy loss", "3 learning rate"),
 }
 
 

@@ -52,7 +52,7 @@ async def test_all_settings_are_shown_on_demand(held: Held) -> None:
         await pilot.press("a")
         await until(lambda: "data.seed" in screen_text(app))
         await pilot.press("end")
-        await until(lambda: "runtime.log_every" in screen_text(app))
+        await until(lambda: "union.l1.step_size" in screen_text(app))
         await pilot.press("a")
         await until(lambda: "data.seed" not in screen_text(app))
 

@@ -37,6 +37,7 @@ FIRST_LOSS = {
     "fgsm": "cross_entropy",
     "rectifier": "cross_entropy",
     "defense-gan": "wgan_gp",
+    "union": "cross_entropy",
 }
 
 

@@ -37,6 +37,26 @@ classifier_epochs = 1
 epochs = 2
 [acl]
 epochs = 2
+[pretext]
+epochs = 2
+[defense_gan]
+epochs = 2
+latent = 4
+width = 2
+critic_steps = 2
+[rectifier]
+num_perturbations = 2
+perturbation_epochs = 1
+num_synthetic = 2
+width = 4
+blocks = 1
+epochs = 2
+detector_epochs = 2
+[union]
+steps = 2
+linf = { epsilon = "8/255", step_size = "8/255" }
+l2 = { epsilon = "1/2", step_size = "1/4" }
+l1 = { epsilon = 2, step_size = 1 }
 [supervised]
 epochs = 3
 [attack]

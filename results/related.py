@@ -10,8 +10,9 @@ from pathlib import Path
 from claf_engine.reproduce.bars_svg import Bar, Group, bar_chart
 from claf_engine.reproduce.markdown import UNKNOWN
 from claf_engine.reproduce.related import LEGEND, RELATED
+from claf_engine.reproduce.rows import Row
 from claf_engine.reproduce.scales import resolve_recipe
-from claf_engine.terms.method_pages import METHOD_PAGES
+from claf_engine.terms.method_pages import METHOD_PAGES, MethodPage
 from results.evidence import NATURAL, Figure, Record, figure_of, measured_rows, read_json
 from results.markdown import listed, pending, plain, prose, table
 from results.page import DOCS, RESULTS, stale
@@ -34,6 +35,7 @@ SYSTEM_PAGES = {
     "bit-depth": "related/feature-squeezing.md#as-a-defence",
     "median": "related/feature-squeezing.md#as-a-defence",
     "detector": "related/feature-squeezing.md#as-a-detector",
+    "union": "related/union.md#the-worst-case-over-several-norms",
 }
 """Where `docs/` tells of what stands before a network trained without it, by what a row's system begins with."""
 SQUEEZED = (
@@ -47,6 +49,13 @@ SYSTEMS_KNOWN = {
     "1706.04701).",
 }
 """What the literature knows of each under a strong attack."""
+ROWS_KNOWN = {
+    "AT, several norms": "Training in one ball protects little in the others (Tramèr and Boneh 2019, arXiv "
+    "1904.13000).",
+    "AT + rotation": "The auxiliary loss changes no attack: it holds as adversarial training does, and its authors "
+    "report a few points more under PGD (Hendrycks et al. 2019, arXiv 1906.12340).",
+}
+"""The same of rows whose method tells of something else, by label."""
 
 
 def rendered(found: Record | None) -> dict[str, str]:
@@ -94,6 +103,7 @@ def _figures(found: Record | None, rows: Mapping[str, Record]) -> list[str]:
         for row in rows.values()
     ]
     missing = [row.label for row in RELATED.rows if row.label not in rows]
+    notes = [line for row in RELATED.rows if row.label in rows and row.note for line in _noted(row)]
     return [
         f"![natural, oblivious, adaptive and worst case]({CHART})",
         "",
@@ -106,8 +116,13 @@ def _figures(found: Record | None, rows: Mapping[str, Record]) -> list[str]:
             "spends on each image."
         ),
         "",
+        *([*notes, ""] if notes else []),
         *([*prose(f"Not run yet: {listed(missing)}."), ""] if missing else []),
     ]
+
+
+def _noted(row: Row) -> list[str]:
+    return prose(f"{plain(row.label)}: {row.note}.", "- ")
 
 
 def _cell(row: Record, place: int) -> str:
@@ -147,8 +162,12 @@ def _known(rows: Mapping[str, Record]) -> Iterator[str]:
         page = METHOD_PAGES[resolve_recipe("tiny", row.recipe).method]
         link = f"[{row.system or row.recipe}]({SYSTEM_PAGES.get(name, page.section)})"
         state = "" if row.label in rows else " Not measured yet."
-        yield from prose(f"**{plain(row.label)}** ({link}). {SYSTEMS_KNOWN.get(name, page.known)}{state}", "- ")
+        yield from prose(f"**{plain(row.label)}** ({link}). {_known_of(row, name, page)}{state}", "- ")
     yield ""
+
+
+def _known_of(row: Row, system: str, page: MethodPage) -> str:
+    return ROWS_KNOWN.get(row.label) or SYSTEMS_KNOWN.get(system) or page.known
 
 
 def _repeat(found: Record | None) -> list[str]:

@@ -26,7 +26,7 @@ from claf_engine.events.records import build
 from claf_engine.events.ticks import Pulse
 from claf_engine.reproduce.rows import Column
 from claf_engine.reproduce.stored import key_of, packed, read_stored, store, unpacked
-from claf_engine.reproduce.systems import attacked_steps, space_named, system_of
+from claf_engine.reproduce.systems import WORST_OF, attacked_steps, space_named, system_of
 from claf_engine.runs import read_config, versions
 from claf_engine.runs.header import read_info
 from claf_engine.terms.errors import ConfigError, RunError
@@ -35,8 +35,6 @@ from claf_engine.training.checkpoint import load_trained_network
 
 MEASUREMENTS = "measurements"
 FORMAT = 2
-WORST_OF = "all attacks"
-"""In place of an attack: the worst of so many `restarts`."""
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,11 @@ line in `systems.SYSTEMS`.
 """
 
 from fractions import Fraction
+from typing import Any
 
 from claf_engine.models.network import NATURAL
 from claf_engine.reproduce.rows import Column, Row, Table
+from claf_engine.terms.names import RecipeName
 
 RADIUS = Fraction(8, 255)
 OBLIVIOUS = Column(10, RADIUS, knowledge="oblivious")
@@ -18,6 +20,16 @@ Oblivious: PGD-10 of 2/255, its last point, as papers reported it; it climbs the
 stands before it. Adaptive: PGD-100 with steps that cross the ball, 5 random starts, any point decides; it climbs all
 that decides, or is the attack that a row names. Worst case: an image counts only if it stands naturally and against
 every attack of its row, AutoAttack included on the images that it was tried on."""
+UNITED = (
+    "adaptive, AutoAttack and worst case are over Linf of 8/255, L2 of 0.5 and L1 of 12; oblivious knows Linf alone"
+)
+"""Of rows that are judged over several balls."""
+CRAFTED_ONCE = "oblivious is one universal perturbation for all images, against which it was made"
+
+
+def _united(label: str, recipe: RecipeName, *changes: tuple[str, Any]) -> Row:
+    return Row(label, recipe, changes=changes, note=UNITED, system="union")
+
 
 RELATED = Table(
     "related",
@@ -31,6 +43,10 @@ RELATED = Table(
         Row("FGSM training", "fgsm"),
         Row("AT", "at"),
         Row("TRADES", "trades"),
+        _united("AT, several norms", "at"),
+        _united("Union, MAX", "union", ("union.strategy", "max")),
+        _united("Union, AVG", "union", ("union.strategy", "avg")),
+        _united("Union, MSD", "union"),
         Row("ALP", "alp"),
         Row("CLP", "clp"),
         Row("Two encoders", "two-encoders"),
@@ -42,7 +58,7 @@ RELATED = Table(
         Row("Rotation, attacked", "pretext"),
         Row("Jigsaw, attacked", "pretext", changes=(("pretext.task", "jigsaw"),)),
         Row("Selfie, attacked", "pretext", changes=(("pretext.task", "selfie"), ("pretext.grid", 4))),
-        Row("PRN", "rectifier", classifier=NATURAL, system="rectifier"),
+        Row("PRN", "rectifier", classifier=NATURAL, note=CRAFTED_ONCE, system="rectifier"),
         Row("DefenseGAN", "defense-gan", classifier=NATURAL, system="defense-gan:1,50"),
         Row("CLAF", "claf"),
     ),

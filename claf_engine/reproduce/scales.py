@@ -35,6 +35,7 @@ PRESETS: dict[RecipeName, str] = {
     "defense-gan": "defense-gan",
     "pretext": "pretext-rotation",
     "at-rotation": "at-rotation",
+    "union": "union",
 }
 """The preset of each recipe. That of claf also fits the classifier of Table 4, so that its runs serve every table."""
 NEVER_ATTACKED: tuple[RecipeName, ...] = ("natural", "scl", "clp", "rectifier", "defense-gan")

@@ -7,13 +7,16 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
+import torch
 from torch import nn
 
 from claf_engine.accuracy.defences import ADAPTIVE, OBLIVIOUS, Guarded, attacker_steps, labelled
 from claf_engine.accuracy.measure import Accuracy, accuracy_steps
 from claf_engine.accuracy.suite import AttackSuite
+from claf_engine.accuracy.union import over_all
+from claf_engine.accuracy.universal import USUAL_IMAGES, UniversalSuite
 from claf_engine.accuracy.watched import watched_steps
 from claf_engine.attacks import PIXEL, Space, space_of
 from claf_engine.config.presets import resolve_config
@@ -25,10 +28,13 @@ from claf_engine.evaluation.evaluate import autoattack_folder
 from claf_engine.evaluation.subject import Opened
 from claf_engine.events.ticks import Pulse
 from claf_engine.reproduce.rows import Column
-from claf_engine.terms.names import SpaceName
+from claf_engine.terms.names import Norm, SpaceName
+from claf_engine.terms.pixels import USUAL_RADII, exact_distance
 
 AUTOATTACK_BATCH = 50
 """Images that AutoAttack is tried on at once: between two batches it may be paused, stopped and killed at no loss."""
+WORST_OF = "all attacks"
+"""In place of the name of an attack: an image stands only if it does against each of so many `restarts`."""
 
 
 @dataclass(frozen=True)
@@ -88,19 +94,52 @@ def space_named(name: SpaceName) -> Space:
     return PIXEL if name == "pixel" else space_of(name, resolve_config(name, None).model)
 
 
-def suite_for(column: Column) -> AttackSuite:
-    """PGD of a column."""
+def suite_for(column: Column, norm: Norm = "linf") -> AttackSuite:
+    """PGD of a column, in the ball of a norm."""
     step_size: Fraction | Literal["crossing"] = "crossing" if column.step_size is None else column.step_size
-    space = space_named(column.space)
-    return AttackSuite((column.epsilon,), column.steps, step_size, column.restarts, space=space, decides=column.decides)
+    about: dict[str, Any] = {"norm": norm, "space": space_named(column.space), "decides": column.decides}
+    return AttackSuite((_radius(column, norm),), column.steps, step_size, column.restarts, **about)
 
 
-def _alone_steps(faced: Faced, column: Column) -> Generator[Pulse, None, Accuracy]:
+def _radius(column: Column, norm: Norm) -> Fraction:
+    """A column's own in Linf, the usual one in another norm."""
+    return column.epsilon if norm == "linf" else exact_distance(USUAL_RADII[norm], norm)
+
+
+def _alone_steps(faced: Faced, column: Column, norm: Norm = "linf") -> Generator[Pulse, None, Accuracy]:
     """Nothing stands before the network."""
     opened = faced.opened
     if column.attack == "autoattack":
-        return (yield from _autoattacked_steps(faced, opened.model, column))
-    return (yield from accuracy_steps(opened.model, faced.split, suite_for(column), opened.compute))
+        return (yield from _autoattacked_steps(faced, opened.model, column, norm))
+    return (yield from accuracy_steps(opened.model, faced.split, suite_for(column, norm), opened.compute))
+
+
+def _united_steps(faced: Faced, column: Column) -> Generator[Pulse, None, Accuracy]:
+    """Nothing stands before the network, and an image stands only if it does in the ball of every norm.
+
+    An oblivious attacker knows the column's ball alone.
+    """
+    if column.knowledge == OBLIVIOUS:
+        return (yield from _alone_steps(faced, column))
+    measured: tuple[Accuracy, ...] = ()
+    for norm in get_args(Norm):
+        measured = (*measured, (yield from _alone_steps(faced, column, norm)))
+    found = over_all(measured)
+    assert found.union is not None, "it is over several balls"
+    figure = replace(
+        found.robust[0],
+        accuracy=found.union,
+        attack=WORST_OF,
+        restarts=sum(each.restarts for each in found.robust),
+        knowledge=ADAPTIVE,
+        norm=" ".join(each.norm for each in found.robust),
+        epsilon=" ".join(each.epsilon for each in found.robust),
+        step_size=" ".join(each.step_size for each in found.robust),
+        largest_distance=None,
+        mean_distance=None,
+        notice="; ".join(dict.fromkeys(each.notice for each in found.robust if each.notice)),
+    )
+    return replace(found, robust=(figure,), outcomes=(torch.stack(found.outcomes).all(dim=0),))
 
 
 def _defended_steps(faced: Faced, column: Column) -> Generator[Pulse, None, Accuracy]:
@@ -115,6 +154,16 @@ def _defended_steps(faced: Faced, column: Column) -> Generator[Pulse, None, Accu
     return (yield from attacker_steps(Guarded(model, defence, knowledge), faced.split, suite_for(column), compute))
 
 
+def _rectified_steps(faced: Faced, column: Column) -> Generator[Pulse, None, Accuracy]:
+    """A defence against one perturbation for all images: that is what its oblivious attacker crafts."""
+    if column.knowledge != OBLIVIOUS:
+        return (yield from _defended_steps(faced, column))
+    opened, defence = faced.opened, open_defence(parse_defence(faced.system), faced.checkpoint)
+    suite = UniversalSuite((column.epsilon,), opened.data.train.first(USUAL_IMAGES))
+    guarded = Guarded(opened.model, defence, OBLIVIOUS)
+    return (yield from attacker_steps(guarded, faced.split, suite, opened.compute))
+
+
 def _watched_steps(faced: Faced, column: Column) -> Generator[Pulse, None, Accuracy]:
     """A detector stands beside the network; what it rejects is neither right nor broken."""
     opened, choice = faced.opened, parse_detector(faced.system.removeprefix("detector:"))
@@ -124,10 +173,12 @@ def _watched_steps(faced: Faced, column: Column) -> Generator[Pulse, None, Accur
     return (yield from watched_steps(watched, opened.data.validation, faced.split, suite, opened.compute))
 
 
-def _autoattacked_steps(faced: Faced, model: nn.Module, column: Column) -> Generator[Pulse, None, Accuracy]:
+def _autoattacked_steps(
+    faced: Faced, model: nn.Module, column: Column, norm: Norm = "linf"
+) -> Generator[Pulse, None, Accuracy]:
     from claf_engine.accuracy.autoattack import AutoAttackSuite, autoattack_steps
 
-    suite, folder = AutoAttackSuite((column.epsilon,)), autoattack_folder(faced.checkpoint)
+    suite, folder = AutoAttackSuite((_radius(column, norm),), norm), autoattack_folder(faced.checkpoint)
     return (yield from autoattack_steps(model, faced.split, suite, faced.opened.compute, AUTOATTACK_BATCH, folder))
 
 
@@ -146,6 +197,10 @@ SYSTEMS: dict[str, System] = {
         "an audit is of a classifier, which does not reject",
         ("validation", "test"),
     ),
+    "union": System(
+        _united_steps, without_audit="an audit judges figures of Linf; claf-tui audit RUN gives its verdict"
+    ),
+    "rectifier": System(_rectified_steps, splits=("train", "test")),
     "defense-gan": System(
         _defended_steps,
         without_autoattack="its Square Attack alone would project every image 5,000 times; "

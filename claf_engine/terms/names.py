@@ -78,6 +78,7 @@ RecipeName = Literal[
     "defense-gan",
     "pretext",
     "at-rotation",
+    "union",
 ]
 """How a row is trained; a scale has its own settings for each that it has."""
 

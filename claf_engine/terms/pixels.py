@@ -8,6 +8,7 @@ They are exact fractions, so that "8/255" survives a round trip through TOML, JS
 
 import math
 import re
+from collections.abc import Mapping
 from fractions import Fraction
 
 from claf_engine.terms.errors import ConfigError
@@ -25,6 +26,8 @@ MAX_RADII = 64
 """The most radii of one curve."""
 LIMITS: dict[Norm, int] = {"linf": 1, "l2": 1000, "l1": 1_000_000}
 """The largest distance in each norm; the diagonal of an RGB image of 256x256 pixels has length 443, in L1 196608."""
+USUAL_RADII: Mapping[str, str] = {"linf": "8/255", "l2": "0.5", "l1": "12"}
+"""The radii that papers report of CIFAR-10, those of a union of balls too (Maini et al. 2020, section 5)."""
 LONGEST: Norm = "l1"
 """The norm whose distances may be longest: what was once accepted in any norm is read back with it."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from claf_engine.terms.names import Norm
-from claf_engine.terms.pixels import RANGE_MARK, parse_distance, parse_radii
+from claf_engine.terms.pixels import RANGE_MARK, USUAL_RADII, parse_distance, parse_radii
 from claf_tui.commands import options
 from claf_tui.reports import output
 from claf_tui.words import exit_codes
@@ -27,8 +27,6 @@ DEFAULT_RADII: Mapping[Norm, tuple[str, ...]] = {
     "l2": ("0.25", "0.5"),
     "l1": ("6", "12"),
 }
-UNION_RADII: Mapping[Norm, str] = {"linf": "8/255", "l2": "0.5", "l1": "12"}
-"""Where several norms are asked about at once (Maini et al. 2020)."""
 MinRobust = Annotated[
     float | None,
     typer.Option(
@@ -172,7 +170,7 @@ def radii_of_norms(
     first, *others = norms
     if not others:
         return first, radii(given, first), ()
-    texts = given or [UNION_RADII[norm] for norm in norms]
+    texts = given or [USUAL_RADII[norm] for norm in norms]
     if len(texts) != len(norms):
         raise typer.BadParameter(
             f"there are {len(norms)} --norm and {len(texts)} --eps; with several norms give each its own --eps, in the "

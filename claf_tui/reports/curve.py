@@ -8,7 +8,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
 from claf_engine.accuracy.curve import Confusion, Curve
-from claf_engine.terms.pixels import LONGEST, parse_distance
+from claf_engine.terms.pixels import LONGEST, USUAL_RADII, parse_distance
 from claf_tui.charts.plot import ChartLine, ChartOptions, Row, plot
 from claf_tui.reports.fitted_table import FittedTable
 from claf_tui.state.series import Series
@@ -18,8 +18,6 @@ from claf_tui.words.safe_text import safe
 
 ALL_COLOR, WORST_COLOR = "#56b4e9", "#e69f00"
 WIDEST_CHART, CHART_HEIGHT = 110, 16
-CLAIMS = {"linf": "8/255", "l2": "0.5", "l1": "12"}
-"""The radius that figures are usually claimed at: classes are shown there where it was measured."""
 NUM_RADII = 4
 """Radii that the table of classes has room for."""
 NUM_CLASSES = 20
@@ -72,9 +70,9 @@ def curve_tables(record: Mapping[str, Any]) -> list[RenderableType]:
 
 
 def claim_number(curve: Curve) -> int:
-    """The point that classes are shown at: at the usual radius of a claim, else at the largest."""
+    """The point that classes are shown at: at the usual radius of the norm, else at the largest."""
     radii = [point.epsilon for point in curve.points]
-    claim = CLAIMS.get(curve.norm)
+    claim = USUAL_RADII.get(curve.norm)
     return radii.index(claim) if claim in radii else len(radii) - 1
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from claf_engine.accuracy.measure import Accuracy
+from claf_engine.accuracy.measure import Accuracy, accuracy_steps
 from claf_engine.data import Split
+from claf_engine.evaluation.defences import open_defence, parse_defence
 from claf_engine.evaluation.subject import Wanted, open_steps
 from claf_engine.events.ticks import Pulse
 from claf_engine.reproduce.auditing import audited_steps, is_audited
@@ -44,7 +45,6 @@ def test_a_network_alone_has_no_attacker_who_does_not_know_it(trained: Path) -> 
 
 
 def test_both_attackers_of_a_defence_agree_with_an_evaluation(trained: Path) -> None:
-    from claf_engine.evaluation.defences import parse_defence
     from claf_engine.evaluation.evaluate import evaluate
     from claf_engine.evaluation.request import EvaluationRequest
 
@@ -141,3 +141,34 @@ def test_a_detector_is_measured_by_the_attacker_that_a_column_names(trained: Pat
 def test_a_detector_of_too_few_validation_images_is_a_sentence(trained: Path) -> None:
     with pytest.raises(DataError, match="at least 20 validation images, and there are 16"):
         measured(trained, OBLIVIOUS, "detector:squeezing:bit-depth:5")
+
+
+def test_over_several_balls_an_image_stands_only_if_it_does_in_each(trained: Path) -> None:
+    found = measured(trained, QUICK, "union")
+    opened = exhaust(open_steps(found.subject.checkpoint, classifier="natural", device="cpu"))[1]
+    singles = [
+        exhaust(accuracy_steps(opened.model, opened.data.test, suite_for(QUICK, norm), opened.compute))[1]
+        for norm in ("linf", "l2", "l1")
+    ]
+    assert torch.equal(found.outcomes(), torch.stack([each.outcomes[0] for each in singles]).all(dim=0))
+    assert found.robust.norm == "linf l2 l1"
+    assert (found.robust.epsilon, found.robust.restarts) == ("8/255 0.5 12", 6)
+
+
+def test_who_knows_of_one_ball_alone_attacks_a_union_as_any_network(trained: Path) -> None:
+    assert measured(trained, OBLIVIOUS, "union").robust == measured(trained, OBLIVIOUS).robust
+
+
+def test_who_does_not_know_the_rectifier_crafts_one_perturbation_for_all_images(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defence = open_defence(parse_defence("bit-depth:2"), trained)
+    monkeypatch.setattr("claf_engine.reproduce.systems.open_defence", lambda *_: defence)
+    oblivious, adaptive = (measured(trained, column, "rectifier").robust for column in (OBLIVIOUS, QUICK))
+    assert (oblivious.attack, oblivious.knowledge, oblivious.largest_distance) == (
+        "universal",
+        "oblivious",
+        pytest.approx(8 / 255, abs=1e-6),
+    )
+    assert oblivious.num_crafted
+    assert (adaptive.attack, adaptive.knowledge) == ("pgd", "adaptive")

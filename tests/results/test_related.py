@@ -75,6 +75,16 @@ def test_a_loss_that_the_intervals_do_not_bear_out_is_no_fall() -> None:
     assert related.outcome_of({**lost, "robust": [lost["robust"][0], wide, wide]}) == "held"
 
 
+def test_what_autoattack_alone_finds_on_its_few_images_decides_where_it_is_beyond_chance() -> None:
+    seen = row("hidden gradient", 0.9, 0.4, 0.38, 0.38)
+    assert related.outcome_of(seen) == "held"
+    few = {"robust_accuracy": 0.0, "interval": [0.0, 0.16], "num_examples": 20}
+    found_out = {**seen, "robust": [*seen["robust"][:3], few]}
+    assert related.outcome_of(found_out) == "broken"
+    by_chance = {**few, "robust_accuracy": 0.25, "interval": [0.1, 0.47]}
+    assert related.outcome_of({**seen, "robust": [*seen["robust"][:3], by_chance]}) == "held"
+
+
 def test_the_page_tells_every_figure_and_what_held() -> None:
     text = text_of(found())
     assert "| AT | 70.0 ± 3.0 | 45.0 ± 4.0 | 42.0 ± 4.0 | 42.0 ± 4.0 | – | fails | 30 |" in text

@@ -1,12 +1,19 @@
 """Feature squeezing (Xu, Evans and Qi 2018): images that say less, before the classifier sees them."""
 
-from dataclasses import dataclass
+from collections.abc import Generator
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from claf_engine.accuracy.defences import Defence, Preprocessed
+from claf_engine.accuracy.measure import abandonable
+from claf_engine.attacks import Attack, make_attack
+from claf_engine.attacks.gradients import log_odds
+from claf_engine.attacks.loop import ascent_steps
+from claf_engine.events.ticks import Pulse
+from claf_engine.models.modes import frozen
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,28 @@ class Squeezing(Defence):
     def guarded(self, model: nn.Module) -> nn.Module:
         """The model behind it, whose gradient takes the squeezing for the identity."""
         return Preprocessed(model, self, self.squeeze)
+
+    def further_steps(
+        self, model: nn.Module, images: Tensor, labels: Tensor, spec: Attack
+    ) -> Generator[Pulse, None, tuple[Tensor, ...]]:
+        """Where a median stands before the model, the attack from the image on the gradient of both.
+
+        That of the median is a one at the pixel that each value is taken from. The identity in its place climbs fine
+        patterns, which a median wipes out. Rounding has no gradient of its own.
+        """
+        if self.kind != "median":
+            return ()
+
+        def gradient(points: Tensor) -> Tensor:
+            points = points.detach().requires_grad_()
+            with torch.enable_grad():
+                losses = log_odds(model(self.squeeze(points)), labels)
+            return torch.autograd.grad(losses.sum(), points)[0]
+
+        own = make_attack("pgd", spec.epsilon, steps=None, norm=spec.norm) if spec.is_registered else spec
+        with frozen(model):
+            steps = ascent_steps(gradient, images, replace(own, start="none"), torch.Generator())
+            return ((yield from abandonable(steps)),)
 
 
 def reduce_bits(images: Tensor, bits: int) -> Tensor:

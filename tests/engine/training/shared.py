@@ -49,6 +49,17 @@ METHODS: dict[str, dict[str, Any]] = {
     "two encoders apart": {"method": "two-encoders", "supervised__epochs": 1, "two_encoders__training": "separate"},
     "clp": {"method": "clp", "supervised__epochs": 1, "clp": {"squeezing": 0.1, "noise": 0.1}},
     "union": {"method": "union", "supervised__epochs": 1},
+    "rotation": {"method": "pretext", "pretext__epochs": 1, "pretext__images": "adversarial", "supervised__epochs": 1},
+    "jigsaw": {
+        "method": "pretext",
+        "pretext": {"epochs": 1, "task": "jigsaw", "grid": 2, "permutations": 12},
+        "supervised__epochs": 1,
+    },
+    "selfie": {  # natural images: rounding turns signs of gradients that are next to nothing, and attacks step by signs
+        "method": "pretext",
+        "pretext": {"epochs": 1, "task": "selfie", "grid": 4, "attention_layers": 1, "images": "natural"},
+        "supervised__epochs": 1,
+    },
     "nuat": {
         "method": "fgsm",
         "supervised__epochs": 1,

@@ -4,7 +4,7 @@ Of an image x it sees G(z*), where z* is the best of R runs of gradient descent,
 
     |G(z) - x|^2 / D        over latent vectors z,
 
-with D values in an image (eq. 3). Descent hides the gradient, and what hides it is not robust: one adaptive attacker
+with D values in an image. Descent hides the gradient, and what hides it is not robust: one adaptive attacker
 takes the projection for the identity (Athalye et al. 2018, arXiv 1802.00420), another one searches among generated
 images, which the projection leaves as they are (there, section 5.4; Jalal et al. 2017, arXiv 1712.09196).
 """

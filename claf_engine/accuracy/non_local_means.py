@@ -12,7 +12,7 @@ from claf_engine.accuracy.defences import Defence, Preprocessed
 
 @dataclass(frozen=True)
 class NonLocalMeans(Defence):
-    """Non-local smoothing as a squeezer (Xu, Evans and Qi 2018, section III.B).
+    """Non-local smoothing as a squeezer (Xu, Evans and Qi 2018).
 
     Attributes:
         search: side of the window that is searched, in pixels, odd.

@@ -63,13 +63,13 @@ class Squeezing(Defence):
 
 
 def reduce_bits(images: Tensor, bits: int) -> Tensor:
-    """Round values in [0, 1] to 2^bits levels: round(x (2^b - 1)) / (2^b - 1) (Xu et al., section III.A)."""
+    """Round values in [0, 1] to 2^bits levels: round(x (2^b - 1)) / (2^b - 1) (Xu et al. 2018)."""
     highest = (1 << bits) - 1
     return (images * highest).round() / highest
 
 
 def smooth(images: Tensor, side: int) -> Tensor:
-    """Median of a side x side window around every pixel of (N, C, H, W) (Xu et al., section III.B).
+    """Median of a side x side window around every pixel of (N, C, H, W) (Xu et al. 2018).
 
     The window, the upper median of an even one and the mirrored border, edge included, are those of
     `scipy.ndimage.median_filter(mode="reflect")`, which the paper uses.

@@ -1,4 +1,4 @@
-"""The joint detector of feature squeezing (Xu, Evans and Qi 2018, section IV): does squeezing change the answer?"""
+"""The joint detector of feature squeezing (Xu, Evans and Qi 2018): does squeezing change the answer?"""
 
 from dataclasses import dataclass
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 SPARSE_SHARE = 0.01
-"""The share of all coordinates that a step moves: 1 - q of SLIDE, with q = 0.99 (Tramer and Boneh 2019, section 4)."""
+"""The share of all coordinates that a step moves: 1 - q of SLIDE, with q = 0.99 (Tramer and Boneh 2019)."""
 
 
 def l1_noise(like: Tensor, epsilon: float, generator: torch.Generator) -> Tensor:
@@ -55,7 +55,7 @@ def project_l1(point: Tensor, origin: Tensor, epsilon: float) -> Tensor:
         sign(u) min(max(|u| - t, 0), b)
 
     for the smallest t >= 0 whose L1 length is at most epsilon. That length is piecewise linear in t, with its corners
-    at |u| and |u| - b, so that t is found exactly from a sorted list (Croce and Hein 2021, proposition 2.1).
+    at |u| and |u| - b, so that t is found exactly from a sorted list (Croce and Hein 2021).
 
     Args:
         point: (N, C, H, W), anywhere.

@@ -17,7 +17,7 @@ Losses = Callable[[Tensor], Tensor]
 def multi_steepest_steps(
     gradient: Gradient, losses: Losses, images: Tensor, balls: Sequence[Attack]
 ) -> Generator[Pulse, None, Tensor]:
-    """Multi steepest descent (Maini et al. 2020, algorithm 1): each step is the worst of one in every ball.
+    """Multi steepest descent (Maini et al. 2020): each step is the worst of one in every ball.
 
     From the image itself, the steepest step of every norm is taken and brought back into its own ball; of each image
     the one of highest loss is kept, and the next step begins there. The point always lies in one of the balls.

@@ -1,7 +1,7 @@
 """Universal perturbations: one displacement within epsilon that is added to every image.
 
-Two ways to find one on a set of images: by DeepFool, image after image (Moosavi-Dezfooli et al. 2017, algorithm 1), and
-by stochastic ascent of the mean loss, batch after batch (Shafahi et al. 2020, algorithm 2), which is cheaper and
+Two ways to find one on a set of images: by DeepFool, image after image (Moosavi-Dezfooli et al. 2017), and
+by stochastic ascent of the mean loss, batch after batch (Shafahi et al. 2020), which is cheaper and
 usually stronger. Both are generators of pulses, so that they can be paused.
 """
 

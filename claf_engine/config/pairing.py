@@ -8,7 +8,7 @@ from claf_engine.config.base import Settings
 
 
 class ClpConfig(Settings):
-    """Clean logit pairing (Kannan et al. 2018, section 3) and logit squeezing; no image is attacked."""
+    """Clean logit pairing (Kannan et al. 2018) and logit squeezing; no image is attacked."""
 
     weight: float = Field(0.5, ge=0, description="of the distance between the logits of random pairs of natural images")
     squeezing: float = Field(0.0, ge=0, description="weight of the squared logits themselves (logit squeezing)")

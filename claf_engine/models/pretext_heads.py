@@ -35,7 +35,7 @@ class SelfAttention(nn.Module):
 
 
 class SelfieHead(nn.Module):
-    """Says which of an image's hidden patches belongs at which hidden place (Trinh et al. 2019, section 3.2).
+    """Says which of an image's hidden patches belongs at which hidden place (Trinh et al. 2019).
 
     Attention pools the features of the visible patches, which are told no places, through a token of its own. With an
     embedding of the row and one of the column of a hidden place added, that is compared with the features of all hidden

@@ -27,7 +27,7 @@ MAX_RADII = 64
 LIMITS: dict[Norm, int] = {"linf": 1, "l2": 1000, "l1": 1_000_000}
 """The largest distance in each norm; the diagonal of an RGB image of 256x256 pixels has length 443, in L1 196608."""
 USUAL_RADII: Mapping[str, str] = {"linf": "8/255", "l2": "0.5", "l1": "12"}
-"""The radii that papers report of CIFAR-10, those of a union of balls too (Maini et al. 2020, section 5)."""
+"""The radii that papers report of CIFAR-10, those of a union of balls too (Maini et al. 2020)."""
 LONGEST: Norm = "l1"
 """The norm whose distances may be longest: what was once accepted in any norm is read back with it."""
 

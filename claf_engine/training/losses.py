@@ -61,7 +61,7 @@ def supcon_loss(projections: Tensor, labels: Tensor, temperature: float, part: P
 
 
 def nt_xent_loss(projections: Tensor, temperature: float, part: Part | None = None) -> Tensor:
-    """Contrastive loss without labels (Chen et al. 2020, eq. 1): the positives of a view are its image's other views.
+    """Contrastive loss without labels (Chen et al. 2020): the positives of a view are its image's other views.
 
     It is `supcon_loss` with every image a class of its own; with V > 2 views an anchor's V - 1 positives are averaged.
 
@@ -82,7 +82,7 @@ def nt_xent_loss(projections: Tensor, temperature: float, part: Part | None = No
 def kl_divergence(attacked: Tensor, natural: Tensor) -> Tensor:
     """KL(natural || attacked) of the predicted distributions, for each example: the robustness term of TRADES.
 
-    Zhang et al. (2019), eq. 5 with the boundary loss that their code uses:
+    Zhang et al. (2019) with the boundary loss that their code uses:
 
         KL_i = sum_k p_ik (log p_ik - log q_ik),   p = softmax(natural_i), q = softmax(attacked_i)
 
@@ -99,9 +99,8 @@ def kl_divergence(attacked: Tensor, natural: Tensor) -> Tensor:
 def logit_distance(attacked: Tensor, natural: Tensor) -> Tensor:
     """Mean squared distance between paired logits: the pairing term of adversarial logit pairing.
 
-    Kannan et al. (2018), section 4, take an L2 loss averaged over examples and leave its scale over classes open; their
-    released code averages over classes too (TensorFlow's `mean_squared_error`), and its weights of around 0.5 belong to
-    that scale.
+    The released code of Kannan et al. (2018) averages over examples and classes (TensorFlow's `mean_squared_error`),
+    and its weights of around 0.5 belong to that scale.
 
     Args:
         attacked: logits (N, K).

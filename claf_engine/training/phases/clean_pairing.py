@@ -25,8 +25,8 @@ from claf_engine.training.weight_perturbation import LossOf
 def clp_loss(session: Session, model: Pipeline, _target: Target, batch: Batch) -> Generator[Pulse, None, LossOf]:
     """Cross-entropy of noisy images, the distance of random pairs of their logits, and their squares.
 
-    Kannan et al. (2018), sections 3.2 and 4.2, with the Gaussian noise of both; the second image of a pair is any other
-    one, whatever its class. All share one forward pass, and so one BatchNorm batch.
+    Kannan et al. (2018), with the Gaussian noise of both; the second image of a pair is any other one, whatever its
+    class. All share one forward pass, and so one BatchNorm batch.
     """
     yield from ()
     images, labels = batch

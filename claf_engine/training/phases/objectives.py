@@ -54,13 +54,13 @@ def classified_loss(session: Session, model: Pipeline, batch: Batch) -> Tensor:
 
 
 def adversarial_loss(session: Session, model: Pipeline, target: Target, batch: Batch) -> Generator[Pulse, None, LossOf]:
-    """Cross-entropy of attacked images alone (Madry et al. 2018, eq. 2.1), and what terms the settings add."""
+    """Cross-entropy of attacked images alone (Madry et al. 2018), and what terms the settings add."""
     attacked = yield from craft(session, target, batch, from_config(session.config.attack, session.config.model))
     return partial(classification_loss, session, model, show(session, batch, attacked))
 
 
 def fgsm_loss(session: Session, model: Pipeline, target: Target, batch: Batch) -> Generator[Pulse, None, LossOf]:
-    """The same after one large step from a random start (Wong et al. 2020, algorithm 3)."""
+    """The same after one large step from a random start (Wong et al. 2020)."""
     attacked = yield from craft(session, target, batch, single_step(session))
     return partial(classification_loss, session, model, show(session, batch, attacked))
 
@@ -68,7 +68,7 @@ def fgsm_loss(session: Session, model: Pipeline, target: Target, batch: Batch) -
 def classification_loss(session: Session, model: Pipeline, shown: Shown) -> Tensor:
     """Cross-entropy of attacked or natural images, and the terms; natural ones are shown where something needs them.
 
-    With the cross-entropy of natural images and the nuclear norm it is NuAT (Sriramanan et al. 2021, eq. 3).
+    With the cross-entropy of natural images and the nuclear norm it is NuAT (Sriramanan et al. 2021).
     """
     natural = trained_pass(session, model, shown.images).logits if shows_natural(session.config.objective) else None
     adversarial = trained_pass(session, model, shown.attacked)
@@ -80,7 +80,7 @@ def classification_loss(session: Session, model: Pipeline, shown: Shown) -> Tens
 def alp_loss(session: Session, model: Pipeline, target: Target, batch: Batch) -> Generator[Pulse, None, LossOf]:
     """Mean cross-entropy of natural and attacked images, and the distance between their logits.
 
-    Kannan et al. (2018), section 4.1: both halves share one forward pass, and so one BatchNorm batch.
+    Kannan et al. (2018): both halves share one forward pass, and so one BatchNorm batch.
     """
     attacked = yield from craft(session, target, batch, from_config(session.config.attack, session.config.model))
     return partial(paired_loss, session, model, show(session, batch, attacked))
@@ -96,7 +96,7 @@ def paired_loss(session: Session, model: Pipeline, shown: Shown) -> Tensor:
 
 
 def trades_loss(session: Session, model: Pipeline, target: Target, batch: Batch) -> Generator[Pulse, None, LossOf]:
-    """Cross-entropy of natural images plus beta times the divergence of the attacked ones (Zhang et al. 2019, eq. 5).
+    """Cross-entropy of natural images plus beta times the divergence of the attacked ones (Zhang et al. 2019).
 
     The attack climbs that divergence, usually from a start very near the image whatever `attack.random_start` says,
     because at the image itself its gradient is zero, and against natural logits that are computed once for the whole

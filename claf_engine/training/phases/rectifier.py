@@ -64,7 +64,7 @@ def universal_perturbations(session: Session) -> Iterator[Tick]:
 def train_rectifier(session: Session) -> Iterator[Tick]:
     """Train the rectifier so that the network says of natural and perturbed images what it says of natural ones.
 
-    Cross-entropy with the network's own answers to the natural images (section 4 of the paper).
+    Cross-entropy with the network's own answers to the natural images (Akhtar et al. 2018).
     """
     session.drop_optimizer(joint_optimizer(NATURAL))
     cursor, epochs = session.state.cursor, session.config.rectifier.epochs
@@ -83,7 +83,7 @@ def train_rectifier(session: Session) -> Iterator[Tick]:
 
 
 def train_detector(session: Session) -> Iterator[Tick]:
-    """Train a linear support vector machine on spectra of what the rectifier changes (section 5 of the paper).
+    """Train a linear support vector machine on spectra of what the rectifier changes (Akhtar et al. 2018).
 
     Every image is shown as it is and perturbed.
     """

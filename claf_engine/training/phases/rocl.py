@@ -42,7 +42,7 @@ def instance(session: Session) -> Iterator[Tick]:
 
 
 def craft_instances(session: Session, target: Target, loss: Loss, views: Tensor) -> Generator[Pulse, None, Tensor]:
-    """Adversarial views: away from what the network takes for the same image (RoCL, eq. 4), in eval mode.
+    """Adversarial views: away from what the network takes for the same image (RoCL), in eval mode.
 
     Args:
         session: settings and random stream.
@@ -69,7 +69,7 @@ def pair_loss(projections: Tensor, fixed: Tensor, temperature: float, part: Part
 
 
 def rocl_loss(session: Session, views: Tensor) -> Tensor:
-    """NT-Xent over all views, and once more between the adversarial view and its target (RoCL, eq. 6).
+    """NT-Xent over all views, and once more between the adversarial view and its target (RoCL).
 
     As in the authors' code, the terms of an anchor's positives are added up, where `nt_xent_loss` averages them: with
     three views that is twice as much, which `rocl.attack_weight` is relative to.

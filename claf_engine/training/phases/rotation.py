@@ -1,6 +1,6 @@
 """Attacks that also hinder the rotation head, where the settings add its loss to a supervised objective.
 
-Hendrycks et al. (2019), section 3.1: what the attack climbs is the same sum that training minimises. The loss itself is
+Hendrycks et al. (2019): what the attack climbs is the same sum that training minimises. The loss itself is
 a term of the objective (`terms.rotation_loss`).
 """
 

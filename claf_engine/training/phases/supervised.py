@@ -84,7 +84,7 @@ def own_share(session: Session, mean_of: LossOf) -> Tensor:
 
 
 def check_overfitting(session: Session, classifier: str) -> Iterator[Tick]:
-    """Compare the one-step attack of training with PGD on validation images (Wong et al. 2020, section 5.4).
+    """Compare the one-step attack of training with PGD on validation images (Wong et al. 2020).
 
     Collapsed means that accuracy under PGD lies more than `fgsm.collapse_drop` below its best of any epoch, and as far
     below accuracy under the one step: where both fall, training is noisy, but the one step still says what PGD says.

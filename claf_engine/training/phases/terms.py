@@ -94,7 +94,7 @@ def added_terms(session: Session, shown: Shown, natural: Tensor | None, adversar
 
 
 def rotation_loss(session: Session, images: Tensor) -> Tensor:
-    """Mean cross-entropy (0-d) of the four turns of images (B, C, H, W): L_SS of Hendrycks et al. (2019), section 3.1.
+    """Mean cross-entropy (0-d) of the four turns of images (B, C, H, W): L_SS of Hendrycks et al. (2019).
 
     All turns share a forward pass, in train mode.
     """

@@ -24,7 +24,7 @@ def union_loss(session: Session, model: Pipeline, target: Target, batch: Batch) 
     """Cross-entropy of images that were attacked in several balls (see `UnionConfig.strategy`).
 
     "max" learns of each image the attack of highest loss, "avg" all of them, the mean over balls (Tramer and Boneh
-    2019, section 2); "msd" the points of one attack (Maini et al. 2020). All attacked images share one forward pass.
+    2019); "msd" the points of one attack (Maini et al. 2020). All attacked images share one forward pass.
     """
     images, labels = batch
     target.refresh()

@@ -109,8 +109,8 @@ METHOD_PAGES: dict[str, MethodPage] = {
         "Kannan et al. 2018, arXiv 1803.06373; Mosbach et al. 2018, arXiv 1810.12042",
         "Natural images with Gaussian noise are learned while the logits of random pairs are pulled together, or all "
         "are kept small. No image is attacked.",
-        "Broken: on MNIST 62 % withstand PGD and 4 % many steps and restarts, on CIFAR-10 none (Mosbach et al. 2018). On "
-        "drawn shapes with noise it holds at 8/255, and without noise nothing is left (ours).",
+        "Broken: on MNIST 62 % withstand PGD and 4 % many steps and restarts, on CIFAR-10 none (Mosbach et al. 2018). "
+        "On drawn shapes with noise it holds at 8/255, and without noise nothing is left (ours).",
         "related/logit-pairing.md#clp",
     ),
     "two-encoders": MethodPage(

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from claf_engine.attacks.gradients import outputs_and_gradient
-from claf_engine.attacks.norms import TINY
+from claf_engine.attacks.norms import TINY, magnitudes
 from claf_engine.compute.device import Compute
 from claf_engine.events.ticks import Pulse
 from claf_engine.models.modes import evaluating
@@ -111,7 +111,7 @@ def to_nearest_boundary(margins: Tensor, gradients: Tensor, norm: Norm) -> Tenso
     """The smallest move onto a boundary of linear margins, in closed form.
 
     With margins f_k and gradients w_k it goes to the boundary of the smallest |f_k| / ||w_k||_q: in L2 by
-    |f| / ||w||_2^2 w, in Linf by |f| / ||w||_1 sign(w) (equations 9 to 11 of the paper).
+    |f| / ||w||_2^2 w, in Linf by |f| / ||w||_1 sign(w).
 
     Args:
         margins: (N, M).
@@ -121,9 +121,10 @@ def to_nearest_boundary(margins: Tensor, gradients: Tensor, norm: Norm) -> Tenso
     Returns:
         (N, C, H, W).
     """
-    order = 2 if norm == "l2" else 1
+    order, scales = 2 if norm == "l2" else 1, magnitudes(gradients)
+    margins, gradients = margins / scales[..., 0, 0, 0], gradients / scales
     sizes = torch.linalg.vector_norm(gradients, order, dim=(2, 3, 4)).clamp(min=TINY)
-    distances = margins.abs() / sizes
+    distances = (margins.abs() / sizes).clamp(max=1 / TINY)
     rows, nearest = torch.arange(len(margins), device=margins.device), distances.argmin(1)
     gradient, distance, size = gradients[rows, nearest], distances[rows, nearest], sizes[rows, nearest]
     direction = gradient / size.view(-1, 1, 1, 1) if norm == "l2" else gradient.sign()

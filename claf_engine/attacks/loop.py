@@ -109,6 +109,7 @@ def take_step(state: tuple[Tensor, Tensor], gradient: Tensor, origin: Tensor, sp
     """
     (point, velocity), direction = state, spec.space.pull_back(gradient)
     if spec.momentum is not None:
+        direction = direction / norms.magnitudes(direction)
         direction = velocity = spec.momentum * velocity + direction / mean_size(direction)
     point = norms.step(point, direction, float(spec.step_size), spec.norm)
     return norms.project(point, origin, float(spec.epsilon), spec.norm), velocity

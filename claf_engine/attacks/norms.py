@@ -55,6 +55,7 @@ def step(point: Tensor, gradient: Tensor, step_size: float, norm: Norm) -> Tenso
         return point + step_size * gradient.sign().where(~gradient.isnan(), gradient)
     if norm == "l1":
         return point + step_size * sparse_direction(point, gradient)
+    gradient = gradient / magnitudes(gradient)
     return point + step_size * (gradient / lengths(gradient))
 
 
@@ -77,6 +78,18 @@ def distances(ones: Tensor, others: Tensor, norm: Norm) -> Tensor:
 def rounding(norm: Norm, num_values: int) -> float:
     """How far beyond epsilon rounding may carry an image of so many values; the L1 norm adds up that of all."""
     return max(ROUNDING, num_values * ROUNDING_OF_ONE) if norm == "l1" else ROUNDING
+
+
+def magnitudes(gradients: Tensor) -> Tensor:
+    """What gradients (..., C, H, W) are divided by before their length is taken, so that none is lost in it.
+
+    Squares of very small or very large values round to 0 or infinity, and a gradient over such a length is none. It is
+    the largest value there and 1 elsewhere, which leaves a gradient bit for bit: (..., 1, 1, 1).
+    """
+    found = torch.linalg.vector_norm(gradients, dim=(-3, -2, -1), keepdim=True)
+    largest = gradients.abs().amax((-3, -2, -1), keepdim=True)
+    is_lost = ((found < TINY) & (largest > 0)) | (found.isinf() & largest.isfinite())
+    return torch.where(is_lost, largest, 1.0)
 
 
 def lengths(values: Tensor) -> Tensor:

@@ -96,6 +96,15 @@ def test_it_changes_every_class_by_a_small_move(norm: Norm) -> None:
     assert float((points - images).abs().max()) < 0.2
 
 
+@EACH_NORM
+@pytest.mark.parametrize("scale", [2.0**-100, 2.0**70])
+def test_the_size_of_logits_changes_no_step(norm: Norm, scale: float) -> None:
+    margins = torch.randn(6, 3, generator=seeded(3))
+    gradients = torch.randn(6, 3, 2, 3, 3, generator=seeded(4))
+    scaled = to_nearest_boundary(scale * margins, scale * gradients, norm)
+    torch.testing.assert_close(scaled, to_nearest_boundary(margins, gradients, norm))
+
+
 def test_it_goes_beyond_the_boundary_by_its_overshoot() -> None:
     model, images = Smooth(None).float(), grey().float()
     points = exhaust(deepfool_steps(model, images, DeepFool(steps=1), FP32))

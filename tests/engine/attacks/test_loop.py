@@ -21,6 +21,7 @@ from tests.engine.attacks.helpers import (
     BF16,
     FP32,
     LABELS,
+    MI_FGSM,
     NORMS,
     PGD,
     PGD_L2,
@@ -32,6 +33,7 @@ from tests.engine.attacks.helpers import (
     convolutional_model,
     craft,
     grey_images,
+    linear_model,
     random_images,
     randomised,
     seeded,
@@ -304,6 +306,28 @@ def test_an_attack_lowers_the_accuracy_of_a_trained_network(spec: Attack) -> Non
     model, images, labels = trained_classifier()
     assert accuracy(model, images, labels) > 0.95
     assert accuracy(model, craft(model, images, labels, spec), labels) < 0.1
+
+
+class Scaled(nn.Module):
+    """A linear classifier whose logits are all multiplied by one number, which changes no decision."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.inner, self.scale = linear_model(20), scale
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.scale * self.inner(images)
+
+
+@pytest.mark.parametrize("scale", [2.0**-100, 2.0**70])
+@pytest.mark.parametrize(
+    "spec", [*ATTACKS.values(), replace(MI_FGSM, norm="l2", epsilon=PGD_L2.epsilon)], ids=[*ATTACKS, "mi-fgsm l2"]
+)
+def test_the_size_of_logits_protects_from_no_attack(spec: Attack, scale: float) -> None:
+    images, labels = grey_images(20), torch.tensor([0, 1, 0, 1])
+    expected = craft(Scaled(1), images, labels, spec)
+    assert_close(craft(Scaled(scale), images, labels, spec), expected)
+    assert not torch.equal(expected, images)
 
 
 @pytest.mark.parametrize("name", ["pgd", "pgd l2"])

@@ -9,6 +9,7 @@ from claf_engine.attacks.norms import (
     distances,
     gaussian_noise,
     lengths,
+    magnitudes,
     project,
     step,
     uniform_noise,
@@ -76,6 +77,17 @@ def test_a_step_in_linf_moves_every_coordinate_but_those_without_a_gradient() ->
 def test_a_step_in_l2_has_the_length_of_the_step_size() -> None:
     moved = step(torch.full((1, 1, 1, 2), 0.5), vector(3e-4, -4e-4), 0.1, "l2")
     assert_close(moved, vector(0.56, 0.42))
+
+
+@pytest.mark.parametrize("scale", [1e-40, 1e-30, 1e-13, 1e19, 1e30])
+def test_a_step_in_l2_has_its_length_however_small_or_large_the_gradient(scale: float) -> None:
+    moved = step(torch.full((1, 1, 1, 2), 0.5), scale * vector(3.0, -4.0), 0.1, "l2")
+    assert_close(moved, vector(0.56, 0.42))
+
+
+def test_a_gradient_of_ordinary_size_is_left_bit_for_bit() -> None:
+    gradients = torch.cat([vector(0.0, 0.0), vector(3e-12, 0.0), vector(3e18, 4.0)])
+    assert magnitudes(gradients).eq(1).all()
 
 
 @pytest.mark.parametrize("norm", NORMS)

@@ -79,9 +79,8 @@ METHOD_PAGES: dict[str, MethodPage] = {
         "Adversarial logit pairing",
         "Kannan et al. 2018, arXiv 1803.06373",
         "Natural and attacked images are both learned, and the logits of each pair are pulled together.",
-        "More steps leave 0.6 % of the 27.9 % that its authors reported on ImageNet (Engstrom et al. 2018, arXiv "
-        "1807.10272), and on CIFAR-10 10.7 of 23.6 % (Mosbach et al. 2018, arXiv 1810.12042): never believe ten steps "
-        "here.",
+        "More steps leave 0.6 of 27.9 % on ImageNet (Engstrom et al. 2018, arXiv 1807.10272) and 10.7 of 23.6 % on "
+        "CIFAR-10 (Mosbach et al. 2018, arXiv 1810.12042): never believe ten steps here.",
         "methods.md#alp",
     ),
     "rocl": MethodPage(

@@ -171,6 +171,6 @@ async def test_the_page_of_a_method_stands_below_the_choice_and_follows_it(size:
         await pilot.press("a", "l", "p")
         await until(lambda: "alp · Adversarial logit pairing" in screen_text(app))
         assert "what Natural and attacked images" in text_in(app, "#method-page")
-        assert "known More steps and restarts undo" in text_in(app, "#method-page")
+        assert "known More steps leave" in text_in(app, "#method-page")
         await pilot.press("enter")
         await until(lambda: "--method alp" in screen_text(app))

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from claf_engine.config import ObjectiveConfig
+from claf_engine.config import ObjectiveConfig, resolve_config
 from claf_engine.config.pretext import PretextConfig
 
 
@@ -12,6 +12,16 @@ def test_jigsaw_has_as_many_orders_as_its_grid_gives(grid: int, most: int) -> No
     for count in (1, most + 1):
         with pytest.raises(ValidationError, match=f"permutations must lie between 2 and {most} where .*grid is {grid}"):
             PretextConfig.model_validate({**settings, "permutations": count})
+
+
+@pytest.mark.parametrize(
+    ("preset", "epochs", "decay"),
+    [("pretext-rotation", 100, 3e-4), ("pretext-jigsaw", 100, 3e-4), ("pretext-selfie", 200, 1e-4)],
+)
+def test_every_task_is_pretrained_as_its_authors_code_does(preset: str, epochs: int, decay: float) -> None:
+    config = resolve_config(preset, None)
+    assert (config.pretext.epochs, config.features_optimizer.weight_decay) == (epochs, decay)
+    assert (config.batch_size, config.features_optimizer.learning_rate) == (128, 0.1)
 
 
 def test_selfie_needs_several_hidden_patches() -> None:

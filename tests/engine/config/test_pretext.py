@@ -1,7 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from claf_engine.config import ObjectiveConfig, resolve_config
+from claf_engine.config import ObjectiveConfig
+from claf_engine.config.presets import resolve_config
 from claf_engine.config.pretext import PretextConfig
 
 

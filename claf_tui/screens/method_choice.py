@@ -2,6 +2,7 @@
 
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.events import Resize
@@ -20,6 +21,7 @@ class MethodChoiceScreen(ChoiceScreen):
         chosen: the one to begin at.
     """
 
+    BINDINGS = [Binding("enter", "choose", "choose")]
     CSS_PATH = "../console/new_run.tcss"
     HINT = "type to find · tab page · enter choose · escape cancel"
 
@@ -31,6 +33,10 @@ class MethodChoiceScreen(ChoiceScreen):
         """The page, which can be scrolled where it is longer than its room."""
         with VerticalScroll(id="method-page"):
             yield Static(Content(""))
+
+    def action_choose(self) -> None:
+        """Choose while the page has the focus, too."""
+        self.query_one(OptionList).action_select()
 
     @on(OptionList.OptionHighlighted)
     @on(Resize)

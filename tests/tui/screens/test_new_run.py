@@ -174,3 +174,14 @@ async def test_the_page_of_a_method_stands_below_the_choice_and_follows_it(size:
         assert "known More steps leave" in text_in(app, "#method-page")
         await pilot.press("enter")
         await until(lambda: "--method alp" in screen_text(app))
+
+
+async def test_a_method_is_chosen_from_its_page_too() -> None:
+    async with form() as (app, pilot):
+        go_to(app, "method")
+        await pilot.press("enter")
+        await until(lambda: isinstance(app.screen, ChoiceScreen))
+        await pilot.press("a", "l", "p", "tab", "down")
+        await until(lambda: app.focused is not None and app.focused.id == "method-page")
+        await pilot.press("enter")
+        await until(lambda: "--method alp" in screen_text(app))

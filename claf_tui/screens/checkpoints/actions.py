@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from textual.content import Content
 
+from claf_engine.evaluation.detection_text import detection_sentences
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.terms.errors import ClafError, RunEnded
 from claf_tui.widgets.chart import PALETTE, robust_color
@@ -174,15 +175,23 @@ def figure_lines(output: str, width: int) -> list[Content]:
             color = robust_color(index)
             accuracy = figures.percent(float(item["robust_accuracy"]))
             attack = f"{safe(item.get('attack', ''), 20)}-{safe(item.get('steps', ''), 6)}"
+            if item.get("defence", "none") != "none":
+                attack += f", {safe(item.get('knowledge', ''), 20)}"
             place = (item.get("norm", LINF), item.get("space", PIXEL), item.get("decides", LAST))
             radius = attack_words.radius_text(item["epsilon"], *place, attack_words.notice_of(item))
             rows.append([(radius, color), (accuracy, f"bold {color}"), (attack, "")])
         if "union" in record:
             rows.append([(UNION, ""), (figures.percent(float(record["union"]["robust_accuracy"])), "bold"), ("", "")])
         warnings = warning_lines(record, width)
+        detector = [Content(line) for text in _detector_sentences(record) for line in wrapped(text, width)]
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"the evaluation printed no figures ({type(error).__name__})") from error
-    return [*warnings, *table(rows, width)]
+    return [*warnings, *table(rows, width), *detector]
+
+
+def _detector_sentences(record: Mapping[str, Any]) -> list[str]:
+    detector = record.get("detector")
+    return [] if detector is None else detection_sentences(detector)
 
 
 def warning_lines(record: Mapping[str, Any], width: int) -> list[Content]:

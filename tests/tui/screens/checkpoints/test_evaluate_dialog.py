@@ -88,3 +88,31 @@ async def test_a_curve_is_drawn_where_one_was_measured(run: Path) -> None:
         await until(lambda: "worst class" in screen_text(app))
         await until(lambda: "at 4/255, three quarters" in screen_text(app))
         await until(lambda: "escape closes" in screen_text(app))
+
+
+async def test_other_options_are_typed_and_the_command_shows_them(run: Path) -> None:
+    program = "import sys, json; union = {'robust_accuracy': 0.31}; "
+    program += f"print(json.dumps({{**{FIGURES!r}, **({{'union': union}} if 'l1' in sys.argv else {{}})}}))"
+    async with browser(run, (80, 24), program=program) as (app, pilot):
+        await until(lambda: "8 tensors" in screen_text(app))
+        await pilot.press("e")
+        await until(lambda: "61.8%" in screen_text(app))
+        assert "all of these" not in screen_text(app), "the control"
+        await pilot.press("o")
+        await until(lambda: app.focused is not None and app.focused.id == "evaluation-options")
+        await pilot.press(*"--norm l2 --norm l1", "enter")
+        await until(lambda: "31.0%" in screen_text(app))
+        assert text_in(app, "#command-shown").endswith("--norm l2 --norm l1")
+        await pilot.press("c")
+        await until(lambda: text_in(app, "#command-shown").endswith("--eps 0:16/255:2/255"))
+
+
+async def test_a_quotation_that_is_not_closed_is_told_and_can_be_mended(run: Path) -> None:
+    async with browser(run, (80, 24), program=f"print({json.dumps(json.dumps(FIGURES))})") as (app, pilot):
+        await until(lambda: "8 tensors" in screen_text(app))
+        await pilot.press("e")
+        await until(lambda: "61.8%" in screen_text(app))
+        await pilot.press("o", *"--data 'x", "enter")
+        await until(lambda: any("quotation" in each.message for each in app._notifications))
+        assert app.focused is not None
+        assert app.focused.id == "evaluation-options"

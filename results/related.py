@@ -3,8 +3,7 @@
 The file is what `claf-tui reproduce related --scale tiny` wrote, as `python -m results.collect RUNS` copies it.
 """
 
-import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from claf_engine.reproduce.bars_svg import Bar, Group, bar_chart
@@ -15,7 +14,7 @@ from claf_engine.reproduce.scales import resolve_recipe
 from claf_engine.terms.method_pages import METHOD_PAGES, MethodPage
 from results.evidence import NATURAL, Figure, Record, figure_of, measured_rows, read_json
 from results.markdown import listed, pending, plain, prose, table
-from results.page import DOCS, RESULTS, stale
+from results.writing import run
 
 FILE = Path("related", "related-tiny-pixel", "reproduction.json")
 PAGE, CHART = "related-work.md", "related-work.svg"
@@ -233,38 +232,9 @@ def read(results: Path) -> Record | None:
     return found
 
 
-def write(files: Mapping[str, str], docs: Path) -> None:
-    """Write what is rendered, and remove a chart that is not any more."""
-    for name in (PAGE, CHART):
-        if name in files:
-            (docs / name).write_text(files[name], encoding="utf-8", newline="\n")
-        else:
-            (docs / name).unlink(missing_ok=True)
-
-
-def outdated(files: Mapping[str, str], docs: Path) -> Sequence[str]:
-    """Names of files in a folder that are not as rendered."""
-    left = [CHART] if CHART not in files and (docs / CHART).exists() else []
-    return [*(name for name in stale(files, docs) if name in (PAGE, CHART)), *left]
-
-
 def main() -> None:
-    """Write the page, or with --check say what is not as the file has it, with exit code 1."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; fail if the page is not as the file has it"
-    )
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the files")
-    parser.add_argument("--docs", type=Path, default=DOCS, help="folder of the page")
-    arguments = parser.parse_args()
-    try:
-        files = rendered(read(arguments.results))
-    except (OSError, ValueError, KeyError) as error:
-        raise SystemExit(f"error: {arguments.results / FILE} cannot be read: {error!r}; collect it again") from error
-    if not arguments.check:
-        write(files, arguments.docs)
-    elif names := outdated(files, arguments.docs):
-        raise SystemExit(f"error: {', '.join(names)}: not as the file has it; run `python -m results.related`")
+    """Write the page and its chart, or check them."""
+    run(__doc__, "results.related", CHART, lambda results: rendered(read(results)))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import pytest
 from claf_engine.reproduce.report import record
 from results import page
 from results.evidence import read_evidence
+from results.writing import DOCS, RESULTS, stale
 from tests.engine.reproduce.test_report import filled_board
 from tests.results import made
 
@@ -30,7 +31,7 @@ def changed(folder: Path, name: str, old: str, new: str) -> None:
 
 
 def test_the_committed_page_and_charts_are_those_of_the_committed_files() -> None:
-    assert page.stale(page.rendered(read_evidence(page.RESULTS)), page.DOCS) == []
+    assert stale(page.rendered(read_evidence(RESULTS)), DOCS, page.CHARTS) == []
 
 
 @pytest.mark.parametrize(
@@ -130,15 +131,6 @@ def test_a_damaged_file_is_one_sentence(folder: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(sys, "argv", ["page", "--check", "--results", str(folder)])
     with pytest.raises(SystemExit, match="cannot be read"):
         page.main()
-
-
-def test_other_ends_of_lines_are_no_other_page(folder: Path, tmp_path: Path) -> None:
-    docs, files = tmp_path / "docs", page.rendered(read_evidence(folder))
-    docs.mkdir()
-    page.write(files, docs)
-    assert b"\r" not in (docs / page.PAGE).read_bytes()
-    (docs / page.PAGE).write_bytes((docs / page.PAGE).read_bytes().replace(b"\n", b"\r\n"))
-    assert page.stale(files, docs) == []
 
 
 def test_a_figure_that_is_no_number_is_refused(folder: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from claf_engine.reproduce.related import RELATED
 from claf_engine.reproduce.systems import SYSTEMS
 from results import collect, related
-from results.page import DOCS, RESULTS
+from results.writing import DOCS, RESULTS, stale
 
 TITLES = ["oblivious at 8/255", "adaptive at 8/255", "worst case at 8/255", "AutoAttack at 8/255"]
 
@@ -50,7 +50,7 @@ def text_of(record: Mapping[str, Any] | None) -> str:
 
 
 def test_the_committed_page_and_chart_are_those_of_the_committed_file() -> None:
-    assert related.outdated(related.rendered(related.read(RESULTS)), DOCS) == []
+    assert stale(related.rendered(related.read(RESULTS)), DOCS, related.CHART) == []
 
 
 def test_without_a_file_the_page_says_not_run_yet_and_what_is_known_all_the_same() -> None:

@@ -61,7 +61,7 @@ VARIANTS = {
     "simclr": {"method": "scl", "contrastive__positives": "views"},
     "union max": {"method": "union", "union__strategy": "max", "checkpoint__every_steps": 2},
     "union avg": {"method": "union", "union__strategy": "avg", "union__norms": ["l2", "l1"]},
-    "at batch": {"method": "at", "supervised": {"attack_batch_norm": "batch", "view": "crop"}},
+    "at batch": {"method": "at", "supervised": {"epochs": 2, "attack_batch_norm": "batch", "view": "crop"}},
     "trades l2": {"method": "trades", "attack": {"norm": "l2", "epsilon": "0.5", "step_size": "0.1"}},
     "claf replay": {
         "adversarial": {"epochs": 2, "classifier_epochs": 3, "classifier_refresh": "replay", "replay_passes": 2}
@@ -129,13 +129,13 @@ VARIANTS = {
         "checkpoint__every_steps": 2,
     },
     "claf ramped": {"attack__epsilon_ramp": 1.0},
-    "acl standard": {"method": "acl", "acl": {"streams": "standard", "head": "linear"}},
-    "acl adversarial": {"method": "acl", "acl": {"streams": "adversarial", "head": "robust-linear"}},
+    "acl standard": {"method": "acl", "acl": {"epochs": 2, "streams": "standard", "head": "linear"}},
+    "acl adversarial": {"method": "acl", "acl": {"epochs": 2, "streams": "adversarial", "head": "robust-linear"}},
     "acl natural statistics": {
         "method": "acl",
         "averaging__decay": 0.9,
         "weight_perturbation__gamma": 0.01,
-        "acl": {"measured_statistics": "natural", "dual_weight": 0.5, "head": "linear"},
+        "acl": {"epochs": 2, "measured_statistics": "natural", "dual_weight": 0.5, "head": "linear"},
         "checkpoint__every_steps": 2,
     },
     "claf released code": {"attack__space": "released-code", "model__activation": "silu"},

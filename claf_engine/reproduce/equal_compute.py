@@ -13,7 +13,8 @@ from itertools import product
 from claf_engine.config import RunConfig
 from claf_engine.config.presets import Override
 from claf_engine.terms.errors import ConfigError
-from claf_engine.training.methods import Phase, phases_of
+from claf_engine.training.methods import phases_of
+from claf_engine.training.phase import Phase
 
 EQUAL = "--compute equal"
 EPOCHS = {"instance": "rocl.epochs", "adversarial_contrastive": "acl.epochs", "two_encoders": "supervised.epochs"}

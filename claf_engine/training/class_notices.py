@@ -3,7 +3,7 @@
 from claf_engine.accuracy.classes import missing_notices
 from claf_engine.config import RunConfig
 from claf_engine.data import Dataset
-from claf_engine.training.methods import Phase
+from claf_engine.training.phase import Phase
 
 BY_CLASS = ("contrastive", "adversarial")
 """Phases whose loss pulls an image to its class."""

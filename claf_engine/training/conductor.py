@@ -25,7 +25,8 @@ from claf_engine.terms.errors import CheckpointError, ClafError, ConfigError, No
 from claf_engine.training import saving
 from claf_engine.training.alarms import watched_overfitting
 from claf_engine.training.live_edits import Trained, change_of
-from claf_engine.training.methods import Phase, feature_epochs, phases_of
+from claf_engine.training.methods import feature_epochs, phases_of
+from claf_engine.training.phase import Phase
 from claf_engine.training.probe import Probed, probe_steps, tell
 from claf_engine.training.progress import (
     PROBE,

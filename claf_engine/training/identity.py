@@ -14,7 +14,7 @@ from claf_engine.runs.folder import flat_settings
 from claf_engine.runs.header import CheckpointInfo
 from claf_engine.runs.trained import setting_changes, settings_of
 from claf_engine.terms.errors import CheckpointError, DataError, RunError
-from claf_engine.training.methods import Phase
+from claf_engine.training.phase import Phase
 from claf_engine.training.state import Cursor, TrainState
 
 DRAWN = "shapes"

@@ -27,7 +27,8 @@ from claf_engine.events.control import (
 from claf_engine.runs import to_plain
 from claf_engine.terms.errors import CheckpointError, ConfigError
 from claf_engine.terms.pixels import format_distance
-from claf_engine.training.methods import Phase, phases_of
+from claf_engine.training.methods import phases_of
+from claf_engine.training.phase import Phase
 from claf_engine.training.state import Cursor
 
 PLACE_OF_RATE = "features_optimizer.learning_rate"

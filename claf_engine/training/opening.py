@@ -37,8 +37,9 @@ from claf_engine.training.identity import (
     settled,
 )
 from claf_engine.training.live_edits import with_edits
-from claf_engine.training.methods import Phase, feature_epochs, phases_of
+from claf_engine.training.methods import feature_epochs, phases_of
 from claf_engine.training.partner import measured_encoder_notices
+from claf_engine.training.phase import Phase
 from claf_engine.training.progress import Pace, plan_work
 from claf_engine.training.saving import require_room
 from claf_engine.training.session import Session

@@ -21,7 +21,7 @@ from claf_engine.runs.alerting import changes
 from claf_engine.runs.examples import About
 from claf_engine.training.alarms import Fall, findings
 from claf_engine.training.examples import KeptExamples, example_steps, num_kept, watched
-from claf_engine.training.methods import Phase
+from claf_engine.training.phase import Phase
 from claf_engine.training.phases.linear import feature_steps
 from claf_engine.training.selection import selection_steps
 from claf_engine.training.sentinels import Sentinels, num_watched, sentinel_steps

@@ -18,7 +18,8 @@ from claf_engine.events import Progressed
 from claf_engine.events.control import Later
 from claf_engine.events.ticks import Pulse
 from claf_engine.training.examples import num_kept
-from claf_engine.training.methods import Phase, reported_classifiers
+from claf_engine.training.methods import reported_classifiers
+from claf_engine.training.phase import Phase
 from claf_engine.training.sentinels import num_watched
 from claf_engine.training.session import Session
 

@@ -13,9 +13,10 @@ from claf_engine.events.ticks import Pulse, exhaust
 from claf_engine.models.network import Pipeline
 from claf_engine.terms.errors import ConfigError
 from claf_engine.training.costs import step_cost
-from claf_engine.training.methods import Phase, supervised_phase
+from claf_engine.training.phase import Phase
 from claf_engine.training.phases.objectives import Batch, Objective, craft, trained_logits
 from claf_engine.training.session import Session
+from claf_engine.training.supervised_methods import supervised_phase
 from claf_engine.training.weight_perturbation import LossOf
 
 Model = Callable[[Tensor], Tensor]

@@ -10,7 +10,8 @@ from claf_engine.events import TestResult
 from claf_engine.runs import RunDirectory, list_checkpoints
 from claf_engine.terms.errors import CheckpointError, RunError
 from claf_engine.training.checkpoint import load_trained_network, weights_sha256
-from claf_engine.training.methods import Phase, reported_classifiers
+from claf_engine.training.methods import reported_classifiers
+from claf_engine.training.phase import Phase
 from claf_engine.training.session import Session
 
 

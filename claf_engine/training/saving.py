@@ -21,7 +21,8 @@ from claf_engine.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from claf_engine.training.methods import Phase, begun_classifiers, phases_of
+from claf_engine.training.methods import begun_classifiers, phases_of
+from claf_engine.training.phase import Phase
 from claf_engine.training.session import Session
 from claf_engine.training.state import TrainState
 

@@ -12,7 +12,7 @@ from claf_engine.models.library import LibraryModel
 from claf_engine.models.network import NATURAL, Network, start_classifiers
 from claf_engine.models.written import WrittenModel
 from claf_engine.terms.errors import CheckpointError, ConfigError
-from claf_engine.training.methods import Phase
+from claf_engine.training.phase import Phase
 from claf_engine.training.weights_file import fitted, known, read_weights
 
 WEIGHTS = "weights"

@@ -17,13 +17,8 @@ from claf_engine.runs import create_run, list_checkpoints, open_run
 from claf_engine.terms.errors import ConfigError
 from claf_engine.terms.names import Method
 from claf_engine.training.costs import FEATURES_COST, GENERATOR_COST, Part
-from claf_engine.training.methods import (
-    METHODS,
-    Phase,
-    feature_epochs,
-    phases_of,
-    reported_classifiers,
-)
+from claf_engine.training.methods import METHODS, feature_epochs, phases_of, reported_classifiers
+from claf_engine.training.phase import Phase
 from claf_engine.training.progress import num_tests
 from claf_engine.training.session import Session
 from tests.engine.tiny import play, tiny_config, tiny_session, use_tiny_data

@@ -14,7 +14,8 @@ from claf_engine.events.ticks import Boundary
 from claf_engine.models.network import NATURAL
 from claf_engine.terms.names import Method
 from claf_engine.training.alarms import Fall
-from claf_engine.training.methods import Phase, phases_of
+from claf_engine.training.methods import phases_of
+from claf_engine.training.phase import Phase
 from claf_engine.training.probe import fall_of, probe_steps, quick_fit, tell
 from claf_engine.training.session import Session
 from tests.engine.tiny import (

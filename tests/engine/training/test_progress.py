@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claf_engine.training.methods import Phase, phases_of
+from claf_engine.training.methods import phases_of
+from claf_engine.training.phase import Phase
 from claf_engine.training.progress import (
     CALIBRATION_SECONDS,
     FP32_COST,

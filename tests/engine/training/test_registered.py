@@ -174,7 +174,7 @@ def test_a_registered_method_plays_its_phases_in_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize("given", [None, 3, ["contrastive"], ()])
 def test_a_method_that_gives_no_phases_is_refused(given: Any) -> None:
     register_method("mine")(lambda _: given)
-    with pytest.raises(ConfigError, match=r"return a tuple of claf_engine.training.methods.Phase|trains for no epochs"):
+    with pytest.raises(ConfigError, match=r"return a tuple of claf_engine.training.phase.Phase|trains for no epochs"):
         phases_of(short("mine"))
 
 

@@ -139,7 +139,7 @@ METHOD_PAGES: dict[str, MethodPage] = {
         "generator can make.",
         "Its descent hides the gradient. Taking it for the identity left 55 % on MNIST, and a perfect projection would "
         "keep nothing, for there are adversarial images among generated ones (Athalye et al. 2018, arXiv 1802.00420). "
-        "Ours on drawn shapes: 61 % naturally, 52 % for who does not know it, 37 % for who does, and an audit that fails.",
+        "Ours on drawn shapes: 61 % naturally, 52 % for who does not know it, 38 % for who does; the audit fails.",
         "related/defense-gan.md#defensegan",
     ),
     "pretext": MethodPage(
@@ -159,8 +159,8 @@ METHOD_PAGES: dict[str, MethodPage] = {
         "them (avg), or one attack that takes the worst of all steps at every step (msd).",
         "Holds over its balls together, and pays in Linf: 47.6 % where training there alone keeps 50.7 % (Maini et al. "
         "2020). Judge it by the worst case over all balls per example, and in L1 by an attack that projects exactly, "
-        "because those of its time left L1 figures too high (Croce and Hein 2021, arXiv 2103.01208). Ours on drawn shapes: "
-        "89 % over the union, where training in Linf alone keeps 80 %, and 98 % in Linf.",
+        "because those of its time left L1 figures too high (Croce and Hein 2021, arXiv 2103.01208). Ours, on drawn "
+        "shapes: 89 % over the union, where training in Linf alone keeps 81 %, and 98 % in Linf.",
         "related/union.md#training-over-the-union",
     ),
 }

@@ -43,6 +43,17 @@ VALUES: dict[str, dict[str, Any]] = {
     "square": {"white_box": 0.412, "black_box": 0.278, "queries": 300, "num_examples": 100},
     "steps": {"steps": [10, 40], "robust_accuracy": [0.418, 0.412]},
 }
+_COUNT = {"count": 3, "of": 60, "share": 0.05, "interval": [0.02, 0.14]}
+DETECTOR: dict[str, Any] = {
+    "detector": "squeezing:median:2",
+    "threshold": 1.14,
+    "wanted_false_positive_rate": 0.05,
+    "validation_false_positives": _COUNT,
+    "false_positives": _COUNT,
+    "natural_accuracy_without": _COUNT,
+    "detection": [{"epsilon": "8/255", "knowledge": "adaptive", "detected": _COUNT}],
+}
+"""What an evaluation or a card says of the detector beside the classifier."""
 
 
 def checks() -> tuple[ev.PlannedCheck, ...]:

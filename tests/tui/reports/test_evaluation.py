@@ -6,6 +6,7 @@ from rich.console import Console
 
 from claf_tui.reports.evaluation import evaluation_tables, no_ball_sentences
 from tests.tui.hostile import EVERYTHING
+from tests.tui.scripted_audit import DETECTOR
 
 FIGURE = {
     "epsilon": "8/255",
@@ -213,21 +214,11 @@ def test_the_sentence_takes_the_largest_of_all_distances_and_the_mean_of_the_mea
 
 
 def test_a_detector_is_told_with_what_counts_as_robust() -> None:
-    count = {"count": 3, "of": 60, "share": 0.05, "interval": [0.02, 0.14]}
-    detector = {
-        "detector": "squeezing:median:2",
-        "threshold": 1.14,
-        "wanted_false_positive_rate": 0.05,
-        "validation_false_positives": count,
-        "false_positives": count,
-        "natural_accuracy_without": count,
-        "detection": [{"epsilon": "8/255", "knowledge": "adaptive", "detected": count}],
-    }
     robust = [
         {**FIGURE, "defence": "detector squeezing:median:2 at 5 %", "knowledge": knowledge}
         for knowledge in ("oblivious", "adaptive")
     ]
-    text = "\n".join(lines_of({**REPORT, "robust": robust, "detector": detector}, width=200))
+    text = "\n".join(lines_of({**REPORT, "robust": robust, "detector": DETECTOR}, width=200))
     assert "detector: squeezing:median:2 rejects scores above 1.14" in text
     assert "found no image that fools the classifier and is not rejected" in text
     assert "climbs through it" not in text

@@ -2,7 +2,7 @@ import pytest
 
 from claf_tui.widgets.card_sections import attack_lines, diagnostic_lines, head_lines, provenance_lines
 from tests.tui.hostile import EVERYTHING
-from tests.tui.scripted_audit import attack, card
+from tests.tui.scripted_audit import DETECTOR, attack, card
 from tests.tui.widgets.folded import plain
 
 SECTIONS = (head_lines, diagnostic_lines, attack_lines, provenance_lines)
@@ -56,17 +56,7 @@ def test_hashes_are_shown_to_their_end() -> None:
 
 
 def test_a_detector_beside_the_classifier_is_told_below_the_attacks() -> None:
-    count = {"count": 3, "of": 60, "share": 0.05, "interval": [0.02, 0.14]}
-    detector = {
-        "detector": "squeezing:median:2",
-        "threshold": 1.14,
-        "wanted_false_positive_rate": 0.05,
-        "validation_false_positives": count,
-        "false_positives": count,
-        "natural_accuracy_without": count,
-        "detection": [{"epsilon": "8/255", "knowledge": "adaptive", "detected": count}],
-    }
-    lines = plain(attack_lines(card(detector=detector), 77))
+    lines = plain(attack_lines(card(detector=DETECTOR), 77))
     at = lines.index(" detector")
     assert lines[at + 1].startswith("   squeezing:median:2 rejects scores above 1.14")
     assert any("8/255, adaptive: of 60 images" in line for line in lines[at:])

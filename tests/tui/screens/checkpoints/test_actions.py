@@ -15,6 +15,7 @@ from claf_tui.screens.checkpoints.actions import (
 from tests.tui.hostile import EVERYTHING
 from tests.tui.screens.browsing import FIGURES, FakeEntry, list_entries, trained
 from tests.tui.scripted import write_checkpoint
+from tests.tui.scripted_audit import DETECTOR
 
 
 @pytest.mark.parametrize(
@@ -101,3 +102,14 @@ def test_the_command_asks_the_chosen_classifier() -> None:
 def test_the_last_sentence_is_clean() -> None:
     assert last_sentence(f"Traceback\n\n{EVERYTHING}\n\n").isprintable()
     assert last_sentence("") == "the command failed without saying why"
+
+
+def test_figures_behind_a_defence_name_the_attacker_and_a_detector_stands_below() -> None:
+    robust = [
+        {**FIGURES["robust"][0], "defence": "median:2", "knowledge": knowledge}
+        for knowledge in ("oblivious", "adaptive")
+    ]
+    record = {**FIGURES, "robust": robust, "detector": DETECTOR}
+    lines = [line.plain for line in figure_lines(json.dumps(record), 54)]
+    assert sum("pgd-10, oblivious" in line or "pgd-10, adaptive" in line for line in lines) == 2
+    assert any("squeezing:median:2 rejects scores above 1.14" in line for line in lines)

@@ -43,7 +43,7 @@ SQUEEZED = (
 )
 SYSTEMS_KNOWN = {
     "bit-depth": SQUEEZED,
-    "median": SQUEEZED,
+    "median": f"{SQUEEZED} A median has a gradient of its own too, and that one leads further.",
     "detector": "An attacker who keeps the score low while the loss climbs is not seen (He et al. 2017, arXiv "
     "1706.04701).",
 }

@@ -1,11 +1,15 @@
 """A bar chart as SVG: a group of bars for each row, natural accuracy first, the paper's figure as a line across."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 WIDTH_OF_BAR, GAP, LEFT, TOP, PLOT_HEIGHT, BOTTOM = 26, 30, 52, 78, 260, 52
 LEGEND_WIDTH = 150
+MOST_BESIDE = 12
+"""Groups that stand beside each other; more stand in lines below each other, of at most `A_LINE`."""
+A_LINE, WIDE_GAP = 7, 46
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #1f2328; }
 .title { font-size: 15px; font-weight: 600; }
@@ -57,9 +61,10 @@ def bar_chart(title: str, groups: Sequence[Group]) -> str:
         An SVG document without scripts or outside references.
     """
     titles = [bar.title for bar in groups[0].bars] if groups else []
-    step = max(len(titles) * WIDTH_OF_BAR, 84) + GAP
-    width = max(LEFT + step * len(groups) + GAP, LEFT + LEGEND_WIDTH * (len(titles) + 1))
-    height = TOP + PLOT_HEIGHT + BOTTOM
+    lines = _lines(groups)
+    step = max(len(titles) * WIDTH_OF_BAR, 84) + (GAP if len(lines) == 1 else WIDE_GAP)
+    width = max(LEFT + step * len(lines[0]) + GAP, LEFT + LEGEND_WIDTH * (len(titles) + 1))
+    height = TOP + (PLOT_HEIGHT + BOTTOM) * len(lines)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f'role="img" aria-label="{escape(title, {chr(34): "&quot;"})}">',
@@ -67,11 +72,21 @@ def bar_chart(title: str, groups: Sequence[Group]) -> str:
         f'<rect class="background" width="{width}" height="{height}"/>',
         f'<text class="title" x="{LEFT}" y="24">{escape(title)}</text>',
         *_legend(titles, has_paper=any(bar.paper is not None for group in groups for bar in group.bars)),
-        *_grid(width),
     ]
-    for number, group in enumerate(groups):
-        parts += _group(group, LEFT + GAP + number * step, step - GAP)
+    for number, line in enumerate(lines):
+        drawn = _grid(width)
+        for place, group in enumerate(line):
+            drawn += _group(group, LEFT + GAP + place * step, step - GAP)
+        below = number * (PLOT_HEIGHT + BOTTOM)
+        parts += [f'<g transform="translate(0 {below})">', *drawn, "</g>"] if below else drawn
     return "\n".join([*parts, "</svg>\n"])
+
+
+def _lines(groups: Sequence[Group]) -> list[Sequence[Group]]:
+    """The groups line by line, all of about the same length; at least one line."""
+    num_lines = 1 if len(groups) <= MOST_BESIDE else math.ceil(len(groups) / A_LINE)
+    length = max(1, math.ceil(len(groups) / num_lines))
+    return [groups[begin : begin + length] for begin in range(0, max(1, len(groups)), length)]
 
 
 def _legend(titles: Sequence[str], *, has_paper: bool) -> list[str]:

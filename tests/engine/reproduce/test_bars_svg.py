@@ -46,3 +46,15 @@ def test_it_has_a_light_and_a_dark_theme() -> None:
 
 def test_a_table_without_rows_can_be_drawn() -> None:
     assert bars(drawn([])) == []
+
+
+def test_many_groups_stand_in_lines_of_about_the_same_length_below_each_other() -> None:
+    root = drawn([Group(f"row {number}", GROUPS[0].bars) for number in range(25)])
+    below = list(root.iter(f"{SVG}g"))
+    assert len(below) == 3
+    labels = [[item.text for item in line.iter(f"{SVG}text") if item.get("class") == "label"] for line in below]
+    assert labels == [[f"row {number}" for number in range(begin, min(begin + 7, 25))] for begin in (7, 14, 21)]
+    assert len(bars(root)) == 50
+    height, last = float(root.attrib["height"]), below[-1].attrib["transform"]
+    assert height == 78 + 4 * 312
+    assert last == f"translate(0 {3 * 312})"

@@ -2,8 +2,8 @@
 
 Small files without paths of this machine: finished tables, the settings and cards of finished runs, robustness curves
 (`RUNS/curves/RUN.json`, as `claf-tui eval RUN --eps 0:16/255:2/255 --json` prints them), how CLAF's classifiers fared,
-and what runs need to go on elsewhere that are not finished, or not measured in a table yet. `--restore` puts these back
-into a folder of runs.
+what was measured of them image by image, and what runs need to go on elsewhere that are not finished, or not measured
+in a table yet. `--restore` puts the latter two back into a folder of runs.
 """
 
 import argparse
@@ -17,6 +17,8 @@ from typing import Any, get_args
 import tomli_w
 
 from claf_engine.evaluation.cards import CARDS, FOLDER, find_card
+from claf_engine.reproduce.measuring import MEASUREMENTS
+from claf_engine.reproduce.plan import REPRODUCTIONS
 from claf_engine.reproduce.scales import resolve_recipe
 from claf_engine.runs import read_config
 from claf_engine.runs.folder import ENDED, to_plain
@@ -35,6 +37,7 @@ UNFINISHED, RELATED = "unfinished", "related"
 LOST = ("diverged",)
 """Statuses of runs that nobody goes on with as they are."""
 FILLED = ("finished", "reused")
+OUTCOMES = ("right", "survivors")
 CURVE_KEYS = ("run", "method", "classifier", "checkpoint", "weights_sha256", "num_examples", "robust", "curve")
 
 
@@ -53,11 +56,12 @@ def collect(root: Path, results: Path) -> list[str]:
     """
     if not root.is_dir():
         raise RunError(f"there is no folder of runs at {root}; name the one that holds them")
-    told = [f"table {name}" for name in _take_tables(root / "reproductions", results)]
+    told = [f"table {name}" for name in _take_tables(root / REPRODUCTIONS, results)]
     for path in sorted(root.glob("curves/*.json")):
         record = read_object(path, CARD_CAP)
         _write(results / "curves" / path.name, {key: record[key] for key in CURVE_KEYS if key in record})
         told.append(f"curve {path.stem}")
+    told += _take_measurements(root / REPRODUCTIONS / MEASUREMENTS, results / MEASUREMENTS)
     measured = set(_measured(results))
     for path in sorted(root.glob("*/config.toml")):
         if not SEARCH.fullmatch(path.parent.name):
@@ -65,6 +69,17 @@ def collect(root: Path, results: Path) -> list[str]:
     units = {recipe: round(units_per_image(resolve_recipe("paper", recipe)), 1) for recipe in get_args(RecipeName)}
     _write(results / "paper_units.json", units)
     return told
+
+
+def _take_measurements(measurements: Path, kept: Path) -> Iterator[str]:
+    """Keep which images every measured network gets right: without them no later row can be compared as pairs."""
+    files = sorted(measurements.glob("*.json"))
+    for path in files:
+        record = read_object(path, CARD_CAP)
+        outcomes = {key: record[key] for key in OUTCOMES if key in record}  # text whose slashes part no folders
+        _write(kept / path.name, {**cleaned(record), **outcomes}, is_clean=True)
+    if files:
+        yield f"measurements: {len(files)}"
 
 
 def _measured(results: Path) -> Iterator[str]:
@@ -126,9 +141,14 @@ def dissociation_of(run: Path) -> dict[str, Any] | None:
     }
 
 
-def _restored(unfinished: Path, root: Path, source: str | None) -> Iterator[str]:
-    """Put every kept run back that is not there, and say which images it looks for."""
-    for kept in sorted(path.parent for path in unfinished.glob("[!.]*/config.toml")):
+def _restored(results: Path, root: Path, source: str | None) -> Iterator[str]:
+    """Put every kept run back that is not there, and say which images it looks for; and every measurement."""
+    for file in sorted((results / MEASUREMENTS).glob("*.json")):
+        there = root / REPRODUCTIONS / MEASUREMENTS / file.name
+        there.parent.mkdir(parents=True, exist_ok=True)
+        if not there.exists():
+            shutil.copyfile(file, there)
+    for kept in sorted(path.parent for path in (results / UNFINISHED).glob("[!.]*/config.toml")):
         if (root / kept.name).exists():
             yield f"{kept.name}: left alone, it is there already"
         else:
@@ -157,9 +177,10 @@ def _take_tables(reproductions: Path, results: Path) -> Iterator[str]:
         yield name
 
 
-def _write(path: Path, record: Mapping[str, Any]) -> None:
+def _write(path: Path, record: Mapping[str, Any], *, is_clean: bool = False) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(cleaned(record), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    told = record if is_clean else cleaned(record)
+    path.write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -172,7 +193,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         told = list(
-            _restored(arguments.results / UNFINISHED, arguments.runs, arguments.data)
+            _restored(arguments.results, arguments.runs, arguments.data)
             if arguments.restore
             else collect(arguments.runs, arguments.results)
         )

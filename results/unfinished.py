@@ -14,6 +14,7 @@ from typing import Any
 import tomli_w
 from safetensors import safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from claf_engine.config.sources import absolute_source
 from claf_engine.runs.foreign import STATUS_CAP, read_object, read_toml
@@ -29,7 +30,7 @@ RECORDS = ("run.json", "status.json")
 KEPT = {"last", "best", "early"}
 ATTEMPTS = 5
 """A run that trains deletes old checkpoints while they are copied."""
-OWN_HASH = "claf.sha256"
+OWN_HASH, OWN_SETTINGS = "claf.sha256", "claf.config"
 
 
 def keep(run: Path, folder: Path) -> bool:
@@ -83,10 +84,25 @@ def restore(kept: Path, root: Path, source: str | None = None) -> Path:
     root.mkdir(parents=True, exist_ok=True)
     shutil.copytree(kept, target)
     if source is not None:
+        here = absolute_source(source, Path())
         settings = read_toml(target / SETTINGS)
-        settings["data"]["source"] = absolute_source(source, Path())
+        settings["data"]["source"] = here
         (target / SETTINGS).write_text(tomli_w.dumps(settings), encoding="utf-8")
+        for path in (target / CHECKPOINTS).iterdir():
+            _name_source(path, here)
     return target
+
+
+def _name_source(path: Path, source: str) -> None:
+    """Say in a checkpoint where the images lie here: `reproduce` passes over a run that says otherwise than its
+    checkpoints.
+    """
+    _, tensors = load_checkpoint(path)
+    told = dict(_metadata(path))
+    settings = json.loads(told[OWN_SETTINGS])
+    settings["data"]["source"] = source
+    told[OWN_SETTINGS] = json.dumps(settings)
+    _write(path, tensors, told)
 
 
 def _copied_checkpoints(run: Path, target: Path, before: Path) -> list[CheckpointInfo]:
@@ -114,12 +130,21 @@ def _copy_cleaned(path: Path, target: Path, before: Path) -> None:
     A copy that was kept before and says the same stays byte for byte: the order of metadata in a file is arbitrary.
     """
     _, tensors = load_checkpoint(path)
-    told = {key: _cleaned_json(text) for key, text in _metadata(path).items() if key != OWN_HASH}
-    told[OWN_HASH] = json.dumps(whole_sha256(tensors, told))
-    if before.is_file() and _metadata(before) == told:
+    told = {key: _cleaned_json(text) for key, text in _metadata(path).items()}
+    if before.is_file() and _metadata(before) == _sealed(tensors, told):
         shutil.copyfile(before, target)
     else:
-        target.write_bytes(save(tensors, told))
+        _write(target, tensors, told)
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor], told: Mapping[str, str]) -> None:
+    path.write_bytes(save(dict(tensors), _sealed(tensors, told)))
+
+
+def _sealed(tensors: Mapping[str, Tensor], told: Mapping[str, str]) -> dict[str, str]:
+    """What a checkpoint says of itself, with the hash of tensors and all else that it says."""
+    others = {key: text for key, text in told.items() if key != OWN_HASH}
+    return {**others, OWN_HASH: json.dumps(whole_sha256(tensors, others))}
 
 
 def _metadata(path: Path) -> Mapping[str, str]:

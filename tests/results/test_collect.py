@@ -107,6 +107,21 @@ def test_a_run_is_kept_until_a_table_has_measured_it(tmp_path: Path, monkeypatch
     assert not kept.exists()
 
 
+def test_measurements_are_kept_bit_for_bit_and_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcomes = {"right": "+/srv/x/8=", "survivors": "//8AB/w="}
+    record = {**outcomes, "natural": 0.5, "subject": {"checkpoint": "/srv/runs/at/checkpoints/step-1.safetensors"}}
+    measurements = tmp_path / "runs" / "reproductions" / "measurements"
+    measurements.mkdir(parents=True)
+    (measurements / "abc.json").write_text(json.dumps(record))
+    assert "measurements: 1" in collect.collect(tmp_path / "runs", tmp_path / "results")
+    command = ["collect", str(tmp_path / "elsewhere"), "--results", str(tmp_path / "results"), "--restore"]
+    monkeypatch.setattr(sys, "argv", command)
+    collect.main()
+    back = json.loads((tmp_path / "elsewhere" / "reproductions" / "measurements" / "abc.json").read_text())
+    assert {key: back[key] for key in outcomes} == outcomes
+    assert back["subject"]["checkpoint"] == "step-1.safetensors"
+
+
 def unfinished(results: Path, name: str) -> None:
     folder = results / "unfinished" / name
     folder.mkdir(parents=True)

@@ -13,6 +13,7 @@ from claf_engine.events import StepLogged
 from claf_engine.events.control import Control
 from claf_engine.runs import create_run, list_checkpoints, open_run, read_config
 from claf_engine.runs.journal import METRICS, read_records
+from claf_engine.runs.trained import settings_of
 from claf_engine.terms.errors import RunError
 from claf_engine.training.checkpoint import load_checkpoint
 from claf_engine.training.run import run
@@ -169,3 +170,20 @@ def test_without_another_place_of_the_images_settings_stay_as_kept(stopped: Path
     keep(stopped, tmp_path / "kept")
     path = restore(tmp_path / "kept" / stopped.name, tmp_path / "runs")
     assert read_config(path).data.source == "folder:pictures"
+
+
+def test_checkpoints_of_a_restored_run_name_the_images_that_its_settings_name(
+    images: Path, stopped: Path, tmp_path: Path
+) -> None:
+    def sources(path: Path) -> set[str]:
+        infos = [entry.info for entry in list_checkpoints(path)]
+        return {settings_of(info).data.source for info in infos if info is not None}
+
+    keep(stopped, tmp_path / "kept")
+    plain = restore(tmp_path / "kept" / stopped.name, tmp_path / "plain")
+    assert sources(plain) == {"folder:pictures"}, "the control"
+    path = restore(tmp_path / "kept" / stopped.name, tmp_path / "runs", f"folder:{images}")
+    assert sources(path) == {read_config(path).data.source} == {f"folder:{images}"}
+    for entry in list_checkpoints(path):
+        load_checkpoint(entry.path)
+    assert weights(path) == weights(stopped)

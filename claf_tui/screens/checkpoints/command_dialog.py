@@ -125,20 +125,26 @@ class CommandScreen(ModalScreen[Answer]):
                 *self._command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, limit=MAX_LINE
             )
         except OSError as error:
-            self.show_lines([Content.styled(safe(error.strerror, 200), "$error")])
+            self._show_error(safe(error.strerror, 200))
             return
         try:
             _, errors = await asyncio.gather(self._listen(process.stdout), _rest(process.stderr))
             await process.wait()
             if not self.may_have_printed(process.returncode or 0):
                 raise ValueError(last_sentence(errors.decode(errors="replace")))
-            self.finish()
+            if self.display:
+                self.finish()
         except ValueError as error:
-            self.show_lines([Content.styled(safe(error, 300), "$error")])
+            self._show_error(safe(error, 300))
         finally:
             if process.returncode is None:
                 process.terminate()
                 await process.wait()
+
+    def _show_error(self, text: str) -> None:
+        """Show what went wrong; `display` is False once the dialog is taken down, and widgets may be gone before it."""
+        if self.display:
+            self.show_lines([Content.styled(text, "$error")])
 
     async def _listen(self, stream: StreamReader | None) -> None:
         """Hear every line.

@@ -1,5 +1,8 @@
+import asyncio
 import json
 from pathlib import Path
+
+from textual.widgets import Static
 
 from claf_tui.screens.checkpoints.evaluate_dialog import EvaluateScreen
 from tests.tui.consoles import screen_lines, screen_text, text_in, until
@@ -75,6 +78,35 @@ async def test_leaving_an_evaluation_ends_its_process(run: Path, tmp_path: Path)
         process = Path("/proc") / (tmp_path / "pid").read_text()
         await pilot.press("escape")
         await until(lambda: not process.exists())
+
+
+class SlowToLeave(Static):
+    """Stays in the dialog, whose other widgets are gone, until it may go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_leaving, self.may_leave = asyncio.Event(), asyncio.Event()
+
+    async def on_unmount(self) -> None:
+        self.is_leaving.set()
+        await self.may_leave.wait()
+
+
+async def test_an_evaluation_that_ends_while_its_dialog_is_taken_down_is_no_error(run: Path, tmp_path: Path) -> None:
+    program = f"import pathlib, time\nwhile not pathlib.Path({str(tmp_path / 'end')!r}).exists(): time.sleep(0.01)\n"
+    async with browser(run, program=f"{program}print({json.dumps(json.dumps(FIGURES))})") as (app, pilot):
+        await until(lambda: "8 tensors" in screen_text(app))
+        await pilot.press("e")
+        await until(lambda: "attacking test images" in screen_text(app))
+        screen, slow = app.screen, SlowToLeave()
+        await screen.mount(slow)
+        screen.dismiss()
+        await slow.is_leaving.wait()
+        assert not screen.query("RobustnessCurve"), "the fault: the rest of the dialog is gone"
+        (tmp_path / "end").touch()
+        await until(lambda: not any(worker.is_running for worker in app.workers))
+        slow.may_leave.set()
+        await until(lambda: "8 tensors" in screen_text(app))
 
 
 async def test_a_curve_is_drawn_where_one_was_measured(run: Path) -> None:

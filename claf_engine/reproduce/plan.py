@@ -6,7 +6,7 @@ run of it is measured, an unfinished one is gone on with, and only what is missi
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -50,6 +50,7 @@ class ReproductionRequest:
         seeds: runs of each row, with seeds from 0 on.
         data: another source than the scale's.
         compute: "own" trains every row for its recipe's epochs, "equal" for as many as cost what the scale allows.
+        rows: labels of the rows that are wanted, in any case of letters; none is all of them.
         settings: of every run, such as "runtime.threads=1".
         autoattack: test images under AutoAttack; None is what the scale affords, 0 leaves it out.
         audit: whether every row is audited too.
@@ -64,6 +65,7 @@ class ReproductionRequest:
     seeds: int = 1
     data: str | None = None
     compute: ComputeName = "own"
+    rows: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     autoattack: int | None = None
     audit: bool = True
@@ -75,6 +77,7 @@ class ReproductionRequest:
         parts: list[str] = [self.table, self.scale, self.space]
         parts += ["equal"] if self.compute == "equal" else []
         parts += [] if self.data is None else [_slug(absolute_source(self.data, Path()))]
+        parts += [f"rows-{_digest([label.casefold() for label in self.rows])}"] if self.rows else []
         parts += [f"set-{_digest(self.settings)}"] if self.settings else []
         return self.root / REPRODUCTIONS / "-".join(parts)
 
@@ -109,10 +112,11 @@ class RunPlan:
 
 
 def table_of(request: ReproductionRequest) -> Table:
-    """The table that is asked for.
+    """The table that is asked for, of the rows that are wanted alone.
 
     Raises:
-        ConfigError: there is none of this name, or it is asked for without a seed or in a space that it has not.
+        ConfigError: there is none of this name, or it is asked for without a seed, in a space or with a row that it has
+            not.
     """
     if request.table not in TABLES:
         raise ConfigError(f"there is no table {request.table!r}; use {', '.join(TABLES)}")
@@ -121,7 +125,19 @@ def table_of(request: ReproductionRequest) -> Table:
     table = TABLES[request.table]
     if table.is_of_the_ball and request.space != "pixel":
         raise ConfigError(f"--space {request.space}: table {table.name} is of the pixel ball alone; leave it out")
-    return table
+    return replace(table, rows=_wanted_rows(table, request.rows)) if request.rows else table
+
+
+def _wanted_rows(table: Table, labels: Sequence[str]) -> tuple[Row, ...]:
+    """The rows of these labels, in the order of the table."""
+    known = {row.label.casefold(): row for row in table.rows}
+    for label in labels:
+        if label.casefold() not in known:
+            raise ConfigError(
+                f"--row {label!r}: {table.name} has no such row; use {', '.join(row.label for row in table.rows)}"
+            )
+    wanted = {label.casefold() for label in labels}
+    return tuple(row for label, row in known.items() if label in wanted)
 
 
 def configs_of(request: ReproductionRequest) -> list[RunConfig]:

@@ -50,6 +50,16 @@ AutoAttack = Annotated[
         rich_help_panel="What",
     ),
 ]
+Rows = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--row",
+        metavar="LABEL",
+        help="Only this row, such as CLAF; repeat it for several. All rows by default.",
+        show_default=False,
+        rich_help_panel="What",
+    ),
+]
 Audit = Annotated[
     bool, typer.Option("--audit/--no-audit", help="Audit the network of every row, quickly.", rich_help_panel="What")
 ]
@@ -74,6 +84,7 @@ def reproduce(  # noqa: PLR0913 (Typer declares one parameter per option)
     seeds: Seeds = 1,
     data: Data = None,
     compute: Compute = "own",
+    row: Rows = None,
     autoattack: AutoAttack = None,
     audit: Audit = True,
     values: options.Values = None,
@@ -105,6 +116,7 @@ def reproduce(  # noqa: PLR0913 (Typer declares one parameter per option)
         seeds=seeds,
         data=data,
         compute=compute,
+        rows=tuple(row or ()),
         autoattack=autoattack,
         audit=audit,
         settings=tuple(values or ()),

@@ -4,6 +4,7 @@ Figures are fractions in [0, 1], times are seconds.
 """
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from claf_engine import events as ev
@@ -13,6 +14,7 @@ from claf_tui.words import attack_words, figures
 from claf_tui.words.safe_text import safe
 
 END_WORDS = {"FINISHED", "INCOMPLETE", "STOPPED", "FAILED"}
+ROW = "--row"
 ENDED = {"finished", "reused", "failed"}
 TABLES = ("table1", "table2", "table3", "table4", "table5", "table6", "figure1", "robust")
 
@@ -183,11 +185,17 @@ def next_command(scene: Scene) -> str:
     table = scene.table
     if table is None or scene.moment.word != "FINISHED":
         return scene.command
-    words = shlex.split(scene.command)
+    words = _without_rows(shlex.split(scene.command))
     if table.table not in TABLES[:-1] or table.table not in words:
         return "claf-tui runs"
     words[words.index(table.table)] = TABLES[TABLES.index(table.table) + 1]
     return shlex.join(words)
+
+
+def _without_rows(words: Sequence[str]) -> list[str]:
+    """A command line without the rows that it asks for: another table has others."""
+    kept = [word for word, before in zip(words, ("", *words), strict=False) if ROW not in {word, before}]
+    return [word for word in kept if not word.startswith(f"{ROW}=")]
 
 
 def _seconds_left_of_current(scene: Scene) -> float | None:

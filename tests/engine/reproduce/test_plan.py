@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from claf_engine.events import ValueEdited
-from claf_engine.reproduce.plan import config_of, plan_run, run_name, table_of, was_edited
+from claf_engine.reproduce.plan import config_of, configs_of, plan_run, run_name, table_of, was_edited
 from claf_engine.reproduce.tables import TABLES
 from claf_engine.runs import create_run, list_runs, read_config
 from claf_engine.runs.journal import Journal
@@ -198,3 +198,18 @@ def test_a_run_that_was_given_its_channels_is_not_one_that_measures_them(tmp_pat
     finished_run(tmp_path)
     request = request_of(tmp_path, settings=("model.mean=[]", "model.std=[]"))
     assert plan_run(request, NATURAL, 0).action == "new"
+
+
+def test_only_the_rows_that_are_asked_for_are_planned_in_the_order_of_the_table(tmp_path: Path) -> None:
+    labels = ("claf", "AT")
+    request = request_of(tmp_path, "table1", rows=labels)
+    assert [row.label for row in table_of(request).rows] == ["AT", "CLAF"]
+    whole = configs_of(request_of(tmp_path, "table1"))
+    assert configs_of(request) == [whole[2], whole[5]]
+    assert request.directory != request_of(tmp_path, "table1").directory
+    assert request.columns == request_of(tmp_path, "table1").columns
+
+
+def test_a_row_that_a_table_does_not_have_is_a_sentence_with_those_that_it_has(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--row 'GAN': table4 has no such row; use Natural, Adversarial"):
+        table_of(request_of(tmp_path, "table4", rows=("GAN",)))

@@ -60,11 +60,12 @@ def reproduce(*arguments: str, ui: str | None = "plain") -> int:
 
 def test_the_options_reach_the_reproduction(root: Path, asked: list[ReproductionRequest]) -> None:
     options = ["--scale", "tiny", "--space", "released-code", "--seeds", "2", "--data", "shapes", "--compute", "equal"]
-    options += ["--set", "runtime.threads=1", "--set", "runtime.precision=bf16"]
+    options += ["--set", "runtime.threads=1", "--set", "runtime.precision=bf16", "--row", "natural"]
     assert reproduce("table2", *options) == 0
     [request] = asked
     assert (request.table, request.scale, request.space) == ("table2", "tiny", "released-code")
     assert (request.seeds, request.data, request.root) == (2, "shapes", root)
+    assert request.rows == ("natural",)
     assert (request.compute, request.settings) == ("equal", ("runtime.threads=1", "runtime.precision=bf16"))
 
 

@@ -120,3 +120,10 @@ def test_failed_rows_are_counted_with_their_reasons() -> None:
 def test_the_next_command_is_the_same_again_or_that_of_the_next_table(word: str, name: str, command: str) -> None:
     typed = f"claf-tui reproduce {name} --scale tiny --data 'folder:my images'"
     assert next_command(scene(table(waiting_rows(), table=name), word=word, command=typed)) == command
+
+
+def test_the_command_of_the_next_table_asks_for_no_row_of_this_one() -> None:
+    typed = "claf-tui reproduce table1 --row CLAF --scale tiny --row=AT"
+    shown = table(waiting_rows(), table="table1")
+    assert next_command(scene(shown, word="FINISHED", command=typed)) == "claf-tui reproduce table2 --scale tiny"
+    assert next_command(scene(shown, word="STOPPED", command=typed)) == typed, "the same again"

@@ -253,7 +253,11 @@ class RuntimeConfig(Settings):
         description="hold only what goes in and out of each block of the encoder, and compute the rest again in the "
         "backward pass: the same bits in half the memory",
     )
-    threads: Positive | None = Field(None, description="CPU threads; all cores by default")
+    threads: Positive | None = Field(
+        None,
+        description="CPU threads; by default as many as cores are free, which a run looks at again every few seconds: "
+        "results of another number differ in the last bits, so set it where a run is to be repeated bit by bit",
+    )
     log_every: Positive = Field(10, description="optimiser steps between logged losses")
 
     @model_validator(mode="after")

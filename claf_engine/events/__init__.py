@@ -43,6 +43,7 @@ __all__ = [
     "SentinelsChecked",
     "StepLogged",
     "TestResult",
+    "ThreadsChanged",
     "ValueEdited",
     "Verdict",
 ]
@@ -285,6 +286,23 @@ class ValueEdited:
 
 
 @dataclass(frozen=True)
+class ThreadsChanged:
+    """From this step on other threads compute: the cores are shared with other processes, or not any more.
+
+    What is computed from here on differs in its last bits from what the threads before would have computed.
+
+    Attributes:
+        old, new: threads.
+        free: cores that this process could have lately: those that it had, and those that nobody used.
+    """
+
+    step: int
+    old: int
+    new: int
+    free: float
+
+
+@dataclass(frozen=True)
 class Notice:
     """Something a person should know: what was skipped, shrunk, retried, refused or repaired."""
 
@@ -335,6 +353,7 @@ Event = (
     | ControlChanged
     | RequestServed
     | ValueEdited
+    | ThreadsChanged
     | Notice
     | ReproductionChanged
     | AuditStarted

@@ -24,6 +24,7 @@ from claf_engine.runs.requests import this_process
 from claf_engine.terms.errors import CheckpointError, ClafError, ConfigError, NonFiniteLoss, ProcessLost
 from claf_engine.training import saving
 from claf_engine.training.alarms import watched_overfitting
+from claf_engine.training.fitting_threads import FIT_SECONDS, FittingThreads
 from claf_engine.training.live_edits import Trained, change_of
 from claf_engine.training.methods import feature_epochs, phases_of
 from claf_engine.training.phase import Phase
@@ -69,6 +70,7 @@ class Conductor:
         self._control = control
         self._directory, self._journal = store
         self._pace = pace
+        self._threads = FittingThreads(session.compute, session.config.runtime)
         self._learning_rate: float | None = None
         self._saved_at = time.monotonic()
         self._is_unsaved = False
@@ -171,8 +173,17 @@ class Conductor:
         every = self._session.config.checkpoint.every_steps
         if every and state.cursor.step % every == 0:
             yield from self._save()
+        yield from self._fit_threads()
         yield from self._show()
         yield from self._steer(phase)
+
+    def _fit_threads(self) -> Iterator[ev.Event]:
+        """Between steps, have as many threads as cores are free."""
+        if not self._pace.is_due("threads", FIT_SECONDS) or (load := self._threads.look()) is None:
+            return
+        old, compute = self._session.compute.threads, self._session.compute
+        self._session = replace(self._session, compute=replace(compute, threads=self._threads.num_threads))
+        yield ev.ThreadsChanged(self._session.state.cursor.step, old, self._threads.num_threads, load.free)
 
     def _logged(self, tick: Boundary) -> ev.StepLogged:
         cursor, ledger = self._session.state.cursor, self._session.state.ledger

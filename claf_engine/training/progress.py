@@ -217,7 +217,7 @@ class Pace:
         self._progress = Progress(works, session.state.ledger.done)
         self._last = time.monotonic()
         self._unit_seconds = 0.0
-        self._due = {"progress": 0.0, "status": 0.0, "load": 0.0, "inbox": 0.0, "alerts": 0.0}
+        self._due = {"progress": 0.0, "status": 0.0, "load": 0.0, "threads": 0.0, "inbox": 0.0, "alerts": 0.0}
         self._core_time = core_time()
         self._waited: float | None = None
 

@@ -233,6 +233,20 @@ def _edited(event: ev.ValueEdited, state: RunState) -> RunState:
     return log(state, "info", f"{event.name}: {value_text(event.old)} → {value_text(event.new)}{who}")
 
 
+@_fold.register
+def _threads_changed(event: ev.ThreadsChanged, state: RunState) -> RunState:
+    run = None if state.run is None else replace(state.run, threads=event.new)
+    return log(replace(state, run=run), "info", threads_text(event))
+
+
+def threads_text(event: ev.ThreadsChanged) -> str:
+    """Say on how many threads a run goes on, why, and what that does to its numbers."""
+    threads = f"{figures.count(event.new)} thread{'' if event.new == 1 else 's'}"
+    why = "others use the cores" if event.new < event.old else "cores are free again"
+    free = f"{event.free:.1f} cores for this run"
+    return f"{why} ({free}): goes on with {threads} instead of {figures.count(event.old)}, in other last bits"
+
+
 def _with_epochs(state: RunState, event: ev.ValueEdited) -> tuple[PhaseState, ...]:
     """The phases, of which the active one may have another length from now on."""
     active = state.active_phase

@@ -72,7 +72,7 @@ def kind_of(event: ev.Event) -> Kind | None:
             return "warning"
         case ev.CheckpointSaved(kept_as=kept) if "best" in kept:
             return "best"
-        case ev.ControlChanged():
+        case ev.ControlChanged() | ev.ThreadsChanged():
             return "control"
         case ev.RequestServed():
             return "request"

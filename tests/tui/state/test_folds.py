@@ -89,6 +89,22 @@ def test_an_edit_changes_the_shown_value(started: RunState) -> None:
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "free", "text"),
+    [
+        (2, 1, 1.25, "others use the cores (1.2 cores for this run): goes on with 1 thread instead of 2"),
+        (1, 4, 4.0, "cores are free again (4.0 cores for this run): goes on with 4 threads instead of 1"),
+    ],
+)
+def test_another_number_of_threads_is_told_and_shown(
+    started: RunState, old: int, new: int, free: float, text: str
+) -> None:
+    state = fold(ev.ThreadsChanged(7, old, new, free), state=started)
+    assert state.log[-1].text == f"{text}, in other last bits"
+    assert state.run is not None
+    assert state.run.threads == new
+
+
+@pytest.mark.parametrize(
     ("control", "word"),
     [("running", "RUNNING"), ("pausing", "PAUSING"), ("paused", "PAUSED"), ("stopping", "STOPPING"), (None, "RUNNING")],
 )

@@ -3,23 +3,28 @@
 Neighbours are processes that do nothing but keep a core busy. On c cores with k of them, c threads of a run and the k
 neighbours are c + k that want a core, so that fairly a run takes (c + k) / c of the time that it takes alone. The
 ratios are shares of that: 1.0 is fair, and more is possible where fewer threads waste less. Each side is a number of
-threads; `as it is` leaves that to the engine. What is timed is an epoch of CLAF's second stage on random images.
+threads; `as it is` leaves that to the run, which takes as many as cores are free. What is timed is `claf-tui train` on
+drawn shapes from its start to its end, in a process of its own.
 
 Time alone is compared too: the ratio `alone` of a side is over that of `as it is`.
 """
 
 import multiprocessing
+import os
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from benchmarks.common import Measured, Side, alternate, parser, show, write
-from benchmarks.epochs import Stage2, settle, stage2_config
+from benchmarks.common import Measured, parser, show, write
 from claf_engine.compute.device import usable_cores
-from claf_engine.config import RuntimeConfig
 
 AS_IT_IS = "as it is"
 NEIGHBOURS = (0, 1, 2, 4, 8)
+RESULTS_OF_NO_USE = ("probe.every_epochs=0", "evaluation.num_examples=8", "data.num_validation=64", "data.num_test=64")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -28,19 +33,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     made.add_argument(
         "--neighbours", type=int, nargs="+", default=NEIGHBOURS, help="busy processes (default %(default)s)"
     )
-    made.add_argument("--threads", type=int, nargs="+", default=(1,), help="sides beside the engine's own choice")
-    made.add_argument("--images", type=int, default=256)
-    made.add_argument("--batch", type=int, default=64)
-    made.add_argument("--width", type=int, default=16)
+    made.add_argument(
+        "--threads", type=int, nargs="*", default=(1, usable_cores()), help="sides beside the run's own choice"
+    )
+    made.add_argument("--preset", default="demo", help="what is trained (default %(default)s)")
+    made.add_argument("--images", type=int, default=1000)
     flags = made.parse_args(argv)
-    runtime = settle(flags.device)
-    chosen = {AS_IT_IS: runtime, **{_named(count): _threaded(runtime, count) for count in flags.threads}}
-    about = (flags.images, flags.batch, flags.width)
-    sides = [Side(name, prepare_epoch, (settings, *about)) for name, settings in chosen.items()]
+    sides = {AS_IT_IS: None, **{_named(count): count for count in sorted(set(flags.threads))}}
     seconds = {}
     for count in sorted({0, *flags.neighbours}):
+        found = [Measured(name) for name in sides]
         with neighbours(count):
-            seconds[count] = alternate(sides, flags.repeats, flags.device)
+            for _ in range(flags.repeats):
+                for measured in found:
+                    measured.seconds.append(run_seconds(flags.preset, flags.images, sides[measured.name]))
+        seconds[count] = found
     ratios = ratios_of(seconds, usable_cores())
     _show(seconds, ratios, flags.device)
     plain = {str(count): {side.name: side.plain() for side in found} for count, found in seconds.items()}
@@ -62,15 +69,21 @@ def neighbours(count: int) -> Iterator[None]:
             process.join()
 
 
-def prepare_epoch(runtime: RuntimeConfig, images: int, batch: int, width: int) -> Callable[[], None]:
-    """An epoch of stage 2 of a narrow network."""
-    model = {"width": width, "blocks": (1, 1, 1, 1)}
-    stage = Stage2(stage2_config(runtime, batch, model=model), images)
+def run_seconds(preset: str, images: int, threads: int | None) -> float:
+    """Seconds of a whole run on so many images; without a number of threads the run chooses.
 
-    def work() -> None:
-        stage.epoch()
-
-    return work
+    Raises:
+        CalledProcessError: it failed; why is on standard error.
+    """
+    settings = [f"data.num_train={images}", *RESULTS_OF_NO_USE]
+    settings += [] if threads is None else [f"runtime.threads={threads}"]
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "claf_tui", "train", "--preset", preset, "--ui", "jsonl"]
+        command += [word for setting in settings for word in ("--set", setting)]
+        environment = {**os.environ, "CLAF_RUNS_DIR": folder}
+        started = time.perf_counter()
+        subprocess.run(command, check=True, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        return time.perf_counter() - started
 
 
 def ratios_of(seconds: dict[int, list[Measured]], cores: int) -> dict[str, float]:
@@ -99,10 +112,6 @@ def _named(count: int) -> str:
     return "1 thread" if count == 1 else f"{count} threads"
 
 
-def _threaded(runtime: RuntimeConfig, count: int) -> RuntimeConfig:
-    return runtime.model_copy(update={"threads": count})
-
-
 def _show(seconds: dict[int, list[Measured]], ratios: dict[str, float], device: str) -> None:
     rows = []
     for count, sides in seconds.items():
@@ -110,7 +119,7 @@ def _show(seconds: dict[int, list[Measured]], ratios: dict[str, float], device: 
             name = side.name.replace(" ", "_")
             share = ratios[f"{name}_{count}" if count else f"{name}_alone"]
             rows.append((f"{count} neighbours, {side.name}", f"{side.median:.2f} s", f"{share:.0%}"))
-    show("An epoch beside busy neighbours", ("side", "seconds", "of the fair share"), rows, device)
+    show("A run beside busy neighbours", ("side", "seconds", "of the fair share"), rows, device)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def test_neighbours_keep_cores_busy_and_are_gone_afterwards() -> None:
 @pytest.mark.timeout(300)
 def test_the_benchmark_writes_a_ratio_of_each_side_and_number(tmp_path: Path) -> None:
     file = tmp_path / "neighbours.json"
-    size = ["--images", "16", "--batch", "8", "--width", "4", "--repeats", "1", "--neighbours", "1"]
+    size = ["--preset", "smoke", "--images", "64", "--repeats", "1", "--neighbours", "1", "--threads", "1"]
     main([*size, "--json", str(file)])
     ratios = json.loads(file.read_text())["ratios"]
     assert set(ratios) == {"as_it_is_alone", "1_thread_alone", "as_it_is_1", "1_thread_1"}

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from claf_engine.config.fields import idle_groups
 from claf_engine.config.presets import DEFAULT_PRESET, preset_names, resolve_config
 from claf_engine.runs.folder import flat_settings, to_plain
 from claf_engine.runs.foreign import STATUS_CAP, read_object
@@ -17,11 +18,20 @@ OTHER_ORIGINS = ("--config", "--resume")
 
 
 class Setting(NamedTuple):
-    """One setting by its whole name, such as "attack.steps"; None is a value that is not set."""
+    """One setting by its whole name, such as "attack.steps"; None is a value that is not set.
+
+    `is_idle` is one that the run's method does not read.
+    """
 
     name: str
     value: Any
     preset_value: Any
+    is_idle: bool = False
+
+    @property
+    def group(self) -> str:
+        """The group that it belongs to, such as "attack"; empty for none."""
+        return self.name.rpartition(".")[0].partition(".")[0]
 
     @property
     def differs(self) -> bool:
@@ -69,7 +79,9 @@ def compare(config: Mapping[str, Any], preset: str) -> Settings:
     """
     own, packaged = dict(flat_settings(config)), _preset_settings(preset)
     names = dict.fromkeys([*packaged, *own])
-    return Settings(preset, False, tuple(Setting(name, own.get(name), packaged.get(name)) for name in names))
+    settings = [Setting(name, own.get(name), packaged.get(name)) for name in names]
+    idle = set(idle_groups(str(config.get("method"))))
+    return Settings(preset, False, tuple(each._replace(is_idle=each.group in idle) for each in settings))
 
 
 @lru_cache(maxsize=64)

@@ -3,16 +3,19 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical, VerticalScroll
 from textual.content import Content
 from textual.events import Resize
 from textual.screen import Screen
+from textual.widgets import Input
 
 from claf_engine.runs.settings import Settings
 from claf_tui.screens.scroll_keys import SCROLL_KEYS
 from claf_tui.state.machine import MachineState
+from claf_tui.widgets.filter_field import FilterField
 from claf_tui.widgets.key_bar import Hint, KeyBar
 from claf_tui.widgets.keys import named
 from claf_tui.widgets.machine_panel import MachinePanel, history_title
@@ -31,10 +34,12 @@ class SettingsScreen(Screen[None]):
         machine: the looks so far.
     """
 
+    AUTO_FOCUS = "#settings-panel"
     CSS_PATH = "../console/settings.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,i", "app.pop_screen", "back", id="back"),
         Binding("a", "all_settings", "all settings"),
+        Binding("slash", "find", "find a setting", priority=True, id="find"),
         *SCROLL_KEYS,
     ]
     BINDINGS = named("settings", BINDINGS)
@@ -46,11 +51,14 @@ class SettingsScreen(Screen[None]):
         self._keys = KeyBar(hints(is_whole=False), id="keys")
         self._edits = edits
         self._is_whole = False
+        self._words = ""
 
     def compose(self) -> ComposeResult:
         """Lay out both panels."""
+        example = "words of a name, such as attack steps"
+        yield FilterField(filtered="#settings-panel", placeholder=example, id="settings-filter")
         with Container(id="settings-body"):
-            with VerticalScroll(id="settings-panel", classes="panel", can_focus=False) as panel:
+            with VerticalScroll(id="settings-panel", classes="panel") as panel:
                 panel.border_title = Content.styled("settings", "$foreground")
                 yield self._settings
             with Vertical(id="machine-panel", classes="panel") as panel:
@@ -65,14 +73,31 @@ class SettingsScreen(Screen[None]):
     def show(self, edits: Mapping[str, float | str], machine: MachineState) -> None:
         """Show these values and this machine from now on."""
         self._edits = edits
-        self._settings.show(edits, is_whole=self._is_whole)
+        self._show_settings()
         self._machine.show(machine)
 
     def action_all_settings(self) -> None:
         """Show all settings, or again only those that differ."""
         self._is_whole = not self._is_whole
-        self._settings.show(self._edits, is_whole=self._is_whole)
+        self._show_settings()
         self._keys.show(hints(is_whole=self._is_whole))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
+        """Let words be typed that hold the key which begins them."""
+        return not (action == "find" and isinstance(self.focused, FilterField))
+
+    def action_find(self) -> None:
+        """Type words of a setting's name."""
+        self.query_one(FilterField).begin()
+
+    @on(Input.Changed, "#settings-filter")
+    def words_changed(self, event: Input.Changed) -> None:
+        """Show the settings with these words at once."""
+        self._words = event.value
+        self._show_settings()
+
+    def _show_settings(self) -> None:
+        self._settings.show(self._edits, is_whole=self._is_whole, words=self._words)
 
     def action_scroll(self, lines: int) -> None:
         """Scroll the settings."""
@@ -83,6 +108,7 @@ def hints(*, is_whole: bool) -> list[Hint]:
     """Name the keys."""
     return [
         ("a", "only what differs" if is_whole else "all settings", "screen.all_settings"),
+        ("/", "find", "screen.find"),
         ("↑↓", "scroll", "screen.scroll(3)"),
         ("?", "help", "app.help"),
         ("escape", "back", "app.pop_screen"),

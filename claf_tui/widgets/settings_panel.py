@@ -15,7 +15,7 @@ from claf_tui.words import figures
 from claf_tui.words.safe_text import safe
 
 MAX_SETTINGS = 400
-"""A configuration of ours has a hundred."""
+"""A configuration of ours has some two hundred."""
 MAX_NAME, MAX_VALUE = 60, 400
 GAP = "  "
 EDITED = "edited while the run went on"
@@ -37,18 +37,19 @@ class Rooms(NamedTuple):
 
 
 class SettingsPanel(Widget):
-    """The settings that differ from the preset, or all of them."""
+    """The settings that differ from the preset, all that the method reads, or those with words in their names."""
 
     def __init__(self, settings: Settings, edits: Mapping[str, float | str], *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._settings = settings
         self._edits = dict(edits)
         self._is_whole = False
+        self._words = ""
 
-    def show(self, edits: Mapping[str, float | str], *, is_whole: bool) -> None:
-        """Show these values as edited while the run went on, and all settings or only those that differ."""
-        if (edits, is_whole) != (self._edits, self._is_whole):
-            self._edits, self._is_whole = dict(edits), is_whole
+    def show(self, edits: Mapping[str, float | str], *, is_whole: bool, words: str = "") -> None:
+        """Show these values as edited while the run went on, of the settings that `settings_lines` names."""
+        if (edits, is_whole, words) != (self._edits, self._is_whole, self._words):
+            self._edits, self._is_whole, self._words = dict(edits), is_whole, words
             self.refresh(layout=True)
 
     def get_content_height(self, _container: object, _viewport: object, width: int) -> int:
@@ -60,7 +61,7 @@ class SettingsPanel(Widget):
         return Content("\n").join(self._lines(self.size.width))
 
     def _lines(self, width: int) -> list[Content]:
-        return settings_lines(self._settings, self._edits, width, is_whole=self._is_whole)
+        return settings_lines(self._settings, self._edits, width, is_whole=self._is_whole, words=self._words)
 
 
 def _edited_value(setting: Setting, edits: Mapping[str, float | str]) -> Any:
@@ -81,32 +82,50 @@ def rows_of(settings: Settings, edits: Mapping[str, float | str]) -> list[Row]:
 
 
 def settings_lines(
-    settings: Settings, edits: Mapping[str, float | str], width: int, *, is_whole: bool = False
+    settings: Settings, edits: Mapping[str, float | str], width: int, *, is_whole: bool = False, words: str = ""
 ) -> list[Content]:
-    """Write each setting with its value and the preset's; a value that is long takes several lines.
+    """Write each setting with its value and the preset's, group by group; a value that is long takes several lines.
 
     Args:
         settings: of the run, beside those of the preset.
         edits: values as they stand that a person may edit while the run goes on, by name.
         width: of the lines, in cells.
-        is_whole: also those settings that are as in the preset.
+        is_whole: also those settings that are as in the preset, as far as the method reads them.
+        words: where there are some, all settings whose names hold every one of them, and no others.
     """
     rows = rows_of(settings, edits)
     different = [row for row in rows if row.setting.differs]
     lines = [Content.styled(f" {line}", DIM) for line in wrapped(summary(settings, len(different)), width - 2)]
-    shown = (rows if is_whole else different)[:MAX_SETTINGS]
+    shown = _shown(rows, words, is_whole=is_whole)[:MAX_SETTINGS]
     if not shown:
-        return lines
+        return [*lines, Content(""), Content.styled(" no setting has these words in its name", DIM)] if words else lines
     head = ("setting", "this run", f"preset {safe(settings.preset, 30)}")
     texts = [_texts(row) for row in shown]
     rooms = _rooms([head, *texts], width)
     lines += [Content(""), *_folded(head, rooms, (DIM, DIM, DIM))]
+    group = shown[0].setting.group
     for row, text in zip(shown, texts, strict=True):
+        if is_whole and row.setting.group != group:
+            lines.append(Content(""))
+        group = row.setting.group
         styles = ("$foreground", "bold $accent", DIM) if row.setting.differs else (DIM, "$foreground", DIM)
         lines += _folded(text, rooms, styles)
     if any(row.is_edited for row in shown):
         lines.append(Content.styled(f" * {EDITED}", DIM))
+    if is_whole and not words and len(shown) < len(rows):
+        lines += [Content(""), Content.styled(f" {left_out(len(rows) - len(shown))}", DIM)]
     return lines
+
+
+def _shown(rows: Sequence[Row], words: str, *, is_whole: bool) -> list[Row]:
+    if words:
+        return [row for row in rows if all(word in row.setting.name.casefold() for word in words.casefold().split())]
+    return [row for row in rows if row.setting.differs or (is_whole and not row.setting.is_idle)]
+
+
+def left_out(count: int) -> str:
+    """Say how many settings are not shown because the method reads none of them."""
+    return f"{count} settings that this method does not read are left out"
 
 
 def summary(settings: Settings, num_different: int) -> str:
@@ -146,7 +165,7 @@ def _rooms(rows: Sequence[tuple[str, str, str]], width: int) -> Rooms:
 
 
 def _folded(texts: tuple[str, str, str], rooms: Rooms, styles: tuple[str, str, str]) -> list[Content]:
-    cells = [_chopped(text, room) for text, room in zip(texts, rooms, strict=True)]
+    cells = [_parts(text, room) for text, room in zip(texts, rooms, strict=True)]
     lines = []
     for parts in zip_longest(*cells, fillvalue=""):
         padded = [(f"{part:<{room}}", style) for part, room, style in zip(parts, rooms, styles, strict=True)]
@@ -154,6 +173,11 @@ def _folded(texts: tuple[str, str, str], rooms: Rooms, styles: tuple[str, str, s
     return lines
 
 
-def _chopped(text: str, room: int) -> list[str]:
-    """A text in parts of at most `room` characters; a path or a list has no words to be broken between."""
-    return [text[start : start + room] for start in range(0, max(1, len(text)), room)]
+def _parts(text: str, room: int) -> list[str]:
+    """A text in parts of at most `room` characters: a list breaks after commas, a path wherever it has to."""
+    parts = []
+    while len(text) > room:
+        end = text.rfind(", ", 0, room) + 1 or room
+        parts.append(text[:end])
+        text = text[end:].lstrip(" ")
+    return [*parts, text]

@@ -20,7 +20,7 @@ from claf_tui.widgets.robustness_curve import RobustnessCurve, curve_of
 
 WIDTH = 54
 CURVE = ("--eps", "0:16/255:2/255")
-EXAMPLE = "--norm linf --norm l2 --norm l1, or --defence median:2, or ..."
+EXAMPLE = "--norm l2 · --attack universal · --defence median:2"
 """What stands in the field of options until one is typed."""
 
 

@@ -52,9 +52,26 @@ async def test_all_settings_are_shown_on_demand(held: Held) -> None:
         await pilot.press("a")
         await until(lambda: "data.seed" in screen_text(app))
         await pilot.press("end")
-        await until(lambda: "union.l1.step_size" in screen_text(app))
+        await until(lambda: "settings that this method does not read are left out" in screen_text(app))
+        assert "union." not in screen_text(app)
         await pilot.press("a")
         await until(lambda: "data.seed" not in screen_text(app))
+
+
+async def test_a_setting_is_found_by_words_of_its_name(held: Held) -> None:
+    async with console(held) as (app, pilot):
+        await until(lambda: app.state.run)
+        await pilot.press("i")
+        await until(lambda: "attack.steps" in screen_text(app))
+        await pilot.press("slash", *"l1 step/", "backspace")
+        await until(lambda: "union.l1.step_size" in screen_text(app) and "attack.steps" not in screen_text(app))
+        await pilot.press("enter", "a")
+        await until(lambda: "only what differs" in screen_text(app))
+        assert "attack.steps" not in screen_text(app), "the words stay, and so does what has them"
+        await pilot.press("slash", "escape")
+        await until(lambda: "data.seed" in screen_text(app))
+        await pilot.press("escape")
+        await until(lambda: app.screen is app.home)
 
 
 @pytest.mark.parametrize("key", ["escape", "i"])

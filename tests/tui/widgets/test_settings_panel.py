@@ -33,6 +33,39 @@ def test_only_what_differs_is_shown_unless_all_is_asked_for() -> None:
     assert any("attack.steps" in line for line in whole)
 
 
+def test_what_the_method_does_not_read_is_left_out_and_counted_unless_it_differs() -> None:
+    compared = settings("rocl.epochs=9")
+    whole = shown(compared, is_whole=True)
+    assert sum("rocl." in line for line in whole) == 1
+    assert whole[-1].split()[:2] == [str(sum(one.is_idle for one in compared.all) - 1), "settings"]
+    assert not any("left out" in line for line in shown(settings("method=union"), is_whole=True) if "union." in line)
+    assert any("union.l1.step_size" in line for line in shown(settings("method=union"), is_whole=True))
+
+
+def test_groups_stand_apart() -> None:
+    whole = shown(settings("seed=4"), is_whole=True)
+    groups = [line.split(".")[0].strip() for line in whole[3:-2] if "." in line]
+    apart = [number for number, line in enumerate(whole) if not line.strip()]
+    assert len(apart) >= len(set(groups))
+
+
+@pytest.mark.parametrize(("words", "number"), [("L1 step", 1), ("attack.steps", 1), ("no such", 0)])
+def test_words_find_every_setting_that_holds_them(words: str, number: int) -> None:
+    lines = shown(settings("seed=4"), words=words)
+    names = [each.name for each in settings("seed=4").all if all(word in each.name for word in words.lower().split())]
+    assert len(names) >= number
+    assert [line.split()[0] for line in lines if line.split()[:1] and line.split()[0] in names] == names
+    assert any("no setting has these words" in line for line in lines) == (not names)
+
+
+def test_a_list_breaks_after_a_comma() -> None:
+    compared = Settings("smoke", True, (Setting("mean", [0.4914, 0.4822, 0.4465, 0.5], [0.1]),))
+    lines = shown(compared, 40)
+    assert any(line.rstrip().endswith("0.4914,") or line.rstrip().endswith("0.4822,") for line in lines)
+    numbers = "".join(line.replace("[0.1]", "").replace("mean", "") for line in lines[4:])
+    assert "".join(numbers.split()) == "[0.4914,0.4822,0.4465,0.5]"
+
+
 def test_a_run_of_the_preset_as_it_is_says_so() -> None:
     nearest = "the nearest one: the command that began the run names none"
     assert " ".join(" ".join(shown(settings())).split()) == f"every setting is as in preset smoke, {nearest}"

@@ -82,7 +82,7 @@ class SettingsScreen(Screen[None]):
         self._show_settings()
         self._keys.show(hints(is_whole=self._is_whole))
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Let words be typed that hold the key which begins them."""
         return not (action == "find" and isinstance(self.focused, FilterField))
 

@@ -12,49 +12,30 @@ epoch begins with the capture of its attacks, so ask for many --batches there.
 
 import argparse
 import statistics
-import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import torch
 
 from benchmarks.common import Measured, Side, alternate, parser, show, write
 from benchmarks.epochs import NUM_CLASSES, SIZE, Stage2, settle, stage2_config
-from claf_engine.compute.device import choose_compute, make_generator, own_process, synchronise
+from claf_engine.compute.device import choose_compute, make_generator, own_process
 from claf_engine.config import RunConfig, RuntimeConfig
 from claf_engine.models.network import build_network
-from claf_engine.selftest.flops import Layer, layers_of
+from claf_engine.selftest.flops import layers_of
+from claf_engine.selftest.roofline import (
+    DTYPES,
+    Arithmetic,
+    Convolution,
+    arithmetic,
+    call_of,
+    sample_rates,
+    seconds_at,
+)
 from claf_engine.training.phases.contrastive import NUM_VIEWS
 
-SAMPLE_SECONDS = 0.005
-"""Calls are timed in groups that last at least so long, because a GPU must be waited for after each group."""
 PEAK, STAGE2, ATTACK, ENCODER = "peak", "stage2", "attack", "encoder"
-DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
-
-
-@dataclass(frozen=True)
-class Convolution:
-    """One convolution with its batch: what the peak is measured for; equal shapes are measured once."""
-
-    batch: int
-    weight: tuple[int, ...]
-    stride: tuple[int, ...]
-    padding: tuple[int, ...]
-    groups: int
-    inputs: tuple[int, ...]
-    forward_flops: int
-
-    def describe(self) -> str:
-        """Channels, kernel and image of it, such as "64>128 3x3/2 of 32x32, 192 images"."""
-        channels = f"{self.inputs[0]}>{self.weight[0]}"
-        kernel = f"{self.weight[2]}x{self.weight[3]}/{self.stride[0]}"
-        return f"{channels} {kernel} of {self.inputs[1]}x{self.inputs[2]}, {self.batch} images"
-
-
-Arithmetic = Counter[Convolution]
-"""FLOPs that a piece of work spends in each convolution."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -121,20 +102,17 @@ def arithmetic_of(config: RunConfig, batches: int) -> dict[str, Arithmetic]:
     network = build_network(config.model, NUM_CLASSES, make_generator(torch.device("cpu"), 0))
     steps, sweeps = config.attack.steps, config.adversarial.classifier_epochs
     images, num_views = batches * config.batch_size, NUM_VIEWS + 1
-    work: dict[str, Arithmetic] = {STAGE2: Counter(), ATTACK: Counter(), ENCODER: Counter()}
-    for layer in layers_of(network.encoder, (3, SIZE, SIZE)):
-        single, joined = (_convolution(layer, batch) for batch in (config.batch_size, num_views * config.batch_size))
-        work[ATTACK][single] += images * layer.flops.attack(steps)
-        work[ENCODER][joined] += images * num_views * layer.flops.training
-        work[STAGE2][single] += images * (layer.flops.retraining(sweeps, steps) + layer.flops.attack(steps))
-        work[STAGE2][joined] += images * num_views * layer.flops.training
-    return work
-
-
-def _convolution(layer: Layer, batch: int) -> Convolution:
-    return Convolution(
-        batch, layer.weight, layer.stride, layer.padding, layer.groups, layer.inputs, layer.flops.forward * batch
+    layers, single, joined = (
+        layers_of(network.encoder, (3, SIZE, SIZE)),
+        config.batch_size,
+        num_views * config.batch_size,
     )
+    work = {
+        ATTACK: arithmetic(layers, single, images, lambda flops: flops.attack(steps)),
+        ENCODER: arithmetic(layers, joined, images * num_views, lambda flops: flops.training),
+    }
+    retraining = arithmetic(layers, single, images, lambda flops: flops.retraining(sweeps, steps))
+    return {STAGE2: retraining + work[ATTACK] + work[ENCODER], **work}
 
 
 def prepare_peak(runtime: RuntimeConfig, shapes: Sequence[Convolution], seconds: float) -> Callable[[], Any]:
@@ -144,7 +122,7 @@ def prepare_peak(runtime: RuntimeConfig, shapes: Sequence[Convolution], seconds:
     if compute.device.type == "cuda":  # the peak may take whatever is fastest, repeatable or not
         torch.backends.cudnn.deterministic = False
         torch.backends.cudnn.benchmark = True
-    calls = [_call(shape, compute.device, DTYPES[compute.precision]) for shape in shapes]
+    calls = [call_of(shape, compute.device, DTYPES[compute.precision]) for shape in shapes]
 
     def work() -> list[list[float]]:
         return [
@@ -153,32 +131,6 @@ def prepare_peak(runtime: RuntimeConfig, shapes: Sequence[Convolution], seconds:
         ]
 
     return work
-
-
-def _call(shape: Convolution, device: torch.device, dtype: torch.dtype) -> Callable[[], Any]:
-    form = torch.channels_last
-    images = torch.randn(shape.batch, *shape.inputs, device=device).to(dtype).to(memory_format=form)
-    weight = torch.randn(shape.weight, device=device).to(dtype).to(memory_format=form)
-    stride, padding, groups = list(shape.stride), list(shape.padding), shape.groups
-    return lambda: torch.conv2d(images, weight, None, stride, padding, 1, groups)
-
-
-@torch.no_grad()
-def sample_rates(call: Callable[[], Any], flops: int, device: torch.device, seconds: float) -> list[float]:
-    """FLOP/s of a call of so many FLOPs, sampled again and again for so many seconds; at least one sample."""
-    rates: list[float] = []
-    number, ends = 1, time.perf_counter() + seconds
-    while not rates or time.perf_counter() < ends:
-        began = time.perf_counter()
-        for _ in range(number):
-            call()
-        synchronise(device)
-        took = time.perf_counter() - began
-        if took < SAMPLE_SECONDS:
-            number *= 2
-        else:
-            rates.append(number * flops / took)
-    return rates
 
 
 def prepare_stage2(config: RunConfig, num_images: int) -> Callable[[], Any]:
@@ -217,11 +169,6 @@ def reached(part: Measured, work: Arithmetic, rates: dict[str, dict[Convolution,
         found[f"{name}_flops_per_second"] = work.total() / at_peak
         found[f"share_of_{name}"] = at_peak / seconds
     return found
-
-
-def seconds_at(work: Arithmetic, rates: dict[Convolution, float]) -> float:
-    """Seconds that a piece of work takes where every shape runs at its rate in FLOP/s."""
-    return sum(flops / rates[shape] for shape, flops in work.items())
 
 
 def _samples(peak: Measured) -> list[list[float]]:

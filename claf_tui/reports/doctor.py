@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -10,6 +10,9 @@ from rich.text import Text
 from claf_engine.selftest.findings import Row
 from claf_tui.reports.evaluation import new_table
 from claf_tui.words.safe_text import safe
+
+if TYPE_CHECKING:  # it loads torch, which the first look at a machine must do without
+    from claf_engine.compute.device import Compute
 
 STYLES = {"passes": "green", "warns": "yellow", "fails": "bold red"}
 WORDS = {"not-run": "not run"}
@@ -31,13 +34,23 @@ def doctor_tables(title: str, rows: Sequence[Row]) -> list[RenderableType]:
     return [table, *(Text(f"{', '.join(titles)}: {safe(advice, LONG_ROOM)}") for advice, titles in advised.items())]
 
 
-def doctor_record(environment: Sequence[Row], device: str | None, checks: Sequence[Row]) -> dict[str, Any]:
+def speed_title(preset: str, compute: "Compute") -> str:
+    """What was measured, and with what."""
+    threads = f"{compute.threads} thread{'' if compute.threads == 1 else 's'}"
+    how = f"{compute.precision}, {compute.layout}" + (f", {threads}" if compute.device.type == "cpu" else "")
+    return f"speed of preset {preset} on {compute.describe()}, {how}"
+
+
+def doctor_record(
+    environment: Sequence[Row], device: str | None, checks: Sequence[Row], speeds: Sequence[Row] = ()
+) -> dict[str, Any]:
     """All of it as a JSON object; `device` is what was checked, None where nothing was."""
     return {
-        "verdict": overall((*environment, *checks)),
+        "verdict": overall((*environment, *checks, *speeds)),
         "environment": [row.to_record() for row in environment],
         "device": device,
         "checks": [plain(row.to_record()) for row in checks],
+        "speed": [plain(row.to_record()) for row in speeds],
     }
 
 

@@ -3,29 +3,14 @@ import math
 from pathlib import Path
 
 import pytest
-import torch
 
 from benchmarks.common import Measured
 from benchmarks.epochs import stage2_config
-from benchmarks.roofline import (
-    ENCODER,
-    STAGE2,
-    Arithmetic,
-    Convolution,
-    arithmetic_of,
-    main,
-    reached,
-    sample_rates,
-    seconds_at,
-)
+from benchmarks.roofline import ENCODER, STAGE2, arithmetic_of, main, reached
 from claf_engine.config import RuntimeConfig
+from claf_engine.selftest.roofline import Arithmetic, Convolution
 
 SLOW, FAST = (Convolution(8, (4, width, 3, 3), (1, 1), (1, 1), 1, (width, 8, 8), 100) for width in (2, 4))
-
-
-def test_the_peak_of_a_mixture_is_weighted_by_the_time_of_each_shape() -> None:
-    work = {SLOW: 100, FAST: 300}
-    assert seconds_at(work, {SLOW: 50.0, FAST: 100.0}) == 100 / 50 + 300 / 100
 
 
 def test_the_share_reached_is_the_time_at_the_peak_over_the_time_taken() -> None:
@@ -40,15 +25,6 @@ def test_the_share_reached_is_the_time_at_the_peak_over_the_time_taken() -> None
 def test_a_part_that_tells_no_seconds_of_its_own_counts_whole() -> None:
     found = reached(Measured("attack", [4.0], [None]), arithmetic(SLOW, 400), {"best": {SLOW: 200.0}})
     assert found["share_of_best"] == 0.5
-
-
-def test_a_rate_is_the_flops_of_a_call_over_its_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([0.0, 0.0, 0.001, 0.001, 0.003, 0.003, 0.011, 0.2])
-    monkeypatch.setattr("benchmarks.roofline.time.perf_counter", lambda: next(clock))
-    calls: list[int] = []
-    rates = sample_rates(lambda: calls.append(1), 16, torch.device("cpu"), 0.1)
-    assert rates == [pytest.approx(4 * 16 / 0.008)], "groups grow from one call to two to four, which last long enough"
-    assert len(calls) == 1 + 2 + 4
 
 
 def test_a_resnet_18_has_eleven_distinct_convolutions_at_each_of_two_batch_sizes() -> None:

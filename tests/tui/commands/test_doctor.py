@@ -4,7 +4,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from claf_engine.selftest import checks, environment
+from claf_engine.selftest import checks, environment, speed
 from claf_engine.selftest.findings import Check, Finding, Row
 from claf_engine.selftest.places import Places, Scale
 from claf_tui import cli
@@ -102,3 +102,41 @@ def test_what_a_library_says_does_not_reach_the_terminal_raw(capsys: Shown, use_
     use_checks(Finding("fails", EVERYTHING, EVERYTHING))
     cli.run(["doctor", "--gpu"])
     assert not any(character in capsys.readouterr().out for character in "\x1b\x9b\x07\u202e\u200b")
+
+
+@pytest.fixture
+def use_speed(monkeypatch: pytest.MonkeyPatch) -> Callable[[Finding], list[int]]:
+    """Puts one finding in place of what is measured; gives the batches of the settings that were asked for."""
+    batches: list[int] = []
+
+    def use(finding: Finding) -> list[int]:
+        def checks_of(bench: speed.Bench) -> tuple[Check, ...]:
+            batches.append(bench.config.batch_size)
+            return (Check("attack", "one step", "measure again", lambda _: finding),)
+
+        monkeypatch.setattr(speed, "speed_checks", checks_of)
+        return batches
+
+    return use
+
+
+def test_the_speed_of_a_preset_is_a_table_of_its_own(capsys: Shown, use_speed: Callable[[Finding], list[int]]) -> None:
+    batches = use_speed(Finding("warns", "40% of what is attainable", "3 ms"))
+    assert cli.run(["doctor", "--speed", "--preset", "smoke", "--set", "batch_size=24"]) == exit_codes.OK
+    out = capsys.readouterr().out
+    assert batches == [24]
+    assert "speed of preset smoke on cpu, fp32, channels_last, 1 thread" in " ".join(out.split())
+    assert "one step: measure again" in out
+
+
+def test_speed_is_in_the_record_too(capsys: Shown, use_speed: Callable[[Finding], list[int]]) -> None:
+    use_speed(Finding("passes", "40%", "3 ms", {"share": 0.4}))
+    assert cli.run(["doctor", "--speed", "--preset", "smoke", "--json"]) == exit_codes.OK
+    [row] = json.loads(capsys.readouterr().out)["speed"]
+    assert (row["name"], row["values"]) == ("attack", {"share": 0.4})
+
+
+@pytest.mark.parametrize("options", [["--preset", "smoke"], ["--set", "batch_size=8"]])
+def test_settings_without_speed_are_refused(capsys: Shown, options: list[str]) -> None:
+    assert cli.run(["doctor", *options]) == exit_codes.USAGE
+    assert "add it, or leave them out" in capsys.readouterr().err

@@ -34,13 +34,11 @@ class Load:
         seconds: between them.
         had: by this process, on average.
         idle: used by nobody, of those that this process may run on.
-        waited: how many of its threads were ready and had none, on average.
     """
 
     seconds: float
     had: float
     idle: float
-    waited: float
 
     @property
     def free(self) -> float:
@@ -54,7 +52,6 @@ class Reading:
 
     at: float
     ran: float
-    waited: float
     idle: float
 
 
@@ -64,7 +61,7 @@ def read(stat: Path = STAT) -> Reading | None:
     idle = idle_seconds(stat)
     if spent is None or idle is None:
         return None
-    return Reading(time.monotonic(), spent.ran, spent.waited, idle)
+    return Reading(time.monotonic(), spent.ran, idle)
 
 
 def idle_seconds(stat: Path = STAT) -> float | None:
@@ -88,11 +85,7 @@ def load_between(before: Reading | None, now: Reading | None) -> Load | None:
     if before is None or now is None or now.at <= before.at:
         return None
     seconds = now.at - before.at
-    had, idle, waited = (
-        max(0.0, after - first) / seconds
-        for after, first in ((now.ran, before.ran), (now.idle, before.idle), (now.waited, before.waited))
-    )
-    return Load(seconds, had, idle, waited)
+    return Load(seconds, max(0.0, now.ran - before.ran) / seconds, max(0.0, now.idle - before.idle) / seconds)
 
 
 class CoreShare:

@@ -46,7 +46,7 @@ print(alone, shared, rest())
 
 
 def load(free: float) -> Load:
-    return Load(2.0, free, 0.0, 0.0)
+    return Load(2.0, free, 0.0)
 
 
 def after(share: CoreShare, *free: float) -> list[int]:
@@ -112,18 +112,18 @@ def test_without_what_the_process_spent_nothing_is_known(monkeypatch: pytest.Mon
     monkeypatch.setattr(core_share, "core_time", lambda: CoreTime(1.0, 2.0))
     found = read()
     assert found is not None
-    assert (found.ran, found.waited) == (1.0, 2.0)
+    assert found.ran == 1.0
 
 
 def test_a_load_is_in_cores() -> None:
-    found = load_between(Reading(10.0, 1.0, 0.5, 100.0), Reading(12.0, 4.0, 1.5, 100.4))
+    found = load_between(Reading(10.0, 1.0, 100.0), Reading(12.0, 4.0, 100.4))
     assert found is not None
-    assert (found.seconds, found.had, found.waited) == (2.0, 1.5, 0.5)
+    assert (found.seconds, found.had) == (2.0, 1.5)
     assert found.free == pytest.approx(1.7)
 
 
 def test_a_load_needs_two_moments() -> None:
-    moment = Reading(10.0, 1.0, 0.5, 100.0)
+    moment = Reading(10.0, 1.0, 100.0)
     assert load_between(None, moment) is None
     assert load_between(moment, None) is None
     assert load_between(moment, moment) is None

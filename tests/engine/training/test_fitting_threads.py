@@ -29,7 +29,7 @@ def _threads_are_put_back() -> Iterator[None]:
 def busy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine of two cores on which this process has one and a quarter, and nobody leaves any."""
     moments = iter(range(10_000))
-    monkeypatch.setattr(fitting_threads, "read", lambda: Reading(2.0 * (at := next(moments)), 2.5 * at, 1.5 * at, 7.0))
+    monkeypatch.setattr(fitting_threads, "read", lambda: Reading(2.0 * (at := next(moments)), 2.5 * at, 7.0))
     for module in ("claf_engine.compute.device", "claf_engine.training.fitting_threads"):
         monkeypatch.setattr(f"{module}.usable_cores", lambda: 2)
     monkeypatch.setattr("claf_engine.training.conductor.FIT_SECONDS", 0.0)

@@ -23,7 +23,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from claf_engine.compute.device import usable_cores
+from claf_engine.compute.cores import usable_cores
 
 REPEATS = 5
 LIBRARIES = ("torch", "torchvision")

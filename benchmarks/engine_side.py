@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from benchmarks import straightforward
 from benchmarks.common import Measured
 from benchmarks.epochs import NUM_CLASSES, random_data
-from claf_engine.compute.device import choose_compute, own_process, synchronise, usable_cores
+from claf_engine.compute.cores import usable_cores
+from claf_engine.compute.device import choose_compute, own_process, synchronise
 from claf_engine.compute.seeding import ATTACK_STREAM, ORDER
 from claf_engine.config import OptimizerConfig, RunConfig, RuntimeConfig
 from claf_engine.config.messages import Layer

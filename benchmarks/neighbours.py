@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from benchmarks.common import Measured, parser, show, write
-from claf_engine.compute.device import usable_cores
+from claf_engine.compute.cores import usable_cores
 
 AS_IT_IS = "as it is"
 NEIGHBOURS = (0, 1, 2, 4, 8)

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from benchmarks.common import parser, show, write
 from claf_engine.compute.batch_norm import Shared, synchronise_batch_norms
-from claf_engine.compute.device import usable_cores
+from claf_engine.compute.cores import usable_cores
 from claf_engine.compute.world import World
 from claf_engine.config import ModelConfig, RunConfig
 from claf_engine.models.network import ATTACK_CLASSIFIER, Network, Pipeline, build_network

@@ -1,7 +1,6 @@
 """Device, precision, memory format and threads: the only file that knows the name of an accelerator."""
 
 import ctypes
-import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -12,6 +11,7 @@ import psutil
 import torch
 from torch import Tensor, nn
 
+from claf_engine.compute.cores import usable_cores
 from claf_engine.compute.tuning import FORMATS, LAYOUTS, PRECISIONS, Candidate, choose, measure
 from claf_engine.compute.world import World
 from claf_engine.config import RuntimeConfig
@@ -175,13 +175,6 @@ def synchronise(device: torch.device) -> None:
     """Wait until the device has finished; a CPU always has."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on; more threads than that would wait for each other."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def exact_fp32(compute: Compute) -> Compute:

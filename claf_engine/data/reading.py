@@ -1,6 +1,5 @@
 """From a catalogue of images to a source: all of one form, in memory or streamed; what was changed is told."""
 
-import os
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from claf_engine.compute.cores import usable_cores
 from claf_engine.config import DataConfig
 from claf_engine.config.sources import MAX_SIDE, MIN_SIDE
 from claf_engine.data.arrow_files import Table
@@ -26,7 +26,7 @@ MAX_NAMED = 10
 """Images that a refusal names."""
 
 _BATCH = 128
-_WORKERS = min(8, os.cpu_count() or 1)
+_WORKERS = min(8, usable_cores())
 
 
 @dataclass

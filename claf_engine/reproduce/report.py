@@ -3,12 +3,12 @@
 import csv
 import io
 import json
-import os
 import platform
 from dataclasses import asdict
 from typing import Any
 
 from claf_engine.accuracy.intervals import CONFIDENCE
+from claf_engine.compute.cores import usable_cores
 from claf_engine.compute.device import accelerators
 from claf_engine.evaluation.evaluate import figure_record
 from claf_engine.reproduce.bars_svg import Bar, Group, bar_chart
@@ -170,7 +170,7 @@ def as_csv(board: Board) -> str:
 
 def machine() -> str:
     """What the figures were made on, without a name that is anybody's business."""
-    return ", ".join([platform.machine(), f"{os.cpu_count()} cores", *accelerators()])
+    return ", ".join([platform.machine(), f"{usable_cores()} cores", *accelerators()])
 
 
 def chart_title(board: Board) -> str:

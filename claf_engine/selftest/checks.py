@@ -2,7 +2,8 @@
 
 from collections.abc import Generator, Sequence
 
-from claf_engine.compute.device import Compute, choose_compute, is_out_of_memory, require_accelerator, usable_cores
+from claf_engine.compute.cores import usable_cores
+from claf_engine.compute.device import Compute, choose_compute, is_out_of_memory, require_accelerator
 from claf_engine.config import RuntimeConfig
 from claf_engine.events.ticks import Pulse
 from claf_engine.selftest.agreement import attack_agrees, bf16_is_close, capture_agrees, step_agrees, views_agree

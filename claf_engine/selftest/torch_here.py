@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from claf_engine.compute.device import accelerators, has_bf16, require_accelerator, torch_build, usable_cores
+from claf_engine.compute.cores import usable_cores
+from claf_engine.compute.device import accelerators, has_bf16, require_accelerator, torch_build
 from claf_engine.selftest.findings import Row
 from claf_engine.selftest.places import CPU
 from claf_engine.terms.errors import DeviceError

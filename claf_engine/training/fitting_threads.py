@@ -3,7 +3,8 @@
 import torch
 
 from claf_engine.compute.core_share import CoreShare, Load, load_between, read
-from claf_engine.compute.device import Compute, usable_cores
+from claf_engine.compute.cores import usable_cores
+from claf_engine.compute.device import Compute
 from claf_engine.config import RuntimeConfig
 
 FIT_SECONDS = 2.0

@@ -102,11 +102,8 @@ def arithmetic_of(config: RunConfig, batches: int) -> dict[str, Arithmetic]:
     network = build_network(config.model, NUM_CLASSES, make_generator(torch.device("cpu"), 0))
     steps, sweeps = config.attack.steps, config.adversarial.classifier_epochs
     images, num_views = batches * config.batch_size, NUM_VIEWS + 1
-    layers, single, joined = (
-        layers_of(network.encoder, (3, SIZE, SIZE)),
-        config.batch_size,
-        num_views * config.batch_size,
-    )
+    layers = layers_of(network.encoder, (3, SIZE, SIZE))
+    single, joined = config.batch_size, num_views * config.batch_size
     work = {
         ATTACK: arithmetic(layers, single, images, lambda flops: flops.attack(steps)),
         ENCODER: arithmetic(layers, joined, images * num_views, lambda flops: flops.training),

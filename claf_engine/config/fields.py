@@ -78,8 +78,13 @@ class SettingField:
 
     @property
     def group(self) -> str:
-        """The group that it is in, such as "attack"; of "supervised.optimizer.momentum" it is "supervised"."""
-        return self.key.partition(".")[0] if "." in self.key else ""
+        """See `group_of`."""
+        return group_of(self.key)
+
+
+def group_of(key: str) -> str:
+    """The group of a setting, such as "attack"; of "supervised.optimizer.momentum" it is "supervised"; or empty."""
+    return key.partition(".")[0] if "." in key else ""
 
 
 @cache

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from claf_engine.config.fields import idle_groups
+from claf_engine.config.fields import group_of, idle_groups
 from claf_engine.config.presets import DEFAULT_PRESET, preset_names, resolve_config
 from claf_engine.runs.folder import flat_settings, to_plain
 from claf_engine.runs.foreign import STATUS_CAP, read_object
@@ -30,8 +30,8 @@ class Setting(NamedTuple):
 
     @property
     def group(self) -> str:
-        """The group that it belongs to, such as "attack"; empty for none."""
-        return self.name.rpartition(".")[0].partition(".")[0]
+        """See `group_of`."""
+        return group_of(self.name)
 
     @property
     def differs(self) -> bool:

@@ -6,7 +6,6 @@ profiler of torch, in one more repetition.
 """
 
 import math
-import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -26,7 +25,7 @@ from claf_engine.data.views import make_views
 from claf_engine.events.ticks import exhaust
 from claf_engine.models.network import ATTACK_CLASSIFIER
 from claf_engine.selftest.findings import Check, Finding
-from claf_engine.selftest.flops import layers_of
+from claf_engine.selftest.flops import Flops, layers_of
 from claf_engine.selftest.places import CPU, Places
 from claf_engine.selftest.roofline import (
     DTYPES,
@@ -37,13 +36,13 @@ from claf_engine.selftest.roofline import (
     sample_rates,
     seconds_at,
 )
+from claf_engine.selftest.throughput import seconds_of
 from claf_engine.training.losses import supcon_loss
 from claf_engine.training.phases.adversarial import frozen_features
 from claf_engine.training.phases.contrastive import NUM_VIEWS, contrastive_loss
 from claf_engine.training.session import Session
 
 SIDE = 32
-REPEATS, WARM_UPS = 5, 2
 PEAK_SECONDS, PROFILED_SECONDS = 0.2, 0.2
 """On each shape of a convolution, each matrix product and each copy; and on each piece under the profiler."""
 KINDS = (
@@ -120,18 +119,10 @@ class Bench:
             at_best: seconds that these take at best.
             own: kind of operator that is held against its best.
         """
-        seconds = []
-        for number in range(WARM_UPS + REPEATS):
-            synchronise(self.compute.device)
-            began = time.perf_counter()
-            work()
-            synchronise(self.compute.device)
-            if number >= WARM_UPS:
-                seconds.append(time.perf_counter() - began)
-        median = statistics.median(seconds)
-        rest = shares_of(work, self.compute, max(1, math.ceil(PROFILED_SECONDS / median)))
+        seconds = seconds_of(work, self.places)
+        rest = shares_of(work, self.compute, max(1, math.ceil(PROFILED_SECONDS / seconds)))
         rest.pop(own, None)
-        return Speed(median, amount / median, amount / at_best, rest)
+        return Speed(seconds, amount / seconds, amount / at_best, rest)
 
     def convolved(self, work: Callable[[], object], arithmetic_: Arithmetic) -> Speed:
         """Time a piece of work that consists of convolutions in the main."""
@@ -208,7 +199,7 @@ def views_speed(bench: Bench) -> Speed:
 
 def attack_speed(bench: Bench) -> Speed:
     """One gradient of the attack through encoder and classifier, and one step along it."""
-    return bench.convolved(_attack(bench, 1), _arithmetic(bench, 1, "attack", 1))
+    return bench.convolved(_attack(bench, 1), _arithmetic(bench, 1, lambda flops: flops.attack(1)))
 
 
 def retraining_speed(bench: Bench) -> Speed:
@@ -220,7 +211,7 @@ def retraining_speed(bench: Bench) -> Speed:
         attack()
         frozen_features(bench.session, target, bench.batch[0])
 
-    return bench.convolved(work, _arithmetic(bench, 1, "retraining", steps))
+    return bench.convolved(work, _arithmetic(bench, 1, lambda flops: flops.retraining(1, steps)))
 
 
 def supcon_speed(bench: Bench) -> Speed:
@@ -247,7 +238,7 @@ def encoder_speed(bench: Bench) -> Speed:
     views = images[:, None].expand(-1, NUM_VIEWS + 1, -1, -1, -1).contiguous()
     loss_of = partial(contrastive_loss, bench.session, views, labels)
     work = partial(bench.session.feature_step, loss_of, max(1, bench.config.adversarial.epochs))
-    return bench.convolved(work, _arithmetic(bench, NUM_VIEWS + 1, "training", 0))
+    return bench.convolved(work, _arithmetic(bench, NUM_VIEWS + 1, lambda flops: flops.training))
 
 
 def _target(bench: Bench) -> Target:
@@ -262,15 +253,10 @@ def _attack(bench: Bench, steps: int) -> Callable[[], object]:
     return lambda: exhaust(ascent_steps(target.gradient(log_odds, labels), images, spec, generator))
 
 
-def _arithmetic(bench: Bench, num_views: int, passes: str, steps: int) -> Arithmetic:
+def _arithmetic(bench: Bench, num_views: int, passes: Callable[[Flops], int]) -> Arithmetic:
     layers = layers_of(bench.session.state.network.encoder, (3, SIDE, SIDE))
     images = bench.config.batch_size * num_views
-    of_image = {
-        "attack": lambda flops: flops.attack(steps),
-        "retraining": lambda flops: flops.retraining(1, steps),
-        "training": lambda flops: flops.training,
-    }
-    return arithmetic(layers, images, images, of_image[passes])
+    return arithmetic(layers, images, images, passes)
 
 
 def _asked(bench: Bench, ask: Callable[[Bench], Speed], unit: str, _places: Places) -> Finding:

@@ -22,13 +22,13 @@ from claf_engine.selftest.agreement import EPSILON, STEP_SIZE
 from claf_engine.selftest.findings import Finding
 from claf_engine.selftest.flops import Layer, count, layers_of
 from claf_engine.selftest.places import CPU, Places
+from claf_engine.selftest.roofline import DTYPES
 from claf_engine.training.phases.contrastive import contrastive_loss
 
 NUM_VIEWS = 3
 """Of stage 2: two random views and the adversarial one."""
 SLOWER = 0.95
 """A faster way that attains less than this share of the slower way's throughput is worth a warning."""
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)

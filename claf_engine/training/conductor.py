@@ -179,11 +179,11 @@ class Conductor:
 
     def _fit_threads(self) -> Iterator[ev.Event]:
         """Between steps, have as many threads as cores are free."""
-        if not self._pace.is_due("threads", FIT_SECONDS) or (load := self._threads.look()) is None:
+        if not self._pace.is_due("threads", FIT_SECONDS) or (fitted := self._threads.look()) is None:
             return
-        old, compute = self._session.compute.threads, self._session.compute
-        self._session = replace(self._session, compute=replace(compute, threads=self._threads.num_threads))
-        yield ev.ThreadsChanged(self._session.state.cursor.step, old, self._threads.num_threads, load.free)
+        before = self._session.compute
+        self._session = replace(self._session, compute=replace(before, threads=fitted.threads))
+        yield ev.ThreadsChanged(self._session.state.cursor.step, before.threads, fitted.threads, fitted.free)
 
     def _logged(self, tick: Boundary) -> ev.StepLogged:
         cursor, ledger = self._session.state.cursor, self._session.state.ledger

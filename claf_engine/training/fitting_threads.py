@@ -1,14 +1,24 @@
 """A run that leaves its threads to us has as many of them as cores are free, looked at again every few seconds."""
 
+from dataclasses import dataclass
+
 import torch
 
-from claf_engine.compute.core_share import CoreShare, Load, load_between, read
+from claf_engine.compute.core_share import CoreShare, load_between, read
 from claf_engine.compute.cores import usable_cores
 from claf_engine.compute.device import Compute
 from claf_engine.config import RuntimeConfig
 
 FIT_SECONDS = 2.0
 """Between two readings of what the cores do: the system counts in hundredths of a second."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """How many threads there are from now on, because so many cores were free."""
+
+    threads: int
+    free: float
 
 
 class FittingThreads:
@@ -27,11 +37,8 @@ class FittingThreads:
         self._share = CoreShare(compute.threads, usable_cores()) if is_ours else None
         self._before = read() if is_ours else None
 
-    def look(self) -> Load | None:
-        """What became of the cores since the last look, where the number of threads has to change; they do.
-
-        `num_threads` says how many there are from now on.
-        """
+    def look(self) -> Fitted | None:
+        """Have as many threads as the cores since the last look allow; None where that changes nothing."""
         if self._share is None:
             return None
         before, self._before = self._before, read()
@@ -40,9 +47,4 @@ class FittingThreads:
         if load is None or self._share.take(load) == threads:
             return None
         torch.set_num_threads(self._share.threads)
-        return load
-
-    @property
-    def num_threads(self) -> int:
-        """How many there are."""
-        return torch.get_num_threads() if self._share is None else self._share.threads
+        return Fitted(self._share.threads, load.free)

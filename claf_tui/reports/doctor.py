@@ -9,6 +9,7 @@ from rich.text import Text
 
 from claf_engine.selftest.findings import Row
 from claf_tui.reports.evaluation import new_table
+from claf_tui.words import figures
 from claf_tui.words.safe_text import safe
 
 if TYPE_CHECKING:  # it loads torch, which the first look at a machine must do without
@@ -36,8 +37,8 @@ def doctor_tables(title: str, rows: Sequence[Row]) -> list[RenderableType]:
 
 def speed_title(preset: str, compute: "Compute") -> str:
     """What was measured, and with what."""
-    threads = f"{compute.threads} thread{'' if compute.threads == 1 else 's'}"
-    how = f"{compute.precision}, {compute.layout}" + (f", {threads}" if compute.device.type == "cpu" else "")
+    how = f"{compute.precision}, {compute.layout}"
+    how += f", {figures.threads(compute.threads)}" if compute.device.type == "cpu" else ""
     return f"speed of preset {preset} on {compute.describe()}, {how}"
 
 

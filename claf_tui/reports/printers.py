@@ -94,9 +94,8 @@ def details(event: ev.Event) -> list[str]:
     match event:
         case ev.RunStarted():
             images = f"{event.num_train:,} train, {event.num_validation:,} validation, {event.num_test:,} test images"
-            threads = "thread" if event.threads == 1 else "threads"
             arithmetic = f"{safe(event.precision, 20)} {safe(event.layout, 20)}"
-            network = f"{event.num_parameters:,} parameters, {arithmetic}, {event.threads} {threads}"
+            network = f"{event.num_parameters:,} parameters, {arithmetic}, {figures.threads(event.threads)}"
             return [f"{images}; {network}; seed {event.seed}", f"folder {safe(event.directory, 400)}"]
         case ev.ClassifierRetrained():
             accuracy = f"{figures.percent(event.before)} → {figures.percent(event.after)}"

@@ -241,10 +241,9 @@ def _threads_changed(event: ev.ThreadsChanged, state: RunState) -> RunState:
 
 def threads_text(event: ev.ThreadsChanged) -> str:
     """Say on how many threads a run goes on, why, and what that does to its numbers."""
-    threads = f"{figures.count(event.new)} thread{'' if event.new == 1 else 's'}"
     why = "others use the cores" if event.new < event.old else "cores are free again"
     free = f"{event.free:.1f} cores for this run"
-    return f"{why} ({free}): goes on with {threads} instead of {figures.count(event.old)}, in other last bits"
+    return f"{why} ({free}): goes on with {figures.threads(event.new)} instead of {event.old}, in other last bits"
 
 
 def _with_epochs(state: RunState, event: ev.ValueEdited) -> tuple[PhaseState, ...]:

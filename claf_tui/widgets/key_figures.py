@@ -190,7 +190,7 @@ def machine_facts(state: RunState) -> list[str]:
         f"{figures.count(speed)} img/s" if speed is not None else "",
         figures.size(memory) if memory else "",
         f"{safe(state.run.device, 24)} {safe(state.run.precision, 8)} {safe(state.run.layout, 16)}",
-        f"{state.run.threads} thread{'' if state.run.threads == 1 else 's'}",
+        figures.threads(state.run.threads),
     ]
     return [fact for fact in facts if fact]
 

@@ -109,6 +109,11 @@ def load(waited: float | None) -> str:
     return f"busy machine: {percent(waited, 0)} of the time without a core"
 
 
+def threads(number: int) -> str:
+    """Write a number of threads: "1 thread", "2 threads"."""
+    return f"{number} thread{'' if number == 1 else 's'}"
+
+
 def size(num_bytes: int) -> str:
     """Write a number of bytes with a binary unit."""
     value = float(num_bytes)

@@ -12,3 +12,11 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def threads_put_back() -> Iterator[None]:
+    """For a test that changes the number of threads: the next one has those that were there."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)

@@ -1,29 +1,9 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from claf_engine.compute.contention import BUSY, CoreTime, core_time, share_waited
-
-MEASURED = """
-import os, subprocess, sys, time
-from claf_engine.compute.contention import core_time, share_waited
-core = min(os.sched_getaffinity(0))
-os.sched_setaffinity(0, {core})
-def work():
-    before, ends = core_time(), time.monotonic() + 1
-    while time.monotonic() < ends:
-        sum(range(1000))
-    return share_waited(before, core_time())
-alone = work()
-others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3)]
-time.sleep(0.3)
-shared = work()
-for other in others:
-    other.kill()
-print(alone, shared)
-"""
+from tests.engine.compute.beside_others import seen
 
 
 def written(tasks: Path, **schedstat: str) -> Path:
@@ -69,8 +49,7 @@ def test_the_share_is_of_the_time_in_which_a_core_was_wanted(
 @pytest.mark.slow
 @pytest.mark.skipif(core_time() is None, reason="this system does not count waiting")
 def test_neighbours_on_the_same_core_are_noticed() -> None:
-    command = [sys.executable, "-c", MEASURED]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    alone, shared = map(float, done.stdout.split())
+    imports = "from claf_engine.compute.contention import core_time, share_waited"
+    alone, shared = seen(imports, "core_time()", "share_waited(before, core_time())")
     assert shared > BUSY
     assert shared > alone

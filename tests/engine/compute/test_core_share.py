@@ -1,6 +1,4 @@
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,30 +17,9 @@ from claf_engine.compute.core_share import (
     load_between,
     read,
 )
+from tests.engine.compute.beside_others import seen
 
 CORE = min(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
-MEASURED = """
-import os, subprocess, sys, time
-from claf_engine.compute.core_share import load_between, read
-core = min(os.sched_getaffinity(0))
-os.sched_setaffinity(0, {core})
-def work():
-    before, ends = read(), time.monotonic() + 1
-    while time.monotonic() < ends:
-        sum(range(1000))
-    return load_between(before, read()).free
-def rest():
-    before = read()
-    time.sleep(1)
-    return load_between(before, read()).had
-alone = work()
-others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3)]
-time.sleep(0.3)
-shared = work()
-for other in others:
-    other.kill()
-print(alone, shared, rest())
-"""
 
 
 def load(free: float) -> Load:
@@ -132,8 +109,9 @@ def test_a_load_needs_two_moments() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system has no cores of a process")
 def test_of_one_core_beside_three_busy_processes_a_quarter_is_free() -> None:
-    done = subprocess.run([sys.executable, "-c", MEASURED], capture_output=True, text=True, timeout=60, check=True)
-    alone, shared, resting = map(float, done.stdout.split())
+    imports = "from claf_engine.compute.core_share import load_between, read"
+    alone, shared = seen(imports, "read()", "load_between(before, read()).free")
+    resting, _ = seen(imports, "read()", "load_between(before, read()).had", doing="time.sleep(0.1)")
     assert shared < 0.6, "the fault: others have the core"
     assert alone <= 1.1
     assert resting < 0.3

@@ -3,7 +3,6 @@ import mmap
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -52,12 +51,7 @@ over, in its cache of the thread (`tcache`), and beside such a piece a freed blo
 """
 ROOT = Path(claf_engine.compute.device.__file__).parents[2]
 
-
-@pytest.fixture(autouse=True)
-def _threads_are_put_back() -> Iterator[None]:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("threads_put_back")
 
 
 @pytest.fixture

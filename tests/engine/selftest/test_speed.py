@@ -13,7 +13,6 @@ from tests.engine.tiny import FP32, exhaust
 def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr(speed, "PEAK_SECONDS", 0.0)
     monkeypatch.setattr(speed, "PROFILED_SECONDS", 0.0)
-    monkeypatch.setattr(speed, "REPEATS", 1)
     overrides = [parse_override(text) for text in ("batch_size=8", "model.width=4", "model.blocks=[1]")]
     return Bench(resolve_config("smoke", overrides=overrides))
 
@@ -30,7 +29,8 @@ def test_every_piece_of_training_is_measured_and_its_shares_belong_together(benc
 
 def test_what_a_retraining_computes_is_its_attack_and_a_pass(bench: Bench) -> None:
     steps = bench.config.attack.steps
-    attack, retraining = speed._arithmetic(bench, 1, "attack", steps), speed._arithmetic(bench, 1, "retraining", steps)
+    attack = speed._arithmetic(bench, 1, lambda flops: flops.attack(steps))
+    retraining = speed._arithmetic(bench, 1, lambda flops: flops.retraining(1, steps))
     layers = layers_of(bench.session.state.network.encoder, (3, speed.SIDE, speed.SIDE))
     assert retraining.total() - attack.total() == 8 * count(layers).forward
 
